@@ -1,0 +1,55 @@
+# Each command does its own set-up: a virtual environment in .venv, filled from pinned, hashed files.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q --require-hashes
+
+.PHONY: setup setup-tests run test check format bench package lock clean
+
+setup: $(VENV)/.run
+setup-tests: $(VENV)/.tests
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(BIN)/python requirements.txt infra/requirements.txt
+	$(PIP) -r infra/requirements.txt
+	touch $@
+
+$(VENV)/.tests: $(BIN)/python tests/requirements.txt
+	$(PIP) -r tests/requirements.txt
+	touch $(VENV)/.run $@
+
+run: setup
+	@$(BIN)/python -m infra.local $(ARGS)
+
+test: setup-tests
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+check: setup-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup-tests
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup-tests
+	$(BIN)/python -m tests.bench $(ARGS)
+
+package: setup
+	$(BIN)/python -m infra.package $(ARGS)
+
+# Writes the three pinned files anew from pyproject.toml.
+lock: setup-tests
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c requirements.txt pyproject.toml --group infra -o infra/requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c infra/requirements.txt pyproject.toml --group tests -o tests/requirements.txt
+
+clean:
+	rm -rf $(VENV) .cache build artifacts .mypy_cache .ruff_cache .pytest_cache

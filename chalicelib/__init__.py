@@ -1,0 +1,1 @@
+"""Password recovery for the login accounts of accounting firms."""

@@ -1,0 +1,135 @@
+"""Every Chinese sentence that the service itself says to a person.
+
+The page's own words stand in `chalicelib/page`, where they are read in their place.
+"""
+
+from __future__ import annotations
+
+from string import Template
+
+ACCOUNT_NAME = "中国注册会计师协会行业管理系统"
+SUPPORT = "010-88250337/0338"
+
+PHONE_NOT_BOUND = "查询到您未绑定手机号，请联系技术支持010-88250337(0338)"
+
+# One title (short, the same for each error of a code) and one detail (a whole sentence) per code.
+PROBLEMS: dict[str, tuple[str, str]] = {
+    "invalid-input": ("输入有误", "$reason"),
+    "proof-invalid": ("安全校验未通过", "安全校验已失效，请重试。"),
+    "account-not-found": ("账号不存在", "没有查询到该登录账号，请核对后重新输入。"),
+    "phone-not-bound": ("未绑定手机号", PHONE_NOT_BOUND),
+    "not-following": (
+        "未关注公众号",
+        f"绑定的微信已取消关注“{ACCOUNT_NAME}”公众号，收不到验证码。"
+        "请用原微信重新关注后再试，或解绑公众号后改用手机短信验证。",
+    ),
+    "weak-password": ("密码不符合要求", "$reasons"),
+    "code-wrong": ("验证码错误", "验证码不正确，还可以再试$attempts_left次。"),
+    "code-expired": ("验证码已失效", "验证码已过期、已使用或尚未获取，请重新获取验证码。"),
+    "too-many-attempts": ("错误次数过多", "错误次数过多，$wait"),
+    "too-many-requests": ("操作过于频繁", "操作过于频繁，$wait"),
+    "details-do-not-match": (
+        "信息校验未通过",
+        "填写的信息与登记信息不一致，请核对会计师事务所编号、成立批准文号和"
+        "主任会计师/首席合伙人后重新填写。",
+    ),
+    "recovery-expired": ("操作已超时", "本次找回密码操作已失效，请返回第一步重新开始。"),
+    "delivery-failed": (
+        "验证码发送失败",
+        f"验证码没有发送成功，请再试一次；如多次失败请联系{SUPPORT}。",
+    ),
+    "unavailable": ("服务暂时不可用", "服务暂时不可用，您的操作没有生效，请稍后再试。"),
+    "not-found": ("页面不存在", "您访问的地址不存在。"),
+    "method-not-allowed": ("不支持的请求", "该地址不支持这种请求方式。"),
+    "forbidden": ("无权访问", "该接口仅供登录系统调用。"),
+}
+
+# Why a field was refused; shown beside the field.
+INPUT_REASONS: dict[str, str] = {
+    "body": "请求内容不是有效的JSON对象。",
+    "body-too-large": "请求内容过大。",
+    "body-duplicate": "请求内容中有重复的字段。",
+    "body-too-deep": "请求内容嵌套过深。",
+    "content-type": "请求内容的类型应为application/json。",
+    "missing": "请填写此项。",
+    "unknown": "不支持的字段。",
+    "text": "此项应为文字。",
+    "too-long": "此项内容过长。",
+    "user-type": "此处只办理会计师事务所账号的密码找回，其他用户请联系技术支持" + SUPPORT + "。",
+    "login": "请输入会计师事务所编号，或编号加“_cw”的财务上报账号。",
+    "code": "请输入6位数字验证码。",
+    "follow": "请先用微信扫码关注公众号，再在手机上操作。",
+    "scene": "二维码参数不正确。",
+    "phone": "请输入11位大陆手机号。",
+    "oauth": "微信登录未成功，请从公众号菜单“找回密码”重新进入。",
+}
+
+PASSWORD_REASONS: dict[str, str] = {
+    "too-short": "密码至少需要$minimum位",
+    "too-long": "密码最多$maximum位",
+    "too-few-classes": "密码需包含大写字母、小写字母、数字、符号中的至少三种",
+    "contains-login": "密码不能包含登录账号或会计师事务所编号",
+    "contains-phone": "密码不能包含绑定的手机号",
+    "contains-default": "密码不能包含系统的默认密码",
+    "common": "密码过于常见，容易被猜到",
+    "control-characters": "密码不能包含换行等控制字符",
+}
+
+# SMS, by template name. Vendors file their own copies of these texts; the parameters are the
+# names below. `$login` is the login in full: firm numbers are public, and a person with several
+# logins must see which one is meant.
+SMS_TEMPLATES: dict[str, str] = {
+    "code": "您正在找回账号$login的登录密码，验证码$code，$minutes分钟内有效。"
+    "验证码请勿告知他人，如非本人操作请忽略。",
+    "password-reset": f"您的账号$login已于$time重置登录密码。如非本人操作请立即联系{SUPPORT}。",
+    "wechat-bound": "您的账号$login已于$time重置登录密码并绑定微信公众号，"
+    f"下次找回密码将通过公众号接收验证码。如非本人操作请立即联系{SUPPORT}。",
+    "wechat-unbound": "您的账号$login已于$time解绑微信公众号，找回密码将改用短信验证码。"
+    f"如非本人操作请立即联系{SUPPORT}。",
+    "phone-changed": f"您的账号$login绑定的手机号已于$time变更。如非本人操作请立即联系{SUPPORT}。",
+}
+
+# The same notices as short titles of a WeChat template message (20 characters at most).
+NOTICE_TITLES: dict[str, str] = {
+    "password-reset": "登录密码已重置",
+    "wechat-bound": "密码已重置并绑定本微信",
+    "wechat-unbound": "已解绑微信公众号",
+    "phone-changed": "绑定手机号已变更",
+}
+
+CODE_KEY = "code"
+"""The key of the menu item 获取验证码."""
+
+MENU_RECOVER = "找回密码"
+MENU_CODE = "获取验证码"
+
+# What the Official Account answers. Links are made clickable by WeChat's own markup.
+REPLIES: dict[str, str] = {
+    "welcome": f"欢迎关注“{ACCOUNT_NAME}”公众号。\n"
+    '忘记登录密码时，请点击菜单“找回密码”，或<a href="$url">点此找回密码</a>。',
+    "scanned": '您正在找回账号$login的登录密码，请<a href="$url">点此继续</a>。\n'
+    "如非本人操作请忽略。",
+    "page": '请<a href="$url">点此找回密码</a>。',
+    "help": '忘记登录密码请<a href="$url">点此找回密码</a>；获取验证码请回复“验证码”。\n'
+    f"如需人工帮助请联系{SUPPORT}。",
+    "code": "您正在找回账号$login的登录密码，验证码$code，$until前有效。"
+    "验证码请勿告知他人，如非本人操作请忽略。",
+    "no-code": '目前没有可领取的验证码。请先在<a href="$url">找回密码页面</a>点击“获取验证码”，'
+    "再回到这里领取。验证码只发给账号绑定的微信。",
+}
+
+
+def fill(text: str, **values: object) -> str:
+    """Put values into `$name` places; a missing one is a programming error and raises."""
+    return Template(text).substitute({key: str(value) for key, value in values.items()})
+
+
+def waiting_time(seconds: int | None) -> str:
+    """`请在3分钟后再试。`, rounded up, in the largest unit that reads well."""
+    if seconds is None:
+        return "请重新获取验证码。"
+    if seconds <= 60:
+        return f"请在{seconds}秒后再试。"
+    if seconds <= 3600:
+        return f"请在{-(-seconds // 60)}分钟后再试。"
+    return f"请在{-(-seconds // 3600)}小时后再试。"

@@ -1,0 +1,57 @@
+"""Logins and firm numbers, as people type them and as they are stored."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .catalogue import INPUT_REASONS
+from .errors import InvalidInput
+
+_LOGIN = re.compile(r"([0-9]{8,20})(_cw)?", re.ASCII)
+
+
+class Kind(StrEnum):
+    """Which of a firm's two accounts a login is."""
+
+    MAIN = "main"
+    FINANCE = "finance"
+
+
+@dataclass(frozen=True)
+class Login:
+    """A login account: the firm's number and which of its two accounts is meant."""
+
+    firm_no: str
+    kind: Kind
+
+    def __str__(self) -> str:
+        return f"{self.firm_no}_cw" if self.kind is Kind.FINANCE else self.firm_no
+
+
+def fold(text: str) -> str:
+    """Bring typed text to one spelling: NFKC, no white space, no invisible characters."""
+    folded = unicodedata.normalize("NFKC", text)
+    return "".join(
+        c for c in folded if not c.isspace() and unicodedata.category(c) not in ("Cf", "Cc")
+    )
+
+
+def parse_login(text: str) -> Login:
+    """Read a login as a person types it: full-width digits, inner spaces, `_CW`.
+
+    Raises InvalidInput where it cannot be one. Digits and letters of other scripts
+    that merely look alike are refused, never folded.
+    """
+    match = _LOGIN.fullmatch(fold(text).lower())
+    if match is None:
+        raise InvalidInput("login", INPUT_REASONS["login"])
+    return Login(match[1], Kind.FINANCE if match[2] else Kind.MAIN)
+
+
+def mask_phone(phone: str) -> str:
+    """`+8613812341234` or `13812341234` to `138****1234`, the only form that leaves the service."""
+    national = phone.removeprefix("+86")
+    return f"{national[:3]}****{national[-4:]}"

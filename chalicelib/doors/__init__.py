@@ -1,0 +1,1 @@
+"""What Chalice touches: read the request, call one story, render its answer."""

@@ -1,0 +1,56 @@
+"""The browser's two cookies: the openid of the WeChat it runs in, and an OAuth trip under way."""
+
+from __future__ import annotations
+
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+from chalice.app import Request
+
+from ..keys.tokens import COOKIE_LIFETIME
+from ..stories.entering import STATE_LIFETIME, Trip
+from ..wiring import Service
+
+
+def visitor(service: Service, request: Request) -> str | None:
+    """The openid of the WeChat that the request comes from, if it is known."""
+    openid = _read(service, request, "wechat")
+    return openid if isinstance(openid, str) else None
+
+
+def keep_visitor(service: Service, openid: str) -> str:
+    """The Set-Cookie value that makes the openid known."""
+    return _write(service, "wechat", openid, COOKIE_LIFETIME)
+
+
+def trip(service: Service, request: Request) -> Trip | None:
+    """The OAuth round trip that this browser began."""
+    value = _read(service, request, "trip")
+    return Trip(*value) if isinstance(value, list) else None
+
+
+def keep_trip(service: Service, trip: Trip) -> str:
+    """The Set-Cookie value that binds a round trip to this browser."""
+    return _write(service, "trip", [trip.nonce, trip.login], STATE_LIFETIME)
+
+
+def _name(service: Service, name: str) -> str:
+    # The prefix binds a cookie to this very host; browsers take it from TLS sites alone.
+    return f"__Host-{name}" if service.settings.secure else name
+
+
+def _read(service: Service, request: Request, name: str) -> Any:
+    try:
+        jar = SimpleCookie(str(request.headers.get("cookie", "")))
+    except CookieError:
+        return None
+    morsel = jar.get(_name(service, name))
+    return service.signer.verify(f"{name}-cookie", morsel.value) if morsel else None
+
+
+def _write(service: Service, name: str, value: Any, lifetime: int) -> str:
+    text = service.signer.sign(f"{name}-cookie", value, lifetime)
+    secure = "; Secure" if service.settings.secure else ""
+    return (
+        f"{_name(service, name)}={text}; Path=/; Max-Age={lifetime}; HttpOnly; SameSite=Lax{secure}"
+    )

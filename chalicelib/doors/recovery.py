@@ -1,0 +1,137 @@
+"""The steps of a recovery over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import segno
+from chalice.app import Blueprint, Response
+
+from .. import wiring
+from ..domain.logins import parse_login
+from ..keys.tokens import Ticket
+from ..stories.recovery import PROOF_ACTION
+from . import cookies, requests
+from .problems import answer, problem, problems
+
+blueprint = Blueprint(__name__)
+
+# Refused here with our own words where Chalice would answer in its own.
+_JSON = ["application/json"]
+
+
+def _same_origin(service: wiring.Service) -> Response | None:
+    # A page elsewhere cannot send our content type without asking first; this is the second line.
+    origin = blueprint.current_request.headers.get("origin")
+    if origin is None or origin in service.settings.origins:
+        return None
+    return problem("forbidden", 403)
+
+
+def _ticket(service: wiring.Service) -> Ticket:
+    return service.recovery.read(requests.bearer(blueprint.current_request))
+
+
+@blueprint.route("/proof", methods=["GET"])
+@problems
+def proof() -> Response:
+    """A challenge; `?login=` binds it to a login and saves a round trip at the start."""
+    service = wiring.service()
+    query: Mapping[str, str] = blueprint.current_request.query_params or {}
+    login = str(parse_login(query["login"])) if query.get("login") else None
+    return answer(service.proofs.challenge(PROOF_ACTION, login))
+
+
+@blueprint.route("/recovery", methods=["POST"], content_types=_JSON)
+@problems
+def start() -> Response:
+    """Name the login."""
+    service = wiring.service()
+    request = blueprint.current_request
+    if refused := _same_origin(service):
+        return refused
+    start_request = requests.Start.read(request)
+    service.addresses.count(requests.address(request), service.clock())
+    visitor = cookies.visitor(service, request)
+    started = service.recovery.start(start_request.login, start_request.proof, visitor)
+    body: dict[str, Any] = {
+        "token": started.token,
+        "login": started.login,
+        "method": started.method,
+        "destination": started.destination,
+        "expires_in": started.expires_in,
+    }
+    if started.scene is not None:
+        body["qr"] = _qr(service.follow_link(started.scene))
+    return answer(body, 201)
+
+
+def _qr(text: str) -> str:
+    return str(
+        segno.make(text, error="m").svg_data_uri(scale=4, border=2, dark="#000", light="#fff")
+    )
+
+
+@blueprint.route("/recovery", methods=["GET"])
+@problems
+def progress() -> Response:
+    """How far the recovery is."""
+    service = wiring.service()
+    progress = service.recovery.progress(_ticket(service))
+    return answer({"login": progress.login, "method": progress.method, "state": progress.state})
+
+
+@blueprint.route("/recovery/code", methods=["POST"], content_types=_JSON)
+@problems
+def send_code() -> Response:
+    """Send a code."""
+    service = wiring.service()
+    if refused := _same_origin(service):
+        return refused
+    requests.empty(blueprint.current_request)
+    sent = service.recovery.send_code(_ticket(service))
+    return answer(
+        {
+            "method": sent.method,
+            "destination": sent.destination,
+            "delivery": sent.delivery,
+            "expires_in": sent.expires_in,
+            "resend_in": sent.resend_in,
+        },
+        202,
+    )
+
+
+@blueprint.route("/recovery/password", methods=["POST"], content_types=_JSON)
+@problems
+def complete() -> Response:
+    """Set the new password."""
+    service = wiring.service()
+    if refused := _same_origin(service):
+        return refused
+    confirm = requests.Confirm.read(blueprint.current_request)
+    done = service.recovery.complete(_ticket(service), confirm.code, confirm.password)
+    return answer({"login": done.login, "wechat_bound": done.wechat_bound})
+
+
+@blueprint.route("/recovery/unbinding", methods=["POST"], content_types=_JSON)
+@problems
+def unbind() -> Response:
+    """Undo the WeChat binding."""
+    service = wiring.service()
+    if refused := _same_origin(service):
+        return refused
+    details = requests.Unbind.read(blueprint.current_request)
+    unbound = service.unbinding.unbind(
+        _ticket(service), details.firm_no, details.approval_no, details.head_name
+    )
+    return answer({"login": unbound.login, "method": unbound.method})
+
+
+@blueprint.route("/health", methods=["GET"])
+@problems
+def health() -> Response:
+    """Whether the service is up, which it is when it can say so with sound settings."""
+    wiring.service()
+    return answer({"status": "ok"})

@@ -1,0 +1,147 @@
+"""WeChat's two doors: the callback of its servers, and the way in for people's browsers."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+
+from chalice.app import Blueprint, Response
+
+from .. import wiring
+from ..domain.catalogue import INPUT_REASONS
+from ..domain.errors import InvalidInput
+from ..wechat import replies, signature
+from ..wechat.cipher import DecryptError
+from ..wechat.messages import MAXIMUM_BYTES, Message, MessageError, envelope, message
+from . import cookies, requests
+from .problems import HEADERS, problems
+
+log = logging.getLogger(__name__)
+
+blueprint = Blueprint(__name__)
+
+_QUERY = 512
+"""Bytes of a query value; WeChat's own are under 100."""
+
+
+def _parameter(name: str) -> str | None:
+    # A repeated parameter is refused: two readers of it may read two different values.
+    query = blueprint.current_request.query_params
+    values = query.getlist(name) if query and name in query else []
+    if len(values) > 1 or any(len(value.encode()) > _QUERY for value in values):
+        raise InvalidInput(name, INPUT_REASONS["too-long"])
+    return values[0] if values else None
+
+
+@blueprint.route("/wechat/enter", methods=["GET"])
+@problems
+def enter() -> Response:
+    """Send the browser to WeChat, or take it back from there and on to the page."""
+    service = wiring.service()
+    request = blueprint.current_request
+    code, state = _parameter("code"), _parameter("state")
+    if code is None or state is None:
+        departure = service.entering.depart(_parameter("scene"))
+        return _redirect(departure.url, cookies.keep_trip(service, departure.trip))
+    arrival = service.entering.arrive(
+        code, state, cookies.trip(service, request), cookies.visitor(service, request)
+    )
+    kept = None if arrival.openid is None else cookies.keep_visitor(service, arrival.openid)
+    return _redirect(arrival.url, kept)
+
+
+def _redirect(url: str, cookie: str | None) -> Response:
+    headers = {**HEADERS, "Location": url}
+    if cookie is not None:
+        headers["Set-Cookie"] = cookie
+    return Response("", headers=headers, status_code=302)
+
+
+@blueprint.route("/wechat/callback", methods=["GET"])
+@problems
+def verify() -> Response:
+    """WeChat's question whether this address is ours, as it is asked when it is configured."""
+    try:
+        right = _is_signed(_parameter("signature"), None)
+        echo = _parameter("echostr")
+    except InvalidInput:
+        return _refusal(400)
+    if not right or echo is None:
+        return _refusal(403)
+    return _text(echo)
+
+
+@blueprint.route(
+    "/wechat/callback", methods=["POST"], content_types=["text/xml", "application/xml"]
+)
+@problems
+def callback() -> Response:
+    """A message or an event. A failure of ours answers `success`: WeChat would otherwise tell the
+    person that the account is out of order."""
+    service = wiring.service()
+    raw = requests.raw_body(blueprint.current_request)
+    if len(raw) > MAXIMUM_BYTES:
+        return _refusal(400)
+    try:
+        plain = _is_plain()
+        opened = _open_plain(service, raw) if plain else _open(service, raw)
+    except (InvalidInput, MessageError):
+        return _refusal(400)
+    if opened is None:
+        return _refusal(403)
+    try:
+        said = service.conversation.answer(opened)
+    except Exception:
+        log.exception("a message was not answered", extra={"alarm": "callback"})
+        return _text(replies.NOTHING)
+    if not said:
+        return _text(replies.NOTHING)
+    now = service.clock()
+    reply = replies.text_reply(opened.sender, opened.recipient, now, said)
+    if not plain:
+        reply = replies.sealed_reply(
+            service.cipher,
+            service.settings["WECHAT_TOKEN"].reveal(),
+            reply,
+            now,
+            secrets.token_hex(8),
+            secrets.token_bytes(16),
+        )
+    return _text(reply, "application/xml; charset=utf-8")
+
+
+def _is_plain() -> bool:
+    return _parameter("encrypt_type") in (None, "raw") and _parameter("msg_signature") is None
+
+
+def _is_signed(given: str | None, encrypted: str | None) -> bool:
+    token = wiring.service().settings["WECHAT_TOKEN"].reveal()
+    return signature.is_right(given, token, _parameter("timestamp"), _parameter("nonce"), encrypted)
+
+
+def _open(service: wiring.Service, raw: bytes) -> Message | None:
+    """The message, or None where it is not from WeChat or not for this account."""
+    outer = envelope(raw)
+    if not _is_signed(_parameter("msg_signature"), outer.encrypted):
+        return None
+    try:
+        return message(service.cipher.decrypt(outer.encrypted))
+    except DecryptError:
+        return None
+
+
+def _open_plain(service: wiring.Service, raw: bytes) -> Message | None:
+    # A plain signature does not cover the body, so anybody who saw one could put words under it.
+    if not service.settings["WECHAT_PLAIN"] or not _is_signed(_parameter("signature"), None):
+        return None
+    return message(raw)
+
+
+def _text(body: str, content_type: str = "text/plain; charset=utf-8") -> Response:
+    return Response(body, headers={**HEADERS, "Content-Type": content_type}, status_code=200)
+
+
+def _refusal(status: int) -> Response:
+    # One answer for every reason: a stranger learns nothing from it.
+    headers = {**HEADERS, "Content-Type": "text/plain; charset=utf-8"}
+    return Response("", headers=headers, status_code=status)

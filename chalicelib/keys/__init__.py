@@ -1,0 +1,1 @@
+"""What takes a secret key: tokens and cookies, password hashes, proofs of work."""

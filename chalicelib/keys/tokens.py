@@ -1,0 +1,141 @@
+"""A recovery's token and the browser's cookies: signed, dated, and sealed where they must be."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from itsdangerous import BadData, URLSafeSerializer
+
+TOKEN_LIFETIME = 1_800
+"""Seconds from the naming of the login to the end of the recovery."""
+
+COOKIE_LIFETIME = 7_200
+"""Seconds that an openid stays known to a browser inside WeChat."""
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What a recovery carries from step to step; all of it is in the token.
+
+    `phone` and `openid` are encrypted there: the token's holder has not yet proved anything.
+    """
+
+    recovery: str
+    """128 random bits in hex; names this recovery to the audit log and to a QR code's scene."""
+    login: str
+    method: str
+    """`sms`, `wechat` or `follow`."""
+    version: int
+    """The login's password version at the start; a newer one ends the recovery."""
+    started_at: int
+    phone: str | None
+    default: str | None
+    """The login's default password, which the new one must not contain."""
+    bound: str | None
+    """The openid that codes go to, for the method `wechat`."""
+    visitor: str | None
+    """The openid of the WeChat that the page was opened in, to be bound after an SMS recovery."""
+
+
+class Signer:
+    """Signs small JSON values with rotating keys, each purpose apart from the others."""
+
+    def __init__(self, keys: Sequence[bytes], clock: Callable[[], int]) -> None:
+        """`keys` newest first; the newest signs, all of them verify."""
+        self._keys = list(keys)
+        self._clock = clock
+
+    def _serializer(self, purpose: str) -> URLSafeSerializer:
+        # itsdangerous wants the newest key last.
+        return URLSafeSerializer(
+            list(reversed(self._keys)),
+            salt=f"login-recovery.{purpose}",
+            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+        )
+
+    def sign(self, purpose: str, value: Any, lifetime: int) -> str:
+        """A URL-safe text that `verify` takes for `lifetime` seconds."""
+        expires_at = self._clock() + lifetime
+        return str(self._serializer(purpose).dumps([expires_at, value]))
+
+    def verify(self, purpose: str, text: str) -> Any | None:
+        """The value, or None where the text is forged, of another purpose, or too old."""
+        try:
+            # Non-ASCII text has no valid signature; itsdangerous would raise on it.
+            expires_at, value = self._serializer(purpose).loads(text.encode("ascii"))
+        except (BadData, ValueError, TypeError, RecursionError):
+            return None
+        return value if expires_at > self._clock() else None
+
+
+class Sealer:
+    """Encrypts what a token or an item may carry but not show: AES-256-GCM under rotating keys."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._ciphers = [
+            AESGCM(hashlib.sha256(b"login-recovery.seal\0" + key).digest()) for key in keys
+        ]
+
+    def seal(self, purpose: str, text: str) -> str:
+        """URL-safe text that only `unseal` with the same purpose opens."""
+        nonce = secrets.token_bytes(12)
+        sealed = self._ciphers[0].encrypt(nonce, text.encode(), purpose.encode())
+        return base64.urlsafe_b64encode(nonce + sealed).decode()
+
+    def unseal(self, purpose: str, sealed: str) -> str | None:
+        """The text, or None where it was not sealed by any of the keys for this purpose."""
+        try:
+            raw = base64.urlsafe_b64decode(sealed)
+        except ValueError:
+            return None
+        for cipher in self._ciphers:
+            try:
+                return cipher.decrypt(raw[:12], raw[12:], purpose.encode()).decode()
+            except (InvalidTag, ValueError):
+                continue
+        return None
+
+
+class Tokens:
+    """Tickets to tokens and back."""
+
+    def __init__(self, signer: Signer, sealer: Sealer) -> None:
+        self._signer = signer
+        self._sealer = sealer
+
+    def issue(self, ticket: Ticket) -> str:
+        """The bearer token of a recovery, good for TOKEN_LIFETIME seconds."""
+        hidden = json.dumps([ticket.phone, ticket.default, ticket.bound, ticket.visitor])
+        return self._signer.sign(
+            "recovery",
+            [
+                ticket.recovery,
+                ticket.login,
+                ticket.method,
+                ticket.version,
+                ticket.started_at,
+                # Bound to its recovery, so that a sealed part fits no other token.
+                self._sealer.seal("ticket " + ticket.recovery, hidden),
+            ],
+            TOKEN_LIFETIME,
+        )
+
+    def read(self, token: str) -> Ticket | None:
+        """The ticket, or None where the token is forged or too old."""
+        value = self._signer.verify("recovery", token)
+        if value is None:
+            return None
+        recovery, login, method, version, started_at, sealed = value
+        hidden = self._sealer.unseal("ticket " + recovery, sealed)
+        if hidden is None:
+            return None
+        phone, default, bound, visitor = json.loads(hidden)
+        return Ticket(recovery, login, method, version, started_at, phone, default, bound, visitor)

@@ -1,0 +1,1 @@
+"""SMS gateways behind one protocol, and the fail-over over them."""

@@ -1,0 +1,60 @@
+"""Any gateway that takes our own JSON: `{"to", "text", "template", "params"}`, signed."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+
+import requests
+
+from .gateway import Attempt, Outcome, Sms
+from .wire import NoAnswer, post
+
+
+def signature(secret: str, body: bytes) -> str:
+    """The value of X-Signature: HMAC-SHA256 of the body in hex."""
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+class Http:
+    """Posts the message to an address. 2xx is taken, 4xx is final, 5xx fails over.
+
+    A request that got no answer in time may have been taken, so it does not fail over; one that
+    never connected does.
+    """
+
+    name = "http"
+
+    def __init__(self, url: str, secret: str, session: Callable[[], requests.Session]) -> None:
+        self._url = url
+        self._secret = secret
+        self._session = session
+
+    def send(self, sms: Sms) -> Attempt:
+        """Hand the message over."""
+        message = {
+            "to": sms.to,
+            "text": sms.text,
+            "template": sms.template,
+            "params": dict(sms.params),
+        }
+        body = json.dumps(message, ensure_ascii=False).encode()
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "X-Signature": signature(self._secret, body),
+        }
+        answer = post(self._session(), self._url, body, headers)
+        if isinstance(answer, NoAnswer):
+            return Attempt(self.name, answer.outcome, reason=answer.reason)
+        if 200 <= answer.status < 300:
+            given = (answer.body or {}).get("id")
+            message_id = given if isinstance(given, str) else None
+            return Attempt(self.name, Outcome.SENT, message_id=message_id)
+        refused = 400 <= answer.status < 500
+        return Attempt(
+            self.name,
+            Outcome.REFUSED if refused else Outcome.TRY_ANOTHER,
+            reason=f"HTTP {answer.status}",
+        )

@@ -1,0 +1,1 @@
+"""DynamoDB: what must last (firms, logins, followers, audit, runs) and what must vanish."""

@@ -1,0 +1,365 @@
+"""The one live code of a login: reserved, released, spent, used up.
+
+Each login has one vanishing item with its code, the code's attempts and the day's counts; each
+destination has one with the times of its codes. Counting always comes before comparing or sending.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+from dataclasses import dataclass
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
+
+from ..domain.codes import LIFETIME
+from ..domain.errors import (
+    CodeExpired,
+    RecoveryExpired,
+    ServiceError,
+    TooManyAttempts,
+    TooManyRequests,
+)
+from ..domain.limits import DAY, Limits, retry_after
+from . import audit
+from .dynamo import Refused, noted, raw_list, raw_number, raw_text, read, room, transact, update
+from .models import AuditItem, CodeItem, DestinationItem, LoginItem
+
+log = logging.getLogger(__name__)
+
+END_CODE: list[Action] = [
+    attribute.remove()
+    for attribute in (
+        CodeItem.digest,
+        CodeItem.method,
+        CodeItem.code_expires_at,
+        CodeItem.attempts,
+    )
+]
+"""The actions that end a live code and leave the counts as they are."""
+
+
+@dataclass(frozen=True)
+class Road:
+    """Where a login's codes go: what must still be true of the login when a write takes effect."""
+
+    method: str
+    """`sms` or `wechat`."""
+    destination: str
+    """The phone in E.164, or the openid."""
+    version: int
+    """The login's password version."""
+
+    def holds(self) -> Condition:
+        """The condition on the login that it still has this road and this password version."""
+        if self.method == "sms":
+            road = (LoginItem.phone == self.destination) & LoginItem.openid.does_not_exist()
+        else:
+            road = LoginItem.openid == self.destination
+        same: Condition = (LoginItem.password_version == self.version) & road
+        return same
+
+
+@dataclass(frozen=True)
+class Spent:
+    """One attempt, already counted, and what it is to be compared with."""
+
+    digest: str
+    method: str
+    attempts_left: int
+
+
+@dataclass(frozen=True)
+class LastSend:
+    """The last send to a destination; `sealed` is its code, None where it is not to be fetched."""
+
+    login: str
+    at: str
+    sealed: str | None
+    expires_at: int
+
+
+@dataclass(frozen=True)
+class UsedCode:
+    """What is left of a code after its use."""
+
+    digest: str
+    recovery: str
+
+
+class Codes:
+    """Codes and their counts."""
+
+    def __init__(self, limits: Limits, pepper: bytes) -> None:
+        """`pepper` keeps phones and openids out of the destinations' keys."""
+        self._limits = limits
+        self._pepper = pepper
+
+    def _destination(self, method: str, destination: str) -> DestinationItem:
+        name = f"{method}\0{destination}".encode()
+        return DestinationItem("to#" + hmac.new(self._pepper, name, hashlib.sha256).hexdigest())
+
+    def reserve(
+        self, login: str, road: Road, digest: str, sealed: str | None, send: AuditItem, now: int
+    ) -> None:
+        """Make a new code the live one and count its send, before anything is sent: one transaction.
+
+        Raises TooManyRequests or TooManyAttempts with the seconds to wait, RecoveryExpired where
+        the login has changed since the recovery began.
+        """
+        limits = self._limits
+        code_actions: list[Action] = [
+            CodeItem.digest.set(digest),
+            CodeItem.method.set(road.method),
+            CodeItem.code_expires_at.set(now + LIFETIME),
+            CodeItem.attempts.set(0),
+            CodeItem.send.set(send.at),
+            CodeItem.expires_at.set(now + DAY),
+            noted(CodeItem.sends, now),
+        ]
+        code_room = room(CodeItem.sends, limits.sends_per_login, now) & room(
+            CodeItem.wrongs, limits.wrong_codes_per_login, now
+        )
+
+        def build(transaction: TransactWrite) -> None:
+            transaction.condition_check(LoginItem, login, condition=road.holds())
+            transaction.save(send)
+            transaction.update(
+                CodeItem(f"code#{login}"), code_actions, code_room, return_values="ALL_OLD"
+            )
+            transaction.update(
+                self._destination(road.method, road.destination),
+                [
+                    noted(DestinationItem.sends, now),
+                    DestinationItem.login.set(login),
+                    DestinationItem.send.set(send.at),
+                    DestinationItem.sealed.remove()
+                    if sealed is None
+                    else DestinationItem.sealed.set(sealed),
+                    DestinationItem.code_expires_at.set(now + LIFETIME),
+                    DestinationItem.expires_at.set(now + DAY),
+                ],
+                room(DestinationItem.sends, limits.sends_per_destination, now),
+                return_values="ALL_OLD",
+            )
+
+        try:
+            transact(build, CodeItem)
+        except Refused as refused:
+            raise self._send_refusal(refused, now) from None
+
+    def _send_refusal(self, refused: Refused, now: int) -> ServiceError:
+        limits = self._limits
+        if refused.failed[0]:
+            return RecoveryExpired()
+        _, _, code, destination = refused.items
+        wrong = retry_after(raw_list(code, "wrongs"), limits.wrong_codes_per_login, now)
+        if wrong:
+            return TooManyAttempts(wrong)
+        return TooManyRequests(
+            max(
+                1,
+                retry_after(raw_list(code, "sends"), limits.sends_per_login, now),
+                retry_after(raw_list(destination, "sends"), limits.sends_per_destination, now),
+            )
+        )
+
+    def release(self, login: str, road: Road, send: AuditItem, now: int, reason: str) -> None:
+        """Take a reserved send back, so that the person may try again at once.
+
+        Best effort: where it fails, the counts stay and the person waits for them.
+        """
+
+        def build(transaction: TransactWrite) -> None:
+            transaction.update(
+                CodeItem(f"code#{login}"),
+                [
+                    *END_CODE,
+                    CodeItem.sends[0].remove(),
+                ],
+                CodeItem.send == send.at,
+            )
+            # Where a newer entry came on top, that one is newer by at least the resend time.
+            transaction.update(
+                self._destination(road.method, road.destination),
+                [DestinationItem.sends[0].remove(), DestinationItem.sealed.remove()],
+                DestinationItem.sends[0] == now,
+            )
+            transaction.update(
+                AuditItem(login, send.at),
+                [AuditItem.outcome.set("failed"), AuditItem.reason.set(reason)],
+                AuditItem.login.exists(),
+            )
+
+        try:
+            transact(build, CodeItem)
+        except (Refused, ServiceError) as error:
+            log.warning("a send could not be released: %s", type(error).__name__)
+
+    def spend(self, login: str, now: int) -> Spent | UsedCode:
+        """Count one attempt on the live code and return what to compare with: one UpdateItem.
+
+        Returns UsedCode, without counting, where the last code was used up already.
+        Raises CodeExpired where there is no live code, TooManyAttempts where no try is left.
+        """
+        limits = self._limits
+        condition = (
+            CodeItem.digest.exists()
+            & (CodeItem.code_expires_at > now)
+            & (CodeItem.attempts < limits.tries_per_code)
+            & room(CodeItem.wrongs, limits.wrong_codes_per_login, now)
+        )
+        actions = [
+            CodeItem.attempts.add(1),
+            noted(CodeItem.wrongs, now),
+            CodeItem.expires_at.set(now + DAY),
+        ]
+        try:
+            item = update(CodeItem(f"code#{login}"), actions, condition)
+        except Refused as refused:
+            raw = refused.items[0]
+            used, by = raw_text(raw, "used_digest"), raw_text(raw, "used_by")
+            if raw_text(raw, "digest") is None and used and by:
+                return UsedCode(used, by)
+            raise self._attempt_refusal(refused, now) from None
+        wrong_today = sum(at > now - DAY for at in item.wrongs)
+        return Spent(
+            digest=item.digest,
+            method=item.method,
+            attempts_left=max(
+                0,
+                min(
+                    limits.tries_per_code - int(item.attempts),
+                    limits.wrong_codes_per_login_day - wrong_today,
+                ),
+            ),
+        )
+
+    def _attempt_refusal(self, refused: Refused, now: int) -> ServiceError:
+        item = refused.items[0]
+        wait = retry_after(raw_list(item, "wrongs"), self._limits.wrong_codes_per_login, now)
+        if wait:
+            return TooManyAttempts(wait)
+        live = (raw_number(item, "code_expires_at") or 0) > now
+        if raw_text(item, "digest") is None or not live:
+            return CodeExpired()
+        return TooManyAttempts(None)
+
+    def complete(
+        self,
+        login: str,
+        road: Road,
+        digest: str,
+        recovery: str,
+        password_hash: str,
+        bind: str | None,
+        event: AuditItem,
+        now: int,
+    ) -> None:
+        """Use the code up, set the password, bind the WeChat, write the event: one transaction.
+
+        Raises CodeExpired where the code was used or replaced meanwhile, RecoveryExpired where
+        the login got another password, phone or binding since the recovery began.
+        """
+        login_actions: list[Action] = [
+            LoginItem.password_hash.set(password_hash),
+            LoginItem.password_version.set(LoginItem.password_version + 1),
+            LoginItem.changed_at.set(now),
+            LoginItem.recovered_at.set(now),
+            LoginItem.must_change.set(False),
+            LoginItem.failures.remove(),
+        ]
+        if bind is not None:
+            login_actions += [LoginItem.openid.set(bind), LoginItem.bound_at.set(now)]
+
+        def build(transaction: TransactWrite) -> None:
+            transaction.save(event)
+            transaction.update(
+                CodeItem(f"code#{login}"),
+                [
+                    *END_CODE,
+                    # The attempt was right, so it is taken out of the wrong ones again.
+                    CodeItem.wrongs[0].remove(),
+                    CodeItem.used_digest.set(digest),
+                    CodeItem.used_by.set(recovery),
+                ],
+                CodeItem.digest == digest,
+            )
+            transaction.update(LoginItem(login), login_actions, road.holds())
+
+        try:
+            transact(build, CodeItem)
+        except Refused as refused:
+            raise (CodeExpired() if refused.failed[1] else RecoveryExpired()) from None
+
+    def count_details(self, login: str, now: int) -> None:
+        """Count one try at the firm's details, before it is compared: one UpdateItem.
+
+        Raises TooManyRequests with the seconds to wait.
+        """
+        windows = self._limits.wrong_details_per_login
+        try:
+            update(
+                CodeItem(f"code#{login}"),
+                [noted(CodeItem.wrong_details, now), CodeItem.expires_at.set(now + DAY)],
+                room(CodeItem.wrong_details, windows, now),
+            )
+        except Refused as refused:
+            tries = raw_list(refused.items[0], "wrong_details")
+            raise TooManyRequests(max(1, retry_after(tries, windows, now))) from None
+
+    def unbind(self, login: str, openid: str, event: AuditItem) -> None:
+        """Take the binding and the live code away and write the event: one transaction.
+
+        Raises RecoveryExpired where the binding is gone or another one, or no phone is left.
+        """
+
+        def build(transaction: TransactWrite) -> None:
+            transaction.save(event)
+            transaction.update(
+                LoginItem(login),
+                [LoginItem.openid.remove(), LoginItem.bound_at.remove()],
+                (LoginItem.openid == openid) & LoginItem.phone.exists(),
+            )
+            transaction.update(
+                CodeItem(f"code#{login}"),
+                # The try was right, so it is taken out of the wrong ones again.
+                [*END_CODE, CodeItem.wrong_details[0].remove()],
+            )
+
+        try:
+            transact(build, CodeItem)
+        except Refused:
+            raise RecoveryExpired from None
+
+    def is_live(self, login: str, now: int) -> bool:
+        """Whether the login has a code that could be used now."""
+        item = self._read(login)
+        return item is not None and item.digest is not None and item.code_expires_at > now
+
+    def last_send(self, method: str, destination: str) -> LastSend | None:
+        """The last send to a phone or an openid, of any login."""
+        item = read(DestinationItem, self._destination(method, destination).id)
+        if item is None or item.login is None or item.send is None:
+            return None
+        return LastSend(item.login, item.send, item.sealed, int(item.code_expires_at or 0))
+
+    @staticmethod
+    def _read(login: str) -> CodeItem | None:
+        return read(CodeItem, f"code#{login}")
+
+
+def new_send(login: str, road: Road, shown: str, gateway: str, now: int) -> AuditItem:
+    """The audit item of a send; `shown` is the masked destination, `gateway` the one asked first."""
+    return audit.entry(
+        login,
+        "code-sent",
+        now,
+        method=road.method,
+        destination=shown,
+        gateway=gateway,
+        outcome="handed-over",
+    )

@@ -1,0 +1,134 @@
+"""Carrying a code to the person, by the road that their login has."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from ..domain.catalogue import ACCOUNT_NAME, SMS_TEMPLATES, fill
+from ..domain.codes import LIFETIME
+from ..domain.errors import NotFollowing
+from ..domain.limits import MINUTE
+from ..domain.logins import mask_phone
+from ..sms.failover import Failover
+from ..sms.gateway import Sms
+from ..store import audit
+from ..store.codes import Road
+from ..store.followers import Followers
+from ..store.models import AuditItem
+from ..wechat.platform import Platform, TemplateOutcome, TemplateResult
+
+log = logging.getLogger(__name__)
+
+MINUTES = str(LIFETIME // MINUTE)
+
+
+@dataclass(frozen=True)
+class Handed:
+    """How a code went: `sent`, or `pull` where the person fetches it in the Official Account."""
+
+    delivery: str
+
+
+def shown(road: Road) -> str:
+    """The destination as a person may see it."""
+    return mask_phone(road.destination) if road.method == "sms" else ACCOUNT_NAME
+
+
+class Delivery:
+    """Sends a code that has been reserved."""
+
+    def __init__(
+        self,
+        sms: Failover,
+        platform: Platform,
+        followers: Followers,
+        template_id: str,
+        enter_url: str,
+    ) -> None:
+        """`template_id` is WeChat's template of a code; empty where the account has none."""
+        self._sms = sms
+        self._platform = platform
+        self._followers = followers
+        self._template_id = template_id
+        self._enter_url = enter_url
+
+    def gateway(self, road: Road) -> str:
+        """The gateway that a code on this road is handed to first."""
+        if road.method == "sms":
+            return self._sms.first
+        return "wechat-template" if self._template_id else "wechat-pull"
+
+    def send(self, login: str, road: Road, code: str, send: AuditItem) -> Handed:
+        """Hand the code over.
+
+        Raises DeliveryFailed, NotFollowing or Unavailable where it has certainly not gone out.
+        """
+        if road.method == "sms":
+            return self._by_sms(login, road, code, send)
+        return self._by_wechat(login, road, code, send)
+
+    def _by_sms(self, login: str, road: Road, code: str, send: AuditItem) -> Handed:
+        params = {"login": login, "code": code, "minutes": MINUTES}
+        text = fill(SMS_TEMPLATES["code"], **params)
+        sms = Sms(road.destination, text, "code", params, reference=f"{login}/{send.at}")
+        settled = self._sms.send(sms).settled
+        log.info("code sent", extra={"gateway": settled.gateway, "outcome": settled.outcome.value})
+        if settled.gateway != send.gateway or settled.reason:
+            self._settle(
+                login,
+                send,
+                gateway=settled.gateway,
+                outcome=settled.outcome.value,
+                message_id=settled.message_id,
+                reason=settled.reason,
+            )
+        return Handed("sent")
+
+    def _by_wechat(self, login: str, road: Road, code: str, send: AuditItem) -> Handed:
+        result = self._push(login, road.destination, code, send) if self._template_id else None
+        outcome = result.outcome if result else TemplateOutcome.NO_TEMPLATE
+        if outcome is TemplateOutcome.NOT_FOLLOWING:
+            self._followers.left(road.destination, audit.time_of(send))
+            raise NotFollowing
+        if outcome in (TemplateOutcome.SENT, TemplateOutcome.UNKNOWN):
+            if result is not None:
+                self._settle(
+                    login,
+                    send,
+                    outcome="sent" if outcome is TemplateOutcome.SENT else "unknown",
+                    message_id=result.msgid,
+                )
+            return Handed("sent")
+        if not self._still_follows(road.destination):
+            raise NotFollowing
+        if result is not None:
+            self._settle(
+                login, send, gateway="wechat-pull", reason=f"template refused: {result.errcode}"
+            )
+        return Handed("pull")
+
+    def _push(self, login: str, openid: str, code: str, send: AuditItem) -> TemplateResult:
+        return self._platform.send_template(
+            openid,
+            self._template_id,
+            {
+                "character_string1": login,
+                "character_string2": code,
+                "thing3": f"{MINUTES}分钟内有效",
+            },
+            url=self._enter_url,
+            client_msg_id=send.at.replace("-", "")[:32],
+        )
+
+    def _still_follows(self, openid: str) -> bool:
+        known = self._followers.is_following(openid)
+        return self._platform.is_following(openid) if known is None else known
+
+    @staticmethod
+    def _settle(login: str, send: AuditItem, **facts: str | None) -> None:
+        # The code is out: a note that cannot be written must not make the person ask for another.
+        try:
+            audit.settle_send(login, send.at, **facts)
+        except Exception as error:
+            log.warning("a send's outcome was not recorded: %s", type(error).__name__)

@@ -1,0 +1,88 @@
+"""A person lost the WeChat that the codes go to, and undoes the binding with the firm's details.
+
+The three details are public, so they prove little. That is why an unbinding only ever leads back
+to an SMS to the bound phone, is counted, and is told to the person on both roads.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..domain.details import approval_no as fold_approval_no
+from ..domain.details import name as fold_name
+from ..domain.details import number as fold_number
+from ..domain.errors import DetailsDoNotMatch, PhoneNotBound, RecoveryExpired
+from ..keys.tokens import Ticket
+from ..store import audit
+from ..store.codes import Codes
+from ..store.firms import Firms
+from ..store.logins import Logins
+from .notices import Notices
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Unbound:
+    """The binding is gone; `method` is how the next code travels."""
+
+    login: str
+    method: str
+
+
+class Unbinding:
+    """Undoes the binding of a recovery's login."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], int],
+        logins: Logins,
+        firms: Firms,
+        codes: Codes,
+        notices: Notices,
+    ) -> None:
+        self._clock = clock
+        self._logins = logins
+        self._firms = firms
+        self._codes = codes
+        self._notices = notices
+
+    def unbind(self, ticket: Ticket, firm_no: str, approval_no: str, head_name: str) -> Unbound:
+        """Undo the binding where all three details are right.
+
+        Raises TooManyRequests, DetailsDoNotMatch, PhoneNotBound where no road would be left,
+        RecoveryExpired where there is no binding, or another one than at the start.
+        """
+        now = self._clock()
+        if ticket.bound is None:
+            raise RecoveryExpired
+        self._codes.count_details(ticket.login, now)
+        account = self._logins.get(ticket.login)
+        firm = self._firms.get(account.firm_no) if account else None
+        if account is None or firm is None:
+            raise DetailsDoNotMatch
+        # All three are compared whatever the first ones say, so that time tells nothing.
+        right = [
+            _same(fold_number(firm_no), fold_number(firm.firm_no)),
+            _same(fold_approval_no(approval_no), fold_approval_no(firm.approval_no)),
+            _same(fold_name(head_name), fold_name(firm.head_name)),
+        ]
+        if not all(right):
+            raise DetailsDoNotMatch
+        if account.phone is None:
+            raise PhoneNotBound
+        event = audit.entry(ticket.login, "wechat-unbound", now, method="wechat")
+        self._codes.unbind(ticket.login, ticket.bound, event)
+        log.info("wechat unbound")
+        self._notices.tell(
+            "wechat-unbound", ticket.login, now, phone=account.phone, openid=ticket.bound
+        )
+        return Unbound(ticket.login, "follow" if ticket.visitor is None else "sms")
+
+
+def _same(given: str, known: str) -> bool:
+    return hmac.compare_digest(given.encode(), known.encode())

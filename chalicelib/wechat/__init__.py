@@ -1,0 +1,1 @@
+"""WeChat: its message protocol, pure, and the one client of its platform."""

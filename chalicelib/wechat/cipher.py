@@ -1,0 +1,61 @@
+"""WeChat's message encryption ("safe mode"), as its message encryption guide describes it.
+
+AES-256-CBC; the key is the base64 of EncodingAESKey plus "=", the IV its first 16 bytes; the
+padding is PKCS#7 with a block of 32 bytes; the plain text is 16 random bytes, the message's length
+as four big-endian bytes, the message, and the AppID.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from cryptography.hazmat.primitives.ciphers import Cipher as Aes
+from cryptography.hazmat.primitives.ciphers import algorithms, modes
+
+_BLOCK = 32
+_HEAD = 20
+
+
+class DecryptError(Exception):
+    """The text was not encrypted for this account with this key; it does not say what is wrong."""
+
+
+class MessageCipher:
+    """Encrypts and decrypts with one account's key."""
+
+    def __init__(self, encoding_aes_key: str, app_id: str) -> None:
+        self._key = base64.b64decode(encoding_aes_key + "=")
+        self._app_id = app_id.encode()
+
+    def _aes(self) -> Aes[modes.CBC]:
+        return Aes(algorithms.AES(self._key), modes.CBC(self._key[:16]))
+
+    def decrypt(self, encrypted: str) -> bytes:
+        """The message in an Encrypt element. Raises DecryptError."""
+        try:
+            raw = base64.b64decode(encrypted, validate=True)
+        except (binascii.Error, ValueError):
+            raise DecryptError from None
+        # WeChat pads to 32 bytes, yet the JSON examples of its guide show multiples of 16.
+        if not raw or len(raw) % 16:
+            raise DecryptError
+        decryptor = self._aes().decryptor()
+        padded = decryptor.update(raw) + decryptor.finalize()
+        pad = padded[-1]
+        if not 1 <= pad <= _BLOCK or padded[-pad:] != bytes([pad]) * pad:
+            raise DecryptError
+        plain = padded[:-pad]
+        length = int.from_bytes(plain[16:_HEAD], "big")
+        # The AppID must follow the message at once, and nothing may follow the AppID.
+        if len(plain) < _HEAD or plain[_HEAD + length :] != self._app_id:
+            raise DecryptError
+        return plain[_HEAD : _HEAD + length]
+
+    def encrypt(self, message: bytes, random16: bytes) -> str:
+        """The text of an Encrypt element; `random16` are 16 fresh random bytes."""
+        plain = random16 + len(message).to_bytes(4, "big") + message + self._app_id
+        pad = _BLOCK - len(plain) % _BLOCK
+        encryptor = self._aes().encryptor()
+        raw = encryptor.update(plain + bytes([pad]) * pad) + encryptor.finalize()
+        return base64.b64encode(raw).decode()

@@ -1,0 +1,153 @@
+"""Messages and events that WeChat's servers post, read strictly.
+
+Element names and events: WeChat Official Account guide, "Receiving standard messages" and
+"Receiving event pushes".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+MAXIMUM_BYTES = 65_536
+"""A callback of WeChat has a few kilobytes at the most."""
+
+
+class MessageError(Exception):
+    """The XML is not a message of WeChat."""
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """The outer XML of safe mode."""
+
+    recipient: str
+    encrypted: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """What all messages and events have in common; other kinds of them are of this very type."""
+
+    sender: str
+    """The person's openid."""
+    recipient: str
+    """The Official Account's own name, gh_…"""
+    created_at: int
+    """Epoch seconds."""
+    dedup_key: str
+    """Equal for all deliveries of one message."""
+
+
+@dataclass(frozen=True)
+class Text(Message):
+    """A person wrote."""
+
+    content: str
+
+
+@dataclass(frozen=True)
+class Subscribed(Message):
+    """A person follows; `scene` where a QR code with one was scanned."""
+
+    scene: str | None
+
+
+@dataclass(frozen=True)
+class Unsubscribed(Message):
+    """A person left."""
+
+
+@dataclass(frozen=True)
+class Scanned(Message):
+    """A follower scanned a QR code with a scene."""
+
+    scene: str
+
+
+@dataclass(frozen=True)
+class Clicked(Message):
+    """A follower tapped a CLICK item of the menu."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class TemplateSent(Message):
+    """What became of a template message: `success`, or why not."""
+
+    message_id: str
+    status: str
+
+
+def _root(xml: bytes) -> Element:
+    if len(xml) > MAXIMUM_BYTES:
+        raise MessageError
+    try:
+        # Any document type is refused, and with it every entity.
+        root = fromstring(xml, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
+        raise MessageError from None
+    if root.tag != "xml":
+        raise MessageError
+    return root
+
+
+def _value(root: Element, name: str) -> str | None:
+    found = root.findall(name)
+    # Two elements of a name: no telling which of them somebody else would read.
+    if len(found) > 1:
+        raise MessageError
+    return (found[0].text or "").strip() if found else None
+
+
+def _required(root: Element, name: str) -> str:
+    value = _value(root, name)
+    if not value:
+        raise MessageError
+    return value
+
+
+def envelope(xml: bytes) -> Envelope:
+    """Read the outer XML. Raises MessageError."""
+    root = _root(xml)
+    return Envelope(_value(root, "ToUserName") or "", _required(root, "Encrypt"))
+
+
+def message(xml: bytes) -> Message:
+    """Read the inner XML. Raises MessageError."""
+    root = _root(xml)
+    sender, recipient = _required(root, "FromUserName"), _required(root, "ToUserName")
+    created = _required(root, "CreateTime")
+    if not (created.isascii() and created.isdigit() and len(created) <= 12):
+        raise MessageError
+    kind = _required(root, "MsgType")
+    if kind == "event":
+        return _event(root, sender, recipient, int(created))
+    key = f"message|{_required(root, 'MsgId')}|{sender}"
+    if kind == "text":
+        return Text(sender, recipient, int(created), key, _value(root, "Content") or "")
+    return Message(sender, recipient, int(created), key)
+
+
+def _event(root: Element, sender: str, recipient: str, created: int) -> Message:
+    event = _required(root, "Event")
+    event_key = _value(root, "EventKey") or ""
+    # The receipt spells it MsgID, where messages have MsgId.
+    message_id = _value(root, "MsgID") or ""
+    key = f"event|{sender}|{created}|{event}|{event_key}|{message_id}"
+    common = (sender, recipient, created, key)
+    if event == "subscribe":
+        return Subscribed(*common, event_key.removeprefix("qrscene_") or None)
+    if event == "unsubscribe":
+        return Unsubscribed(*common)
+    if event == "SCAN":
+        return Scanned(*common, event_key)
+    if event == "CLICK":
+        return Clicked(*common, event_key)
+    if event == "TEMPLATESENDJOBFINISH":
+        return TemplateSent(*common, message_id, _value(root, "Status") or "")
+    return Message(*common)

@@ -1,0 +1,340 @@
+"""The one place that builds things, each when it is first asked for.
+
+`service()` is the process's own; a test puts another in its place with `using`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import requests
+
+from .domain.errors import ServiceError
+from .keys.passwords import PasswordHasher
+from .keys.proofs import Proofs
+from .keys.tokens import TOKEN_LIFETIME, Sealer, Signer, Tokens
+from .settings import Settings, load
+from .sms.failover import Failover
+from .sms.gateway import SmsGateway
+from .store import models
+from .store.codes import Codes
+from .store.firms import Firms
+from .store.followers import Followers
+from .store.limits import Budget
+from .store.logins import Logins
+from .store.platform_token import PlatformTokens
+from .stories.addresses import Addresses
+from .stories.conversation import Conversation
+from .stories.delivery import Delivery
+from .stories.entering import Entering
+from .stories.notices import Notices
+from .stories.recovery import Recovery
+from .stories.scenes import Scenes
+from .stories.unbinding import Unbinding
+from .wechat.cipher import MessageCipher
+from .wechat.platform import Platform
+
+
+def now() -> int:
+    """The wall clock, epoch seconds."""
+    return int(time.time())
+
+
+class Service:
+    """Everything that a process needs, built once; each part may be replaced before its first use."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], int] = now,
+        randbelow: Callable[[int], int] = secrets.randbelow,
+        gateways: Mapping[str, SmsGateway] | None = None,
+    ) -> None:
+        """`gateways` are ready ones by name; those not given are built from the settings."""
+        self.settings = settings
+        self.clock = clock
+        self.randbelow = randbelow
+        self._gateways = dict(gateways or {})
+        models.bind(settings["TABLE_PREFIX"])
+
+    # What takes a key.
+
+    @cached_property
+    def _keys(self) -> list[bytes]:
+        return [key.key() for key in self.settings["SIGNING_KEYS"]]
+
+    @cached_property
+    def _peppers(self) -> dict[int, bytes]:
+        return {version: pepper.key() for version, pepper in self.settings["CODE_PEPPER"].items()}
+
+    @cached_property
+    def signer(self) -> Signer:
+        return Signer(self._keys, self.clock)
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        return Sealer(self._keys)
+
+    @cached_property
+    def proofs(self) -> Proofs:
+        return Proofs(self._keys, self.clock)
+
+    @cached_property
+    def hasher(self) -> PasswordHasher:
+        return PasswordHasher(self._peppers)
+
+    @cached_property
+    def scenes(self) -> Scenes:
+        return Scenes(self._keys, self.clock)
+
+    @cached_property
+    def cipher(self) -> MessageCipher:
+        return MessageCipher(
+            self.settings["WECHAT_AES_KEY"].reveal(), self.settings["WECHAT_APP_ID"]
+        )
+
+    # The roads to people.
+
+    @cached_property
+    def http(self) -> requests.Session:
+        """One keep-alive session for all outgoing calls but those to AWS."""
+        session = requests.Session()
+        # Proxies and credentials of the machine must not find their way into these calls.
+        session.trust_env = False
+        return session
+
+    def _gateway(self, name: str) -> SmsGateway:
+        # Imported one by one: a process pays for the gateways that it has, not for all of them.
+        settings = self.settings
+        if name in self._gateways:
+            return self._gateways[name]
+        if name == "sns":
+            from .sms.sns import Sns
+
+            return Sns(self._sns_client, settings["SMS_SIGN"])
+        if name == "aliyun":
+            from .sms.aliyun import Aliyun
+
+            return Aliyun(
+                settings["SMS_ALIYUN_KEY_ID"],
+                settings["SMS_ALIYUN_KEY_SECRET"].reveal(),
+                settings["SMS_ALIYUN_URL"],
+                settings["SMS_SIGN"],
+                settings["SMS_ALIYUN_TEMPLATES"],
+                lambda: self.http,
+                self.clock,
+                lambda: secrets.token_hex(16),
+            )
+        if name == "tencent":
+            from .sms.tencent import Tencent
+
+            return Tencent(
+                settings["SMS_TENCENT_KEY_ID"],
+                settings["SMS_TENCENT_KEY_SECRET"].reveal(),
+                settings["SMS_TENCENT_APP_ID"],
+                settings["SMS_TENCENT_REGION"],
+                settings["SMS_TENCENT_URL"],
+                settings["SMS_SIGN"],
+                settings["SMS_TENCENT_TEMPLATES"],
+                lambda: self.http,
+                self.clock,
+            )
+        if name == "http":
+            from .sms.http import Http
+
+            return Http(
+                settings["SMS_HTTP_URL"], settings["SMS_HTTP_SECRET"].reveal(), lambda: self.http
+            )
+        from .sms.console import Console
+
+        return Console(sys.stdout, settings["SMS_SIGN"])
+
+    def _sns_client(self) -> Any:
+        import boto3
+
+        from .sms.sns import sns_config
+
+        region = self.settings["SMS_SNS_REGION"] or None
+        return boto3.client("sns", region_name=region, config=sns_config())
+
+    @cached_property
+    def sms(self) -> Failover:
+        return Failover([self._gateway(name) for name in self.settings["SMS_GATEWAYS"]])
+
+    @cached_property
+    def platform(self) -> Platform:
+        settings = self.settings
+        return Platform(
+            settings["WECHAT_APP_ID"],
+            settings["WECHAT_APP_SECRET"].reveal(),
+            settings["WECHAT_API_URL"],
+            settings["WECHAT_OPEN_URL"],
+            PlatformTokens(
+                settings["WECHAT_APP_ID"],
+                self.clock,
+                seal=lambda text: self.sealer.seal("wechat-token", text),
+                unseal=lambda sealed: self.sealer.unseal("wechat-token", sealed),
+            ),
+            lambda: self.http,
+            self.clock,
+            time.sleep,
+        )
+
+    # The tables.
+
+    @cached_property
+    def logins(self) -> Logins:
+        return Logins(self.settings.limits)
+
+    @cached_property
+    def firms(self) -> Firms:
+        return Firms()
+
+    @cached_property
+    def codes(self) -> Codes:
+        return Codes(self.settings.limits, next(iter(self._peppers.values())))
+
+    @cached_property
+    def followers(self) -> Followers:
+        return Followers()
+
+    # The stories.
+
+    @cached_property
+    def addresses(self) -> Addresses:
+        return Addresses(self.settings.limits.starts_per_address)
+
+    @cached_property
+    def notices(self) -> Notices:
+        return Notices(
+            self.sms,
+            self.platform,
+            self.settings["WECHAT_NOTICE_TEMPLATE_ID"],
+            self.settings["SITE_URL"],
+        )
+
+    @cached_property
+    def recovery(self) -> Recovery:
+        settings = self.settings
+        limits = settings.limits
+        return Recovery(
+            clock=self.clock,
+            randbelow=self.randbelow,
+            logins=self.logins,
+            codes=self.codes,
+            sends_budget=Budget("sends", limits.sends_per_service_hour, self.randbelow),
+            wrongs_budget=Budget(
+                "wrong-codes", limits.wrong_codes_per_service_hour, self.randbelow
+            ),
+            tokens=Tokens(self.signer, self.sealer),
+            sealer=self.sealer,
+            scenes=self.scenes,
+            hasher=self.hasher,
+            proofs=self.proofs if settings["PROOF_OF_WORK"] else None,
+            peppers=self._peppers,
+            profile=settings["PASSWORD_PROFILE"],
+            area_codes=settings["AREA_CODE_OVERRIDES"],
+            delivery=Delivery(
+                self.sms,
+                self.platform,
+                self.followers,
+                settings["WECHAT_CODE_TEMPLATE_ID"],
+                self.enter_url,
+            ),
+            notices=self.notices,
+        )
+
+    @cached_property
+    def unbinding(self) -> Unbinding:
+        return Unbinding(
+            clock=self.clock,
+            logins=self.logins,
+            firms=self.firms,
+            codes=self.codes,
+            notices=self.notices,
+        )
+
+    @cached_property
+    def conversation(self) -> Conversation:
+        return Conversation(
+            enter_url=self.enter_url,
+            clock=self.clock,
+            followers=self.followers,
+            logins=self.logins,
+            codes=self.codes,
+            sealer=self.sealer,
+            scenes=self.scenes,
+        )
+
+    @cached_property
+    def entering(self) -> Entering:
+        return Entering(
+            clock=self.clock,
+            scenes=self.scenes,
+            platform=self.platform,
+            enter_url=self.enter_url,
+            site_url=self.settings["SITE_URL"],
+        )
+
+    # Addresses of this service; always from SITE_URL, never from a request.
+
+    @property
+    def enter_url(self) -> str:
+        """Where a person enters the page inside WeChat."""
+        return f"{self.settings['SITE_URL']}/wechat/enter"
+
+    def follow_link(self, scene: str) -> str:
+        """What a QR code of the Official Account says for this scene.
+
+        Where the platform gives none, the code leads straight to the page inside WeChat: the
+        person can still go on, and follows the account from there.
+        """
+        try:
+            return self.platform.follow_qr(scene, TOKEN_LIFETIME)
+        except ServiceError:
+            return f"{self.enter_url}?scene={scene}"
+
+
+_lock = threading.Lock()
+_service: Service | None = None
+
+
+def _load() -> Settings:
+    secret = os.environ.get("SECRETS_ID")
+    if not secret:
+        return load(os.environ)
+    import boto3
+
+    answer = boto3.client("secretsmanager").get_secret_value(SecretId=secret)
+    return load(os.environ, answer["SecretString"])
+
+
+def service() -> Service:
+    """The process's service. Raises SettingsError where its settings are not sound."""
+    global _service  # noqa: PLW0603
+    if _service is None:
+        with _lock:
+            if _service is None:
+                _service = Service(_load())
+    return _service
+
+
+@contextmanager
+def using(replacement: Service) -> Iterator[Service]:
+    """Put another service in place of the process's own, for a test."""
+    global _service  # noqa: PLW0603
+    before = _service
+    _service = replacement
+    try:
+        yield replacement
+    finally:
+        _service = before

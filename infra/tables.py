@@ -1,0 +1,70 @@
+"""The declared resources: reading `resources.yaml`, and making its tables where there are none."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TEMPLATE = Path(__file__).with_name("resources.yaml")
+
+
+def load_template(path: Path = TEMPLATE) -> dict[str, Any]:
+    """The template as plain data; its functions are written in their long form."""
+    template: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+    return template
+
+
+def parameters(template: dict[str, Any], **given: str) -> dict[str, str]:
+    """The template's parameters by name: the defaults, and what is given in their place."""
+    defaults = {name: str(body.get("Default", "")) for name, body in template["Parameters"].items()}
+    return {**defaults, **given}
+
+
+def resolve(value: Any, values: dict[str, str]) -> Any:
+    """Carry out `Ref` and `Fn::Sub` on parameters; other functions stay as they are."""
+    if isinstance(value, list):
+        return [resolve(item, values) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"Ref"} and value["Ref"] in values:
+        return values[value["Ref"]]
+    if set(value) == {"Fn::Sub"} and isinstance(value["Fn::Sub"], str):
+        return re.sub(
+            r"\$\{(\w+)\}", lambda match: values.get(match[1], match[0]), value["Fn::Sub"]
+        )
+    return {name: resolve(item, values) for name, item in value.items()}
+
+
+_CREATE = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema")
+
+
+def create_tables(client: Any, prefix: str, template: dict[str, Any] | None = None) -> list[str]:
+    """Make every declared table that is not there yet, with its TTL; returns all their names.
+
+    `client` is a DynamoDB client. What only the cloud has (backups, encryption, protection) is
+    left out.
+    """
+    template = template or load_template()
+    values = parameters(template, TablePrefix=prefix)
+    names = []
+    for resource in template["Resources"].values():
+        if resource["Type"] != "AWS::DynamoDB::Table":
+            continue
+        properties = resolve(resource["Properties"], values)
+        names.append(properties["TableName"])
+        try:
+            client.create_table(**{key: properties[key] for key in _CREATE})
+        except client.exceptions.ResourceInUseException:
+            continue
+        client.get_waiter("table_exists").wait(
+            TableName=properties["TableName"], WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        )
+        if "TimeToLiveSpecification" in properties:
+            client.update_time_to_live(
+                TableName=properties["TableName"],
+                TimeToLiveSpecification=properties["TimeToLiveSpecification"],
+            )
+    return names

