@@ -17,6 +17,7 @@ from typing import Any
 
 import requests
 
+from .domain.catalogue import CODE_KEY, MENU_CODE, MENU_RECOVER
 from .domain.errors import ServiceError
 from .keys.passwords import PasswordHasher
 from .keys.proofs import Proofs
@@ -292,6 +293,16 @@ class Service:
         """Where a person enters the page inside WeChat."""
         return f"{self.settings['SITE_URL']}/wechat/enter"
 
+    @property
+    def menu(self) -> dict[str, Any]:
+        """The Official Account's menu, as WeChat's menu/create takes it."""
+        return {
+            "button": [
+                {"type": "view", "name": MENU_RECOVER, "url": self.enter_url},
+                {"type": "click", "name": MENU_CODE, "key": CODE_KEY},
+            ]
+        }
+
     def follow_link(self, scene: str) -> str:
         """What a QR code of the Official Account says for this scene.
 
@@ -328,13 +339,18 @@ def service() -> Service:
     return _service
 
 
-@contextmanager
-def using(replacement: Service) -> Iterator[Service]:
-    """Put another service in place of the process's own, for a test."""
+def install(replacement: Service | None) -> None:
+    """Put another service in place of the process's own."""
     global _service  # noqa: PLW0603
-    before = _service
     _service = replacement
+
+
+@contextmanager
+def using(replacement: Service | None) -> Iterator[None]:
+    """Put another service in place of the process's own for a while."""
+    before = _service
+    install(replacement)
     try:
-        yield replacement
+        yield
     finally:
-        _service = before
+        install(before)

@@ -24,16 +24,23 @@ def parameters(template: dict[str, Any], **given: str) -> dict[str, str]:
 
 
 def resolve(value: Any, values: dict[str, str]) -> Any:
-    """Carry out `Ref` and `Fn::Sub` on parameters; other functions stay as they are."""
+    """Carry out `Ref`, `Fn::GetAtt` and `Fn::Sub` as far as `values` go; the rest stays as it is.
+
+    `values` has parameters and resources by name, attributes as `Resource.Attribute`.
+    """
     if isinstance(value, list):
         return [resolve(item, values) for item in value]
     if not isinstance(value, dict):
         return value
     if set(value) == {"Ref"} and value["Ref"] in values:
         return values[value["Ref"]]
+    if set(value) == {"Fn::GetAtt"}:
+        path = value["Fn::GetAtt"]
+        name = path if isinstance(path, str) else ".".join(path)
+        return values.get(name, value)
     if set(value) == {"Fn::Sub"} and isinstance(value["Fn::Sub"], str):
         return re.sub(
-            r"\$\{(\w+)\}", lambda match: values.get(match[1], match[0]), value["Fn::Sub"]
+            r"\$\{([\w:.]+)\}", lambda match: values.get(match[1], match[0]), value["Fn::Sub"]
         )
     return {name: resolve(item, values) for name, item in value.items()}
 
@@ -51,7 +58,7 @@ def create_tables(client: Any, prefix: str, template: dict[str, Any] | None = No
     values = parameters(template, TablePrefix=prefix)
     names = []
     for resource in template["Resources"].values():
-        if resource["Type"] != "AWS::DynamoDB::Table":
+        if resource.get("Type") != "AWS::DynamoDB::Table":
             continue
         properties = resolve(resource["Properties"], values)
         names.append(properties["TableName"])

@@ -14,6 +14,7 @@ os.environ.update(
     AWS_ACCESS_KEY_ID="testing",
     AWS_SECRET_ACCESS_KEY="testing",
     AWS_DEFAULT_REGION="cn-north-1",
+    AWS_REGION="cn-north-1",
     AWS_EC2_METADATA_DISABLED="true",
 )
 
@@ -183,10 +184,9 @@ MakeWorld = Callable[..., World]
 @pytest.fixture
 def make_world() -> Iterator[MakeWorld]:
     """Builds worlds on moto: `make_world(SETTING="…")`; each replaces the one before."""
-    with mock_aws(), pytest.MonkeyPatch.context() as patch:
+    with mock_aws():
         create_tables(boto3.client("dynamodb"), "recovery")
-        patch.setenv("AWS_REGION", "cn-north-1")
-        with wiring.using(None) as _:  # type: ignore[arg-type]
+        with wiring.using(None):
 
             def make(**settings: str) -> World:
                 return _world(settings)
@@ -200,7 +200,7 @@ def _world(settings: dict[str, str]) -> World:
         load({**SETTINGS, **settings}), clock=clock, gateways={"console": phones}
     )
     service.__dict__["hasher"] = CheapHasher(service._peppers)
-    wiring._service = service
+    wiring.install(service)
     return World(service, clock, phones, Client(app, stage_name="local").__enter__())
 
 

@@ -87,6 +87,7 @@ SMS_TEMPLATES: dict[str, str] = {
     "wechat-unbound": "您的账号$login已于$time解绑微信公众号，找回密码将改用短信验证码。"
     f"如非本人操作请立即联系{SUPPORT}。",
     "phone-changed": f"您的账号$login绑定的手机号已于$time变更。如非本人操作请立即联系{SUPPORT}。",
+    "unlocked": f"您的账号$login的次数限制已于$time由工作人员解除。如未申请请立即联系{SUPPORT}。",
 }
 
 # The same notices as short titles of a WeChat template message (20 characters at most).
@@ -95,6 +96,7 @@ NOTICE_TITLES: dict[str, str] = {
     "wechat-bound": "密码已重置并绑定本微信",
     "wechat-unbound": "已解绑微信公众号",
     "phone-changed": "绑定手机号已变更",
+    "unlocked": "次数限制已解除",
 }
 
 CODE_KEY = "code"
@@ -116,6 +118,49 @@ REPLIES: dict[str, str] = {
     "验证码请勿告知他人，如非本人操作请忽略。",
     "no-code": '目前没有可领取的验证码。请先在<a href="$url">找回密码页面</a>点击“获取验证码”，'
     "再回到这里领取。验证码只发给账号绑定的微信。",
+}
+
+# What operators read of a directory file.
+DIRECTORY_FAULTS: dict[str, str] = {
+    "column-missing": "缺少列$column",
+    "column-unknown": "不认识的列$column",
+    "column-twice": "列$column重复",
+    "missing": "$column为空",
+    "too-long": "$column过长",
+    "firm-no": "$column应为8至20位数字",
+    "province": "$column应为两位行政区划代码",
+    "last4": "$column应为三位数字加一位数字或X",
+    "last4-short": "$column不足四位，可能被Excel去掉了开头的0，请把该列设为文本后重填",
+    "phone": "$column应为11位大陆手机号",
+    "duplicate": "$column与第$row行重复",
+    "columns-count": "列数与表头不一致",
+    "not-importable": "$column不是可用的argon2字符串",
+    "scientific": "$column被Excel改成了科学计数法，请把该列设为文本后重填",
+    "digits-lost": "$column是超过15位的数字，末尾已被Excel丢弃，请把该列设为文本后重填",
+    "not-text": "$column应为文本，不能是日期、公式错误或逻辑值",
+    "control": "$column含有控制字符或乱码",
+    "quotes": "引号不成对或位置有误",
+    "store": "写入失败，可重新导入",
+}
+
+DIRECTORY_NOTES: dict[str, str] = {
+    "no-password": "没有开户密码，账号须先找回密码才能登录",
+    "phone-kept": "$login已绑定其他手机号，未改动；变更请用 ops phone",
+    "phone-changed": "$login绑定的手机号已变更",
+    "password-trimmed": "开户密码首尾的空格已去掉",
+    "password-number": "开户密码在Excel中是数字，开头的0如有已被去掉",
+}
+
+# Why a directory file as a whole cannot be read.
+DIRECTORY_FILES: dict[str, str] = {
+    "empty": "文件是空的",
+    "utf-16": "文件是UTF-16编码，请另存为UTF-8编码的CSV或XLSX",
+    "encoding": "文件编码应为UTF-8或GB18030",
+    "broken-utf-8": "文件是UTF-8编码，但第$line行有损坏的字符",
+    "old-excel": "不支持旧版Excel文件（.xls），请另存为XLSX或CSV",
+    "xlsx": "不是可读的XLSX文件",
+    "no-sheet": "XLSX文件中没有工作表",
+    "header": "表头有误：$faults",
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import requests
 
 from .gateway import Attempt, Outcome, Sms
-from .wire import NoAnswer, post
+from .wire import NoAnswer, post, word
 
 
 def signature(secret: str, body: bytes) -> str:
@@ -21,8 +21,9 @@ def signature(secret: str, body: bytes) -> str:
 class Http:
     """Posts the message to an address. 2xx is taken, 4xx is final, 5xx fails over.
 
-    A request that got no answer in time may have been taken, so it does not fail over; one that
-    never connected does.
+    Of time-outs, one before the connection stands fails over. One after the request has left does
+    not: the message may have been taken, and a second SMS with the same code is worse than none.
+    The answer may name the message: `{"id": "…"}`.
     """
 
     name = "http"
@@ -45,12 +46,11 @@ class Http:
             "Content-Type": "application/json; charset=utf-8",
             "X-Signature": signature(self._secret, body),
         }
-        answer = post(self._session(), self._url, body, headers)
+        answer = post(self._session, self._url, body, headers)
         if isinstance(answer, NoAnswer):
             return Attempt(self.name, answer.outcome, reason=answer.reason)
         if 200 <= answer.status < 300:
-            given = (answer.body or {}).get("id")
-            message_id = given if isinstance(given, str) else None
+            message_id = word((answer.body or {}).get("id")) or None
             return Attempt(self.name, Outcome.SENT, message_id=message_id)
         refused = 400 <= answer.status < 500
         return Attempt(

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
-    ReadTimeoutError,
-    SSLError,
+    HTTPClientError,
+    IncompleteReadError,
+)
+from botocore.exceptions import (
+    ConnectionError as NotConnected,
 )
 
 from .gateway import Attempt, Outcome, Sms
+from .wire import TIMEOUT, never_left, word
 
-# The number is wrong or its owner has opted out: no gateway would reach it.
-_FINAL = frozenset({"InvalidParameter", "InvalidParameterValue", "OptedOut"})
-_NOT_SENT = (EndpointConnectionError, ConnectTimeoutError, SSLError)
-_PERHAPS_SENT = (ReadTimeoutError, ConnectionClosedError)
+# On DEBUG botocore logs the parameters of each call, the text and the phone among them.
+logging.getLogger("botocore").setLevel(logging.INFO)
+
+# The number is wrong or its owner has opted out: no gateway would reach it. A message to a number
+# that has opted out is mostly taken all the same, and only the delivery log tells.
+#
+# Everything else, throttling and the month's spending limit among it, is this account's affair.
+# Source: the errors of Publish and OptedOutException in the API reference of Amazon SNS.
+FINAL = frozenset({"InvalidParameter", "ParameterValueInvalid", "OptedOut"})
 
 
 def sns_config() -> Config:
     """botocore's settings for sending: one attempt alone, since a repeat is a second SMS."""
+    connect, read = TIMEOUT
     return Config(
-        connect_timeout=2,
-        read_timeout=4,
+        connect_timeout=connect,
+        read_timeout=read,
         retries={"total_max_attempts": 1, "mode": "standard"},
     )
 
@@ -39,14 +51,29 @@ class Sns:
     name = "sns"
 
     def __init__(self, client: Callable[[], Any], sign: str) -> None:
-        """`client` gives a boto3 SNS client that was made with `sns_config`."""
+        """`client` makes a boto3 SNS client with `sns_config`, a new one for each message.
+
+        A connection that was kept since the last message may have died meanwhile, and without
+        repeats a message lost on it would pass for one of unknown outcome.
+        """
         self._client = client
         self._sign = sign
+        self._lock = threading.Lock()
 
     def send(self, sms: Sms) -> Attempt:
         """Hand the message over."""
         try:
-            answer = self._client().publish(
+            with self._lock:  # boto3's default session makes one client at a time.
+                client = self._client()
+        except Exception as error:
+            # No region, no such service: nothing has been sent.
+            return Attempt(self.name, Outcome.TRY_ANOTHER, reason=type(error).__name__)
+        with closing(client):
+            return self._publish(client, sms)
+
+    def _publish(self, client: Any, sms: Sms) -> Attempt:
+        try:
+            answer = client.publish(
                 PhoneNumber=sms.to,
                 Message=f"【{self._sign}】{sms.text}",
                 MessageAttributes={
@@ -57,16 +84,31 @@ class Sns:
                 },
             )
         except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", "?"))
-            final = code in _FINAL
-            return Attempt(
-                self.name, Outcome.REFUSED if final else Outcome.TRY_ANOTHER, reason=code
-            )
-        except _PERHAPS_SENT as error:
-            return Attempt(self.name, Outcome.UNKNOWN, reason=type(error).__name__)
-        except _NOT_SENT as error:
-            return Attempt(self.name, Outcome.TRY_ANOTHER, reason=type(error).__name__)
-        except BotoCoreError as error:
-            # What is left goes wrong before anything is sent: credentials, region, parameters.
-            return Attempt(self.name, Outcome.TRY_ANOTHER, reason=type(error).__name__)
-        return Attempt(self.name, Outcome.SENT, message_id=str(answer["MessageId"]))
+            return self._refusal(error.response)
+        except Exception as error:
+            # Texts of botocore can quote parameters, so only the kind is kept.
+            return Attempt(self.name, _outcome(error), reason=type(error).__name__)
+        message_id = word(answer.get("MessageId")) or None
+        outcome = Outcome.SENT if message_id else Outcome.UNKNOWN
+        return Attempt(self.name, outcome, message_id=message_id)
+
+    def _refusal(self, response: Any) -> Attempt:
+        code = word(response.get("Error", {}).get("Code")) or "?"
+        request = word(response.get("ResponseMetadata", {}).get("RequestId"))
+        final = code in FINAL
+        return Attempt(
+            self.name,
+            Outcome.REFUSED if final else Outcome.TRY_ANOTHER,
+            reason=f"{code} {request}".strip(),
+        )
+
+
+_UNSENT = (EndpointConnectionError, ConnectTimeoutError)
+_NETWORK = (NotConnected, HTTPClientError, IncompleteReadError)
+
+
+def _outcome(error: Exception) -> Outcome:
+    # What botocore raises by itself goes wrong before anything is sent: credentials, parameters.
+    own = isinstance(error, BotoCoreError) and not isinstance(error, _NETWORK)
+    unsent = own or isinstance(error, _UNSENT) or never_left(error)
+    return Outcome.TRY_ANOTHER if unsent else Outcome.UNKNOWN

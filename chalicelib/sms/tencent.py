@@ -1,7 +1,12 @@
 """Tencent Cloud SMS (SendSms 2021-01-11), signed by TC3-HMAC-SHA256.
 
-Source: Tencent Cloud's "Signature v3" and the error code page of SendSms. The vendor's SDK costs
-hundreds of milliseconds of import for this one request; a test holds the signer against it.
+Source: Tencent Cloud's "Signature v3" (cloud.tencent.com/document/api/382/52072) and the error codes
+of SendSms (cloud.tencent.com/document/api/382/59177). The vendor's SDK costs hundreds of milliseconds
+of import for this one request; a test holds the signer against it.
+
+A template that Tencent Cloud files as a verification code takes digits alone, six at most. A text
+that also names the login must be filed as an ordinary message, in an account whose limit on the
+length of one variable allows a login.
 """
 
 from __future__ import annotations
@@ -17,19 +22,33 @@ from urllib.parse import urlsplit
 import requests
 
 from .gateway import Attempt, Outcome, Sms
-from .wire import NoAnswer, post
+from .wire import Answer, NoAnswer, post, word
 
 ALGORITHM = "TC3-HMAC-SHA256"
 SERVICE = "sms"
 VERSION = "2021-01-11"
 CONTENT_TYPE = "application/json"
 
-# The number itself is at fault, or the person behind it has refused: any vendor would say so.
-# The vendor's own frequency limits (LimitExceeded.…) are not among them.
-_FINAL = frozenset(
+# The number is wrong, or its owner has opted out: any vendor would refuse it.
+#
+# Everything else is this vendor's affair (account, signature, template, money, traffic) and the
+# next one may send. That holds for LimitExceeded.PhoneNumber… too: it counts what other programs
+# of the account sent to the number, and our own limits on codes to one phone have let this message
+# pass.
+FINAL = frozenset(
     {
         "FailedOperation.PhoneNumberInBlacklist",
+        "FailedOperation.PhoneNumberParseFail",
         "InvalidParameterValue.IncorrectPhoneNumber",
+    }
+)
+
+# Tencent Cloud had handed the message on and did not understand, or did not get, the answer.
+PERHAPS_SENT = frozenset(
+    {
+        "InternalError.ParseBackendResponseFail",
+        "InternalError.SendAndRecvFail",
+        "InternalError.Timeout",
     }
 )
 
@@ -86,6 +105,7 @@ class Tencent:
         self._app_id = app_id
         self._region = region
         self._url = url
+        self._host = urlsplit(url).netloc
         self._sign = sign
         self._templates = templates
         self._session = session
@@ -107,36 +127,48 @@ class Tencent:
         }
         body = json.dumps(message, ensure_ascii=False).encode()
         now = self._clock()
-        host = urlsplit(self._url).netloc
         headers = {
-            "Host": host,
+            "Host": self._host,
             "Content-Type": CONTENT_TYPE,
             "X-TC-Action": "SendSms",
             "X-TC-Version": VERSION,
             "X-TC-Region": self._region,
             "X-TC-Timestamp": str(now),
-            "Authorization": authorization(self._key_id, self._key_secret, host, body, now),
+            "Authorization": authorization(self._key_id, self._key_secret, self._host, body, now),
         }
-        answer = post(self._session(), self._url, body, headers)
+        answer = post(self._session, self._url, body, headers)
         if isinstance(answer, NoAnswer):
             return Attempt(self.name, answer.outcome, reason=answer.reason)
-        return self._read(answer.status, answer.body)
+        return self._read(answer)
 
-    def _read(self, status: int, body: dict[str, Any] | None) -> Attempt:
-        inner = (body or {}).get("Response")
-        response = inner if isinstance(inner, dict) else {}
-        error, sent = response.get("Error"), response.get("SendStatusSet")
-        if isinstance(error, dict):
-            code, serial = str(error.get("Code", "?")), None
-        elif isinstance(sent, list) and len(sent) == 1 and isinstance(sent[0], dict):
-            code, serial = str(sent[0].get("Code", "?")), str(sent[0].get("SerialNo", "")) or None
-        else:
-            # A 200 that cannot be read may have been a success.
-            outcome = Outcome.UNKNOWN if status == 200 else Outcome.TRY_ANOTHER
-            return Attempt(self.name, outcome, reason=f"HTTP {status}, unreadable")
+    def _read(self, answer: Answer) -> Attempt:
+        response = _part(answer.body, "Response")
+        # An error of the whole request stands alone; otherwise each number has a status.
+        status = _part(response, "Error") or _only(response.get("SendStatusSet"))
+        code = word(status.get("Code"))
+        if not code:
+            reason = f"HTTP {answer.status}, unreadable"
+            return Attempt(self.name, answer.unreadable, reason=reason)
         if code == "Ok":
-            return Attempt(self.name, Outcome.SENT, message_id=serial)
+            message_id = word(status.get("SerialNo")) or None
+            return Attempt(self.name, Outcome.SENT, message_id=message_id)
         # The vendor's words may quote the number; its code and the request's name do not.
-        reason = f"{code} {response.get('RequestId', '')}".strip()
-        final = code in _FINAL
-        return Attempt(self.name, Outcome.REFUSED if final else Outcome.TRY_ANOTHER, reason=reason)
+        reason = f"{code} {word(response.get('RequestId'))}".strip()
+        return Attempt(self.name, _outcome(code), reason=reason)
+
+
+def _outcome(code: str) -> Outcome:
+    if code in FINAL:
+        return Outcome.REFUSED
+    return Outcome.UNKNOWN if code in PERHAPS_SENT else Outcome.TRY_ANOTHER
+
+
+def _part(body: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
+    part = (body or {}).get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _only(statuses: Any) -> Mapping[str, Any]:
+    if isinstance(statuses, list) and len(statuses) == 1 and isinstance(statuses[0], dict):
+        return statuses[0]
+    return {}

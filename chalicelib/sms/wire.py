@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import logging
+import re
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from .gateway import Outcome
 
 TIMEOUT = (2.0, 4.0)
 """Seconds to connect, seconds to wait for an answer; a person is waiting."""
+MAXIMUM_ANSWER = 65_536
+"""Bytes of an answer that are read; a vendor's has some two hundred."""
+
+# On DEBUG urllib3 logs the address of each request; Aliyun wants the phone and the code in there.
+logging.getLogger("urllib3").setLevel(logging.INFO)
+
+_WORD = re.compile(r"[A-Za-z0-9._:^-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -20,6 +35,11 @@ class Answer:
 
     status: int
     body: dict[str, Any] | None
+
+    @property
+    def unreadable(self) -> Outcome:
+        """What follows where the body does not say: a 2xx may have been a success."""
+        return Outcome.UNKNOWN if 200 <= self.status < 300 else Outcome.TRY_ANOTHER
 
 
 @dataclass(frozen=True)
@@ -31,29 +51,92 @@ class NoAnswer:
 
 
 def post(
-    session: requests.Session, url: str, body: bytes, headers: Mapping[str, str]
+    session: Callable[[], requests.Session], url: str, body: bytes, headers: Mapping[str, str]
 ) -> Answer | NoAnswer:
-    """Send once. Where the request may have arrived, the outcome is UNKNOWN: nobody sends again.
+    """Send once, and never raise. The session gives headers and TLS trust.
 
-    Exceptions of requests can quote the address and the body, so only their kind is kept.
+    TRY_ANOTHER stands for a request that has certainly not arrived: no address, no connection, no
+    TLS. From then on the outcome is UNKNOWN, and nobody sends again. Each message has a connection
+    of its own: one that was kept since the last message may have died meanwhile, and a request
+    lost on it could not be told from one that the vendor took.
     """
     try:
-        response = session.post(
-            url, data=body, headers=dict(headers), timeout=TIMEOUT, allow_redirects=False
+        with closing(HTTPAdapter()) as connection:
+            given = session()
+            # Whatever the session says, the vendor's certificate is checked.
+            trust = given.verify or True
+            request = requests.Request("POST", url, {**headers, "Connection": "close"}, data=body)
+            with connection.send(
+                given.prepare_request(request), stream=True, timeout=TIMEOUT, verify=trust
+            ) as response:
+                return Answer(response.status_code, _object(response))
+    except Exception as error:
+        # Exceptions of requests quote the address and the body, so only their kind is kept.
+        unsent = never_left(error)
+        return NoAnswer(
+            Outcome.TRY_ANOTHER if unsent else Outcome.UNKNOWN,
+            f"{'not connected' if unsent else 'no answer'}: {type(error).__name__}",
         )
-    except requests.exceptions.ConnectTimeout:
-        return NoAnswer(Outcome.TRY_ANOTHER, "connect time-out")
-    except requests.exceptions.SSLError:
-        return NoAnswer(Outcome.TRY_ANOTHER, "TLS failure")
-    except requests.exceptions.ConnectionError as error:
-        # A refused connection and a broken one are of one class; the cause's name parts them.
-        if "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error):
-            return NoAnswer(Outcome.TRY_ANOTHER, "no connection")
-        return NoAnswer(Outcome.UNKNOWN, "connection lost")
-    except requests.exceptions.RequestException as error:
-        return NoAnswer(Outcome.UNKNOWN, type(error).__name__)
+
+
+def never_left(error: BaseException) -> bool:
+    """Whether a failed request has certainly sent nothing of its message."""
+    return any(isinstance(cause, _UNSENT) or _in_handshake(cause) for cause in _causes(error))
+
+
+def word(value: Any) -> str:
+    """A vendor's code, or its name of a request or message, as it may be kept; "" where it is no
+    such word, for then it may be anything, the phone included.
+    """
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
+
+
+# Raised before the first byte of a request is written.
+_UNSENT = (
+    NewConnectionError,
+    ConnectTimeoutError,
+    UnicodeEncodeError,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+)
+
+
+def _in_handshake(cause: BaseException) -> bool:
+    # A handshake that fails and a record that breaks later are of one class; the place parts them.
+    frames = traceback.walk_tb(cause.__traceback__)
+    return any(frame.f_code.co_name == "do_handshake" for frame, _ in frames)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and those that it wraps: urllib3's in requests' and botocore's.
+
+    `__context__` is left out, since it may lead to whatever the caller was handling.
+    """
+    waiting: list[Any] = [error]
+    seen: set[int] = set()
+    while waiting:
+        cause = waiting.pop()
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            wrapped = getattr(cause, "kwargs", None)
+            waiting += [cause.__cause__, getattr(cause, "reason", None), *cause.args]
+            waiting += wrapped.values() if isinstance(wrapped, dict) else ()
+
+
+def _object(response: requests.Response) -> dict[str, Any] | None:
+    # A vendor that trickles its answer would otherwise hold the person for as long as it likes.
+    deadline = time.monotonic() + TIMEOUT[1]
+    content = b""
     try:
-        parsed = response.json()
-    except ValueError:
-        parsed = None
-    return Answer(response.status_code, parsed if isinstance(parsed, dict) else None)
+        while chunk := response.raw.read1(MAXIMUM_ANSWER, decode_content=True):
+            content += chunk
+            if len(content) > MAXIMUM_ANSWER or time.monotonic() > deadline:
+                return None
+        parsed = json.loads(content)
+    except Exception:
+        # The status is known by now; a body that breaks off or is no JSON says nothing more.
+        return None
+    return parsed if isinstance(parsed, dict) else None

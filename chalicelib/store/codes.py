@@ -98,9 +98,13 @@ class Codes:
         self._limits = limits
         self._pepper = pepper
 
-    def _destination(self, method: str, destination: str) -> DestinationItem:
+    def destination_id(self, method: str, destination: str) -> str:
+        """The key of the counts of a phone or an openid."""
         name = f"{method}\0{destination}".encode()
-        return DestinationItem("to#" + hmac.new(self._pepper, name, hashlib.sha256).hexdigest())
+        return "to#" + hmac.new(self._pepper, name, hashlib.sha256).hexdigest()
+
+    def _destination(self, method: str, destination: str) -> DestinationItem:
+        return DestinationItem(self.destination_id(method, destination))
 
     def reserve(
         self, login: str, road: Road, digest: str, sealed: str | None, send: AuditItem, now: int

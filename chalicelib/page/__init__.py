@@ -1,0 +1,1 @@
+"""The page: HTML, CSS and ES modules as they are served, and the names that they are served by."""

@@ -1,0 +1,41 @@
+// The worker that solves an ALTCHA challenge: PBKDF2 over nonce and counter until the prefix fits.
+"use strict";
+
+const BATCH = 32; // derivations under way at once: the browser spreads them over its cores
+
+const bytes = (hex) => Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16));
+const hex = (buffer) =>
+  Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+async function derive(parameters, counter) {
+  const nonce = bytes(parameters.nonce);
+  const password = new Uint8Array(nonce.length + 4);
+  password.set(nonce);
+  new DataView(password.buffer).setUint32(nonce.length, counter);
+  const key = await crypto.subtle.importKey("raw", password, "PBKDF2", false, ["deriveBits"]);
+  const how = {
+    name: "PBKDF2",
+    hash: parameters.algorithm.split("/")[1],
+    salt: bytes(parameters.salt),
+    iterations: parameters.cost,
+  };
+  const derivedKey = hex(await crypto.subtle.deriveBits(how, key, parameters.keyLength * 8));
+  return { counter, derivedKey };
+}
+
+async function solve(parameters) {
+  for (let first = 0; ; first += BATCH) {
+    const tries = Array.from({ length: BATCH }, (_, index) => derive(parameters, first + index));
+    const found = (await Promise.all(tries)).find(
+      ({ derivedKey }) => derivedKey.startsWith(parameters.keyPrefix),
+    );
+    if (found) return found;
+  }
+}
+
+onmessage = ({ data }) => {
+  solve(data).then(
+    (solution) => postMessage(solution),
+    () => postMessage(null),
+  );
+};

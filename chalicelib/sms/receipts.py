@@ -1,0 +1,238 @@
+"""Delivery receipts: what a vendor says, seconds to days later, became of a message it had taken.
+
+How each vendor's push is known to be the vendor's:
+
+- Aliyun (`SmsReport`, HTTP push) documents neither a signature nor its addresses. The route must
+  have an unguessable path. It pushes again after 1, 5 and 10 minutes unless it gets HTTP 200 with
+  ALIYUN_TAKEN. Source: help.aliyun.com/zh/sms/developer-reference/smsreport-2
+- Tencent Cloud (status callback) documents no signature either, only a list of the addresses that
+  its callbacks come from, which changes. The route must have an unguessable path. It pushes up to
+  100 receipts at once, and twice again unless it gets TENCENT_TAKEN.
+  Source: cloud.tencent.com/document/product/382/59178
+- Amazon SNS writes delivery logs to CloudWatch Logs of the own account; a subscription filter
+  hands them to a Lambda function, and IAM alone decides who may call that.
+  Source: docs.aws.amazon.com/sns/latest/dg/sms_stats_cloudwatch.html
+
+So a receipt is a hint for operators and decides nothing. Vendors push one receipt several times and
+in any order. All three name the phone; none of it is kept, also not where it stands in the
+vendor's words.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+MAXIMUM_BYTES = 262_144
+"""Of one push, or of one batch of logs when unpacked. A hundred receipts are some 40,000."""
+MAXIMUM_RECEIPTS = 1_000
+MAXIMUM_ID = 256
+MAXIMUM_REASON = 120
+
+ALIYUN_TAKEN = '{"code":0,"msg":"OK"}'
+TENCENT_TAKEN = '{"result":0,"errmsg":"OK"}'
+
+# Both vendors give times without a zone, as they are in Beijing.
+_BEIJING = timezone(timedelta(hours=8))
+# Seven digits or more in a row, whatever stands between them, may be a phone.
+_PHONE = re.compile(r"\+?\d(?:[ \-]{0,2}\d){6,}")
+_MASKED = re.compile(r"\d{1,4}\*{2,}\d{0,4}")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?")
+
+
+class ReceiptError(ValueError):
+    """A push that no vendor sends: too large, not JSON, or not of the documented form.
+
+    The text says what is wrong in words of our own and quotes nothing.
+    """
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One message's fate."""
+
+    gateway: str
+    reference: str | None
+    """Our name of the send, `Sms.reference`, where the vendor echoes it."""
+    message_id: str | None
+    """The vendor's name of the message, `Attempt.message_id`. All three vendors give it."""
+    delivered: bool
+    reason: str
+    """The vendor's code and words, such as `MOBILE_NOT_ON_SERVICE 停机`, numbers masked."""
+    at: int | None
+    """When the vendor learnt it, epoch seconds; None where it does not say."""
+
+
+def aliyun(body: bytes) -> list[Receipt]:
+    """The receipts of one SmsReport push. Raises ReceiptError."""
+    return _each(_records(body), _aliyun)
+
+
+def tencent(body: bytes) -> list[Receipt]:
+    """The receipts of one status callback. Raises ReceiptError.
+
+    `ext` carries our reference only where Tencent Cloud has enabled it for the account.
+    """
+    return _each(_records(body), _tencent)
+
+
+def sns(line: str) -> Receipt:
+    """The receipt in one line of an SNS delivery log. Raises ReceiptError."""
+    if len(line) > MAXIMUM_BYTES:
+        raise ReceiptError("too large")
+    return _sns(_object(_json(line)))
+
+
+def sns_batch(packed: str) -> list[Receipt]:
+    """The receipts in what CloudWatch Logs hands to a Lambda function: `event["awslogs"]["data"]`.
+
+    That is base64 over gzip over JSON. A control message, by which CloudWatch tries the
+    destination, has none. Raises ReceiptError.
+    """
+    batch = _object(_json(_unpack(packed)))
+    if batch.get("messageType") == "CONTROL_MESSAGE":
+        return []
+    events = batch.get("logEvents")
+    if batch.get("messageType") != "DATA_MESSAGE" or not isinstance(events, list):
+        raise ReceiptError("not a batch of logs")
+    return _each(events, lambda event: sns(_text(event, "message", MAXIMUM_BYTES)))
+
+
+def _aliyun(record: Mapping[str, Any]) -> Receipt:
+    success = record.get("success")
+    if not isinstance(success, bool):
+        raise ReceiptError("success is not a boolean")
+    return Receipt(
+        "aliyun",
+        reference=_optional(record, "out_id"),
+        message_id=_id(record, "biz_id"),
+        delivered=success,
+        reason=_reason(record.get("err_code"), record.get("err_msg")),
+        at=_time(record.get("report_time"), _BEIJING),
+    )
+
+
+def _tencent(record: Mapping[str, Any]) -> Receipt:
+    status = record.get("report_status")
+    if status not in ("SUCCESS", "FAIL"):
+        raise ReceiptError("report_status is neither SUCCESS nor FAIL")
+    return Receipt(
+        "tencent",
+        reference=_optional(record, "ext"),
+        message_id=_id(record, "sid"),
+        delivered=status == "SUCCESS",
+        reason=_reason(record.get("errmsg"), record.get("description")),
+        at=_time(record.get("user_receive_time"), _BEIJING),
+    )
+
+
+def _sns(record: Mapping[str, Any]) -> Receipt:
+    notification, delivery = record.get("notification"), record.get("delivery")
+    if not isinstance(notification, dict) or not isinstance(delivery, dict):
+        raise ReceiptError("not a delivery log")
+    status = record.get("status")
+    if status not in ("SUCCESS", "FAILURE"):
+        raise ReceiptError("status is neither SUCCESS nor FAILURE")
+    published = _time(notification.get("timestamp"), UTC)
+    return Receipt(
+        "sns",
+        reference=None,
+        message_id=_id(notification, "messageId"),
+        delivered=status == "SUCCESS",
+        reason=_reason(delivery.get("providerResponse")),
+        at=None if published is None else published + _dwell(delivery) // 1_000,
+    )
+
+
+def _dwell(delivery: Mapping[str, Any]) -> int:
+    # The log's own timestamp is that of publishing; these milliseconds lead to the receipt.
+    for name in ("dwellTimeMsUntilDeviceAck", "dwellTimeMs"):
+        passed = delivery.get(name)
+        if isinstance(passed, int) and 0 <= passed < 10**9:
+            return passed
+    return 0
+
+
+def _each(records: list[Any], read: Callable[[Mapping[str, Any]], Receipt]) -> list[Receipt]:
+    if len(records) > MAXIMUM_RECEIPTS:
+        raise ReceiptError("too many receipts")
+    return [read(_object(record)) for record in records]
+
+
+def _records(body: bytes) -> list[Any]:
+    if len(body) > MAXIMUM_BYTES:
+        raise ReceiptError("too large")
+    parsed = _json(body)
+    if not isinstance(parsed, list):
+        raise ReceiptError("not a JSON array")
+    return parsed
+
+
+def _json(document: bytes | str) -> Any:
+    try:
+        text = document if isinstance(document, str) else document.decode("utf-8")
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        # The cause quotes the document, and the document a phone.
+        raise ReceiptError("not JSON") from None
+
+
+def _unpack(packed: str) -> bytes:
+    if len(packed) > MAXIMUM_BYTES:
+        raise ReceiptError("too large")
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        unpacked = unpacker.decompress(base64.b64decode(packed, validate=True), MAXIMUM_BYTES)
+    except (binascii.Error, zlib.error, ValueError):
+        raise ReceiptError("not base64 of gzip") from None
+    if not unpacker.eof:
+        raise ReceiptError("too large or cut off")
+    return unpacked
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ReceiptError("not a JSON object")
+    return value
+
+
+def _text(record: Mapping[str, Any], name: str, maximum: int) -> str:
+    value = record.get(name)
+    if not isinstance(value, str) or not value or len(value) > maximum:
+        raise ReceiptError(f"{name} is missing, too long or not a text")
+    return value
+
+
+def _id(record: Mapping[str, Any], name: str) -> str:
+    value = _text(record, name, MAXIMUM_ID)
+    if not value.isprintable():
+        raise ReceiptError(f"{name} has control characters")
+    return value
+
+
+def _optional(record: Mapping[str, Any], name: str) -> str | None:
+    return _id(record, name) if record.get(name) not in (None, "") else None
+
+
+def _time(value: Any, zone: timezone) -> int | None:
+    # Vendors leave the time empty where a phone never got the message.
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        return None
+    try:
+        return int(datetime.fromisoformat(value).replace(tzinfo=zone).timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _reason(*parts: Any) -> str:
+    words = " ".join(part for part in parts if isinstance(part, str))
+    clean = "".join(c if c.isprintable() else " " for c in words[: 4 * MAXIMUM_REASON])
+    masked = _MASKED.sub("…", _PHONE.sub("…", clean))
+    return " ".join(masked.split())[:MAXIMUM_REASON]

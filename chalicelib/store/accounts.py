@@ -1,0 +1,223 @@
+"""An operator's view of a login, and the few changes that operators may make to one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
+
+from ..domain.limits import DAY, HOUR
+from . import audit
+from .codes import END_CODE, Codes
+from .dynamo import Refused, guarded, read, transact
+from .models import AuditItem, BudgetItem, CodeItem, DestinationItem, LoginItem
+
+# How far back the last sends are looked for; one start and its steps leave a handful of events.
+_FAR_BACK = 200
+
+
+@dataclass(frozen=True)
+class Standing:
+    """All that is stored of a login, but its secrets. Times in epoch seconds, lists newest first."""
+
+    login: str
+    firm_no: str
+    phone: str | None = field(repr=False)
+    openid: str | None = field(repr=False)
+    bound_at: int | None
+    has_password: bool
+    must_change: bool
+    changed_at: int | None
+    recovered_at: int | None
+    reset_year: int | None
+    code_until: int | None
+    """When the live code ends; None where there is none."""
+    code_tries: int
+    """Tries on the live code."""
+    starts: tuple[int, ...]
+    failures: tuple[int, ...]
+    sends: tuple[int, ...]
+    wrongs: tuple[int, ...]
+    wrong_details: tuple[int, ...]
+    destination_sends: tuple[int, ...]
+    """Of the phone or the openid that codes go to now, whichever logins share it."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a login; `at` in epoch seconds, `destination` masked."""
+
+    at: int
+    event: str
+    actor: str
+    method: str | None
+    destination: str | None
+    gateway: str | None
+    outcome: str | None
+    message_id: str | None
+    receipt: str | None
+    reason: str | None
+
+
+class Accounts:
+    """Logins with their counts and their history."""
+
+    def __init__(self, codes: Codes) -> None:
+        self._codes = codes
+
+    def read(self, login: str) -> Standing | None:
+        """The login by consistent reads, or None. Raises Unavailable."""
+        item = read(LoginItem, login)
+        if item is None:
+            return None
+        code = read(CodeItem, f"code#{login}")
+        to = self._destination(item.phone, item.openid)
+        destination = None if to is None else read(DestinationItem, to)
+        live = code is not None and code.digest is not None
+        return Standing(
+            login=item.login,
+            firm_no=item.firm_no,
+            phone=item.phone,
+            openid=item.openid,
+            bound_at=_whole(item.bound_at),
+            has_password=item.password_hash is not None,
+            must_change=bool(item.must_change),
+            changed_at=_whole(item.changed_at) or None,
+            recovered_at=_whole(item.recovered_at),
+            reset_year=_whole(item.reset_year),
+            code_until=_whole(code.code_expires_at) if code and live else None,
+            code_tries=(_whole(code.attempts) or 0) if code and live else 0,
+            starts=_times(item.starts),
+            failures=_times(item.failures),
+            sends=_times(code.sends) if code else (),
+            wrongs=_times(code.wrongs) if code else (),
+            wrong_details=_times(code.wrong_details) if code else (),
+            destination_sends=_times(destination.sends) if destination else (),
+        )
+
+    def _destination(self, phone: str | None, openid: str | None) -> str | None:
+        if openid is not None:
+            return self._codes.destination_id("wechat", openid)
+        return None if phone is None else self._codes.destination_id("sms", phone)
+
+    @staticmethod
+    def counted(budget: str, now: int) -> int:
+        """How much of a service-wide budget this clock hour has used."""
+        item = read(BudgetItem, f"budget#{budget}#{now // HOUR}")
+        return 0 if item is None else int(item.total)
+
+    @staticmethod
+    def history(login: str, most: int) -> list[Event]:
+        """The last events of a login, newest first. Raises Unavailable."""
+        return _events(login, most)
+
+    @staticmethod
+    def last_sends(login: str, most: int) -> list[Event]:
+        """The last codes sent to a login, newest first. Raises Unavailable."""
+        sends = (event for event in _events(login, _FAR_BACK) if event.event == "code-sent")
+        return list(islice(sends, most))
+
+    @staticmethod
+    def change_phone(was: Standing, phone: str, event: AuditItem, now: int) -> None:
+        """Bind another phone, end the live code, write the event: one transaction.
+
+        Raises Refused where the phone is no longer what it was, Unavailable.
+        """
+        same = (
+            LoginItem.phone.does_not_exist() if was.phone is None else LoginItem.phone == was.phone
+        )
+
+        def build(transaction: TransactWrite) -> None:
+            transaction.save(event)
+            transaction.update(
+                LoginItem(was.login), [LoginItem.phone.set(phone)], LoginItem.login.exists() & same
+            )
+            transaction.update(CodeItem(f"code#{was.login}"), _without_code(now))
+
+        transact(build, LoginItem)
+
+    @staticmethod
+    def unbind(was: Standing, event: AuditItem, now: int) -> None:
+        """Take the binding and the live code away and write the event: one transaction.
+
+        Raises Refused where the binding is another one or no phone is left, Unavailable.
+        """
+
+        def build(transaction: TransactWrite) -> None:
+            transaction.save(event)
+            transaction.update(
+                LoginItem(was.login),
+                [LoginItem.openid.remove(), LoginItem.bound_at.remove()],
+                (LoginItem.openid == was.openid) & LoginItem.phone.exists(),
+            )
+            transaction.update(CodeItem(f"code#{was.login}"), _without_code(now))
+
+        transact(build, LoginItem)
+
+    def unlock(self, was: Standing, event: AuditItem, now: int) -> None:
+        """Empty every count of the login and of its destination, write the event: one transaction.
+
+        A live code keeps its own tries. Raises Refused where the login is gone, Unavailable.
+        """
+        # Emptied, not removed: a step under way takes its own entry back by its place in the list.
+        counts: list[Action] = [
+            attribute.set([])
+            for attribute in (CodeItem.sends, CodeItem.wrongs, CodeItem.wrong_details)
+        ]
+        to = self._destination(was.phone, was.openid)
+
+        def build(transaction: TransactWrite) -> None:
+            transaction.save(event)
+            transaction.update(
+                LoginItem(was.login),
+                [LoginItem.starts.set([]), LoginItem.failures.set([])],
+                LoginItem.login.exists(),
+            )
+            transaction.update(
+                CodeItem(f"code#{was.login}"), [*counts, CodeItem.expires_at.set(now + DAY)]
+            )
+            if to is not None:
+                transaction.update(
+                    DestinationItem(to),
+                    [DestinationItem.sends.set([]), DestinationItem.expires_at.set(now + DAY)],
+                )
+
+        transact(build, LoginItem)
+
+
+def _without_code(now: int) -> list[Action]:
+    # The item may not be there yet, and what is made here must vanish again.
+    return [*END_CODE, CodeItem.expires_at.set(now + DAY)]
+
+
+def _events(login: str, most: int) -> list[Event]:
+    items = guarded(lambda: list(AuditItem.query(login, scan_index_forward=False, limit=most)))
+    return [
+        Event(
+            at=audit.time_of(item),
+            event=item.event,
+            actor=item.actor,
+            method=item.method,
+            destination=item.destination,
+            gateway=item.gateway,
+            outcome=item.outcome,
+            message_id=item.message_id,
+            receipt=item.receipt,
+            reason=item.reason,
+        )
+        for item in items
+    ]
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
+def _times(times: Sequence[float] | None) -> tuple[int, ...]:
+    return tuple(int(time) for time in times or ())
+
+
+__all__ = ["Accounts", "Event", "Refused", "Standing"]

@@ -1,0 +1,38 @@
+"""What the service is told on one machine: a value for every setting that has none."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Mapping
+
+from .wechat.simulator import CODE_TEMPLATE_ID, NOTICE_TEMPLATE_ID
+
+
+def secret_settings() -> dict[str, str]:
+    """Fresh secrets, good for one start."""
+    return {
+        "SIGNING_KEYS": secrets.token_urlsafe(32),
+        "CODE_PEPPER": "1:" + secrets.token_urlsafe(32),
+        "WECHAT_APP_ID": "wx" + "10ca1" + "0" * 11,
+        "WECHAT_APP_SECRET": secrets.token_hex(16),
+        "WECHAT_TOKEN": secrets.token_hex(16),
+        "WECHAT_AES_KEY": base64.b64encode(secrets.token_bytes(32)).decode().rstrip("="),
+        "SMS_HTTP_SECRET": secrets.token_hex(16),
+    }
+
+
+def place_settings(site_url: str, pc_origin: str) -> dict[str, str]:
+    """Where the service is, and what its demo needs to know of the platforms."""
+    return {
+        "SITE_URL": site_url,
+        "ALLOWED_ORIGINS": pc_origin,
+        "WECHAT_CODE_TEMPLATE_ID": CODE_TEMPLATE_ID,
+        "WECHAT_NOTICE_TEMPLATE_ID": NOTICE_TEMPLATE_ID,
+        "SMS_GATEWAYS": "http",
+    }
+
+
+def given_first(environ: Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
+    """The defaults that the environment does not set, an empty value being one that is set."""
+    return {name: value for name, value in defaults.items() if name not in environ}

@@ -1,0 +1,63 @@
+// Building blocks of the phone page: elements, words, and drawing only what has changed.
+
+export const TAGS = {
+  "one-phone": "两账号同一手机",
+  "two-phones": "两账号不同手机",
+  "main-phone-only": "财务账号未绑手机",
+  "finance-phone-only": "年检账号未绑手机",
+  "no-phone": "未绑定手机号",
+  "shared-phone": "手机与别家共用",
+  "branch": "分所",
+  "id-x": "证件尾号X",
+  "dotted-name": "姓名带间隔号",
+  "long-name": "名称很长",
+  "moved": "已迁省",
+  "no-password": "无开户密码",
+};
+export const WARNINGS = new Set(["no-phone", "main-phone-only", "finance-phone-only"]);
+export const REFUSALS = {
+  "not-following": "请先关注公众号",
+  "follows-already": "已经关注了公众号",
+  "foreign-code": "这不是该公众号的二维码",
+  "no-such-item": "菜单中没有这一项",
+  "outside": "该平台在外部，演示页无法代为操作",
+};
+
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name in element && name !== "class") element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+// Puts content in place only where it has changed, so that focus and scrolling stay.
+const drawn = new Map();
+export function draw(element, source, build) {
+  const key = JSON.stringify(source);
+  if (drawn.get(element) === key) return false;
+  drawn.set(element, key);
+  element.replaceChildren(...build());
+  return true;
+}
+
+export const pad = (value) => String(value).padStart(2, "0");
+export function when(at) {
+  const time = new Date(at * 1000);
+  return `${pad(time.getHours())}:${pad(time.getMinutes())}`;
+}
+
+export function coded(text) {
+  return text.split(/(\b\d{6}\b)/).map((part) => (/^\d{6}$/.test(part) ? make("span", { class: "digits" }, part) : part));
+}

@@ -1,0 +1,132 @@
+"""The phone network: what the `http` gateway posts lands in the inbox of a phone."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import itertools
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .loopback import Answer, Call, Simulator
+
+INBOX = 200
+"""Messages kept for one phone; the oldest make room."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """An SMS as a phone has it. `to` is E.164, `at` epoch seconds."""
+
+    id: int
+    at: int
+    to: str
+    text: str
+    template: str
+    params: dict[str, str]
+
+
+@dataclass
+class Fault:
+    """What goes wrong with the next `times` posts: `status`, after `delay` seconds."""
+
+    status: int | None = None
+    delay: float = 0
+    times: int = 1
+
+
+def _json(status: int, body: dict[str, Any]) -> Answer:
+    return Answer(status, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+
+class SimulatedSms(Simulator):
+    """Takes the `http` gateway's posts at `url`, checks their signature, keeps the messages.
+
+    `sign` stands in front of each text, as vendors put it there; `told` is called with each
+    message that arrives.
+    """
+
+    def __init__(
+        self,
+        secret: str,
+        *,
+        sign: str = "",
+        told: Callable[[Message], None] = lambda _: None,
+        clock: Callable[[], int] = lambda: int(time.time()),
+    ) -> None:
+        super().__init__()
+        self._secret = secret.encode()
+        self._prefix = f"【{sign}】" if sign else ""
+        self._told = told
+        self._clock = clock
+        self._ids = itertools.count(1)
+        self._guard = threading.Lock()
+        self._inboxes: dict[str, deque[Message]] = {}
+        self._fault: Fault | None = None
+
+    def fail(self, status: int | None = None, *, delay: float = 0, times: int = 1) -> None:
+        """Let the next `times` posts end in `status`, or be taken only after `delay` seconds."""
+        with self._guard:
+            self._fault = Fault(status, delay, times) if times > 0 else None
+
+    def numbers(self) -> list[str]:
+        """The phones that have got something, in the order of their first message."""
+        with self._guard:
+            return list(self._inboxes)
+
+    def inbox(self, to: str) -> list[Message]:
+        """The messages of a phone, oldest first."""
+        with self._guard:
+            return list(self._inboxes.get(to, ()))
+
+    def clear(self) -> None:
+        """Empty every inbox."""
+        with self._guard:
+            self._inboxes.clear()
+
+    def answer(self, call: Call) -> Answer:
+        if call.method != "POST":
+            return _json(405, {"error": "only POST is taken"})
+        right = hmac.new(self._secret, call.body, hashlib.sha256).hexdigest()
+        given = call.headers.get("x-signature", "")
+        if not hmac.compare_digest(right.encode(), given.encode("utf-8", "replace")):
+            return _json(403, {"error": "X-Signature is not right for this body"})
+        fault = self._next_fault()
+        if fault is not None:
+            time.sleep(fault.delay)
+            if fault.status is not None:
+                return _json(fault.status, {"error": "as asked for"})
+        message = self._read(call.body)
+        if message is None:
+            return _json(400, {"error": "not a message of the http gateway"})
+        with self._guard:
+            inbox = self._inboxes.setdefault(message.to, deque(maxlen=INBOX))
+            inbox.append(message)
+        self._told(message)
+        return _json(202, {"id": f"sms-{message.id}"})
+
+    def _next_fault(self) -> Fault | None:
+        with self._guard:
+            fault = self._fault
+            if fault is not None:
+                fault.times -= 1
+                if fault.times <= 0:
+                    self._fault = None
+            return fault
+
+    def _read(self, body: bytes) -> Message | None:
+        try:
+            post = json.loads(body)
+            to, text, template = post["to"], post["text"], post["template"]
+            params = dict(post["params"])
+        except (ValueError, KeyError, TypeError):
+            return None
+        texts = [to, text, template, *params.values()]
+        if not all(isinstance(value, str) for value in texts) or not to.startswith("+"):
+            return None
+        return Message(next(self._ids), self._clock(), to, self._prefix + text, template, params)

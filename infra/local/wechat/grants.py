@@ -1,0 +1,104 @@
+"""What WeChat hands out to be shown back: access tokens, and the codes of its OAuth."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+TOKEN_LIFETIME = 7_200
+OVERLAP = 300
+"""Seconds in which the old and the new token are both good, and before which a new one is made."""
+
+CODE_LIFETIME = 300
+
+_REMEMBERED = 1_000
+
+
+@dataclass
+class _Token:
+    value: str
+    expires_at: int
+    revoked: bool = False
+
+
+class AccessTokens:
+    """The account's access tokens, as `stable_token` makes them."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._tokens: list[_Token] = []
+        self.issued = 0
+        """How often a token was asked for."""
+
+    def ask(self, force: bool) -> tuple[str, int]:
+        """The token and the seconds it has left; a forced one ends the one before."""
+        with self._guard:
+            self.issued += 1
+            now = self._clock()
+            latest = self._tokens[-1] if self._tokens else None
+            usable = latest is not None and not latest.revoked and latest.expires_at - now > OVERLAP
+            if latest is None or force or not usable:
+                for token in self._tokens:
+                    if force:
+                        token.revoked = True
+                    else:
+                        token.expires_at = min(token.expires_at, now + OVERLAP)
+                latest = _Token(secrets.token_urlsafe(96), now + TOKEN_LIFETIME)
+                self._tokens = [*self._tokens[-3:], latest]
+            return latest.value, latest.expires_at - now
+
+    def revoke(self) -> None:
+        """End every token before its time, as a reset of the AppSecret does."""
+        with self._guard:
+            for token in self._tokens:
+                token.revoked = True
+
+    def refusal(self, value: str | None) -> int:
+        """WeChat's error code for a token; 0 where it is good."""
+        if not value:
+            return 41001
+        with self._guard:
+            token = next((token for token in self._tokens if token.value == value), None)
+            if token is None:
+                return 40014 if len(value) < 16 else 40001
+            if token.revoked:
+                return 40001
+            return 42001 if token.expires_at <= self._clock() else 0
+
+
+class OAuthCodes:
+    """Single-use codes, each for the openid whose browser was sent back with it."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._codes: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._used: OrderedDict[str, None] = OrderedDict()
+
+    def make(self, openid: str) -> str:
+        """A new code."""
+        code = secrets.token_hex(16)
+        with self._guard:
+            self._codes[code] = (openid, self._clock() + CODE_LIFETIME)
+            while len(self._codes) > _REMEMBERED:
+                self._codes.popitem(last=False)
+        return code
+
+    def redeem(self, code: str) -> str | int:
+        """The openid, or WeChat's error code."""
+        if not code:
+            return 41008
+        with self._guard:
+            if code in self._used:
+                return 40163
+            openid, expires_at = self._codes.pop(code, ("", 0))
+            if not openid:
+                return 40029
+            self._used[code] = None
+            while len(self._used) > _REMEMBERED:
+                self._used.popitem(last=False)
+            return openid if expires_at > self._clock() else 40029

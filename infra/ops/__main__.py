@@ -1,0 +1,14 @@
+"""`python -m infra.ops`."""
+
+from __future__ import annotations
+
+import sys
+
+# Imported for the commands that they add.
+from . import accounts, importing
+from .command import main
+
+__all__ = ["accounts", "importing"]
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""account, phone, unbind, unlock, audit: one login at a time."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from chalicelib.domain.catalogue import fill
+from chalicelib.stories.operations import Changed
+
+from . import session, views, words
+from .command import Answer, command, login_argument, reason_option
+
+
+@command("account", words.ACCOUNT, f"LOGIN  {words.LOGIN}")
+@login_argument
+def account(login: str) -> Answer:
+    """Why does this person get no code?"""
+    overview = session.inquiry().overview(login)
+    return Answer(asdict(overview), lambda console: views.overview(console, overview))
+
+
+@command("audit", words.AUDIT, f"LOGIN  {words.LOGIN}")
+@login_argument
+@click.option(
+    "--count",
+    "most",
+    type=click.IntRange(1, 1_000),
+    default=50,
+    metavar="N",
+    show_default=False,
+    help=f"{words.AUDIT_COUNT}（{words.DEFAULT}50）",
+)
+def audit(login: str, most: int) -> Answer:
+    """What happened to this login?"""
+    events = session.inquiry().history(login, most)
+    facts = [asdict(event) for event in events]
+    return Answer(facts, lambda console: views.history(console, events))
+
+
+@command("phone", words.PHONE, f"LOGIN   {words.LOGIN}\nNUMBER  {words.PHONE_NUMBER}")
+@login_argument
+@click.argument("number")
+@reason_option
+def phone(login: str, number: str, reason: str) -> Answer:
+    """Bind another phone."""
+    changed = session.operations().change_phone(
+        login, number, actor=session.caller(), reason=reason
+    )
+    return _answer("phone", changed)
+
+
+@command("unbind", words.UNBIND, f"LOGIN  {words.LOGIN}")
+@login_argument
+@reason_option
+def unbind(login: str, reason: str) -> Answer:
+    """Undo the WeChat binding."""
+    return _answer(
+        "unbind", session.operations().unbind(login, actor=session.caller(), reason=reason)
+    )
+
+
+@command("unlock", words.UNLOCK, f"LOGIN  {words.LOGIN}")
+@login_argument
+@reason_option
+def unlock(login: str, reason: str) -> Answer:
+    """Lift the login's limits."""
+    return _answer(
+        "unlock", session.operations().unlock(login, actor=session.caller(), reason=reason)
+    )
+
+
+def _answer(name: str, changed: Changed) -> Answer:
+    lines = [
+        fill((words.CHANGED if changed.changed else words.UNCHANGED)[name], login=changed.login)
+    ]
+    lines += [
+        fill(words.TOLD[told.outcome], to=told.destination, reason=told.reason or "")
+        for told in changed.told
+    ]
+    facts: dict[str, Any] = asdict(changed)
+    return Answer(facts, lambda console: console.print("\n".join(lines)))

@@ -1,0 +1,135 @@
+"""The frame of every command: its options, its answer on the terminal or as JSON, its failures."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from rich.console import Console
+
+from chalicelib.domain.catalogue import PROBLEMS, fill
+from chalicelib.domain.errors import InvalidInput, ServiceError, Unavailable
+
+from . import words
+from .chinese import Command, Group, complaint
+
+
+class Failed(Exception):
+    """A command cannot be carried out; `code` is what --json shows, the text is Chinese."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command found or did: as JSON, and as a person reads it."""
+
+    facts: Any
+    show: Callable[[Console], None]
+    success: bool = True
+
+
+def terminal(*, stderr: bool = False) -> Console:
+    """A console that takes texts as they are."""
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+@click.group(
+    cls=Group,
+    help=f"{words.ABOUT}\n\n\b\n{words.ABOUT_MORE}",
+    options_metavar="",
+    no_args_is_help=True,
+)
+@click.help_option("--help", "-h", help=words.HELP)
+def ops() -> None:
+    """The group; every command adds itself."""
+
+
+def command(
+    name: str, about: str, more: str = ""
+) -> Callable[[Callable[..., Answer]], click.Command]:
+    """Make a function that returns an Answer a command of `ops`, with --json and --help."""
+
+    def made(run: Callable[..., Answer]) -> click.Command:
+        def callback(as_json: bool, **given: Any) -> int:
+            # Whatever prints meanwhile must not mix with the answer.
+            with redirect_stdout(sys.stderr):
+                answer = run(**given)
+            if as_json:
+                click.echo(json.dumps(answer.facts, ensure_ascii=False))
+            else:
+                answer.show(terminal())
+            return 0 if answer.success else 1
+
+        callback.__click_params__ = getattr(run, "__click_params__", [])  # type: ignore[attr-defined]
+        decorated = click.option("--json", "as_json", is_flag=True, help=words.JSON)(callback)
+        decorated = click.help_option("--help", "-h", help=words.HELP)(decorated)
+        text = f"{about}\n\n\b\n{more}" if more else about
+        added = click.command(
+            name, cls=Command, help=text, short_help=about, options_metavar="[OPTIONS]"
+        )(decorated)
+        ops.add_command(added)
+        return added
+
+    return made
+
+
+login_argument = click.argument("login")
+reason_option = click.option("--reason", required=True, metavar="TEXT", help=words.REASON)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0 only where it did what was asked."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = ops.main(given, prog_name=words.PROGRAM, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else words.PROGRAM
+        hint = fill(words.SEE_HELP, command=path)
+        return _fail("usage", complaint(error), given, 2, hint)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("stopped", words.STOPPED, given, 130)
+    except Failed as error:
+        return _fail(error.code, str(error), given)
+    except ServiceError as error:
+        return _fail(error.code, _sentence(error), given)
+    return int(status or 0)
+
+
+def _fail(code: str, message: str, given: Sequence[str], status: int = 1, hint: str = "") -> int:
+    if "--json" in given:
+        click.echo(json.dumps({"error": code, "message": message}, ensure_ascii=False))
+    else:
+        click.echo(message, err=True)
+        if hint:
+            click.echo(hint, err=True)
+    return status
+
+
+def _kind(cause: BaseException | None) -> str:
+    """AWS's word for it, or the kind of failure; its text can quote what was sent."""
+    return getattr(cause, "cause_response_code", None) or type(cause).__name__
+
+
+def _sentence(error: ServiceError) -> str:
+    if isinstance(error, InvalidInput):
+        return error.reason
+    if isinstance(error, Unavailable):
+        return fill(
+            words.ERRORS["unavailable"],
+            what=words.DEPENDENCIES.get(error.dependency, error.dependency),
+            kind=_kind(error.__cause__),
+            region=os.environ.get("AWS_DEFAULT_REGION", ""),
+        )
+    return words.ERRORS.get(error.code) or PROBLEMS[error.code][1]

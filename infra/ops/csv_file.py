@@ -1,0 +1,89 @@
+"""CSV as people's programs write it: three encodings, quotes in the wrong places."""
+
+from __future__ import annotations
+
+import csv
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from chalicelib.domain.catalogue import DIRECTORY_FILES, fill
+
+from .lines import DirectoryError, Line
+
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# No firm has a name of so many lines: the quote that opened the cell is a mistake.
+_MOST_LINES = 20
+
+
+def lines(path: Path) -> Iterator[Line]:
+    """The file's rows, the header among them. Raises DirectoryError, OSError."""
+    with path.open(encoding=_encoding(path), newline="") as file:
+        for number, cells in enumerate(_records(file), 1):
+            if cells is None:
+                yield Line(number, (), broken=True)
+            else:
+                yield Line(number, tuple(cells))
+
+
+def _records(physical: Iterable[str]) -> Iterator[list[str] | None]:
+    """Rows; None for one whose quotes do not match, after which reading goes on in the next line.
+
+    csv.reader alone would take a quote that is never closed for a cell up to the file's end.
+    """
+    waiting: deque[str] = deque()
+    source = iter(physical)
+
+    def following() -> str | None:
+        return waiting.popleft() if waiting else next(source, None)
+
+    while (line := following()) is not None:
+        taken, quotes = [line], line.count('"')
+        while quotes % 2 and len(taken) < _MOST_LINES and (line := following()) is not None:
+            taken.append(line)
+            quotes += line.count('"')
+        reader = csv.reader(taken, strict=True)
+        try:
+            record: list[str] | None = next(reader, [])
+            used = reader.line_num
+        except csv.Error:
+            record, used = None, 1
+        waiting.extendleft(reversed(taken[used:]))
+        yield record
+
+
+def _encoding(path: Path) -> str:
+    """Decides over the whole file, so that no row is loaded of one that breaks off later."""
+    with path.open("rb") as file:
+        start = file.read(4)
+        file.seek(0)
+        if start[:2] in _UTF_16 or b"\0" in start:
+            raise DirectoryError(DIRECTORY_FILES["utf-16"])
+        right = wrong = first = 0
+        chinese = True
+        # Neither encoding has a line feed within a character.
+        for number, line in enumerate(file, 1):
+            if line.isascii():
+                continue
+            text = line.decode("utf-8", "replace")
+            bad = 0 if _decodes(line, "utf-8") else text.count("\ufffd")
+            right += sum(c > "\x7f" for c in text) - bad
+            wrong += bad
+            first = first or (number if bad else 0)
+            chinese = chinese and _decodes(line, "gb18030")
+    if not wrong:
+        return "utf-8-sig"
+    # GB18030 would also read a damaged UTF-8 file, as rubbish.
+    if right > wrong or start.startswith(b"\xef\xbb\xbf"):
+        raise DirectoryError(fill(DIRECTORY_FILES["broken-utf-8"], line=first))
+    if not chinese:
+        raise DirectoryError(DIRECTORY_FILES["encoding"])
+    return "gb18030"
+
+
+def _decodes(line: bytes, encoding: str) -> bool:
+    try:
+        line.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True

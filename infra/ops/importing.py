@@ -1,0 +1,112 @@
+"""import: a directory file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from chalicelib.domain.catalogue import fill
+from chalicelib.stories.enrolment import Report, Result
+
+from . import enrol, session, views, words
+from .command import Answer, Failed, command, terminal
+from .directory_file import DirectoryError
+
+
+@command("import", words.IMPORT, f"{words.IMPORT_MORE}\n\nFILE  {words.IMPORT_FILE}")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--reason", metavar="TEXT", help=words.IMPORT_REASON)
+@click.option("--update-phones", is_flag=True, help=words.IMPORT_PHONES)
+def import_file(file: Path, reason: str | None, update_phones: bool) -> Answer:
+    """Enrol firms."""
+    session.service()
+    actor = session.caller()
+    interrupted = False
+    try:
+        why = " ".join((reason or "").split()) or enrol.source_of(file)
+        rebind = None
+        if update_phones:
+            operations = session.operations()
+
+            def rebind(login: str, phone: str) -> object:
+                return operations.change_phone(login, phone, actor=actor, reason=why)
+
+        with _Bar() as bar:
+            report = enrol.load(
+                file,
+                bar.advance,
+                counted=bar.begin,
+                actor=actor,
+                reason=why,
+                rebind=rebind,
+            )
+    except enrol.Interrupted as error:
+        report, interrupted = error.report, True
+    except DirectoryError as error:
+        raise Failed("directory-file", str(error)) from None
+    except OSError as error:
+        what = error.strerror or type(error).__name__
+        raise Failed("file", fill(words.ERRORS["file"], path=file, what=what)) from None
+
+    def show(console: Console) -> None:
+        views.report(console, report)
+        if interrupted:
+            console.print(words.INTERRUPTED)
+
+    success = not interrupted and not report.refused
+    return Answer(_facts(report, interrupted), show, success)
+
+
+def _facts(report: Report, interrupted: bool) -> dict[str, Any]:
+    return {
+        "loaded": report.loaded,
+        "unchanged": report.unchanged,
+        "refused": [
+            {"row": result.row, "firm_no": result.firm_no, "reasons": result.reasons}
+            for result in report.refused
+        ],
+        "notes": [
+            {"row": result.row, "firm_no": result.firm_no, "notes": result.notes}
+            for result in report.noted
+        ],
+        "hashes": report.hashes,
+        "seconds": round(report.seconds, 2),
+        "hashes_per_second": round(report.hashes_per_second, 1),
+        "interrupted": interrupted,
+    }
+
+
+class _Bar:
+    """A progress bar on the terminal, if there is one."""
+
+    def __init__(self) -> None:
+        console = terminal(stderr=True)
+        self._progress = Progress(
+            TextColumn(words.LOADING),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def begin(self, rows: int) -> None:
+        """Say how many rows there are."""
+        self._progress.update(self._task, total=rows)
+
+    def advance(self, _: Result) -> None:
+        """One row further."""
+        self._progress.advance(self._task)

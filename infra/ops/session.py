@@ -1,0 +1,124 @@
+"""The service as an operator's command uses it, and who the operator is."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib import wiring
+from chalicelib.domain.catalogue import fill
+from chalicelib.settings import SettingsError
+from chalicelib.store.accounts import Accounts
+from chalicelib.stories.inquiry import Inquiry
+from chalicelib.stories.operations import Operations
+from infra.tables import load_template, parameters, resolve
+
+from . import words
+from .command import Failed
+
+LOCAL_REGION = "cn-north-1"
+"""The region of the local twin where its environment names none."""
+
+_QUICK = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
+
+
+def service() -> wiring.Service:
+    """The service with the settings of this environment, or of the deployment's secret.
+
+    Raises Failed where neither has them.
+    """
+    _settle_region()
+    try:
+        return wiring.service()
+    except SettingsError as error:
+        secret = _declared_secret()
+        if os.environ.get("SECRETS_ID") or secret is None:
+            raise _unsettled(error) from None
+        return _service_from(secret, error)
+    except (BotoCoreError, ClientError) as error:
+        raise Failed("secret", fill(words.ERRORS["secret"], what=_kind(error))) from None
+
+
+def _service_from(secret: str, missing: SettingsError) -> wiring.Service:
+    os.environ["SECRETS_ID"] = secret
+    try:
+        return wiring.service()
+    except SettingsError as error:
+        raise _unsettled(error) from None
+    except (BotoCoreError, ClientError):
+        # There is no such secret for this operator, so the environment is what must be mended.
+        del os.environ["SECRETS_ID"]
+        raise _unsettled(missing) from None
+
+
+def _unsettled(error: SettingsError) -> Failed:
+    return Failed("settings", fill(words.ERRORS["settings"], what="; ".join(error.faults)))
+
+
+def _declared_secret() -> str | None:
+    """The name of the secret that the deployment keeps its settings in."""
+    template = load_template()
+    prefix = os.environ.get("TABLE_PREFIX")
+    values = parameters(template, **({"TablePrefix": prefix} if prefix else {}))
+    for resource in template["Resources"].values():
+        if resource.get("Type") == "AWS::SecretsManager::Secret":
+            name = resolve(resource.get("Properties", {}).get("Name"), values)
+            return name if isinstance(name, str) and "${" not in name else None
+    return None
+
+
+def _settle_region() -> None:
+    # boto3 reads the one name, functions are given the other.
+    region = boto3.Session().region_name or os.environ.get("AWS_REGION")
+    host = urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname
+    if region is None and host in ("127.0.0.1", "localhost", "::1"):
+        region = LOCAL_REGION
+    if region is None:
+        raise Failed("region", words.ERRORS["region"])
+    os.environ.setdefault("AWS_DEFAULT_REGION", region)
+    os.environ.setdefault("AWS_REGION", region)
+
+
+def caller() -> str:
+    """The ARN of the AWS identity that runs this command. Raises Failed."""
+    _settle_region()
+    try:
+        return str(boto3.client("sts", config=_QUICK).get_caller_identity()["Arn"])
+    except (BotoCoreError, ClientError) as error:
+        raise Failed("identity", fill(words.ERRORS["identity"], what=_kind(error))) from None
+
+
+def _kind(error: BotoCoreError | ClientError) -> str:
+    # Texts of botocore can quote what was sent.
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "?"))
+    return type(error).__name__
+
+
+def inquiry() -> Inquiry:
+    """What tells of logins."""
+    built = service()
+    return Inquiry(
+        clock=built.clock,
+        limits=built.settings.limits,
+        accounts=Accounts(built.codes),
+        firms=built.firms,
+        followers=built.followers,
+        platform=built.platform,
+    )
+
+
+def operations() -> Operations:
+    """What changes logins."""
+    built = service()
+    return Operations(
+        clock=built.clock,
+        limits=built.settings.limits,
+        accounts=Accounts(built.codes),
+        sms=built.sms,
+        notices=built.notices,
+    )

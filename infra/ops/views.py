@@ -1,0 +1,179 @@
+"""What operators see on their terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from chalicelib.domain.catalogue import fill
+from chalicelib.store.accounts import Event
+from chalicelib.stories.enrolment import Report, Result
+from chalicelib.stories.inquiry import Overview
+from chalicelib.stories.notices import BEIJING, beijing_time
+from chalicelib.stories.operations import REPLACED
+
+from . import words
+
+_MOST_ROWS = 100
+# Columns that are read at a glance and so never folded; the others share what is left.
+_NARROW = frozenset({words.TIME, words.DESTINATION, words.ROW, words.FIRM_NO})
+
+
+def overview(console: Console, seen: Overview) -> None:
+    """A login at a glance: the facts, what they mean, the limits, the last codes."""
+    facts = Table(show_header=False, box=None, pad_edge=False)
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for key, text in _facts(seen).items():
+        facts.add_row(words.ACCOUNT_ROWS[key], text)
+    console.print(facts)
+    if seen.findings:
+        console.print(f"\n{words.FINDINGS_TITLE}", style="bold")
+        for finding in seen.findings:
+            console.print("  " + words.FINDINGS[finding])
+    if seen.locks:
+        locks = [(words.LOCKS[lock.kind], beijing_time(lock.until)) for lock in seen.locks]
+        _table(console, words.LOCKS_TITLE, words.LOCK_COLUMNS, locks)
+    if seen.sends:
+        _table(console, words.SENDS_TITLE, words.SEND_COLUMNS, map(_send, seen.sends))
+
+
+def _facts(seen: Overview) -> dict[str, str]:
+    wechat = words.NOT_BOUND
+    if seen.wechat_bound:
+        since = fill(words.BOUND_SINCE, time=_time(seen.bound_at))
+        wechat = since if seen.bound_at else words.BOUND
+    rows = {
+        "login": f"{seen.login}（{words.KINDS[seen.kind]}）",
+        "firm": seen.firm or words.UNKNOWN,
+        "method": words.METHODS[seen.method] if seen.method else words.NO_METHOD,
+        "phone": seen.phone or words.NOT_BOUND,
+        "wechat": wechat,
+    }
+    if seen.wechat_bound:
+        following = {True: words.YES, False: words.NO, None: words.UNKNOWN}
+        rows["following"] = following[seen.following]
+    rows["password"] = "；".join(_password(seen))
+    rows["code"] = (
+        fill(words.CODE_UNTIL, time=_time(seen.code_until)) if seen.code_until else words.NONE
+    )
+    return rows
+
+
+def _password(seen: Overview) -> list[str]:
+    parts = []
+    if not seen.has_password:
+        parts.append(words.HAS_NO_PASSWORD)
+    if seen.must_change:
+        parts.append(words.MUST_CHANGE)
+    if seen.has_password and seen.changed_at:
+        parts.append(fill(words.CHANGED_AT, time=_time(seen.changed_at)))
+    if seen.recovered_at:
+        parts.append(fill(words.RECOVERED_AT, time=_time(seen.recovered_at)))
+    if seen.reset_year:
+        parts.append(fill(words.RESET_YEAR, year=seen.reset_year))
+    return parts
+
+
+def _send(event: Event) -> Sequence[str]:
+    return (
+        _stamp(event.at),
+        _word(words.METHODS, event.method),
+        event.destination or "",
+        _word(words.GATEWAYS, event.gateway),
+        _word(words.OUTCOMES, event.outcome),
+        _word(words.RECEIPTS, event.receipt),
+        event.reason or "",
+    )
+
+
+def history(console: Console, events: Sequence[Event]) -> None:
+    """What happened to a login, newest first."""
+    if not events:
+        console.print(words.NO_EVENTS)
+        return
+    rows = [
+        (
+            _stamp(event.at),
+            _word(words.EVENTS, event.event),
+            _word(words.ACTORS, event.actor.rpartition(":")[2]),
+            event.destination or _word(words.METHODS, event.method),
+            _outcome(event),
+            event.reason or "",
+        )
+        for event in events
+    ]
+    _table(console, None, words.AUDIT_COLUMNS, rows)
+
+
+def _outcome(event: Event) -> str:
+    if event.outcome and event.outcome.startswith(REPLACED):
+        return fill(words.REPLACED, phone=event.outcome.removeprefix(REPLACED))
+    parts = [
+        _word(words.GATEWAYS, event.gateway),
+        _word(words.OUTCOMES, event.outcome),
+        _word(words.RECEIPTS, event.receipt),
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def report(console: Console, loaded: Report) -> None:
+    """What became of a directory file's rows."""
+    if loaded.refused:
+        rows = [_row(result, result.reasons) for result in loaded.refused[:_MOST_ROWS]]
+        _table(console, words.REFUSED_TITLE, words.REFUSED_COLUMNS, rows)
+        _more(console, len(loaded.refused))
+    if loaded.noted:
+        rows = [_row(result, result.notes) for result in loaded.noted[:_MOST_ROWS]]
+        _table(console, words.NOTED_TITLE, words.NOTED_COLUMNS, rows)
+        _more(console, len(loaded.noted))
+    console.print(
+        fill(
+            words.LOADED,
+            loaded=loaded.loaded,
+            unchanged=loaded.unchanged,
+            refused=len(loaded.refused),
+            seconds=f"{loaded.seconds:.1f}",
+        )
+    )
+    if loaded.hashes:
+        rate = f"{loaded.hashes_per_second:.1f}"
+        console.print(fill(words.HASHED, hashes=loaded.hashes, rate=rate))
+
+
+def _row(result: Result, texts: Sequence[str]) -> Sequence[str]:
+    return str(result.row), result.firm_no, "\n".join(texts)
+
+
+def _more(console: Console, count: int) -> None:
+    if count > _MOST_ROWS:
+        console.print(fill(words.MORE, count=count - _MOST_ROWS))
+
+
+def _table(
+    console: Console, title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str]]
+) -> None:
+    if title:
+        console.print(f"\n{title}", style="bold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column in _NARROW)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _word(known: dict[str, str], word: str | None) -> str:
+    return known.get(word, word) if word else ""
+
+
+def _time(at: int | None) -> str:
+    return beijing_time(at) if at else ""
+
+
+def _stamp(at: int) -> str:
+    return f"{datetime.fromtimestamp(at, BEIJING):%Y-%m-%d %H:%M}"

@@ -1,0 +1,167 @@
+"""What operators read on their command line. The service's own sentences are in its catalogue."""
+
+from __future__ import annotations
+
+PROGRAM = "python -m infra.ops"
+
+ABOUT = "会计师事务所登录账号密码找回：运维命令。"
+ABOUT_MORE = """使用普通的AWS凭证；AWS_ENDPOINT_URL可指向本机环境。
+所有修改都会连同操作者的AWS身份和原因一起留痕，并通知当事人。
+任何命令都不能查看或设置密码和验证码。"""
+
+HELP = "显示帮助"
+JSON = "输出机器可读的JSON"
+REASON = "修改的原因，记入操作记录（必填）"
+LOGIN = "登录账号：会计师事务所编号，财务上报账号另加_cw"
+
+IMPORT = "从目录文件（CSV或XLSX）导入会计师事务所及其登录账号。"
+IMPORT_MORE = """逐行导入：有误的行整行不导入并说明原因，其余照常导入。
+重复导入同一文件不会有任何变化，已有的密码从不覆盖。有任何一行被拒绝时返回值不为0。"""
+IMPORT_FILE = "目录文件"
+IMPORT_REASON = "导入的原因，记入操作记录；默认为文件名和文件摘要"
+IMPORT_PHONES = "变更与文件不同的手机号（默认保留已绑定的），并短信通知新旧手机"
+ACCOUNT = "查看账号：为什么收不到验证码。"
+PHONE = "绑定或变更账号的手机号，短信通知新旧手机。"
+PHONE_NUMBER = "11位大陆手机号"
+UNBIND = "解绑账号的微信公众号，验证码改发短信。"
+UNLOCK = "清除账号及其手机或微信的次数限制。"
+AUDIT = "查看账号最近的操作记录。"
+AUDIT_COUNT = "最多显示多少条"
+
+HEADINGS = {"Options": "选项", "Commands": "命令", "Positional arguments": "参数"}
+USAGE = "用法："
+DEFAULT = "默认"
+
+INTERRUPTED = "DynamoDB在导入中途停止响应；已导入的行有效，请稍后重新导入同一文件。"
+STOPPED = "已中断；已写入的内容有效，可以重新执行。"
+
+# Errors, by the code that --json shows.
+ERRORS = {
+    "usage": "命令行有误：$what",
+    "settings": "设置不完整：$what",
+    "secret": "无法读取Secrets Manager中的设置（$what）",
+    "region": "未指定AWS区域，请设置AWS_DEFAULT_REGION",
+    "identity": "无法确认AWS身份（$what），请检查AWS凭证",
+    "file": "无法读取文件$path：$what",
+    "unavailable": "$what不可用（$kind，区域$region），操作没有生效，请稍后重试。",
+    "delivery-failed": "短信没有发送成功。",
+    "phone-not-bound": "该账号没有绑定手机号，解绑后将无法找回密码；请先用 phone 命令绑定手机号。",
+}
+PARAMETER_MISSING = "缺少$name"
+OPTION_UNKNOWN = "没有选项$name"
+COMMAND_UNKNOWN = "没有命令$name"
+PARAMETER_WRONG = "$name无效"
+SEE_HELP = "查看帮助：$command --help"
+
+DEPENDENCIES = {"store": "DynamoDB", "wechat": "微信平台"}
+
+TIME, DESTINATION, ROW, FIRM_NO = "时间", "去向", "行号", "会计师事务所编号"
+YES, NO, UNKNOWN, NONE = "是", "否", "未知", "无"
+
+KINDS = {"main": "年检、教育等功能账号", "finance": "财务上报账号"}
+METHODS = {"sms": "短信", "wechat": "微信公众号"}
+
+ACCOUNT_ROWS = {
+    "login": "登录账号",
+    "firm": "会计师事务所",
+    "method": "验证码方式",
+    "phone": "手机号",
+    "wechat": "微信绑定",
+    "following": "关注公众号",
+    "password": "密码",
+    "code": "当前验证码",
+}
+BOUND = "已绑定"
+BOUND_SINCE = "已绑定（$time）"
+NOT_BOUND = "未绑定"
+NO_METHOD = "没有可用的方式"
+HAS_NO_PASSWORD = "未设置"
+MUST_CHANGE = "须修改（默认密码）"
+CHANGED_AT = "$time 修改"
+RECOVERED_AT = "本人$time找回"
+RESET_YEAR = "最近年度重置$year年"
+CODE_UNTIL = "$time前有效"
+
+FINDINGS_TITLE = "诊断"
+FINDINGS = {
+    "no-way": "没有绑定手机号，也没有绑定微信，收不到验证码：请用 phone 命令绑定手机号。",
+    "not-following": "绑定的微信已取消关注公众号：请原微信重新关注，或用 unbind 命令解绑后改用短信。",
+    "following-unknown": "暂时查不到绑定的微信是否仍关注公众号。",
+    "locked": "有次数限制生效，见下表；可等待自动解除，或用 unlock 命令清除账号自身的限制。",
+    "never-sent": "没有发送过验证码：请确认在页面上点击了获取验证码。",
+    "not-delivered": "最近一次验证码没有送达手机或微信，原因见下表。",
+    "send-failed": "最近一次验证码没有发出，原因见下表；可以立即重试。",
+    "to-be-fetched": "最近一次验证码须本人在公众号菜单“获取验证码”领取。",
+    "delivered": "最近一次验证码已送达。",
+    "outcome-unknown": "最近一次发送没有得到网关的答复，可能已送达，也可能没有。",
+    "no-receipt": "最近一次验证码已交给网关，还没有送达回执。",
+    "no-password": "账号没有密码，须先找回密码才能登录。",
+}
+
+LOCKS_TITLE = "生效中的限制"
+LOCK_COLUMNS = ("限制", "解除时间")
+LOCKS = {
+    "starts": "一小时内开始找回的次数",
+    "login-sends": "账号一天内发送验证码的次数",
+    "destination-sends": "手机或微信接收验证码的次数",
+    "wrong-codes": "一天内输错验证码的次数",
+    "code-tries": "当前验证码的输错次数（重新获取验证码即可）",
+    "wrong-details": "一天内解绑信息填错的次数",
+    "wrong-passwords": "登录密码输错的次数",
+    "service-sends": "全部账号一小时内发送验证码的总量",
+    "service-wrong-codes": "全部账号一小时内输错验证码的总量",
+}
+
+SENDS_TITLE = "最近发送的验证码"
+SEND_COLUMNS = (TIME, "方式", DESTINATION, "网关", "结果", "回执", "原因")
+GATEWAYS = {"wechat-template": "微信模板消息", "wechat-pull": "公众号菜单领取"}
+OUTCOMES = {
+    "handed-over": "已交网关",
+    "sent": "已发送",
+    "unknown": "没有答复",
+    "failed": "未发出",
+    "refused": "被拒绝",
+    "password-set": "已设置初始密码",
+    "wechat-bound": "已绑定微信",
+    "first-phone": "首次绑定",
+}
+REPLACED = "原为$phone"
+RECEIPTS = {"delivered": "已送达", "failed": "未送达"}
+
+AUDIT_COLUMNS = (TIME, "事件", "操作者", DESTINATION, "结果", "原因")
+EVENTS = {
+    "code-sent": "发送验证码",
+    "password-recovered": "找回密码",
+    "wechat-unbound": "解绑微信",
+    "phone-changed": "变更手机号",
+    "unlocked": "清除限制",
+    "enrolled": "导入账号",
+    "enrolment-updated": "导入更新",
+}
+ACTORS = {"person": "本人", "local": "本机环境"}
+NO_EVENTS = "没有操作记录。"
+
+CHANGED = {
+    "phone": "$login 的手机号已变更。",
+    "unbind": "$login 已解绑微信公众号。",
+    "unlock": "$login 的次数限制已清除。",
+}
+UNCHANGED = {
+    "phone": "$login 已绑定该手机号，没有变化。",
+    "unbind": "$login 没有绑定微信，没有变化。",
+    "unlock": "$login 没有次数限制，没有变化。",
+}
+TOLD = {
+    "sent": "已短信通知 $to。",
+    "unknown": "已短信通知 $to，网关没有答复，可能没有送达。",
+    "failed": "短信通知 $to 失败：$reason",
+}
+
+LOADING = "导入"
+LOADED = "导入 $loaded 家，无变化 $unchanged 家，拒绝 $refused 行；用时 $seconds 秒。"
+HASHED = "计算密码 $hashes 个，每秒 $rate 个。"
+REFUSED_TITLE = "被拒绝的行"
+REFUSED_COLUMNS = (ROW, FIRM_NO, "原因")
+NOTED_TITLE = "提示"
+NOTED_COLUMNS = (ROW, FIRM_NO, "提示")
+MORE = "另有 $count 行未列出，可用 --json 查看全部。"

@@ -1,0 +1,95 @@
+"""A browser, a twin, and visits to its page on a phone and on a PC."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.browser import needs
+from tests.browser.twin import Firm, Twin, made_up, running
+from tests.browser.visit import IN_WECHAT, PC, PHONE, Device, Visit
+
+Visits = Callable[..., Visit]
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core."""
+    return _had(needs.axe)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    path = _had(needs.browser)
+    with sync_playwright() as playwright:
+        # A machine that runs other tests as well may be slow; a page that is right is never late.
+        expect.set_options(timeout=15_000)
+        # Without a sandbox of its own, since root may not have one.
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def _had(fetch: Callable[[], str]) -> str:
+    try:
+        return fetch()
+    except needs.CannotHave as reason:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(reason))
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
+    """The local twin, for all tests of this process."""
+    with running(tmp_path_factory.mktemp("twin")) as twin:
+        yield twin
+
+
+@pytest.fixture(scope="session")
+def _firms() -> Iterator[Firm]:
+    return iter(made_up()[1:])
+
+
+@pytest.fixture
+def firm(_firms: Iterator[Firm]) -> Firm:
+    """A firm that no other test has, with a phone of its own and no WeChat bound."""
+    return next(_firms)
+
+
+@pytest.fixture
+def firm_without_phone() -> Firm:
+    """A firm whose logins have no phone."""
+    return made_up()[0]
+
+
+@pytest.fixture
+def visits(browser: Browser, twin: Twin, axe: str) -> Iterator[Visits]:
+    """Begins visits: `visits(PHONE, wechat=True)`; what their browsers complained of fails the test."""
+    begun: list[Visit] = []
+
+    def begin(device: Device = PHONE, *, wechat: bool = False, **options: Any) -> Visit:
+        agent = {"user_agent": IN_WECHAT} if wechat else {}
+        context = browser.new_context(
+            **{"locale": "zh-CN", "color_scheme": "light", **device.options, **agent, **options}
+        )
+        visit = Visit(twin, device, context, context.new_page(), axe)
+        begun.append(visit)
+        return visit
+
+    yield begin
+    for visit in begun:
+        visit.context.close()
+    assert [fault for visit in begun for fault in visit.faults] == []
+
+
+@pytest.fixture(params=[PHONE, PC], ids=lambda device: device.name)
+def device(request: pytest.FixtureRequest) -> Device:
+    """Both devices, one after the other."""
+    device: Device = request.param
+    return device

@@ -1,0 +1,113 @@
+"""What the browser tests need and Python packages do not bring: fetched once, under a lock."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CACHE = Path(__file__).parents[2] / ".cache"
+
+AXE = ("axe-core", "4.14.1")
+AXE_DIGEST = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
+"""SHA-256 of the package's axe.min.js: a check that runs in our pages is the one that was read."""
+
+_BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
+
+
+class CannotHave(Exception):
+    """Something is not here and cannot be fetched; the text says what."""
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Hold the lock under which things are fetched into the cache."""
+    # Every worker of a parallel run comes here; one fetches, the others find it done.
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / "browser.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _found() -> str | None:
+    return next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+
+
+def _has_chinese_type() -> bool:
+    if shutil.which("fc-list") is None:
+        return False
+    listed = subprocess.run(["fc-list", ":lang=zh-cn"], capture_output=True, check=False)
+    return bool(listed.stdout.strip())
+
+
+def _install(packages: list[str]) -> None:
+    wanted = " ".join(packages)
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        raise CannotHave(f"the browser tests need {wanted}, and only root with apt installs them")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+        done = subprocess.run(
+            ["apt-get", "-qq", *command], env=environment, capture_output=True, check=False
+        )
+        if done.returncode:
+            raise CannotHave(f"apt-get {command[0]} failed: {done.stderr.decode()[-200:]}")
+
+
+def browser() -> str:
+    """The path of a Chromium, with Chinese type to draw. Raises CannotHave."""
+    with alone():
+        missing = [] if _found() else ["chromium"]
+        # Other systems than Debian bring their own Chinese type.
+        if shutil.which("apt-get") and not _has_chinese_type():
+            missing += ["fontconfig", "fonts-noto-cjk"]
+        if missing:
+            _install(missing)
+    found = _found()
+    if found is None:
+        raise CannotHave("there is no Chromium after its installation")
+    return found
+
+
+def axe() -> str:
+    """The source of axe-core. Raises CannotHave."""
+    name, version = AXE
+    kept = CACHE / f"{name}-{version}.js"
+    with alone():
+        if not kept.exists():
+            _fetch(f"{name}@{version}", "package/axe.min.js", kept)
+    source = kept.read_bytes()
+    if hashlib.sha256(source).hexdigest() != AXE_DIGEST:
+        raise CannotHave(f"{kept} is not the {name} {version} that is expected")
+    return source.decode()
+
+
+def _fetch(package: str, member: str, kept: Path) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise CannotHave(f"{package} comes from npm, and npm is not here")
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        done = subprocess.run(
+            [npm, "pack", "--silent", package],
+            cwd=folder,
+            capture_output=True,
+            timeout=240,
+            check=False,
+        )
+        if done.returncode:
+            raise CannotHave(f"npm pack {package} failed: {done.stderr.decode()[-200:]}")
+        with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
+            archive.extract(member, folder, filter="data")
+        # Renamed whole, so that a run that is killed leaves nothing half there.
+        (Path(folder) / member).rename(kept)

@@ -1,0 +1,201 @@
+"""Every way from the first screen to the last, on a phone and on a PC, looked at on each screen."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visits
+from tests.browser.twin import Firm, Twin
+from tests.browser.visit import PASSWORD, PC, PHONE, Device
+
+SUPPORT = "010-88250337/0338"
+
+
+def test_a_password_is_reset_by_sms(visits: Visits, twin: Twin, firm: Firm) -> None:
+    """On a phone inside WeChat: login, new password, code by SMS, done; the WeChat is bound."""
+    visit = visits(PHONE, wechat=True)
+    visit.enter(firm)
+    expect(visit.page.get_by_role("radio", name="会计师事务所", exact=True)).to_be_checked()
+    visit.look("account")
+    visit.name_login(firm.firm_no)
+    expect(visit.heading("手机号验证")).to_be_visible()
+    shown = f"{firm.number[:3]}****{firm.number[-4:]}"
+    expect(visit.page.locator("#road")).to_contain_text(shown)
+    expect(
+        visit.page.get_by_text(f"注：如果手机号码有误或收不到验证码请联系{SUPPORT}")
+    ).to_be_visible()
+    expect(visit.button("解绑公众号")).to_be_hidden()
+    visit.look("sms")
+    visit.field("新密码").fill("kurz")
+    visit.look("sms-rules")
+    visit.field("新密码").fill(PASSWORD)
+    visit.get_code()
+    assert visit.focused() == "code"
+    expect(visit.page.locator("#sent")).to_contain_text(shown)
+    expect(visit.send).to_have_text(re.compile("后可重发"))
+    visit.look("sms-sent")
+    visit.field("验证码").fill(twin.sms_code(firm.number))
+    visit.button("确认重置").click()
+    visit.expect_done(firm.firm_no)
+    expect(visit.page.locator("#bound")).to_be_visible()
+    leave = visit.page.get_by_role("link", name="返回登录")
+    expect(leave).to_have_attribute("href", "https://cmis.cicpa.org.cn")
+    visit.look("done-bound")
+
+
+def test_a_password_is_reset_by_the_official_account(
+    visits: Visits, twin: Twin, firm: Firm, device: Device
+) -> None:
+    """With a bound WeChat the code comes in the Official Account; no SMS, nothing is bound anew."""
+    twin.bind(firm)
+    visit = visits(device, wechat=device.is_phone)
+    visit.open()
+    visit.name_login(firm.firm_no)
+    expect(visit.heading("公众号验证")).to_be_visible()
+    expect(visit.button(visit.unbind_words)).to_be_visible()
+    expect(visit.page.locator("#sms-note")).to_be_hidden()
+    visit.look("wechat")
+    visit.get_code()
+    expect(visit.page.locator("#sent")).to_contain_text("公众号")
+    visit.look("wechat-sent")
+    visit.confirm(twin.wechat_code(firm.number))
+    visit.expect_done(firm.firm_no)
+    expect(visit.page.locator("#bound")).to_be_hidden()
+    visit.look("done")
+
+
+def test_a_code_is_fetched_in_the_menu_where_none_can_be_pushed(
+    visits: Visits, twin: Twin, firm: Firm, device: Device
+) -> None:
+    """When the account cannot push, the page says what to tap, and the reply's code is good."""
+    twin.bind(firm)
+    twin.act("fail-wechat", errcode=48001, path="/cgi-bin/message/template/send")
+    visit = visits(device, wechat=device.is_phone)
+    visit.open()
+    visit.name_login(firm.firm_no)
+    visit.get_code()
+    expect(visit.page.locator("#sent")).to_contain_text("点击菜单“获取验证码”")
+    visit.look("wechat-pull")
+    twin.act("tap", phone=firm.number, item="获取验证码")
+    visit.confirm(twin.wechat_code(firm.number))
+    visit.expect_done(firm.firm_no)
+
+
+def test_unbinding_on_a_phone_leads_to_sms(visits: Visits, twin: Twin, firm: Firm) -> None:
+    """Inside WeChat, the firm's details undo the binding, and the same recovery goes on by SMS."""
+    twin.bind(firm)
+    visit = visits(PHONE, wechat=True)
+    visit.enter(firm)
+    visit.name_login(firm.firm_no)
+    visit.button("解绑公众号").click()
+    expect(visit.button("确认解绑")).to_be_visible()
+    expect(visit.field("会计师事务所编号")).to_have_value(firm.firm_no)
+    visit.look("unbinding")
+    visit.fill_details(firm, 成立批准文号=firm.approval_no.replace("〔", "[").replace("〕", "]"))
+    visit.button("确认解绑").click()
+    expect(visit.heading("手机号验证")).to_be_visible()
+    expect(visit.page.locator("#live")).to_contain_text("已解绑")
+    # The SMS that bound this phone's WeChat was sent less than a minute ago.
+    visit.button("获取验证码").click()
+    expect(visit.fault("code")).to_contain_text("秒后再试")
+    visit.look("sms-wait")
+
+
+def test_unbinding_on_a_pc_leads_to_the_qr_code(visits: Visits, twin: Twin, firm: Firm) -> None:
+    """On a PC, the way after unbinding is the QR code, without naming the login again."""
+    twin.bind(firm)
+    visit = visits(PC)
+    visit.open()
+    visit.name_login(firm.firm_no)
+    visit.button("解绑").click()
+    visit.look("unbinding")
+    visit.fill_details(firm)
+    visit.button("确认解绑").click()
+    expect(visit.heading("扫码关注")).to_be_visible()
+    expect(visit.page.get_by_role("img", name="公众号二维码")).to_be_visible()
+
+
+def test_a_pc_hands_over_to_the_phone(visits: Visits, twin: Twin, firm: Firm) -> None:
+    """The QR code brings the phone to the page with the login filled in; the PC sees the end."""
+    pc = visits(PC)
+    pc.open()
+    pc.name_login(firm.firm_no)
+    expect(pc.heading("扫码关注")).to_be_visible()
+    qr = pc.page.get_by_role("img", name="公众号二维码")
+    assert qr.evaluate("image => image.naturalWidth") > 0
+    pc.look("follow")
+    phone = visits(PHONE, wechat=True)
+    phone.enter(firm, twin.follow_by_qr(firm.number))
+    assert phone.page.url == twin.url + "/"
+    expect(phone.field("登录账号")).to_have_value(firm.firm_no)
+    phone.look("account-filled")
+    phone.button("下一步").click()
+    phone.get_code()
+    expect(pc.page.locator("#follow-state")).to_contain_text("已获取验证码")
+    pc.look("follow-code-sent")
+    phone.confirm(twin.sms_code(firm.number))
+    phone.expect_done(firm.firm_no)
+    pc.expect_done(firm.firm_no)
+    expect(pc.page.get_by_role("dialog")).to_be_hidden()
+    pc.look("done-handed-over")
+
+
+def test_a_phone_outside_wechat_is_led_into_it(visits: Visits, twin: Twin, firm: Firm) -> None:
+    """A phone cannot scan its own screen: the page says how to get into WeChat and copies the link."""
+    visit = visits(PHONE, permissions=["clipboard-read", "clipboard-write"])
+    visit.open()
+    visit.name_login(firm.firm_no)
+    expect(visit.heading("请在微信中打开")).to_be_visible()
+    visit.look("open-in-wechat")
+    visit.page.get_by_role("button", name=re.compile("复制链接")).click()
+    expect(visit.page.locator("#copied")).to_contain_text("已复制")
+    assert visit.page.evaluate("navigator.clipboard.readText()") == twin.url + "/wechat/enter"
+
+
+def test_the_finance_login_is_one_tap_away(visits: Visits, firm: Firm, device: Device) -> None:
+    """The chip puts `_cw` behind the number and takes it away again."""
+    visit = visits(device)
+    visit.open()
+    chip = visit.button("财务上报账号（_cw）")
+    visit.field("登录账号").fill(firm.firm_no)
+    chip.click()
+    expect(visit.field("登录账号")).to_have_value(firm.firm_no + "_cw")
+    expect(chip).to_have_attribute("aria-pressed", "true")
+    chip.click()
+    expect(visit.field("登录账号")).to_have_value(firm.firm_no)
+    chip.click()
+    visit.button("下一步").click()
+    expect(visit.page.locator("#follow-title")).to_be_visible()
+    assert firm.firm_no + "_cw" in visit.page.locator("#follow").inner_text()
+
+
+def test_other_users_are_told_where_to_turn(visits: Visits, device: Device) -> None:
+    """Whoever is no accounting firm reads at once whom to ask, and gets no button that leads nowhere."""
+    visit = visits(device)
+    visit.open()
+    radios = visit.page.get_by_role("radio")
+    assert radios.count() > 2
+    for other in radios.all()[1:]:
+        other.check()
+        expect(visit.page.locator("#elsewhere")).to_contain_text(SUPPORT)
+        expect(visit.button("下一步")).to_be_hidden()
+    visit.look("other-user")
+    radios.first.check()
+    expect(visit.button("下一步")).to_be_visible()
+    expect(visit.page.locator("#elsewhere")).to_be_hidden()
+
+
+def test_a_login_without_a_phone_is_told_so(
+    visits: Visits, firm_without_phone: Firm, device: Device
+) -> None:
+    """The manual's own sentence stands beside the field, word for word."""
+    visit = visits(device, wechat=device.is_phone)
+    visit.open()
+    visit.name_login(firm_without_phone.firm_no)
+    expect(visit.fault("login")).to_have_text(
+        "查询到您未绑定手机号，请联系技术支持010-88250337(0338)"
+    )
+    assert visit.focused() == "login"
+    visit.look("phone-not-bound")

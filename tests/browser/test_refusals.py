@@ -1,0 +1,205 @@
+"""What the page says when something is wrong: in words, beside the field, announced, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.browser.conftest import Visits
+from tests.browser.twin import Firm, Twin
+from tests.browser.visit import PASSWORD, PC, PHONE, Device, begun
+
+
+def answering(status: int, headers: dict[str, str] | None = None, **members: Any) -> Any:
+    """A handler that answers in the service's place."""
+
+    def answer(route: Route) -> None:
+        route.fulfill(
+            status=status,
+            headers={"Content-Type": "application/problem+json", **(headers or {})},
+            body=json.dumps(members),
+        )
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("", "请输入登录账号"),
+        ("1101", "请输入会计师事务所编号"),
+        ("11010148cw", "请输入会计师事务所编号"),
+        ("99999999", "没有查询到该登录账号"),
+    ],
+)
+def test_a_login_that_cannot_be_found_is_said_beside_its_field(
+    visits: Visits, typed: str, said: str
+) -> None:
+    """The error stands at the field, is tied to it, has the focus, and goes when one types on."""
+    visit = visits(PHONE)
+    visit.open()
+    visit.name_login(typed)
+    login = visit.field("登录账号")
+    expect(visit.fault("login")).to_contain_text(said)
+    expect(login).to_be_focused()
+    expect(login).to_have_attribute("aria-invalid", "true")
+    assert "login-error" in (login.get_attribute("aria-describedby") or "")
+    expect(visit.page.locator("#live")).to_contain_text(said)
+    expect(login).to_have_value(typed)
+    login.press_sequentially("1")
+    expect(visit.fault("login")).to_be_hidden()
+
+
+def test_spellings_of_a_login_are_understood(visits: Visits, firm: Firm) -> None:
+    """Full-width digits, spaces and capitals are what people type, and mean the same login."""
+    visit = visits(PC)
+    visit.open()
+    wide = "".join(chr(ord(digit) + 0xFEE0) for digit in firm.firm_no)
+    visit.name_login(f" {wide[:4]} {wide[4:]}_CW ")
+    expect(visit.page.locator("#follow")).to_contain_text(firm.firm_no + "_cw")
+
+
+def test_who_asks_too_often_sees_the_time_that_is_left(visits: Visits, firm: Firm) -> None:
+    """A second page of the same person must wait as well; the button counts the seconds down."""
+    begun(visits, firm).get_code()
+    visit = begun(visits, firm)
+    visit.button("获取验证码").click()
+    expect(visit.fault("code")).to_contain_text(re.compile(r"请在\d+秒后再试"))
+    expect(visit.send).to_have_attribute("aria-disabled", "true")
+    first = int(re.sub(r"\D", "", visit.send.inner_text()))
+    expect(visit.send).to_contain_text(str(first - 1))
+
+
+def test_a_failed_delivery_may_be_repeated_at_once(visits: Visits, twin: Twin, firm: Firm) -> None:
+    """No waiting for what was not sent: the same button sends the next one."""
+    visit = begun(visits, firm)
+    visit.field("新密码").fill(PASSWORD)
+    twin.act("fail-sms", status=503)
+    visit.button("获取验证码").click()
+    expect(visit.fault("code")).to_contain_text("没有发送成功")
+    expect(visit.field("新密码")).to_have_value(PASSWORD)
+    visit.look("delivery-failed")
+    visit.get_code()
+    expect(visit.fault("code")).to_be_hidden()
+
+
+def test_who_no_longer_follows_is_offered_to_unbind(
+    visits: Visits, twin: Twin, firm: Firm, device: Device
+) -> None:
+    """The page says why no code comes and leads to the button that helps."""
+    twin.bind(firm)
+    twin.act("leave", phone=firm.number)
+    visit = visits(device, wechat=device.is_phone)
+    visit.open()
+    visit.name_login(firm.firm_no)
+    visit.button(visit.send_words).click()
+    expect(visit.fault("code")).to_contain_text("已取消关注")
+    assert visit.focused() == "unbind"
+    visit.look("not-following")
+    visit.button(visit.unbind_words).click()
+    expect(visit.button("确认解绑")).to_be_visible()
+
+
+def test_wrong_details_leave_the_binding(visits: Visits, twin: Twin, firm: Firm) -> None:
+    """Which detail is wrong is not said; what was typed stays; too many tries must wait."""
+    twin.bind(firm)
+    visit = visits(PC)
+    visit.open()
+    visit.name_login(firm.firm_no)
+    visit.button("解绑").click()
+    visit.button("确认解绑").click()
+    expect(visit.fault("approval_no")).to_contain_text("请填写此项")
+    expect(visit.fault("head_name")).to_contain_text("请填写此项")
+    assert visit.focused() == "approval_no"
+    visit.fill_details(firm, 成立批准文号="京财会许可〔1999〕9999号")
+    for _ in range(5):
+        visit.button("确认解绑").click()
+        expect(visit.alarm).to_contain_text("与登记信息不一致")
+        expect(visit.button("确认解绑")).to_be_visible()
+    expect(visit.field("主任会计师/首席合伙人")).to_have_value(firm.head_name)
+    visit.look("details-do-not-match")
+    visit.button("确认解绑").click()
+    expect(visit.alarm).to_contain_text("操作过于频繁")
+    expect(visit.page.locator("#unbinding .primary")).to_have_attribute("aria-disabled", "true")
+    visit.look("unbinding-wait")
+    visit.button("返回").click()
+    expect(visit.heading("公众号验证")).to_be_visible()
+
+
+def test_an_old_proof_is_replaced_without_a_word(visits: Visits, firm: Firm) -> None:
+    """When the proof of work has grown old, the page makes another one and goes on."""
+    visit = visits(PHONE, wechat=True)
+    visit.enter(firm)
+    starts: list[str] = []
+
+    def first_refused(route: Route) -> None:
+        starts.append(route.request.method)
+        if len(starts) == 1:
+            answering(400, code="proof-invalid", detail="安全校验已失效，请重试。")(route)
+        else:
+            route.continue_()
+
+    visit.page.route("**/recovery", first_refused)
+    visit.name_login(firm.firm_no)
+    expect(visit.heading("手机号验证")).to_be_visible()
+    assert starts == ["POST", "POST"]
+    expect(visit.alarm).to_be_hidden()
+
+
+def test_a_proof_that_is_refused_again_is_told(visits: Visits, firm: Firm) -> None:
+    """Two refusals are told, rather than tried for ever."""
+    visit = visits(PHONE, wechat=True)
+    visit.enter(firm)
+    visit.page.route(
+        "**/recovery",
+        answering(400, code="proof-invalid", detail="安全校验已失效，请重试。"),
+    )
+    visit.name_login(firm.firm_no)
+    expect(visit.alarm).to_contain_text("安全校验已失效")
+    expect(visit.field("登录账号")).to_have_value(firm.firm_no)
+
+
+@pytest.mark.parametrize("html", [False, True], ids=["problem", "html"])
+def test_a_service_that_is_down_says_so(visits: Visits, firm: Firm, html: bool) -> None:
+    """503, be it the service's own or of what stands before it: said in words, and nothing lost."""
+    visit = begun(visits, firm)
+    visit.get_code()
+
+    def down(route: Route) -> None:
+        if html:
+            route.fulfill(status=503, content_type="text/html", body="<h1>503</h1>")
+        else:
+            answering(503, code="unavailable", detail="服务暂时不可用，您的操作没有生效。")(route)
+
+    visit.page.route("**/recovery/password", down)
+    visit.confirm("123456")
+    expect(visit.alarm).to_contain_text("服务暂时不可用")
+    expect(visit.field("新密码")).to_have_value(PASSWORD)
+    expect(visit.field("验证码")).to_have_value("123456")
+    visit.look("unavailable")
+
+
+def test_waiting_at_the_start_is_counted_down(visits: Visits, firm: Firm) -> None:
+    """A start that is refused for a while holds the button for that while."""
+    visit = visits(PHONE)
+    visit.open()
+    visit.page.route(
+        "**/recovery",
+        answering(
+            429,
+            {"Retry-After": "90"},
+            code="too-many-requests",
+            detail="操作过于频繁，请在2分钟后再试。",
+            retry_after=90,
+        ),
+    )
+    visit.name_login(firm.firm_no)
+    expect(visit.fault("login")).to_contain_text("操作过于频繁")
+    button = visit.page.locator("#account .primary")
+    expect(button).to_have_text(re.compile(r"1分[23]\d秒|1分\d秒"))
+    expect(button).to_have_attribute("aria-disabled", "true")
+    visit.look("start-wait")

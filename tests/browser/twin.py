@@ -1,0 +1,209 @@
+"""The local twin as a process of its own, and what people do with the phones in it."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import altcha
+import requests
+
+from chalicelib.domain.directory import COLUMNS
+
+ROOT = Path(__file__).parents[2]
+FIRMS = 60
+"""Enough for one process's tests: each has a firm and a phone to itself, and so every limit too."""
+
+_ENOUGH = "100000"
+
+
+@dataclass(frozen=True)
+class Firm:
+    """A made-up firm; `number` is the phone of both its logins, "" where it has none."""
+
+    firm_no: str
+    number: str
+    approval_no: str
+    head_name: str
+
+
+def made_up(count: int = FIRMS) -> list[Firm]:
+    """The firms that tests may use; the first one has no phone."""
+    return [
+        Firm(
+            f"{11990000 + index}",
+            f"{13100000000 + index}" if index else "",
+            f"京财会许可〔2012〕{index:04d}号",
+            f"阿依古丽·示例{index}",
+        )
+        for index in range(count)
+    ]
+
+
+def write_directory(path: Path, firms: list[Firm]) -> None:
+    """A directory file of these firms. No opening password: hashing it would take most of the time."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        sheet = csv.DictWriter(file, COLUMNS, restval="")
+        sheet.writeheader()
+        for firm in firms:
+            sheet.writerow(
+                {
+                    "firm_no": firm.firm_no,
+                    "name": f"示例{firm.firm_no}会计师事务所",
+                    "province": "11",
+                    "approval_no": firm.approval_no,
+                    "head_name": firm.head_name,
+                    "head_id_last4": "123X",
+                    "phone": firm.number,
+                    "finance_phone": firm.number,
+                }
+            )
+
+
+@dataclass
+class Twin:
+    """A running twin."""
+
+    url: str
+
+    # What its phones show and do.
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the phone page shows."""
+        found: dict[str, Any] = requests.get(f"{self.url}/_phone/state", timeout=10).json()
+        return found
+
+    def act(self, act: str, **words: Any) -> dict[str, Any]:
+        """Let somebody do something; `phone` says who."""
+        answer = requests.post(f"{self.url}/_phone/act", json={"act": act, **words}, timeout=10)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def phone(self, number: str) -> dict[str, Any]:
+        """A phone with its `sms` and its `chat`."""
+        phones = self.state()["phones"]
+        return next(phone for phone in phones if phone["number"] == number)
+
+    def sms_code(self, number: str) -> str:
+        """The code of the last SMS that brought one."""
+        inbox = [sms for sms in self.phone(number)["sms"] if sms["template"] == "code"]
+        return str(inbox[-1]["params"]["code"])
+
+    def wechat_code(self, number: str) -> str:
+        """The last code that the Official Account has pushed or replied."""
+        told = [
+            " ".join([entry["text"], *(value for _, value in entry["fields"])])
+            for entry in self.phone(number)["chat"]
+            if entry["kind"] in ("account", "card")
+        ]
+        codes = [match[0] for text in told for match in re.finditer(r"(?<!\d)\d{6}(?!\d)", text)]
+        return codes[-1]
+
+    def follow(self, number: str) -> None:
+        """Let a person follow the Official Account."""
+        self.act("follow", phone=number)
+
+    def follow_by_qr(self, number: str) -> str:
+        """Scan the newest QR code and follow; the address that the account's welcome leads to."""
+        scanned = self.act("scan", phone=number, code=self.state()["codes"][0]["url"])
+        if not scanned["following"]:
+            self.act("follow", phone=number, scene=scanned["scene"])
+        texts = [e["text"] for e in self.phone(number)["chat"] if e["kind"] == "account"]
+        found = re.search(r'href="([^"]+)"', texts[-1])
+        assert found is not None, texts
+        return found[1].replace("&amp;", "&")
+
+    # What a program does in place of a person, where a test begins later in the story.
+
+    def recover(self, firm: Firm, password: str = "Vorher-gesetzt-7") -> None:
+        """Recover the firm's main login inside the WeChat of its phone, which binds that WeChat."""
+        api = Api(self.url, firm.number)
+        token = api.start(firm.firm_no)["token"]
+        sent = api.post("recovery/code", {}, token)
+        by_sms = sent["method"] == "sms"
+        code = self.sms_code(firm.number) if by_sms else self.wechat_code(firm.number)
+        api.post("recovery/password", {"code": code, "password": password}, token)
+
+    def bind(self, firm: Firm) -> None:
+        """Make the firm's main login one whose codes go to WeChat."""
+        self.follow(firm.number)
+        self.recover(firm)
+
+
+class Api:
+    """The service's API, as called from the WeChat of a phone."""
+
+    def __init__(self, url: str, number: str) -> None:
+        self._url = url
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.cookies.set("_phone", number, domain=urlsplit(url).hostname)
+        self._session.get(f"{url}/wechat/enter", timeout=10)
+
+    def post(self, path: str, body: dict[str, Any], token: str | None = None) -> dict[str, Any]:
+        """One call that must succeed."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        answer = self._session.post(f"{self._url}/{path}", json=body, headers=headers, timeout=20)
+        assert answer.ok, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def start(self, login: str) -> dict[str, Any]:
+        """Begin a recovery, with the proof of work that it takes."""
+        challenge = altcha.Challenge.from_dict(
+            self._session.get(f"{self._url}/proof", params={"login": login}, timeout=10).json()
+        )
+        solution = altcha.solve_challenge(challenge)
+        assert solution is not None
+        proof = altcha.Payload(challenge, solution).to_base64()
+        return self.post("recovery", {"user_type": "firm", "login": login, "proof": proof})
+
+
+@contextmanager
+def running(folder: Path, **settings: str) -> Iterator[Twin]:
+    """A twin with the made-up firms, until the block ends. `settings` come on top of its own."""
+    directory = folder / "firms.csv"
+    write_directory(directory, made_up())
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LIMIT_"))
+    }
+    # All tests come from one address; every other limit is the one that people meet.
+    environment["LIMIT_STARTS_PER_ADDRESS_HOUR"] = _ENOUGH
+    environment.update(settings)
+    log = (folder / "twin.log").open("w+")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.local", "--port", "0", "--firms", str(directory)],
+        cwd=ROOT,
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        yield Twin(_ready(process, folder / "twin.log"))
+    finally:
+        # It keeps nothing, so it need not take its leave in order.
+        process.kill()
+        process.wait(20)
+        log.close()
+
+
+def _ready(process: subprocess.Popen[bytes], log: Path) -> str:
+    for _ in range(600):
+        found = re.search(r"^ready (http://\S+)$", log.read_text(), re.MULTILINE)
+        if found:
+            return found[1]
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise AssertionError(f"the twin did not start:\n{log.read_text()[-2000:]}")

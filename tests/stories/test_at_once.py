@@ -1,0 +1,100 @@
+"""Many at once, on Amazon's own DynamoDB Local: what moto cannot show about atomic writes."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import boto3
+import pytest
+from chalice.local import LocalChalice
+from chalice.test import Client
+
+from app import app
+from chalicelib import wiring
+from chalicelib.settings import load
+from chalicelib.store.models import LoginItem
+from infra.tables import create_tables
+from tests.conftest import SETTINGS, CheapHasher, Clock, Phones, World, add_firm
+
+
+@pytest.fixture
+def real_world(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A world on DynamoDB Local, with tables of its own."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
+    # Requests of several threads must not share Chalice's one current request.
+    monkeypatch.setattr(app, "__class__", LocalChalice)
+    prefix = f"t{uuid.uuid4().hex[:8]}"
+    create_tables(boto3.client("dynamodb", endpoint_url=dynamodb_local), prefix)
+    clock, phones = Clock(), Phones()
+    settings = load({**SETTINGS, "TABLE_PREFIX": prefix})
+    service = wiring.Service(settings, clock=clock, gateways={"console": phones})
+    service.__dict__["hasher"] = CheapHasher(service._peppers)
+    with wiring.using(service):
+        add_firm(service.hasher)
+        yield World(service, clock, phones, Client(app, stage_name="local").__enter__())
+
+
+def _codes(answers: list[tuple[int, str]]) -> Counter[tuple[int, str]]:
+    return Counter(answers)
+
+
+def test_fifty_wrong_confirms_at_once_compare_five(real_world: World) -> None:
+    """However many arrive together, five guesses are compared and the rest are refused."""
+    token = real_world.token()
+    real_world.send(token)
+    right = int(real_world.phones.codes[0])
+
+    def guess(number: int) -> tuple[int, str]:
+        answer = real_world.confirm(token, f"{(right + 1 + number) % 1_000_000:06d}")
+        return answer.status_code, answer.json_body["code"]
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = _codes(list(pool.map(guess, range(50))))
+    assert answers[400, "code-wrong"] == 5
+    assert answers[429, "too-many-attempts"] == 45
+
+
+def test_twenty_right_confirms_at_once_have_one_success(real_world: World) -> None:
+    """One sets the password; the others find the code used. Each brings a password of its own."""
+    tokens = [real_world.token() for _ in range(5)]
+    real_world.send(tokens[0])
+    code = real_world.phones.codes[0]
+
+    def confirm(number: int) -> int:
+        password = f"Correct-horse-{number}"
+        return real_world.confirm(tokens[number % 5], code, password).status_code
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = Counter(pool.map(confirm, range(20)))
+    assert answers[200] == 1
+    assert set(answers) <= {200, 401, 410, 429}
+    item = LoginItem.get("11010148", consistent_read=True)
+    assert int(item.password_version) == 2
+    assert item.openid == "o-alice"
+
+
+def test_fifty_sends_at_once_send_one_sms(real_world: World) -> None:
+    """Two logins share one phone and fifty taps share one minute: one SMS goes out."""
+    main, finance = real_world.token(), real_world.token("11010148_cw")
+
+    def send(number: int) -> int:
+        return real_world.send(main if number % 2 else finance).status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = Counter(pool.map(send, range(50)))
+    assert len(real_world.phones.sent) == 1
+    assert answers[202] == 1
+    assert set(answers) <= {202, 429, 503}
+
+
+def test_the_story_on_the_real_store(real_world: World) -> None:
+    """Start, code, password; and the code is used up."""
+    token = real_world.token()
+    assert real_world.send(token).status_code == 202
+    code = real_world.phones.codes[0]
+    assert real_world.confirm(token, code).status_code == 200
+    assert real_world.confirm(token, code, "Another-horse-9").status_code == 410
+    assert real_world.start().json_body["method"] == "wechat"

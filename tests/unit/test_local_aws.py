@@ -1,0 +1,212 @@
+"""AWS in the local twin: moto over HTTP, and the template's resources in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from infra.local.aws import LocalAws, Resources, point_at
+from infra.tables import create_tables, load_template, resolve
+
+TEMPLATE: dict[str, Any] = {
+    "Parameters": {"TablePrefix": {"Default": "recovery"}, "Stage": {"Default": "local"}},
+    "Resources": {
+        "OpsTopic": {"Type": "AWS::SNS::Topic", "Properties": {}},
+        "Settings": {
+            "Type": "AWS::SecretsManager::Secret",
+            "Properties": {"Name": {"Fn::Sub": "${TablePrefix}/settings"}},
+        },
+        "WorkQueue": {
+            "Type": "AWS::SQS::Queue",
+            "Properties": {
+                "VisibilityTimeout": 90,
+                "RedrivePolicy": {
+                    "deadLetterTargetArn": {"Fn::GetAtt": "LaterQueue.Arn"},
+                    "maxReceiveCount": 3,
+                },
+            },
+        },
+        "LaterQueue": {"Type": "AWS::SQS::Queue"},
+        "APIHandler": {
+            "Properties": {
+                "Environment": {
+                    "Variables": {
+                        "QUEUE_URL": {"Ref": "WorkQueue"},
+                        "TOPIC": {"Ref": "OpsTopic"},
+                        "STAGE": {"Fn::Sub": "${Stage} in ${AWS::Region}"},
+                        "UNKNOWN": {"Fn::ImportValue": "x"},
+                        "HALF": {"Fn::Sub": "${Nothing}-x"},
+                    }
+                }
+            }
+        },
+        "Other": {
+            "Type": "AWS::WAFv2::WebACL",
+            "Properties": {"Environment": {"Variables": {"NO": "1"}}},
+        },
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[LocalAws]:
+    aws = LocalAws()
+    aws.start()
+    yield aws
+    aws.close()
+
+
+def client(aws: LocalAws, name: str) -> Any:
+    return boto3.client(
+        name,
+        "cn-north-1",
+        endpoint_url=aws.url,
+        config=Config(proxies={}, retries={"total_max_attempts": 1}, max_pool_connections=20),
+    )
+
+
+def test_the_template_s_tables_are_made_with_their_ttl(aws: LocalAws) -> None:
+    """Every declared table is there, a second start changes nothing, and vanishing items vanish."""
+    dynamodb = client(aws, "dynamodb")
+    names = create_tables(dynamodb, "some")
+    assert sorted(names) == [
+        f"some-{kind}" for kind in ("audit", "ephemera", "firms", "followers", "logins", "runs")
+    ]
+    assert create_tables(dynamodb, "some") == names
+    assert set(names) <= set(dynamodb.list_tables()["TableNames"])
+    ttl = dynamodb.describe_time_to_live(TableName="some-ephemera")["TimeToLiveDescription"]
+    assert ttl == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
+    keys = dynamodb.describe_table(TableName="some-audit")["Table"]["KeySchema"]
+    assert [key["AttributeName"] for key in keys] == ["login", "at"]
+
+
+def test_a_condition_lets_one_of_many_through(aws: LocalAws) -> None:
+    """Writes at once are as atomic as DynamoDB's: a budget of five is spent five times."""
+    dynamodb = client(aws, "dynamodb")
+    create_tables(dynamodb, "atomic")
+    table = "atomic-ephemera"
+    dynamodb.put_item(TableName=table, Item={"id": {"S": "c"}, "spent": {"N": "0"}})
+    outcomes: list[bool] = []
+    start = threading.Barrier(20)
+
+    def spend() -> None:
+        start.wait()
+        try:
+            dynamodb.update_item(
+                TableName=table,
+                Key={"id": {"S": "c"}},
+                UpdateExpression="ADD spent :one",
+                ConditionExpression="spent < :five",
+                ExpressionAttributeValues={":one": {"N": "1"}, ":five": {"N": "5"}},
+            )
+        except ClientError:
+            outcomes.append(False)
+        else:
+            outcomes.append(True)
+
+    threads = [threading.Thread(target=spend) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes.count(True) == 5
+    assert len(outcomes) == 20
+    item = dynamodb.get_item(TableName=table, Key={"id": {"S": "c"}})["Item"]
+    assert item["spent"] == {"N": "5"}
+
+
+def test_queues_topics_and_secrets_are_made(aws: LocalAws) -> None:
+    """With their names, redrive policies whatever their order, and the settings as the secret."""
+    resources = Resources(TEMPLATE, "some", "cn-north-1")
+    sqs = client(aws, "sqs")
+    resources.make_queues(sqs)
+    resources.make_topics(client(aws, "sns"))
+    secrets = client(aws, "secretsmanager")
+    assert resources.make_secrets(secrets, lambda: {**resources.variables(), "X": "1"}) == [
+        "some/settings"
+    ]
+    attributes = sqs.get_queue_attributes(
+        QueueUrl=resources.values["WorkQueue"], AttributeNames=["All"]
+    )["Attributes"]
+    assert attributes["VisibilityTimeout"] == "90"
+    assert json.loads(attributes["RedrivePolicy"]) == {
+        "deadLetterTargetArn": resources.values["LaterQueue.Arn"],
+        "maxReceiveCount": 3,
+    }
+    arn = "arn:aws-cn:sns:cn-north-1:123456789012:some-OpsTopic"
+    expected = {
+        "QUEUE_URL": resources.values["WorkQueue"],
+        "TOPIC": arn,
+        "STAGE": "local in cn-north-1",
+    }
+    assert resources.variables() == expected
+    kept = json.loads(secrets.get_secret_value(SecretId="some/settings")["SecretString"])
+    assert kept == {**expected, "X": "1"}
+
+
+def test_this_project_s_template_can_be_made(aws: LocalAws) -> None:
+    """Whatever `resources.yaml` declares, the twin makes what it knows of it."""
+    resources = Resources(load_template(), "whole", "cn-north-1")
+    resources.make_tables(client(aws, "dynamodb"))
+    resources.make_queues(client(aws, "sqs"))
+    resources.make_topics(client(aws, "sns"))
+    resources.make_secrets(client(aws, "secretsmanager"), dict)
+    assert resources.values["LoginsTable"] == "whole-logins"
+
+
+def test_references_are_resolved_as_far_as_they_are_known() -> None:
+    """Known names are put in at every depth; anything else is left for CloudFormation."""
+    values = {"A": "1", "B.Arn": "arn", "AWS::Region": "r"}
+    given = [
+        {"Ref": "A"},
+        {"x": {"Fn::GetAtt": ["B", "Arn"]}, "y": {"Fn::GetAtt": "B.Arn"}},
+        {"Fn::Sub": "${A}/${B.Arn}/${AWS::Region}/${C}"},
+        {"Ref": "C"},
+        {"Fn::If": ["Cond", {"Ref": "A"}, 7]},
+    ]
+    assert resolve(given, values) == [
+        "1",
+        {"x": "arn", "y": "arn"},
+        "1/arn/r/${C}",
+        {"Ref": "C"},
+        {"Fn::If": ["Cond", "1", 7]},
+    ]
+
+
+def test_no_client_of_the_process_leaves_the_machine() -> None:
+    """Profiles, configured addresses and proxies of the machine lose; given keys are kept."""
+    environ = {
+        "AWS_PROFILE": "work",
+        "AWS_ENDPOINT_URL_SQS": "https://sqs.example",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+        "AWS_ACCESS_KEY_ID": "mine",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-west-2",
+        "NO_PROXY": "a.example",
+    }
+    point_at(environ, "http://127.0.0.1:1", "http://127.0.0.1:2")
+    assert environ["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
+    assert environ["AWS_ENDPOINT_URL_DYNAMODB"] == "http://127.0.0.1:2"
+    assert environ["AWS_DEFAULT_REGION"] == "us-west-2"
+    assert environ["AWS_ACCESS_KEY_ID"] == "mine"
+    assert environ["NO_PROXY"] == environ["no_proxy"] == "a.example,127.0.0.1,localhost"
+    assert {
+        "AWS_PROFILE",
+        "AWS_ENDPOINT_URL_SQS",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    }.isdisjoint(environ)
+    assert Path(environ["AWS_CONFIG_FILE"]) == Path(os.devnull)
+    bare: dict[str, str] = {"AWS_SESSION_TOKEN": "old"}
+    point_at(bare, "http://127.0.0.1:1")
+    assert bare["AWS_ACCESS_KEY_ID"] == bare["AWS_SECRET_ACCESS_KEY"] == "testing"
+    assert "AWS_SESSION_TOKEN" not in bare
+    assert "AWS_ENDPOINT_URL_DYNAMODB" not in bare

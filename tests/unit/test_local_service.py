@@ -1,0 +1,341 @@
+"""The twin's HTTP server and gateway in front of a small Chalice app, over real sockets."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from chalice.app import Chalice, IAMAuthorizer, Response
+
+from infra.local.gateway import Gateway, Reply, Request
+from infra.local.loopback import MAXIMUM_BODY, LoopbackServer, bind
+from infra.local.service import build_server
+from infra.local.signed import SignatureCheck
+
+PAGE = "<p>" + "页" * 2_000
+
+
+def small_app() -> Chalice:
+    """An app that shows what it was given."""
+    app = Chalice(app_name="small")
+    app.debug = False
+
+    @app.route("/echo/{name}", methods=["GET", "POST"], content_types=["application/json"])
+    def echo(name: str) -> Response:
+        request = app.current_request
+        time.sleep(0.001)
+        seen = {
+            "name": name,
+            "mine": app.current_request is request,
+            "body": (request.raw_body or b"").decode(),
+            "query": {key: request.query_params.getlist(key) for key in request.query_params or {}},
+            "headers": dict(request.headers),
+            "identity": request.context["identity"],
+        }
+        return Response(json.dumps(seen), headers={"Content-Type": "application/json"})
+
+    @app.route("/page", methods=["GET"])
+    def page() -> Response:
+        headers: dict[str, str | list[str]] = {
+            "Content-Type": "text/html; charset=utf-8",
+            "X-Frame-Options": "DENY",
+            "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+            "Set-Cookie": ["a=1", "b=2"],
+        }
+        return Response(PAGE, headers=headers)
+
+    @app.route("/gone", methods=["POST"])
+    def gone() -> Response:
+        return Response(None, headers={}, status_code=204)
+
+    @app.route("/secret", methods=["POST"], authorizer=IAMAuthorizer())
+    def secret() -> Response:
+        return Response({"arn": app.current_request.context["identity"]["userArn"]})
+
+    return app
+
+
+def phone(request: Request) -> Reply:
+    return Reply(200, {"Content-Type": "text/plain"}, f"phone {request.path}".encode())
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LoopbackServer]:
+    app = small_app()
+    check = SignatureCheck("testing", "secret", lambda: int(time.time()))
+    gateway = Gateway(app, check, "arn:aws-cn:iam::123456789012:user/local")
+    built = build_server(app, bind(0), gateway.answer, phone, "http://127.0.0.1:1", 1_000)
+    built.start()
+    yield built
+    built.close()
+
+
+def raw(server: LoopbackServer, sent: bytes) -> bytes:
+    """What comes back for these very bytes, until the server closes."""
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=5) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def get(server: LoopbackServer, path: str, **more: Any) -> requests.Response:
+    return requests.get(server.url + path, timeout=5, **more)
+
+
+def test_the_event_has_what_the_caller_sent(server: LoopbackServer) -> None:
+    """Path parameters are decoded, repeated parameters kept, and a body arrives byte for byte."""
+    answer = requests.post(
+        server.url + "/echo/%E4%B8%AD?a=1&a=2&b=",
+        data="正文".encode(),
+        headers={"Content-Type": "application/json", "X-Some": "thing"},
+        timeout=5,
+    ).json()
+    assert answer["name"] == "中"
+    assert answer["body"] == "正文"
+    assert answer["query"] == {"a": ["1", "2"], "b": [""]}
+    assert answer["headers"]["x-some"] == "thing"
+
+
+def test_the_address_is_the_peer_s(server: LoopbackServer) -> None:
+    """No header says who calls."""
+    forged = {"X-Forwarded-For": "1.2.3.4", "Forwarded": "for=1.2.3.4", "X-Real-IP": "1.2.3.4"}
+    assert get(server, "/echo/a", headers=forged).json()["identity"]["sourceIp"] == "127.0.0.1"
+    assert get(server, "/echo/a").json()["identity"]["userArn"] is None
+
+
+def test_requests_at_once_do_not_see_each_other(server: LoopbackServer) -> None:
+    """Each thread has a current request of its own."""
+    answers: list[tuple[str, dict[str, Any]]] = []
+
+    def ask(name: str) -> None:
+        answers.append((name, get(server, f"/echo/{name}").json()))
+
+    threads = [threading.Thread(target=ask, args=(f"n{number}",)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 40
+    assert all(answer["name"] == name and answer["mine"] for name, answer in answers)
+
+
+def test_unknown_addresses_and_methods_get_problems(server: LoopbackServer) -> None:
+    """404 and 405 are problems in Chinese, and a 405 names the methods."""
+    missing = get(server, "/nowhere?code=1")
+    assert (missing.status_code, missing.json()["code"]) == (404, "not-found")
+    for method in ("PUT", "DELETE", "OPTIONS", "BREW"):
+        refused = requests.request(method, server.url + "/page", timeout=5)
+        assert (refused.status_code, refused.json()["code"]) == (405, "method-not-allowed")
+        assert refused.headers["Allow"] == "GET, HEAD"
+        assert refused.headers["Content-Type"].startswith("application/problem+json")
+
+
+def test_head_is_get_without_a_body(server: LoopbackServer) -> None:
+    """HEAD tells the length, sends nothing, and leaves the connection usable."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
+    for _ in range(2):
+        connection.request("HEAD", "/page")
+        answer = connection.getresponse()
+        assert answer.status == 200
+        assert answer.read() == b""
+        assert int(answer.headers["Content-Length"]) == len(PAGE.encode())
+    connection.close()
+
+
+def test_one_connection_serves_many_requests_without_delay(server: LoopbackServer) -> None:
+    """Keep-alive holds over answers of every kind, and none waits for a delayed acknowledgement."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
+    connection.connect()
+    mine = connection.sock
+    times = []
+    for _ in range(20):
+        for method, path, status in (
+            ("GET", "/page", 200),
+            ("POST", "/gone", 204),
+            ("GET", "/nowhere", 404),
+            ("GET", "/_phone", 200),
+        ):
+            headers = {"Content-Type": "application/json"}
+            began = time.perf_counter()
+            connection.request(
+                method, path, body=b"{}" if method == "POST" else None, headers=headers
+            )
+            answer = connection.getresponse()
+            answer.read()
+            times.append(time.perf_counter() - began)
+            assert answer.status == status
+    # The delay would cost each answer forty milliseconds, however idle or busy the machine is.
+    assert sorted(times)[20] < 0.03
+    assert connection.sock is mine
+    connection.close()
+
+
+def test_headers_with_several_values_are_all_sent(server: LoopbackServer) -> None:
+    """Two cookies are two header lines."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
+    connection.request("GET", "/page")
+    answer = connection.getresponse()
+    assert answer.headers.get_all("Set-Cookie") == ["a=1", "b=2"]
+    connection.close()
+
+
+def test_bodies_in_chunks_are_read(server: LoopbackServer) -> None:
+    """A body without a length arrives whole."""
+    pieces = iter([b'{"a":', b" 1}", b""])
+    answer = requests.post(
+        server.url + "/echo/a",
+        data=(piece for piece in pieces if piece),
+        headers={"Content-Type": "application/json"},
+        timeout=5,
+    )
+    assert answer.json()["body"] == '{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}}",
+        b"Content-Length: -1\r\n\r\n",
+        b"Content-Length: two\r\n\r\n{}",
+        b"Content-Length: 900\r\n\r\n{}",
+        b"Transfer-Encoding: gzip\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}\r\n",
+    ],
+)
+def test_a_body_whose_end_is_in_doubt_is_refused(server: LoopbackServer, head: bytes) -> None:
+    """Lengths that contradict each other get a 400 and the end of the connection."""
+    sent = b"POST /echo/a HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n" + head
+    answer = raw(server, sent + b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert "请求格式不正确" in answer.decode()
+
+
+def test_a_huge_body_is_refused_and_the_sender_hears_it(server: LoopbackServer) -> None:
+    """Beyond ten megabytes the answer is 413, as API Gateway's."""
+    answer = requests.post(server.url + "/gone", data=b"x" * (MAXIMUM_BODY + 1), timeout=20)
+    assert (answer.status_code, answer.json()["code"]) == (413, "invalid-input")
+    chunked = b"POST /gone HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n"
+    assert raw(server, chunked).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_malformed_request_gets_no_echo(server: LoopbackServer) -> None:
+    """What is not HTTP is refused without its own words."""
+    answer = raw(server, b"GET /<script> x HTTP/1.1 oops\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"script" not in answer
+
+
+def test_expect_is_answered_at_once(server: LoopbackServer) -> None:
+    """A caller that asks whether to go on is told, before its body."""
+    head = (
+        b"POST /echo/a HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=5) as connection:
+        connection.sendall(head)
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"{}")
+        assert b"200 OK" in connection.recv(65_536)
+
+
+def test_an_iam_route_takes_signed_requests_alone(server: LoopbackServer) -> None:
+    """No signature and a wrong one get a 403; a right one passes, and names the caller."""
+    url = server.url + "/secret"
+    unsigned = requests.post(url, json={}, timeout=5)
+    assert (unsigned.status_code, unsigned.json()["code"]) == (403, "forbidden")
+    for secret, status in (("secret", 200), ("wrong", 403)):
+        request: Any = AWSRequest(
+            method="POST", url=url, data=b"{}", headers={"Content-Type": "application/json"}
+        )
+        SigV4Auth(Credentials("testing", secret), "execute-api", "us-east-1").add_auth(request)
+        answer = requests.post(url, data=b"{}", headers=dict(request.headers), timeout=5)
+        assert answer.status_code == status
+    request = AWSRequest(
+        method="POST", url=url, data=b"{}", headers={"Content-Type": "application/json"}
+    )
+    SigV4Auth(Credentials("testing", "secret"), "execute-api", "us-east-1").add_auth(request)
+    assert requests.post(url, data=b"{}", headers=dict(request.headers), timeout=5).json() == {
+        "arn": "arn:aws-cn:iam::123456789012:user/local"
+    }
+    assert (
+        requests.post(url, data=b"[]", headers=dict(request.headers), timeout=5).status_code == 403
+    )
+
+
+def test_the_page_may_be_framed_by_the_phone_page_alone(server: LoopbackServer) -> None:
+    """Only what a browser loads into a frame is loosened, for one origin; all else stays as it is."""
+    plain = get(server, "/page").headers
+    assert plain["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in plain["Content-Security-Policy"]
+    framed = get(server, "/page", headers={"Sec-Fetch-Dest": "iframe"}).headers
+    assert "X-Frame-Options" not in framed
+    assert framed["Content-Security-Policy"] == (
+        "default-src 'self'; frame-ancestors http://127.0.0.1:1; base-uri 'none'"
+    )
+
+
+def test_answers_are_compressed_as_the_gateway_does(server: LoopbackServer) -> None:
+    """From the configured size on, and where the caller takes gzip."""
+    zipped = get(server, "/page", headers={"Accept-Encoding": "br, gzip;q=0.8"})
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert zipped.text == PAGE
+    assert len(gzip.compress(PAGE.encode())) >= int(zipped.headers["Content-Length"]) - 20
+    assert (
+        "Content-Encoding"
+        not in get(server, "/page", headers={"Accept-Encoding": "identity"}).headers
+    )
+    small = get(server, "/nowhere", headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in small.headers
+
+
+def test_the_phone_page_s_addresses_are_its_own(server: LoopbackServer) -> None:
+    """`/_phone` and what is below it never reach the app; a name that merely begins so does."""
+    assert get(server, "/_phone/state?x=1").text == "phone /_phone/state"
+    assert get(server, "/_phonebook").status_code == 404
+
+
+def test_the_log_has_no_query(server: LoopbackServer, caplog: pytest.LogCaptureFixture) -> None:
+    """A line names method, path, status and time."""
+    with caplog.at_level(logging.INFO, logger="infra.local.access"):
+        get(server, "/page?code=123456&state=abc")
+        raw(server, b"GET /no\x1b[31m HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    [first, second] = [record.getMessage() for record in caplog.records]
+    assert first.startswith("GET /page 200 ")
+    assert "123456" not in caplog.text
+    assert "\x1b" not in second
+
+
+def test_a_closed_server_frees_its_port() -> None:
+    """The port may be bound again at once, and open connections are ended."""
+    app = small_app()
+    gateway = Gateway(app, SignatureCheck("a", "b", lambda: 0), "arn")
+    server = build_server(app, bind(0), gateway.answer, phone, "http://127.0.0.1:1")
+    port = server.server_port
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+    server.start()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", "/page")
+    connection.getresponse().read()
+    with pytest.raises(OSError, match="in use"):
+        bind(port)
+    server.close()
+    assert connection.sock.recv(1) == b""
+    connection.close()
+    bind(port).close()

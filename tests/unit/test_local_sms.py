@@ -1,0 +1,86 @@
+"""The phone network of the local twin, with the service's own gateway on the other side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from chalicelib.sms.gateway import Outcome, Sms
+from chalicelib.sms.http import Http, signature
+from infra.local.sms import Message, SimulatedSms
+
+SECRET = "s" * 32
+SMS = Sms("+8613800001234", "验证码123456", "code", {"code": "123456"}, reference="r")
+
+
+@pytest.fixture
+def told() -> list[Message]:
+    return []
+
+
+@pytest.fixture
+def network(told: list[Message]) -> Iterator[SimulatedSms]:
+    with SimulatedSms(
+        SECRET, sign="示例签名", told=told.append, clock=lambda: 1_800_000_000
+    ) as network:
+        yield network
+
+
+def send(network: SimulatedSms, secret: str = SECRET) -> Outcome:
+    with requests.Session() as session:
+        return Http(network.url, secret, lambda: session).send(SMS).outcome
+
+
+def test_a_message_lands_in_its_phone_s_inbox(network: SimulatedSms, told: list[Message]) -> None:
+    """What the gateway posts is in the inbox, under the vendor's signature, and was told of."""
+    assert send(network) is Outcome.SENT
+    [message] = network.inbox("+8613800001234")
+    assert message.text == "【示例签名】验证码123456"
+    assert (message.at, message.template, message.params) == (
+        1_800_000_000,
+        "code",
+        {"code": "123456"},
+    )
+    assert told == [message]
+    assert network.numbers() == ["+8613800001234"]
+    assert network.inbox("+8613900000000") == []
+
+
+def test_a_wrong_signature_is_refused(network: SimulatedSms) -> None:
+    """Another secret, or none, leaves the inbox empty."""
+    assert send(network, "t" * 32) is Outcome.REFUSED
+    assert requests.post(network.url, data=b"{}", timeout=5).status_code == 403
+    assert network.numbers() == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"to":"+861"}', b'{"to":1,"text":"","template":"","params":{}}']
+)
+def test_a_body_that_is_no_message_is_refused(network: SimulatedSms, body: bytes) -> None:
+    """A right signature under something else gets a 400."""
+    headers = {"X-Signature": signature(SECRET, body)}
+    assert requests.post(network.url, data=body, headers=headers, timeout=5).status_code == 400
+
+
+def test_failures_are_played_as_often_as_asked(network: SimulatedSms) -> None:
+    """A 5xx fails over, a 4xx is final, and both end after their number of times."""
+    network.fail(503, times=2)
+    assert [send(network) for _ in range(3)] == [
+        Outcome.TRY_ANOTHER,
+        Outcome.TRY_ANOTHER,
+        Outcome.SENT,
+    ]
+    network.fail(422)
+    assert [send(network) for _ in range(2)] == [Outcome.REFUSED, Outcome.SENT]
+    network.fail(503, times=3)
+    network.fail(times=0)
+    assert send(network) is Outcome.SENT
+
+
+def test_a_slow_network_takes_the_message_late(network: SimulatedSms) -> None:
+    """A delay alone loses nothing."""
+    network.fail(delay=0.05)
+    assert send(network) is Outcome.SENT
+    assert len(network.inbox("+8613800001234")) == 1

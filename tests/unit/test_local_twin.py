@@ -1,0 +1,332 @@
+"""`python -m infra.local` as a process: what it prints, what it serves, how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from infra.local.aws import LocalAws
+from infra.local.sms import SimulatedSms
+from infra.local.terminal import Unhurried
+
+ROOT = Path(__file__).parents[2]
+PHONE = "13800001234"
+PASSWORD = "Neues-Kennwort-9"
+
+# What this machine has set must not decide over a test.
+BARE = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("AWS_", "SMS_", "WECHAT_", "LIMIT_", "SITE_", "SIGNING_", "CODE_"))
+}
+
+
+@dataclass
+class Running:
+    """A twin that is ready."""
+
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+
+    def said(self, word: str) -> str:
+        """What follows the one line that begins with a word."""
+        [line] = [line for line in self.lines if line.startswith(f"{word} ")]
+        return line.removeprefix(f"{word} ").strip()
+
+    @property
+    def url(self) -> str:
+        return self.said("ready")
+
+    def state(self) -> dict[str, Any]:
+        return dict(requests.get(self.url + "/_phone/state", timeout=20).json())
+
+    def phone(self, number: str = PHONE) -> dict[str, Any]:
+        return next(dict(one) for one in self.state()["phones"] if one["number"] == number)
+
+    def act(self, **body: Any) -> dict[str, Any]:
+        answer = requests.post(self.url + "/_phone/act", json=body, timeout=20)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def call(
+        self, path: str, body: Any = None, token: str = "", session: Any = requests
+    ) -> requests.Response:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        method = "GET" if body is None else "POST"
+        return session.request(  # type: ignore[no-any-return]
+            method, self.url + path, json=body, headers=headers, timeout=30
+        )
+
+    def start(self, login: str = "11010148", session: Any = requests) -> dict[str, Any]:
+        answer = self.call("/recovery", {"user_type": "firm", "login": login}, session=session)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        status = self.process.wait(60)
+        assert self.process.stdout is not None
+        self.lines.extend(self.process.stdout.read().splitlines())
+        return status
+
+
+def spawn(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "infra.local", *arguments],
+        cwd=ROOT,
+        env={**BARE, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@contextmanager
+def running(*arguments: str, **environment: str) -> Iterator[Running]:
+    process = spawn("--port", "0", *arguments, **environment)
+    twin = Running(process)
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            twin.lines.append(line.rstrip("\n"))
+            if line.startswith("ready "):
+                break
+        else:
+            pytest.fail("the twin did not start:\n" + "\n".join(twin.lines))
+        yield twin
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def twin() -> Iterator[Running]:
+    with running("--no-proof", AWS_ACCESS_KEY_ID="AKIDLOCAL", AWS_SECRET_ACCESS_KEY="aa") as twin:
+        yield twin
+
+
+def test_the_recovery_by_sms_binds_the_wechat_and_the_next_one_uses_it(twin: Running) -> None:
+    """From the QR code on the PC to the code in the Official Account, through every simulator."""
+    with requests.Session() as browser:
+        on_pc = twin.start()
+        assert on_pc["method"] == "follow"
+        [code] = twin.state()["codes"]
+        assert twin.act(act="scan", code=code["url"])["following"] is False
+        greeting = twin.act(act="follow", scene=code["scene"])["reply"]
+        assert "11010148" in greeting
+
+        link = greeting.partition('href="')[2].partition('"')[0]
+        arrived = browser.get(link, timeout=30)
+        assert arrived.status_code == 200
+        assert arrived.url.partition("#")[0] == f"{twin.url}/?login=11010148"
+        opened = twin.start(session=browser)
+        assert opened["method"] == "sms"
+        sent = twin.call("/recovery/code", {}, opened["token"])
+        assert (sent.status_code, sent.json()["delivery"]) == (202, "sent")
+        digits = twin.phone()["sms"][-1]["params"]["code"]
+        done = twin.call(
+            "/recovery/password", {"code": digits, "password": PASSWORD}, opened["token"]
+        )
+        assert (done.status_code, done.json()["wechat_bound"]) == (200, True)
+        assert twin.call("/recovery", token=on_pc["token"]).json()["state"] == "done"
+
+    cards = [entry for entry in twin.phone()["chat"] if entry["kind"] == "card"]
+    assert ["登录账号", "11010148"] in cards[-1]["fields"]
+    by_wechat = twin.start()
+    assert by_wechat["method"] == "wechat"
+    assert twin.call("/recovery/code", {}, by_wechat["token"]).json()["delivery"] == "sent"
+    card = [entry for entry in twin.phone()["chat"] if entry["kind"] == "card"][-1]
+    digits = dict(card["fields"])["验证码"]
+    assert digits in twin.act(act="say", text="验证码")["reply"]
+    twin.act(act="tap", item="获取验证码")
+    assert digits in twin.phone()["chat"][-1]["text"]
+    assert twin.act(act="tap", item="找回密码")["open"] == f"{twin.url}/wechat/enter"
+    confirm = {"code": digits, "password": PASSWORD + "x"}
+    assert twin.call("/recovery/password", confirm, by_wechat["token"]).status_code == 200
+
+
+def test_what_it_prints_tells_where_everything_is(twin: Running) -> None:
+    """One line each for the address and for AWS, and the pages to open."""
+    assert requests.get(twin.url + "/health", timeout=20).json() == {"status": "ok"}
+    text = "\n".join(twin.lines)
+    assert f"{twin.url}/_phone" in text
+    assert "aa" not in [word for line in twin.lines for word in line.split()]
+    page = requests.get(twin.url + "/_phone", timeout=20)
+    assert "手机" in page.text
+
+
+def test_its_aws_can_be_used_from_outside(twin: Running) -> None:
+    """The tables are there, with the demo firms in them, and so are the settings for operators."""
+    session = boto3.Session("AKIDLOCAL", "aa", region_name="cn-north-1")
+    dynamodb = session.client("dynamodb", endpoint_url=twin.said("aws"))
+    assert "recovery-logins" in dynamodb.list_tables()["TableNames"]
+    key = {"login": {"S": "4499000501_cw"}}
+    assert "Item" in dynamodb.get_item(TableName="recovery-logins", Key=key)
+    assert session.client("sts", endpoint_url=twin.said("aws")).get_caller_identity()["Account"]
+
+
+def test_the_login_page_s_check_wants_a_signature(twin: Running) -> None:
+    """Without one it is refused; with one it is let in as soon as the route exists."""
+    url = twin.url + "/credentials/verify"
+    body = b'{"login":"11010148","password":"x"}'
+    unsigned = requests.post(
+        url, data=body, headers={"Content-Type": "application/json"}, timeout=20
+    )
+    if unsigned.status_code == 404:
+        pytest.skip("this service has no /credentials/verify yet")
+    assert (unsigned.status_code, unsigned.json()["code"]) == (403, "forbidden")
+    request: Any = AWSRequest(
+        method="POST", url=url, data=body, headers={"Content-Type": "application/json"}
+    )
+    SigV4Auth(Credentials("AKIDLOCAL", "aa"), "execute-api", "cn-north-1").add_auth(request)
+    signed = requests.post(url, data=body, headers=dict(request.headers), timeout=20)
+    assert (signed.status_code, signed.json()["valid"]) == (200, False)
+
+
+def test_nobody_needs_to_read_what_it_prints() -> None:
+    """A pipe that is full keeps no thread waiting; what was read in time is whole and in order."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as unread, os.fdopen(writing, "w") as stream:
+        unhurried = Unhurried(stream)
+        began = time.monotonic()
+        for number in range(20_000):
+            print(f"{number:07d}", file=unhurried)
+        assert time.monotonic() - began < 20
+        os.set_blocking(reading, False)
+        first = unread.read(8 * 1_000).decode().split()
+        assert first == [f"{number:07d}" for number in range(1_000)]
+        while unhurried._thread.is_alive():
+            unread.read()
+            unhurried.finish()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_and_frees_its_ports(number: signal.Signals) -> None:
+    """Exit status 0, and both ports can be bound again."""
+    with running() as twin:
+        ports = [int(twin.said(word).rpartition(":")[2]) for word in ("ready", "aws")]
+        with socket.create_connection(("127.0.0.1", ports[0])):
+            assert twin.end(number) == 0
+        for port in ports:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+        assert not [line for line in twin.lines if "Traceback" in line]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux's /proc")
+def test_a_signal_while_it_starts_ends_it_as_well() -> None:
+    """Before it is ready it ends with status 0 too."""
+    process = spawn("--port", "0")
+    # SigCgt of /proc tells when the interpreter has come as far as to listen to signals.
+    status = Path(f"/proc/{process.pid}/status")
+    deadline = time.monotonic() + 60
+    while not _listens(status.read_text(), signal.SIGTERM):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.terminate()
+    out, _ = process.communicate(timeout=60)
+    assert "Traceback" not in out
+    assert "ready" not in out
+    assert process.returncode == 0
+
+
+def _listens(status: str, number: int) -> bool:
+    [mask] = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")]
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+def refused(*arguments: str, **environment: str) -> str:
+    """The one line that a start which cannot be ends with."""
+    process = spawn(*arguments, **environment)
+    out, _ = process.communicate(timeout=90)
+    assert process.returncode == 2, out
+    assert "Traceback" not in out
+    [line] = [line for line in out.splitlines() if "error: " in line]
+    return line.partition("error: ")[2]
+
+
+def test_what_keeps_it_from_starting_is_one_clear_line(tmp_path: Path) -> None:
+    """A taken port, an unreadable directory, bad settings and a silent DynamoDB end with status 2."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert f"port {port}" in refused("--port", port)
+    assert "nothing.csv" in refused("--port", "0", "--firms", str(tmp_path / "nothing.csv"))
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("a,b\n1,2\n", "utf-8")
+    assert "wrong.csv" in refused("--port", "0", "--firms", str(wrong))
+    line = refused("--port", "0", WECHAT_AES_KEY="short", PASSWORD_PROFILE="lax")
+    assert "WECHAT_AES_KEY" in line
+    assert "PASSWORD_PROFILE" in line
+    assert "short" not in line
+    assert "dynamodb" in refused("--port", "0", "--dynamodb", "http://127.0.0.1:9")
+    assert "--port" in refused("--port", "99999")
+    assert "--sms-url" in refused("--sms-url", "elsewhere")
+
+
+def test_outside_platforms_and_settings_take_the_simulators_places(tmp_path: Path) -> None:
+    """Another DynamoDB, SMS endpoint, WeChat, directory and setting are each used instead."""
+    firms = tmp_path / "firms.csv"
+    firms.write_text(
+        "firm_no,name,province,approval_no,head_name,head_id_last4,phone,finance_phone,opening_password\n"
+        "31990099,示例,31,沪财会〔2020〕1号,甄示例,123x,13800009999,,Demo-2026-x\n"
+        "bad,示例,31,沪财会〔2020〕1号,甄示例,123x,,,\n",
+        "gb18030",
+    )
+    dynamodb = LocalAws()
+    dynamodb.start()
+    try:
+        with (
+            SimulatedSms("outside-secret") as sms,
+            running(
+                "--no-proof",
+                *("--firms", str(firms)),
+                *("--dynamodb", dynamodb.url),
+                *("--sms-url", sms.url + "/send"),
+                *("--wechat-url", "http://127.0.0.1:9"),
+                SMS_HTTP_SECRET="outside-secret",
+                TABLE_PREFIX="elsewhere",
+                WECHAT_APP_ID="wxoutside000001",
+            ) as twin,
+        ):
+            assert any("row 3" in line for line in twin.lines)
+            tables = boto3.client(
+                "dynamodb",
+                "cn-north-1",
+                endpoint_url=dynamodb.url,
+                aws_access_key_id="testing",
+                aws_secret_access_key="testing",
+            )
+            assert "elsewhere-logins" in tables.list_tables()["TableNames"]
+            shown = twin.state()
+            assert (shown["sms"], shown["wechat"]) == (False, False)
+            assert [firm["firm_no"] for firm in shown["firms"]] == ["31990099", "bad"]
+            enter = requests.get(twin.url + "/wechat/enter", allow_redirects=False, timeout=20)
+            location = enter.headers["Location"]
+            assert location.startswith("http://127.0.0.1:9/connect/oauth2/authorize?")
+            assert "wxoutside000001" in location
+            # WeChat is not there, so the QR code leads straight to the page.
+            assert twin.start("31990099")["method"] == "follow"
+            assert twin.end() == 0
+    finally:
+        dynamodb.close()

@@ -1,0 +1,369 @@
+"""Delivery receipts: the vendors' documented pushes, and everything else that may come in."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gzip
+import json
+import tracemalloc
+from dataclasses import astuple
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.sms import receipts
+from chalicelib.sms.receipts import Receipt, ReceiptError
+
+PHONE = "13800001234"
+REFERENCE = "11010148_cw/1800000000000-00ff00ff00ff00ff"
+
+ALIYUN: dict[str, Any] = {
+    "phone_number": PHONE,
+    "send_time": "2017-01-01 00:00:00",
+    "report_time": "2017-01-01 00:00:07",
+    "success": True,
+    "err_code": "DELIVERED",
+    "err_msg": "用户接收成功",
+    "sms_size": "1",
+    "biz_id": "108618224136411573^0",
+    "out_id": REFERENCE,
+}
+TENCENT: dict[str, Any] = {
+    "user_receive_time": "2015-10-17 08:03:04",
+    "nationcode": "86",
+    "mobile": PHONE,
+    "report_status": "SUCCESS",
+    "errmsg": "DELIVRD",
+    "description": "用户短信送达成功",
+    "sid": "2640:168418732616841873260",
+}
+SNS: dict[str, Any] = {
+    "notification": {
+        "messageId": "34d9b400-c6dd-5444-820d-fbeb0f1f54cf",
+        "timestamp": "2016-06-28 00:40:34.558",
+    },
+    "delivery": {
+        "phoneCarrier": "My Phone Carrier",
+        "mnc": 270,
+        "destination": f"+86{PHONE}",
+        "priceInUSD": 0.00645,
+        "smsType": "Transactional",
+        "mcc": 310,
+        "providerResponse": "Message has been accepted by phone carrier",
+        "dwellTimeMs": 599,
+        "dwellTimeMsUntilDeviceAck": 1344,
+    },
+    "status": "SUCCESS",
+}
+
+
+def _push(*records: Any) -> bytes:
+    return json.dumps(records, ensure_ascii=False).encode()
+
+
+def _packed(batch: Any) -> str:
+    return base64.b64encode(gzip.compress(json.dumps(batch).encode())).decode()
+
+
+def _batch(*lines: str) -> dict[str, Any]:
+    events = [{"id": str(i), "timestamp": 1, "message": line} for i, line in enumerate(lines)]
+    return {"messageType": "DATA_MESSAGE", "logEvents": events}
+
+
+def test_aliyun_s_documented_push_is_read() -> None:
+    """A delivered and a failed one in one push; times are Beijing's."""
+    failed = {**ALIYUN, "success": False, "err_code": "MOBILE_NOT_ON_SERVICE", "err_msg": "停机"}
+    assert receipts.aliyun(_push(ALIYUN, {**failed, "out_id": "", "report_time": ""})) == [
+        Receipt(
+            "aliyun",
+            reference=REFERENCE,
+            message_id="108618224136411573^0",
+            delivered=True,
+            reason="DELIVERED 用户接收成功",
+            at=1_483_200_007,
+        ),
+        Receipt(
+            "aliyun",
+            reference=None,
+            message_id="108618224136411573^0",
+            delivered=False,
+            reason="MOBILE_NOT_ON_SERVICE 停机",
+            at=None,
+        ),
+    ]
+
+
+def test_tencent_s_documented_push_is_read() -> None:
+    """The reference is there only for accounts that have `ext` enabled."""
+    failed = {**TENCENT, "report_status": "FAIL", "errmsg": "MK:0001", "description": "空号"}
+    assert receipts.tencent(_push(TENCENT, {**failed, "ext": REFERENCE})) == [
+        Receipt(
+            "tencent",
+            reference=None,
+            message_id="2640:168418732616841873260",
+            delivered=True,
+            reason="DELIVRD 用户短信送达成功",
+            at=1_445_040_184,
+        ),
+        Receipt(
+            "tencent",
+            reference=REFERENCE,
+            message_id="2640:168418732616841873260",
+            delivered=False,
+            reason="MK:0001 空号",
+            at=1_445_040_184,
+        ),
+    ]
+
+
+def test_an_sns_delivery_log_is_read() -> None:
+    """Its time is UTC, and the receipt came some milliseconds after the publishing it names."""
+    assert receipts.sns(json.dumps(SNS)) == Receipt(
+        "sns",
+        reference=None,
+        message_id="34d9b400-c6dd-5444-820d-fbeb0f1f54cf",
+        delivered=True,
+        reason="Message has been accepted by phone carrier",
+        at=1_467_074_434 + 1,
+    )
+
+
+def test_an_sns_opt_out_is_a_failure_with_its_reason() -> None:
+    """SNS takes a message to an opted-out number and tells only its log."""
+    delivery = {"providerResponse": "Phone number is opted out", "dwellTimeMs": 5}
+    receipt = receipts.sns(json.dumps({**SNS, "delivery": delivery, "status": "FAILURE"}))
+    assert (receipt.delivered, receipt.reason) == (False, "Phone number is opted out")
+
+
+def test_a_batch_of_sns_logs_is_unpacked() -> None:
+    """CloudWatch Logs hands over base64 of gzip; its control message carries nothing."""
+    line = json.dumps(SNS)
+    assert receipts.sns_batch(_packed(_batch(line, line))) == [receipts.sns(line)] * 2
+    assert receipts.sns_batch(_packed({"messageType": "CONTROL_MESSAGE", "logEvents": [{}]})) == []
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        PHONE,
+        f"+86{PHONE}",
+        f"+86 {PHONE}",
+        "138-0000-1234",
+        "138 0000 1234",
+        "138****1234",
+        "１３８００００１２３４",
+    ],
+)
+def test_no_receipt_holds_the_phone(quoted: str) -> None:
+    """Not even where the vendor's words repeat it, in whatever spelling."""
+    words = f"reject {quoted} no route"
+    found = [
+        *receipts.aliyun(_push({**ALIYUN, "err_msg": words})),
+        *receipts.tencent(_push({**TENCENT, "description": words})),
+        receipts.sns(json.dumps({**SNS, "delivery": {"providerResponse": words}})),
+    ]
+    for receipt in found:
+        everything = " ".join(str(field) for field in astuple(receipt))
+        assert quoted not in everything
+        assert "1234" not in receipt.reason
+        assert receipt.reason.endswith("no route")
+
+
+def test_words_of_a_vendor_stay_on_one_short_line() -> None:
+    """Nobody forges a line of a log by way of a receipt."""
+    words = "a\r\nERROR forged\x1b[31m\u2028b" + "x" * 10_000
+    (receipt,) = receipts.aliyun(_push({**ALIYUN, "err_msg": words}))
+    assert receipt.reason.isprintable()
+    assert len(receipt.reason) == receipts.MAXIMUM_REASON
+
+
+@pytest.mark.parametrize("read", [receipts.aliyun, receipts.tencent])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"null",
+        b"[null]",
+        b"[[]]",
+        b"[{}]",
+        b"<xml/>",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"[" + b" " * receipts.MAXIMUM_BYTES + b"]",
+    ],
+)
+def test_what_no_vendor_sends_is_refused(read: Any, body: bytes) -> None:
+    """Every bad body ends in the one error, whose text quotes nothing of it."""
+    with pytest.raises(ReceiptError) as caught:
+        read(body)
+    # A JSONDecodeError holds the whole document.
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+BAD_FIELDS = [
+    (receipts.aliyun, ALIYUN, "success", "true"),
+    (receipts.aliyun, ALIYUN, "success", None),
+    (receipts.aliyun, ALIYUN, "biz_id", ""),
+    (receipts.aliyun, ALIYUN, "biz_id", 7),
+    (receipts.aliyun, ALIYUN, "biz_id", "b" * 257),
+    (receipts.aliyun, ALIYUN, "biz_id", "b\nforged"),
+    (receipts.aliyun, ALIYUN, "out_id", {"a": 1}),
+    (receipts.aliyun, ALIYUN, "out_id", "o" * 257),
+    (receipts.tencent, TENCENT, "report_status", "success"),
+    (receipts.tencent, TENCENT, "report_status", True),
+    (receipts.tencent, TENCENT, "report_status", []),
+    (receipts.tencent, TENCENT, "sid", None),
+    (receipts.tencent, TENCENT, "ext", 7),
+]
+
+
+@pytest.mark.parametrize(("read", "record", "name", "value"), BAD_FIELDS)
+def test_a_field_of_the_wrong_form_is_refused_by_name(
+    read: Any, record: Any, name: str, value: Any
+) -> None:
+    """The fate and the names of a message must be as documented, or nothing of the push counts."""
+    with pytest.raises(ReceiptError, match=name):
+        read(_push(record, {**record, name: value}))
+
+
+@pytest.mark.parametrize("read", [receipts.aliyun, receipts.tencent])
+def test_a_push_of_too_many_receipts_is_refused(read: Any) -> None:
+    """More than any vendor pushes at once."""
+    record = b'{"a":1}'
+    with pytest.raises(ReceiptError, match="too many"):
+        read(b"[" + b",".join([record] * (receipts.MAXIMUM_RECEIPTS + 1)) + b"]")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "[]",
+        "START RequestId",
+        json.dumps({**SNS, "status": "PENDING"}),
+        json.dumps({**SNS, "status": {}}),
+        json.dumps({**SNS, "delivery": None}),
+        json.dumps({**SNS, "notification": {}}),
+    ],
+)
+def test_a_log_line_that_is_no_delivery_is_refused(line: str) -> None:
+    """Alone or in a batch."""
+    with pytest.raises(ReceiptError):
+        receipts.sns(line)
+    with pytest.raises(ReceiptError):
+        receipts.sns_batch(_packed(_batch(line)))
+
+
+def _cut() -> str:
+    whole = gzip.compress(json.dumps(_batch(json.dumps(SNS))).encode())
+    return base64.b64encode(whole[:-20]).decode()
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        "",
+        "not base64!",
+        "汉字",
+        base64.b64encode(b"not gzip").decode(),
+        _cut(),
+        _packed([]),
+        _packed({"messageType": "DATA_MESSAGE"}),
+        _packed({"messageType": "OTHER", "logEvents": []}),
+        _packed({"messageType": "DATA_MESSAGE", "logEvents": [{"message": None}]}),
+        "A" * (receipts.MAXIMUM_BYTES + 1),
+    ],
+    ids=range(10),
+)
+def test_a_batch_that_cloudwatch_never_makes_is_refused(packed: str) -> None:
+    """Cut off, of another form, or not of logs."""
+    with pytest.raises(ReceiptError):
+        receipts.sns_batch(packed)
+
+
+def test_a_batch_that_grows_is_never_unpacked_whole() -> None:
+    """Fifty kilobytes that unpack to fifty megabytes are refused for their size, early."""
+    packed = base64.b64encode(gzip.compress(b" " * 50_000_000)).decode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ReceiptError, match="too large"):
+            receipts.sns_batch(packed)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "",
+        None,
+        7,
+        "today",
+        "2017-02-30 00:00:00",
+        "2017-01-01T00:00:00+00:00",
+        "٢٠١٧-01-01 00:00:00",
+    ],
+)
+def test_a_time_that_cannot_be_read_is_no_time(time: Any) -> None:
+    """The fate of the message counts all the same."""
+    (receipt,) = receipts.aliyun(_push({**ALIYUN, "report_time": time}))
+    assert receipt.at is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def _mutated(record: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(st.sampled_from(sorted(record)), JSON, max_size=3).map(
+        lambda changes: {**record, **changes}
+    )
+
+
+@given(_mutated(ALIYUN), _mutated({**TENCENT, "ext": ""}), _mutated(SNS))
+def test_any_json_in_any_field_is_read_or_refused(
+    aliyun: dict[str, Any], tencent: dict[str, Any], sns: dict[str, Any]
+) -> None:
+    """No value makes a parser fail in another way."""
+    for read, body in (
+        (receipts.aliyun, _push(aliyun)),
+        (receipts.tencent, _push(tencent)),
+        (lambda body: [receipts.sns(body.decode())], json.dumps(sns).encode()),
+    ):
+        try:
+            found = read(body)
+        except ReceiptError:
+            continue
+        for receipt in found:
+            assert isinstance(receipt.delivered, bool)
+            assert receipt.reason.isprintable()
+
+
+@given(st.binary(max_size=200), st.text(max_size=200))
+def test_any_bytes_are_refused_in_one_way(body: bytes, packed: str) -> None:
+    """Rubbish of any kind ends in the one error, or in no receipts."""
+    for read, given_ in (
+        (receipts.aliyun, body),
+        (receipts.tencent, body),
+        (receipts.sns_batch, packed),
+    ):
+        with contextlib.suppress(ReceiptError):
+            assert read(given_) == []  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("answer", "field"), [(receipts.ALIYUN_TAKEN, "code"), (receipts.TENCENT_TAKEN, "result")]
+)
+def test_the_answers_that_end_a_vendor_s_repeats(answer: str, field: str) -> None:
+    """Each vendor wants its own field to be the number 0."""
+    assert json.loads(answer)[field] == 0

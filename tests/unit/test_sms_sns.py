@@ -1,0 +1,203 @@
+"""Amazon SNS: moto for what it takes, a loopback server and stubs for what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import boto3
+import pytest
+from botocore.exceptions import NoCredentialsError, NoRegionError
+from botocore.stub import Stubber
+from moto import mock_aws
+from moto.sns.models import sns_backends
+
+from chalicelib.sms.gateway import Attempt, Outcome, Sms
+from chalicelib.sms.sns import FINAL, Sns, sns_config
+from tests.loopback import serving
+from tests.sms_cases import SMS, quotes_the_message
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+TAKEN = b"""<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/">
+<PublishResult><MessageId>567910cd-659e-55d4-8ccb-5aaf14679dc0</MessageId></PublishResult>
+<ResponseMetadata><RequestId>d74b8436-ae13-5ab4-a9ff-ce54dfea72a0</RequestId></ResponseMetadata>
+</PublishResponse>"""
+
+
+def _client(url: str | None = None) -> Any:
+    return boto3.client("sns", region_name=REGION, config=sns_config(), endpoint_url=url)
+
+
+def _gateway(url: str | None = None) -> Sns:
+    return Sns(lambda: _client(url), "示例签名")
+
+
+def _error(code: str, message: str = "") -> bytes:
+    return (
+        '<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type>'
+        f"<Code>{code}</Code><Message>{message}</Message></Error>"
+        "<RequestId>9c7e2f1a-0000-5000-8000-000000000000</RequestId></ErrorResponse>"
+    ).encode()
+
+
+@pytest.fixture
+def moto() -> Iterator[Any]:
+    """moto's SNS of the region."""
+    with mock_aws():
+        yield sns_backends[ACCOUNT][REGION]
+
+
+def test_the_message_goes_to_the_phone_with_its_sign(moto: Any) -> None:
+    """Free text under the sign, named by the id that the delivery logs use."""
+    attempt = _gateway().send(SMS)
+    assert attempt.outcome is Outcome.SENT
+    assert moto.sms_messages == {attempt.message_id: (SMS.to, f"【示例签名】{SMS.text}")}
+
+
+def test_the_message_is_transactional() -> None:
+    """Carriers deliver promotional messages late or, by night, not at all."""
+    client = _client()
+    with Stubber(client) as stubber:
+        stubber.add_response(
+            "publish",
+            {"MessageId": "m-1"},
+            {
+                "PhoneNumber": SMS.to,
+                "Message": f"【示例签名】{SMS.text}",
+                "MessageAttributes": {
+                    "AWS.SNS.SMS.SMSType": {
+                        "DataType": "String",
+                        "StringValue": "Transactional",
+                    }
+                },
+            },
+        )
+        attempt = Sns(lambda: client, "示例签名").send(SMS)
+    assert attempt == Attempt("sns", Outcome.SENT, message_id="m-1")
+
+
+def test_a_message_that_sns_takes_for_a_number_that_opted_out_counts_as_sent(moto: Any) -> None:
+    """Publishing does not look at the opt-outs; the delivery log tells of them, as a failure."""
+    number = "+8613800000099"
+    assert _client().check_if_phone_number_is_opted_out(phoneNumber=number)["isOptedOut"]
+    attempt = _gateway().send(Sms(number, "t", "code", {}, "r"))
+    assert attempt.outcome is Outcome.SENT
+    assert attempt.message_id in moto.sms_messages
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"Invalid parameter: Phone number is opted out: {SMS.to}",
+        f"Invalid parameter: PhoneNumber Reason: {SMS.to} is not valid to publish to",
+    ],
+)
+def test_an_opted_out_or_bad_number_is_refused_for_good(message: str) -> None:
+    """The words of AWS quote the number, so only its code and the request's id are kept."""
+    with serving(lambda _: (400, _error("InvalidParameter", message))) as server:
+        attempt = _gateway(server.url).send(SMS)
+    assert attempt == Attempt(
+        "sns",
+        Outcome.REFUSED,
+        reason="InvalidParameter 9c7e2f1a-0000-5000-8000-000000000000",
+    )
+    assert not quotes_the_message(repr(attempt))
+
+
+ERRORS = [
+    ("OptedOut", 400, Outcome.REFUSED),
+    ("InvalidParameter", 400, Outcome.REFUSED),
+    ("ParameterValueInvalid", 400, Outcome.REFUSED),
+    ("Throttled", 429, Outcome.TRY_ANOTHER),
+    ("Throttling", 400, Outcome.TRY_ANOTHER),
+    ("AuthorizationError", 403, Outcome.TRY_ANOTHER),
+    ("InvalidClientTokenId", 403, Outcome.TRY_ANOTHER),
+    ("ExpiredToken", 403, Outcome.TRY_ANOTHER),
+    ("OptInRequired", 403, Outcome.TRY_ANOTHER),
+    ("ValidationException", 400, Outcome.TRY_ANOTHER),
+    ("InternalError", 500, Outcome.TRY_ANOTHER),
+    ("ServiceUnavailable", 503, Outcome.TRY_ANOTHER),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "outcome"), ERRORS)
+def test_an_error_of_sns_becomes_the_right_outcome(
+    code: str, status: int, outcome: Outcome
+) -> None:
+    """A number's own fault ends the send, the account's and the service's do not."""
+    client = _client()
+    with Stubber(client) as stubber:
+        stubber.add_client_error(
+            "publish", service_error_code=code, service_message=SMS.text, http_status_code=status
+        )
+        attempt = Sns(lambda: client, "s").send(SMS)
+    assert (attempt.outcome, attempt.reason) == (outcome, code)
+
+
+def test_the_final_codes_are_those_of_the_service() -> None:
+    """botocore's model of SNS knows each of them; a misspelt one would never match."""
+    shapes = _client().meta.service_model.error_shapes
+    assert {shape.error_code for shape in shapes} >= FINAL
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        ((200, TAKEN), Outcome.SENT),
+        ((200, b"<html>"), Outcome.UNKNOWN),
+        ((200, b"<PublishResponse/>"), Outcome.UNKNOWN),
+        ((500, _error("InternalError")), Outcome.TRY_ANOTHER),
+        ((503, b""), Outcome.TRY_ANOTHER),
+        ((429, _error("Throttled")), Outcome.TRY_ANOTHER),
+        (None, Outcome.UNKNOWN),
+    ],
+)
+def test_sns_is_asked_once(reply: Any, outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore's own repeats are off, also against the environment: each would be another SMS."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "4")
+    with serving(lambda _: reply) as server:
+        attempt = _gateway(server.url).send(SMS)
+    assert attempt.outcome is outcome
+    assert len(server.received) == 1
+    assert not quotes_the_message(repr(attempt))
+
+
+def test_each_message_has_a_client_of_its_own() -> None:
+    """No connection is kept that may die before the next message, and none is left open."""
+    made: list[Any] = []
+
+    def make() -> Any:
+        client = _client(server.url)
+        client.close = mock.Mock(wraps=client.close)
+        made.append(client)
+        return client
+
+    with serving(lambda _: (200, TAKEN)) as server:
+        gateway = Sns(make, "s")
+        assert [gateway.send(SMS).outcome for _ in range(2)] == [Outcome.SENT] * 2
+    assert [client.close.call_count for client in made] == [1, 1]
+
+
+def test_a_client_that_cannot_be_made_lets_the_next_gateway_try() -> None:
+    """A region is missing, say: nothing has been sent."""
+
+    def fail() -> Any:
+        raise NoRegionError
+
+    assert Sns(fail, "s").send(SMS) == Attempt("sns", Outcome.TRY_ANOTHER, reason="NoRegionError")
+
+
+def test_missing_credentials_let_the_next_gateway_try() -> None:
+    """botocore says so before it sends anything."""
+    client = _client()
+    with mock.patch.object(client, "publish", side_effect=NoCredentialsError):
+        attempt = Sns(lambda: client, "s").send(SMS)
+    assert attempt == Attempt("sns", Outcome.TRY_ANOTHER, reason="NoCredentialsError")
+
+
+def test_a_parameter_that_botocore_refuses_lets_the_next_gateway_try() -> None:
+    """Its words quote the parameter, so only its kind is kept."""
+    number: Any = 13800001234
+    attempt = _gateway("http://127.0.0.1:9").send(Sms(number, "t", "code", {}, "r"))
+    assert attempt == Attempt("sns", Outcome.TRY_ANOTHER, reason="ParamValidationError")

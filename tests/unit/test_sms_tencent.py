@@ -1,0 +1,241 @@
+"""Tencent Cloud: the request against the official SDK, and every documented answer."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+from unittest import mock
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tencentcloud.common import abstract_client
+from tencentcloud.common.credential import Credential
+from tencentcloud.common.http.request import RequestInternal
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+from tencentcloud.sms.v20210111 import errorcodes, models
+from tencentcloud.sms.v20210111.sms_client import SmsClient
+
+from chalicelib.sms import tencent as signing
+from chalicelib.sms.gateway import Attempt, Outcome, Sms
+from tests.loopback import Received, Reply, serving
+from tests.sms_cases import (
+    NOW,
+    SMS,
+    quotes_the_message,
+    tencent,
+    tencent_body,
+    tencent_error,
+)
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(
+    ["【中注协】", "“引号”", 'a"b\\c', "\n\t", "𠮷", "+8613800001234"]
+)
+
+
+def _sdk_request(host: str, fields: dict[str, Any], now: int, secret: str) -> RequestInternal:
+    """The SDK's own signed request at a time of ours, before it is sent."""
+    profile = ClientProfile(httpProfile=HttpProfile(endpoint=host))
+    client = SmsClient(Credential("key-id", secret), "ap-guangzhou", profile)
+    request = RequestInternal(host, "POST", "/", header={})
+    with mock.patch.object(abstract_client.time, "time", return_value=now):
+        client._build_req_with_tc3_signature("SendSms", fields, request)
+    return request
+
+
+def _vendor(received: Received) -> Reply:
+    """Checks the signature by the vendor's own code, as the vendor does."""
+    client = SmsClient(Credential("key-id", "key-secret"), "ap-guangzhou")
+    now = int(received.headers["x-tc-timestamp"])
+    date = time.strftime("%Y-%m-%d", time.gmtime(now))
+    request = RequestInternal("", "POST", "/", data=received.body)
+    request.header = {
+        "Content-Type": received.headers["content-type"],
+        "Host": received.headers["host"],
+        "X-TC-Timestamp": str(now),
+    }
+    signature = client._get_tc3_signature({}, request, date, "sms", "key-secret")
+    if received.headers["authorization"].rpartition("Signature=")[2] != signature:
+        return 200, tencent_error("AuthFailure.SignatureFailure")
+    return 200, tencent_body("Ok")
+
+
+def test_the_request_is_what_the_vendor_documents() -> None:
+    """Values by position and the reference, under a signature that the vendor's code confirms."""
+    with serving(_vendor) as server:
+        attempt = tencent(server.url).send(SMS)
+    assert attempt == Attempt(
+        "tencent", Outcome.SENT, message_id="5000:1045710669157053657849499619"
+    )
+    (received,) = server.received
+    assert json.loads(received.body) == {
+        "PhoneNumberSet": [SMS.to],
+        "SmsSdkAppId": "1400000001",
+        "SignName": "示例签名",
+        "TemplateId": "7",
+        "TemplateParamSet": ["11010148", "012345", "5"],
+        "SessionContext": SMS.reference,
+    }
+    assert (received.method, received.path) == ("POST", "/")
+    assert received.headers["x-tc-timestamp"] == str(NOW)
+
+
+def test_a_wrong_secret_lets_the_next_gateway_try() -> None:
+    """The vendor sees that the signature is another one, and we say so by its code."""
+    with serving(_vendor) as server:
+        attempt = tencent(server.url, key_secret="another").send(SMS)
+    assert attempt.outcome is Outcome.TRY_ANOTHER
+    assert attempt.reason.startswith("AuthFailure.SignatureFailure ed93f3cb-")
+
+
+def test_the_sdk_sends_the_same_request() -> None:
+    """The same fields at the same time, sent by the SDK and by us."""
+    with serving(lambda _: (200, tencent_body("Ok"))) as server:
+        tencent(server.url).send(SMS)
+        ours = server.received[0]
+        host = urlsplit(server.url).netloc
+        profile = ClientProfile(httpProfile=HttpProfile(endpoint=host, protocol="http"))
+        client = SmsClient(Credential("key-id", "key-secret"), "ap-guangzhou", profile)
+        request = models.SendSmsRequest()
+        request.from_json_string(ours.body.decode())
+        with mock.patch.object(abstract_client.time, "time", return_value=NOW):
+            client.SendSms(request)
+    theirs = server.received[1]
+    assert json.loads(theirs.body) == json.loads(ours.body)
+    for name in ("host", "content-type", "x-tc-action", "x-tc-version", "x-tc-region"):
+        assert theirs.headers[name] == ours.headers[name]
+    # The SDK writes its JSON in ASCII; over the same bytes both signatures are the same.
+    assert theirs.headers["authorization"] == signing.authorization(
+        "key-id", "key-secret", host, theirs.body, NOW
+    )
+
+
+@given(
+    st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS, max_size=3), max_size=5),
+    st.integers(0, 4_000_000_000),
+    st.text("abc1+/=", min_size=1),
+)
+def test_the_signer_agrees_with_the_sdk(fields: dict[str, Any], now: int, secret: str) -> None:
+    """Any texts at any time: the same Authorization header as the official SDK's."""
+    request = _sdk_request("sms.tencentcloudapi.com", fields, now, secret)
+    ours = signing.authorization("key-id", secret, request.host, request.data.encode(), now)
+    assert ours == request.header["Authorization"]
+
+
+@given(st.dictionaries(st.text("abcdefgh", min_size=1), TEXTS, min_size=1, max_size=4))
+def test_values_go_in_the_order_of_the_template(params: dict[str, str]) -> None:
+    """Any names and values: the order in which the message has them."""
+    sent: list[bytes] = []
+
+    class _Stop(Exception):
+        pass
+
+    def taking(_: Any, __: str, body: bytes, ___: Any) -> None:
+        sent.append(body)
+        raise _Stop
+
+    message = Sms(SMS.to, "text", "code", params, "r")
+    with mock.patch.object(signing, "post", taking), pytest.raises(_Stop):
+        tencent("http://127.0.0.1:9").send(message)
+    assert json.loads(sent[0])["TemplateParamSet"] == list(params.values())
+
+
+CODES = sorted(
+    value for name, value in vars(errorcodes).items() if name.isupper() and isinstance(value, str)
+)
+COMMON = [
+    "ActionOffline",
+    "AuthFailure.InvalidAuthorization",
+    "AuthFailure.InvalidSecretId",
+    "AuthFailure.SecretIdNotFound",
+    "AuthFailure.SignatureExpire",
+    "AuthFailure.SignatureFailure",
+    "AuthFailure.UnauthorizedOperation",
+    "InternalError",
+    "InvalidAction",
+    "InvalidParameter",
+    "IpNotInWhitelist",
+    "LimitExceeded",
+    "RequestLimitExceeded",
+    "RequestLimitExceeded.IPLimitExceeded",
+    "ResourceInsufficient",
+    "ServiceUnavailable",
+    "UnknownParameter",
+]
+
+
+def _expected(code: str) -> Outcome:
+    if code in {
+        "FailedOperation.PhoneNumberInBlacklist",
+        "FailedOperation.PhoneNumberParseFail",
+        "InvalidParameterValue.IncorrectPhoneNumber",
+    }:
+        return Outcome.REFUSED
+    if code in {
+        "InternalError.ParseBackendResponseFail",
+        "InternalError.SendAndRecvFail",
+        "InternalError.Timeout",
+    }:
+        return Outcome.UNKNOWN
+    return Outcome.TRY_ANOTHER
+
+
+@pytest.mark.parametrize("body", [tencent_body, tencent_error])
+def test_every_documented_code_has_its_outcome(body: Any) -> None:
+    """For one number or for the whole request; a time-out within the vendor is nobody's retry."""
+    codes = iter([*CODES, *COMMON])
+    with serving(lambda _: (200, body(next(codes)))) as server:
+        gateway = tencent(server.url)
+        found = {code: gateway.send(SMS) for code in [*CODES, *COMMON]}
+    for code, attempt in found.items():
+        assert (code, attempt.outcome) == (code, _expected(code))
+        assert attempt.reason.startswith(f"{code} ")
+        assert attempt.message_id is None
+        assert not quotes_the_message(repr(attempt))
+
+
+def test_the_codes_that_count_are_the_vendor_s() -> None:
+    """A misspelt code would never match."""
+    assert set(CODES) >= signing.FINAL | signing.PERHAPS_SENT
+
+
+TWO = json.loads(tencent_body("Ok"))
+TWO["Response"]["SendStatusSet"] *= 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome"),
+    [
+        (200, b"<html>", Outcome.UNKNOWN),
+        (200, b"[]", Outcome.UNKNOWN),
+        (200, b"{}", Outcome.UNKNOWN),
+        (200, b'{"Response": []}', Outcome.UNKNOWN),
+        (200, b'{"Response": {"SendStatusSet": []}}', Outcome.UNKNOWN),
+        (200, b'{"Response": {"SendStatusSet": [7]}}', Outcome.UNKNOWN),
+        (200, b'{"Response": {"Error": {"Code": "+8613800001234 012345"}}}', Outcome.UNKNOWN),
+        (200, json.dumps(TWO).encode(), Outcome.UNKNOWN),
+        (404, b"", Outcome.TRY_ANOTHER),
+        (500, b"", Outcome.TRY_ANOTHER),
+    ],
+)
+def test_an_answer_that_cannot_be_read(status: int, body: bytes, outcome: Outcome) -> None:
+    """A 200 may have been a success, so nobody sends again; another status was none."""
+    with serving(lambda _: (status, body)) as server:
+        attempt = tencent(server.url).send(SMS)
+    assert attempt.outcome is outcome
+    assert attempt.reason
+    assert not quotes_the_message(repr(attempt))
+
+
+def test_a_template_that_was_not_filed_lets_the_next_gateway_try() -> None:
+    """Nothing is sent, and the operator reads which template is missing."""
+    notice = Sms(SMS.to, SMS.text, "password-reset", {}, "r")
+    with serving(lambda _: (200, tencent_body("Ok"))) as server:
+        attempt = tencent(server.url).send(notice)
+    assert attempt == Attempt(
+        "tencent", Outcome.TRY_ANOTHER, reason="no template for password-reset"
+    )
+    assert server.received == []
