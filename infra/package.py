@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +19,8 @@ def build(target: Path) -> None:
     """Run `chalice package`. Raises SystemExit where it fails or a dependency has no wheel."""
     command = [
         sys.executable,
-        "-m",
-        "chalice",
+        "-c",
+        "from chalice.cli import main; main()",
         "package",
         "--stage",
         "prod",
@@ -29,7 +30,11 @@ def build(target: Path) -> None:
         str(TEMPLATE),
         str(target),
     ]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    # The template's shape depends on the partition: aws-cn has other service principals.
+    environment = {"AWS_DEFAULT_REGION": "cn-north-1", **os.environ}
+    result = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     printed = result.stdout + result.stderr
     print(printed, end="")
     if result.returncode or _MISSING_WHEEL in printed:

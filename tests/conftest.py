@@ -19,6 +19,7 @@ os.environ.update(
 )
 
 import boto3
+import hypothesis
 import pytest
 from chalice.test import Client, HTTPResponse
 from moto import mock_aws
@@ -31,6 +32,12 @@ from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.store.models import FirmItem, LoginItem
 from infra.tables import create_tables
 from tests.dynamodb_local import dynamodb_local  # noqa: F401
+
+# A deadline would measure how busy the machine is, not what the code does.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("suite")
 
 SETTINGS = {
     "SITE_URL": "https://recovery.example",

@@ -172,21 +172,31 @@ def test_only_the_last_sends_are_shown(inquiry: Inquiry, world: World) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("outcome", "found"),
-    [(Outcome.REFUSED, "send-failed"), (Outcome.UNKNOWN, "outcome-unknown")],
-)
-def test_a_code_that_did_not_go_out_shows_why(
-    inquiry: Inquiry, world: World, outcome: Outcome, found: str
-) -> None:
-    """Refused by every gateway, or never answered."""
-    world.phones.outcomes = [outcome]
-    # What the gateway says is what the operator reads.
-    world.phones.name = "sns"
-    world.send(world.token())
+def test_a_code_that_no_gateway_took_shows_why(inquiry: Inquiry, world: World) -> None:
+    """What the gateway said is what the operator reads."""
+    world.phones.outcomes = [Outcome.REFUSED]
+    assert world.send(world.token()).status_code == 502
     seen = inquiry.overview(LOGIN)
-    assert found in seen.findings
-    assert seen.sends[0].gateway in ("sns", "console")
+    assert seen.findings == ("send-failed",)
+    assert "console: refused" in str(seen.sends[0].reason)
+
+
+@pytest.mark.parametrize(
+    ("facts", "found"),
+    [
+        ({"outcome": "unknown", "reason": "read time-out"}, "outcome-unknown"),
+        ({"gateway": "wechat-pull"}, "to-be-fetched"),
+        ({"outcome": "sent"}, "no-receipt"),
+    ],
+)
+def test_a_code_on_its_way_shows_how_far_it_came(
+    inquiry: Inquiry, world: World, facts: dict[str, str], found: str
+) -> None:
+    """No answer from the gateway, waiting to be fetched, or handed over without a receipt yet."""
+    recover(world)
+    audit.settle_send(LOGIN, events()[0].at, **facts)
+    world.clock.time += 60
+    assert inquiry.overview(LOGIN).findings == (found,)
 
 
 def test_whoever_has_no_way_at_all_is_told_apart(inquiry: Inquiry, world: World) -> None:
