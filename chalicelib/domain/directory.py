@@ -82,7 +82,7 @@ def header_faults(header: Sequence[str]) -> list[str]:
         fill(DIRECTORY_FAULTS["column-missing"], column=c) for c in COLUMNS if c not in header
     ]
     faults += [
-        fill(DIRECTORY_FAULTS["column-unknown"], column=column[:40])
+        fill(DIRECTORY_FAULTS["column-unknown"], column=fold(column)[:40])
         for column in header
         if column not in COLUMNS
     ]

@@ -11,6 +11,7 @@ from itertools import islice
 
 from ..domain.catalogue import DIRECTORY_FAULTS, DIRECTORY_NOTES, fill
 from ..domain.directory import Entry, read_row
+from ..domain.logins import fold
 from ..domain.passwords import default_password
 from ..keys.passwords import PasswordHasher
 from ..store.enrolment import (
@@ -234,7 +235,9 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _refused(row: Row, reasons: list[str]) -> Result:
-    return Result(row.number, row.values.get("firm_no", "").strip()[:20], "refused", tuple(reasons))
+    # Shown as it stands in the file, but for what a terminal would take for a command.
+    firm_no = fold(row.values.get("firm_no", ""))[:20]
+    return Result(row.number, firm_no, "refused", tuple(reasons))
 
 
 def _ready(result: Result) -> Future[Result]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from ..domain.errors import AccountNotFound, ServiceError
 from ..domain.limits import HOUR, Limits, retry_after
@@ -16,11 +17,42 @@ from ..wechat.platform import Platform
 SENDS_SHOWN = 5
 
 
+class LockKind(StrEnum):
+    """Which limit is used up."""
+
+    STARTS = "starts"
+    LOGIN_SENDS = "login-sends"
+    DESTINATION_SENDS = "destination-sends"
+    WRONG_CODES = "wrong-codes"
+    CODE_TRIES = "code-tries"
+    WRONG_DETAILS = "wrong-details"
+    WRONG_PASSWORDS = "wrong-passwords"
+    SERVICE_SENDS = "service-sends"
+    SERVICE_WRONG_CODES = "service-wrong-codes"
+
+
+class Finding(StrEnum):
+    """What keeps codes from a person, or how far the last one came."""
+
+    NO_WAY = "no-way"
+    NOT_FOLLOWING = "not-following"
+    FOLLOWING_UNKNOWN = "following-unknown"
+    LOCKED = "locked"
+    NEVER_SENT = "never-sent"
+    NOT_DELIVERED = "not-delivered"
+    SEND_FAILED = "send-failed"
+    TO_BE_FETCHED = "to-be-fetched"
+    DELIVERED = "delivered"
+    OUTCOME_UNKNOWN = "outcome-unknown"
+    NO_RECEIPT = "no-receipt"
+    NO_PASSWORD = "no-password"  # noqa: S105
+
+
 @dataclass(frozen=True)
 class Lock:
     """A limit that is used up now, and when it ends by itself (epoch seconds)."""
 
-    kind: str
+    kind: LockKind
     until: int
 
 
@@ -49,7 +81,7 @@ class Overview:
     """When the live code ends; None where there is none."""
     sends: tuple[Event, ...]
     locks: tuple[Lock, ...]
-    findings: tuple[str, ...]
+    findings: tuple[Finding, ...]
     """What keeps codes from the person, or would: kinds, the gravest first."""
 
 
@@ -135,11 +167,11 @@ class Inquiry:
         locks = own_locks(standing, limits, now)
         until = standing.code_until
         if until is not None and until > now and standing.code_tries >= limits.tries_per_code:
-            locks.append(Lock("code-tries", until))
+            locks.append(Lock(LockKind.CODE_TRIES, until))
         hour_ends = (now // HOUR + 1) * HOUR
         for kind, budget, limit in (
-            ("service-sends", "sends", limits.sends_per_service_hour),
-            ("service-wrong-codes", "wrong-codes", limits.wrong_codes_per_service_hour),
+            (LockKind.SERVICE_SENDS, "sends", limits.sends_per_service_hour),
+            (LockKind.SERVICE_WRONG_CODES, "wrong-codes", limits.wrong_codes_per_service_hour),
         ):
             if self._accounts.counted(budget, now) >= limit:
                 locks.append(Lock(kind, hour_ends))
@@ -149,19 +181,19 @@ class Inquiry:
 def own_locks(standing: Standing, limits: Limits, now: int) -> list[Lock]:
     """The login's limits that are used up now; not those of its code or of the whole service."""
     waits = [
-        ("starts", retry_after(standing.starts, limits.starts_per_login, now)),
-        ("login-sends", retry_after(standing.sends, limits.sends_per_login, now)),
+        (LockKind.STARTS, retry_after(standing.starts, limits.starts_per_login, now)),
+        (LockKind.LOGIN_SENDS, retry_after(standing.sends, limits.sends_per_login, now)),
         (
-            "destination-sends",
+            LockKind.DESTINATION_SENDS,
             retry_after(standing.destination_sends, limits.sends_per_destination, now),
         ),
-        ("wrong-codes", retry_after(standing.wrongs, limits.wrong_codes_per_login, now)),
+        (LockKind.WRONG_CODES, retry_after(standing.wrongs, limits.wrong_codes_per_login, now)),
         (
-            "wrong-details",
+            LockKind.WRONG_DETAILS,
             retry_after(standing.wrong_details, limits.wrong_details_per_login, now),
         ),
         (
-            "wrong-passwords",
+            LockKind.WRONG_PASSWORDS,
             retry_after(standing.failures, limits.wrong_passwords_per_login, now),
         ),
     ]
@@ -176,30 +208,30 @@ def _method(standing: Standing) -> str | None:
 
 def _findings(
     standing: Standing, following: bool | None, locks: Sequence[Lock], sends: Sequence[Event]
-) -> list[str]:
+) -> list[Finding]:
     found = []
     if _method(standing) is None:
-        found.append("no-way")
+        found.append(Finding.NO_WAY)
     if standing.openid is not None and following is False:
-        found.append("not-following")
+        found.append(Finding.NOT_FOLLOWING)
     if standing.openid is not None and following is None:
-        found.append("following-unknown")
+        found.append(Finding.FOLLOWING_UNKNOWN)
     if locks:
-        found.append("locked")
+        found.append(Finding.LOCKED)
     if not sends:
-        found.append("never-sent")
+        found.append(Finding.NEVER_SENT)
     elif sends[0].receipt == "failed":
-        found.append("not-delivered")
+        found.append(Finding.NOT_DELIVERED)
     elif sends[0].outcome == "failed":
-        found.append("send-failed")
+        found.append(Finding.SEND_FAILED)
     elif sends[0].gateway == "wechat-pull":
-        found.append("to-be-fetched")
+        found.append(Finding.TO_BE_FETCHED)
     elif sends[0].receipt == "delivered":
-        found.append("delivered")
+        found.append(Finding.DELIVERED)
     elif sends[0].outcome == "unknown":
-        found.append("outcome-unknown")
+        found.append(Finding.OUTCOME_UNKNOWN)
     else:
-        found.append("no-receipt")
+        found.append(Finding.NO_RECEIPT)
     if not standing.has_password:
-        found.append("no-password")
+        found.append(Finding.NO_PASSWORD)
     return found
