@@ -35,10 +35,9 @@ def service() -> wiring.Service:
     try:
         return wiring.service()
     except SettingsError as error:
-        secret = _declared_secret()
-        if os.environ.get("SECRETS_ID") or secret is None:
+        if os.environ.get("SECRETS_ID"):
             raise _unsettled(error) from None
-        return _service_from(secret, error)
+        return _service_from(_deployment_secret(), error)
     except (BotoCoreError, ClientError) as error:
         raise Failed("secret", fill(words.ERRORS["secret"], what=_kind(error))) from None
 
@@ -59,16 +58,20 @@ def _unsettled(error: SettingsError) -> Failed:
     return Failed("settings", fill(words.ERRORS["settings"], what="; ".join(error.faults)))
 
 
-def _declared_secret() -> str | None:
-    """The name of the secret that the deployment keeps its settings in."""
+def _deployment_secret() -> str:
+    """The name of the secret that the deployment keeps its settings in.
+
+    Where the template leaves it to others, it is `PREFIX-settings`, as the local twin has it.
+    """
     template = load_template()
-    prefix = os.environ.get("TABLE_PREFIX")
-    values = parameters(template, **({"TablePrefix": prefix} if prefix else {}))
+    given = os.environ.get("TABLE_PREFIX")
+    values = parameters(template, **({"TablePrefix": given} if given else {}))
     for resource in template["Resources"].values():
         if resource.get("Type") == "AWS::SecretsManager::Secret":
             name = resolve(resource.get("Properties", {}).get("Name"), values)
-            return name if isinstance(name, str) and "${" not in name else None
-    return None
+            if isinstance(name, str) and "${" not in name:
+                return name
+    return f"{values['TablePrefix']}-settings"
 
 
 def _settle_region() -> None:

@@ -413,8 +413,14 @@ class Stale(Directory):
         return found
 
 
-def test_who_was_faster_is_not_overwritten(world: World) -> None:
-    """A password and a phone set between looking and writing stay; the row goes on with the rest."""
+@pytest.mark.parametrize("there", [False, True])
+def test_who_was_faster_is_not_overwritten(world: World, there: bool) -> None:
+    """A password and a phone set between looking and writing stay; the row goes on with the rest.
+
+    So whether the login was not there at all, or only without a password and a phone.
+    """
+    if there:
+        load(world, [row(opening_password="", phone="", finance_phone="")])
 
     def other() -> None:
         load(world, [row(opening_password="Theirs-1", phone="13700000000", finance_phone="")])
@@ -424,9 +430,28 @@ def test_who_was_faster_is_not_overwritten(world: World) -> None:
     assert result.notes == ("32990002已绑定其他手机号，未改动；变更请用 ops phone",)
     main = world.login_item("32990002")
     assert world.service.hasher.verify(main.password_hash, "Theirs-1")
-    assert main.phone == "+8613700000000"
+    assert (main.phone, main.password_version) == ("+8613700000000", 1)
     assert world.login_item("32990002_cw").phone == "+8613900002222"
     assert FirmItem.get("32990002").name == "改名"
+
+
+@pytest.mark.parametrize("column", ["phone", "opening_password"])
+def test_either_of_the_two_is_guarded_by_itself(world: World, column: str) -> None:
+    """A phone that somebody bound meanwhile stays though no password came with it, and so on."""
+    load(world, [row(opening_password="", phone="")])
+    theirs = {"phone": "", "opening_password": ""}
+    values = {"phone": "13700000000", "opening_password": "Theirs-1"}
+
+    def other() -> None:
+        load(world, [row(**{**theirs, column: values[column]})])
+
+    mine = {**theirs, column: ROW[column]}
+    load(world, [row(**mine)], directory=Stale(other))
+    main = world.login_item("32990002")
+    if column == "phone":
+        assert main.phone == "+8613700000000"
+    else:
+        assert world.service.hasher.verify(main.password_hash, "Theirs-1")
 
 
 class Broken(Directory):
