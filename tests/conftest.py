@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,8 @@ os.environ.update(
 import boto3
 import hypothesis
 import pytest
-from chalice.test import Client, HTTPResponse
+from chalice.config import Config
+from chalice.test import HTTPResponse, TestHTTPClient
 from moto import mock_aws
 
 from app import app
@@ -89,6 +91,23 @@ class Phones:
         return [sms.params["code"] for sms in self.sent if sms.template == "code"]
 
 
+class Door(TestHTTPClient):
+    """Chalice's test client, fit for several threads.
+
+    Chalice's own puts a copy in the place of os.environ for each request; two at once leave one of
+    the copies there for good, with whatever a test had set in it.
+    """
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        super().__init__(app, Config.create(chalice_app=app))
+
+    @contextmanager
+    def _patched_env_vars(self, environment_variables: dict[str, str]) -> Iterator[None]:
+        yield
+
+
 @dataclass
 class World:
     """A running service and the hands that a test needs around it."""
@@ -96,7 +115,7 @@ class World:
     service: wiring.Service
     clock: Clock
     phones: Phones
-    client: Client
+    http: Door
 
     def call(
         self,
@@ -117,7 +136,7 @@ class World:
 
             sent["Cookie"] = cookies.keep_visitor(self.service, openid).partition(";")[0]
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.client.http.request(
+        return self.http.request(
             method, path, headers={**sent, **(headers or {})}, body=b"" if body is None else raw
         )
 
@@ -208,7 +227,7 @@ def _world(settings: dict[str, str]) -> World:
     )
     service.__dict__["hasher"] = CheapHasher(service._peppers)
     wiring.install(service)
-    return World(service, clock, phones, Client(app, stage_name="local").__enter__())
+    return World(service, clock, phones, Door())
 
 
 @pytest.fixture

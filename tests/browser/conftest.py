@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from tests.browser import needs
 from tests.browser.twin import Firm, Twin, made_up, running
@@ -23,16 +23,21 @@ def axe() -> str:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
-    path = _had(needs.browser)
+def playwright() -> Iterator[Playwright]:
+    """The one Playwright of this process, which cannot have two."""
     with sync_playwright() as playwright:
         # A machine that runs other tests as well may be slow; a page that is right is never late.
         expect.set_options(timeout=15_000)
-        # Without a sandbox of its own, since root may not have one.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """Chromium."""
+    # Without a sandbox of its own, since root may not have one.
+    browser = playwright.chromium.launch(executable_path=_had(needs.browser), args=["--no-sandbox"])
+    yield browser
+    browser.close()
 
 
 def _had(fetch: Callable[[], str]) -> str:

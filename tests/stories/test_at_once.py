@@ -10,14 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import boto3
 import pytest
 from chalice.local import LocalChalice
-from chalice.test import Client
 
 from app import app
 from chalicelib import wiring
 from chalicelib.settings import load
 from chalicelib.store.models import LoginItem
 from infra.tables import create_tables
-from tests.conftest import SETTINGS, CheapHasher, Clock, Phones, World, add_firm
+from tests.conftest import SETTINGS, CheapHasher, Clock, Door, Phones, World, add_firm
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def real_world(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
     service.__dict__["hasher"] = CheapHasher(service._peppers)
     with wiring.using(service):
         add_firm(service.hasher)
-        yield World(service, clock, phones, Client(app, stage_name="local").__enter__())
+        yield World(service, clock, phones, Door())
 
 
 def _codes(answers: list[tuple[int, str]]) -> Counter[tuple[int, str]]:

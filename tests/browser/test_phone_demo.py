@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 from tests.browser import needs
 
@@ -50,26 +50,26 @@ def twin() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """A Chromium that keeps the scaled frames of the page in one process."""
     try:
         path = needs.browser()
     except needs.CannotHave as reason:
         if os.environ.get("CI") == "true":
             pytest.fail(str(reason))
         pytest.skip(str(reason))
-    with sync_playwright() as playwright:
-        # Without a sandbox of its own, since root may not have one. Playwright misses what it
-        # clicks in a frame that is scaled and has a process of its own.
-        launched = playwright.chromium.launch(
-            executable_path=path,
-            args=[
-                "--no-sandbox",
-                "--disable-site-isolation-trials",
-                "--disable-features=IsolateOrigins,site-per-process",
-            ],
-        )
-        yield launched
-        launched.close()
+    # Without a sandbox of its own, since root may not have one. Playwright misses what it
+    # clicks in a frame that is scaled and has a process of its own.
+    launched = playwright.chromium.launch(
+        executable_path=path,
+        args=[
+            "--no-sandbox",
+            "--disable-site-isolation-trials",
+            "--disable-features=IsolateOrigins,site-per-process",
+        ],
+    )
+    yield launched
+    launched.close()
 
 
 def opened(browser: Browser, twin: str, faults: list[str], **options: Any) -> Page:
