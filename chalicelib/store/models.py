@@ -176,11 +176,13 @@ class OnceItem(Ephemeron):
 
 
 class PlatformTokenItem(Ephemeron):
-    """`wechat-token#APPID`: WeChat's access token, sealed, and who is fetching a new one."""
+    """`wechat-token#APPID`: WeChat's access token, sealed, and whether somebody is renewing it."""
 
     sealed = UnicodeAttribute(null=True)
     renew_at = NumberAttribute(null=True)
+    ends_at = NumberAttribute(null=True)
     leased_until = NumberAttribute(null=True)
+    """The end, in epoch seconds, of the time that one instance has for renewing the token."""
 
 
 DURABLE: tuple[type[Model], ...] = (FirmItem, LoginItem, FollowerItem, AuditItem, RunItem)

@@ -1,10 +1,11 @@
-"""WeChat's access token, shared by all instances and fetched by one of them at a time."""
+"""WeChat's access token, shared by all instances and renewed by one of them at a time."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pynamodb.expressions.update import Action
 
@@ -12,14 +13,34 @@ from ..domain.errors import ServiceError, Unavailable
 from .dynamo import Refused, read, update
 from .models import PlatformTokenItem
 
-MARGIN = 300
-"""Seconds before its end that a token is replaced; WeChat keeps the old one alive as long."""
+MARGIN = 240
+"""Seconds before its end from which a token is renewed. WeChat gives out a new one in the last 300,
+and lets the old one live to its end ("Stable access token", notes); asked earlier it would only
+repeat the old one."""
 
-LEASE = 10
-"""Seconds that one instance has for fetching; then it is taken for dead."""
+LEASE = 8
+"""Seconds that one instance has for renewing; then it is taken for dead. Longer than one call to
+the platform may take."""
 
+_KEPT = 86_400
 _WAITS = 40
 _PAUSE = 0.1
+
+
+@dataclass(frozen=True)
+class _Token:
+    text: str
+    renew_at: int
+    ends_at: int
+
+    def lives(self, now: int, stale: str | None) -> bool:
+        return now < self.ends_at and self.text != stale
+
+    def is_fresh(self, now: int, stale: str | None) -> bool:
+        return now < self.renew_at and self.text != stale
+
+
+_NONE = _Token("", 0, 0)
 
 
 class PlatformTokens:
@@ -41,83 +62,102 @@ class PlatformTokens:
         self._unseal = unseal
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._token = ""
-        self._renew_at = 0
+        self._copy = _NONE
 
     def get(self, fetch: Callable[[], tuple[str, int]], stale: str | None) -> str:
-        """The token; `fetch` is called by one instance of all, and `stale` never returned.
+        """The token; `fetch`, which gives one and its lifetime in seconds, is called by one of all.
 
+        `stale` is a token that the platform has refused: a newer one is wanted. While one renews,
+        the others use the old token as long as it lives, or wait, four seconds at the most.
         Raises Unavailable where there is none to be had.
         """
-        with self._lock:
-            if self._token and self._token != stale and self._clock() < self._renew_at:
-                return self._token
-            for _ in range(_WAITS):
-                token = self._shared(stale) or self._fetched(fetch)
-                if token is not None:
-                    return token
-                # Another instance is fetching.
-                self._sleep(_PAUSE)
+        now, copy = self._clock(), self._copy
+        if copy.is_fresh(now, stale):
+            return copy.text
+        lives = copy.lives(now, stale)
+        if not self._lock.acquire(timeout=0 if lives else _WAITS * _PAUSE):
+            if lives:
+                return copy.text
             raise Unavailable("wechat")
+        try:
+            return self._settled(fetch, stale)
+        finally:
+            self._lock.release()
 
-    def _keep(self, token: str, renew_at: int) -> str:
-        self._token, self._renew_at = token, renew_at
-        return token
+    def _settled(self, fetch: Callable[[], tuple[str, int]], stale: str | None) -> str:
+        if self._copy.is_fresh(self._clock(), stale):
+            # Another thread has renewed it while this one waited for the lock.
+            return self._copy.text
+        for _ in range(_WAITS):
+            item = read(PlatformTokenItem, self._id)
+            now, shared = self._clock(), self._opened(item)
+            if shared.is_fresh(now, stale):
+                self._copy = shared
+                return shared.text
+            lives = shared.lives(now, stale)
+            lease = self._lease(item, now)
+            if lease is not None:
+                try:
+                    return self._renewed(fetch, lease)
+                except ServiceError:
+                    if not lives:
+                        self._release(lease, [])
+                        raise
+                    # The lease runs on: nobody asks again before it ends.
+            if lives:
+                return shared.text
+            self._sleep(_PAUSE)
+        raise Unavailable("wechat")
 
-    def _shared(self, stale: str | None) -> str | None:
-        item = read(PlatformTokenItem, self._id)
-        now = self._clock()
-        if item is None or item.sealed is None or item.renew_at is None:
-            return None
-        token = self._unseal(item.sealed)
-        if token is None or token == stale:
-            return None
-        # While another instance renews it, the old one serves until its very end.
-        being_renewed = (item.leased_until or 0) > now and now < item.renew_at + MARGIN
-        if now < item.renew_at or being_renewed:
-            return self._keep(token, int(item.renew_at) if now < item.renew_at else now)
-        return None
+    def _opened(self, item: PlatformTokenItem | None) -> _Token:
+        if item is None or item.sealed is None or item.renew_at is None or item.ends_at is None:
+            return _NONE
+        text = self._unseal(item.sealed)
+        return _NONE if text is None else _Token(text, int(item.renew_at), int(item.ends_at))
 
-    def _fetched(self, fetch: Callable[[], tuple[str, int]]) -> str | None:
-        now = self._clock()
-        item = PlatformTokenItem(self._id)
-        free = PlatformTokenItem.leased_until.does_not_exist() | (
-            PlatformTokenItem.leased_until <= now
-        )
+    def _lease(self, seen: PlatformTokenItem | None, now: int) -> int | None:
+        """The end of the lease, which is also its name; None where another instance has it."""
+        sealed, leased_until = PlatformTokenItem.sealed, PlatformTokenItem.leased_until
+        known = None if seen is None else seen.sealed
+        # Since it was read, another instance may have put a new token there and gone.
+        unchanged = sealed.does_not_exist() if known is None else sealed == known
         try:
             update(
-                item,
+                PlatformTokenItem(self._id),
                 [
-                    PlatformTokenItem.leased_until.set(now + LEASE),
-                    PlatformTokenItem.expires_at.set(now + 86_400),
+                    leased_until.set(now + LEASE),
+                    PlatformTokenItem.expires_at.set(now + _KEPT),
                 ],
-                free,
+                (leased_until.does_not_exist() | (leased_until <= now)) & unchanged,
             )
         except Refused:
             return None
-        try:
-            token, lifetime = fetch()
-        except ServiceError:
-            self._release(item, [])
-            raise
-        renew_at = self._clock() + max(0, lifetime - MARGIN)
+        return now + LEASE
+
+    def _renewed(self, fetch: Callable[[], tuple[str, int]], lease: int) -> str:
+        # Its life is counted from before the question, so that it never seems longer than it is.
+        now = self._clock()
+        text, lifetime = fetch()
+        renew_at = now + max(lifetime - MARGIN, lifetime // 2)
+        self._copy = _Token(text, renew_at, now + lifetime)
         self._release(
-            item,
+            lease,
             [
-                PlatformTokenItem.sealed.set(self._seal(token)),
+                PlatformTokenItem.sealed.set(self._seal(text)),
                 PlatformTokenItem.renew_at.set(renew_at),
+                PlatformTokenItem.ends_at.set(now + lifetime),
             ],
         )
-        return self._keep(token, renew_at)
+        return text
 
-    @staticmethod
-    def _release(item: PlatformTokenItem, actions: list[Action]) -> None:
+    def _release(self, lease: int, actions: list[Action]) -> None:
         try:
             update(
-                item,
+                PlatformTokenItem(self._id),
                 [*actions, PlatformTokenItem.leased_until.remove()],
-                PlatformTokenItem.id.exists(),
+                # Who was slow may find that another instance has taken over.
+                PlatformTokenItem.leased_until == lease,
             )
         except (Refused, Unavailable):
-            # The lease ends by itself, and this process has its token.
+            # A lease ends by itself, and this process has its token.
             return

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers import algorithms, modes
 
 _BLOCK = 32
 _HEAD = 20
+"""The random bytes and the length."""
 
 
 class DecryptError(Exception):
@@ -25,7 +26,10 @@ class MessageCipher:
     """Encrypts and decrypts with one account's key."""
 
     def __init__(self, encoding_aes_key: str, app_id: str) -> None:
-        self._key = base64.b64decode(encoding_aes_key + "=")
+        """`encoding_aes_key` has 43 characters. Raises ValueError where it is no key."""
+        self._key = base64.b64decode(encoding_aes_key + "=", validate=True)
+        if len(self._key) != 32:
+            raise ValueError("an EncodingAESKey has 43 characters of base64")
         self._app_id = app_id.encode()
 
     def _aes(self) -> Aes[modes.CBC]:
@@ -37,8 +41,7 @@ class MessageCipher:
             raw = base64.b64decode(encrypted, validate=True)
         except (binascii.Error, ValueError):
             raise DecryptError from None
-        # WeChat pads to 32 bytes, yet the JSON examples of its guide show multiples of 16.
-        if not raw or len(raw) % 16:
+        if not raw or len(raw) % _BLOCK:
             raise DecryptError
         decryptor = self._aes().decryptor()
         padded = decryptor.update(raw) + decryptor.finalize()

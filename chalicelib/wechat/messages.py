@@ -6,6 +6,8 @@ Element names and events: WeChat Official Account guide, "Receiving standard mes
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, ParseError
 
@@ -14,6 +16,11 @@ from defusedxml.ElementTree import fromstring
 
 MAXIMUM_BYTES = 65_536
 """A callback of WeChat has a few kilobytes at the most."""
+
+
+# An openid, without what could break a log line or a key.
+_SENDER = re.compile(r"[!-~]{1,128}", re.ASCII)
+_CREATED_AT = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
 class MessageError(Exception):
@@ -30,7 +37,7 @@ class Envelope:
 
 @dataclass(frozen=True)
 class Message:
-    """What all messages and events have in common; other kinds of them are of this very type."""
+    """What all messages and events have in common."""
 
     sender: str
     """The person's openid."""
@@ -39,7 +46,7 @@ class Message:
     created_at: int
     """Epoch seconds."""
     dedup_key: str
-    """Equal for all deliveries of one message."""
+    """Equal for all deliveries of one message, and for no two messages; names nobody."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +83,23 @@ class Clicked(Message):
 
 
 @dataclass(frozen=True)
+class Viewed(Message):
+    """A follower tapped a VIEW item of the menu, which opened `url`; no reply can be given."""
+
+    url: str
+
+
+@dataclass(frozen=True)
 class TemplateSent(Message):
     """What became of a template message: `success`, or why not."""
 
     message_id: str
     status: str
+
+
+@dataclass(frozen=True)
+class Other(Message):
+    """A message or an event of another kind: a picture, a place, a voice."""
 
 
 def _root(xml: bytes) -> Element:
@@ -122,15 +141,15 @@ def message(xml: bytes) -> Message:
     root = _root(xml)
     sender, recipient = _required(root, "FromUserName"), _required(root, "ToUserName")
     created = _required(root, "CreateTime")
-    if not (created.isascii() and created.isdigit() and len(created) <= 12):
+    if not _SENDER.fullmatch(sender) or not _CREATED_AT.fullmatch(created):
         raise MessageError
     kind = _required(root, "MsgType")
     if kind == "event":
         return _event(root, sender, recipient, int(created))
-    key = f"message|{_required(root, 'MsgId')}|{sender}"
+    key = _key("message", _required(root, "MsgId"), sender)
     if kind == "text":
         return Text(sender, recipient, int(created), key, _value(root, "Content") or "")
-    return Message(sender, recipient, int(created), key)
+    return Other(sender, recipient, int(created), key)
 
 
 def _event(root: Element, sender: str, recipient: str, created: int) -> Message:
@@ -138,7 +157,7 @@ def _event(root: Element, sender: str, recipient: str, created: int) -> Message:
     event_key = _value(root, "EventKey") or ""
     # The receipt spells it MsgID, where messages have MsgId.
     message_id = _value(root, "MsgID") or ""
-    key = f"event|{sender}|{created}|{event}|{event_key}|{message_id}"
+    key = _key("event", sender, str(created), event, event_key, message_id)
     common = (sender, recipient, created, key)
     if event == "subscribe":
         return Subscribed(*common, event_key.removeprefix("qrscene_") or None)
@@ -148,6 +167,14 @@ def _event(root: Element, sender: str, recipient: str, created: int) -> Message:
         return Scanned(*common, event_key)
     if event == "CLICK":
         return Clicked(*common, event_key)
+    if event == "VIEW":
+        return Viewed(*common, event_key)
     if event == "TEMPLATESENDJOBFINISH":
         return TemplateSent(*common, message_id, _value(root, "Status") or "")
-    return Message(*common)
+    return Other(*common)
+
+
+def _key(*parts: str) -> str:
+    # Each part brings its length, so that no two lists of parts look alike when they are joined.
+    joined = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(joined.encode()).hexdigest()

@@ -1,12 +1,11 @@
 """The one client of WeChat's platform: OAuth, template messages, QR codes, the menu.
 
-Error codes: WeChat's "Global return codes" and the page of each interface. What a request carries
-never reaches a log or an exception: its address holds the access token or the AppSecret.
+Interfaces and error codes: the Official Account guide's page of each interface, and its page of
+global return codes.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -18,25 +17,29 @@ from urllib.parse import urlencode
 import requests
 
 from ..domain.errors import Unavailable
+from .wire import NoAnswer, ask
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = (2.0, 4.0)
-"""Seconds to connect, seconds to wait for an answer."""
+PATIENCE = 7
+"""Seconds that one call may take with all its repeats; the functions' own time-out is 10 s."""
 
+_BUSY = -1
+_BUSY_PAUSES = (0.3, 0.6)
+
+_INVALID_OPENID = 40003
 # The token is not, or no longer, the account's.
 _STALE_TOKEN = frozenset({40001, 40014, 42001})
-# Somebody must act: quota, address not on the whitelist, no permission, template or its data wrong.
+# Somebody must act: quota, address not on the whitelist, no permission, template or its fields wrong.
 _ALARMS = frozenset({45009, 40164, 48001, 40037, 47003})
-# The code is wrong, used, too old or missing; asking again with the same one is of no use.
+# Invalid, used, missing, expired, or its person blocked: the same code is of no use again.
 _CODE_REFUSED = frozenset({40029, 40163, 41008, 42003, 40226})
-_NOT_FOLLOWING = 43004
-_BUSY = -1
 
-_RID = re.compile(r"rid: ?([0-9a-f-]{8,64})")
+# 40001 there means that the AppSecret is wrong, so no code of this interface mends itself.
+_TOKEN_PATH = "/cgi-bin/stable_token"  # noqa: S105 - a path
 
-_BUSY_TRIES = 3
-_BUSY_PAUSE = 0.3
+_RID = re.compile(r"\b(?:rid|req_id): ?([0-9A-Za-z_-]{4,64})", re.ASCII)
+_OPENID = re.compile(r"[!-~]{1,128}", re.ASCII)
 
 
 class OAuthRefused(Exception):
@@ -49,9 +52,21 @@ class TemplateOutcome(StrEnum):
     SENT = "sent"
     NOT_FOLLOWING = "not-following"
     NO_TEMPLATE = "no-template"
-    """The account cannot push this now, or this person declined it; the message may be fetched."""
+    """The account cannot push this now: no such template, no permission, quota used up."""
+    REFUSED = "refused"
+    """This person cannot be pushed to: declined, on the account's blacklist, or not its openid."""
     UNKNOWN = "unknown"
     """No answer in time: it may have been sent."""
+
+
+_OUTCOMES = {
+    0: TemplateOutcome.SENT,
+    43004: TemplateOutcome.NOT_FOLLOWING,
+    _INVALID_OPENID: TemplateOutcome.REFUSED,
+    43019: TemplateOutcome.REFUSED,
+    43101: TemplateOutcome.REFUSED,
+    43117: TemplateOutcome.REFUSED,
+}
 
 
 @dataclass(frozen=True)
@@ -69,17 +84,9 @@ class TokenStore(Protocol):
     def get(self, fetch: Callable[[], tuple[str, int]], stale: str | None) -> str:
         """The shared token; `fetch` asks the platform for a token and its lifetime in seconds.
 
-        `stale` is a token that the platform has refused and that must not come back.
+        `stale` is a token that the platform has refused: a newer one is wanted.
         """
         ...
-
-
-class _Silent(Exception):
-    """No answer: `sent` tells whether the request may have arrived."""
-
-    def __init__(self, sent: bool) -> None:
-        super().__init__("may have arrived" if sent else "did not arrive")
-        self.sent = sent
 
 
 class Platform:
@@ -107,7 +114,10 @@ class Platform:
         self._sleep = sleep
 
     def authorize_url(self, redirect_uri: str, state: str) -> str:
-        """Where a browser inside WeChat goes to be told who it is, without a question to the person."""
+        """Where a browser inside WeChat goes to be told who it is, without a question to the person.
+
+        `state` is of up to 128 letters and digits.
+        """
         # WeChat compares the parameters' order, and wants the fragment.
         query = urlencode(
             {
@@ -128,15 +138,13 @@ class Platform:
             "code": code,
             "grant_type": "authorization_code",
         }
-        try:
-            answer = self._request("GET", "/sns/oauth2/access_token", query, None)
-        except _Silent:
-            raise Unavailable("wechat") from None
-        errcode = _errcode(answer)
-        if errcode in _CODE_REFUSED:
+        answer = self._answered(
+            lambda: self._patiently("/sns/oauth2/access_token", query, None, self._time_left())
+        )
+        if _errcode(answer) in _CODE_REFUSED:
             raise OAuthRefused
         openid = answer.get("openid")
-        if errcode or not isinstance(openid, str) or not openid:
+        if _errcode(answer) or not isinstance(openid, str) or not _OPENID.fullmatch(openid):
             raise Unavailable("wechat")
         return openid
 
@@ -162,145 +170,131 @@ class Platform:
         if url is not None:
             body["url"] = url
         try:
-            answer = self._with_token("/cgi-bin/message/template/send", body)
-        except _Silent as silence:
-            if not silence.sent:
-                raise Unavailable("wechat") from None
+            answer = self._with_token("/cgi-bin/message/template/send", {}, body)
+        except NoAnswer as silence:
+            if silence.arrived:
+                return TemplateResult(TemplateOutcome.UNKNOWN)
+            raise Unavailable("wechat") from None
+        errcode = answer.get("errcode")
+        if errcode is None:
             return TemplateResult(TemplateOutcome.UNKNOWN)
-        errcode = _errcode(answer)
-        if errcode == 0:
-            return TemplateResult(TemplateOutcome.SENT, msgid=str(answer.get("msgid", "")))
-        if errcode == _NOT_FOLLOWING:
-            return TemplateResult(TemplateOutcome.NOT_FOLLOWING, errcode=errcode)
         if errcode == _BUSY:
             raise Unavailable("wechat")
-        return TemplateResult(TemplateOutcome.NO_TEMPLATE, errcode=errcode)
+        if errcode == 0:
+            msgid = answer.get("msgid")
+            return TemplateResult(TemplateOutcome.SENT, None if msgid is None else str(msgid))
+        return TemplateResult(_OUTCOMES.get(errcode, TemplateOutcome.NO_TEMPLATE), errcode=errcode)
 
-    def follow_qr(self, scene: str, lifetime: int) -> str:
-        """What to draw as a QR code that leads to the account, with a scene of 1 to 64 characters."""
+    def follow_qr(self, scene: str, lifetime_s: int) -> str:
+        """What to draw as a QR code that leads to the account, with a scene of 1 to 64 characters.
+
+        WeChat forgets it after `lifetime_s` seconds, 30 days at the most.
+        """
         body = {
-            "expire_seconds": lifetime,
+            "expire_seconds": lifetime_s,
             "action_name": "QR_STR_SCENE",
             "action_info": {"scene": {"scene_str": scene}},
         }
-        url = self._done("/cgi-bin/qrcode/create", body).get("url")
+        url = self._done("/cgi-bin/qrcode/create", {}, body).get("url")
         if not isinstance(url, str) or not url:
             raise Unavailable("wechat")
         return url
 
     def is_following(self, openid: str) -> bool:
-        """Whether the openid follows the account now."""
-        answer = self._done("/cgi-bin/user/info", None, {"openid": openid, "lang": "zh_CN"})
-        return bool(answer.get("subscribe"))
+        """Whether the openid follows the account now; one of another account does not."""
+        query = {"openid": openid, "lang": "zh_CN"}
+        answer = self._answered(lambda: self._with_token("/cgi-bin/user/info", query, None))
+        if _errcode(answer) == _INVALID_OPENID:
+            return False
+        if _errcode(answer) or answer.get("subscribe") not in (0, 1):
+            raise Unavailable("wechat")
+        return bool(answer["subscribe"])
 
     def create_menu(self, menu: Mapping[str, Any]) -> None:
         """Put a menu in place of the account's present one."""
-        self._done("/cgi-bin/menu/create", menu)
+        self._done("/cgi-bin/menu/create", {}, menu)
 
     def _done(
-        self, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str] | None = None
+        self, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None
     ) -> dict[str, Any]:
-        try:
-            answer = self._with_token(path, body, query)
-        except _Silent:
-            raise Unavailable("wechat") from None
+        answer = self._answered(lambda: self._with_token(path, query, body))
         if _errcode(answer):
             raise Unavailable("wechat")
         return answer
 
+    @staticmethod
+    def _answered(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        try:
+            return call()
+        except NoAnswer:
+            raise Unavailable("wechat") from None
+
+    def _time_left(self) -> Callable[[], float]:
+        end = self._clock() + PATIENCE
+        return lambda: end - self._clock()
+
     def _with_token(
-        self, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str] | None = None
+        self, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None
     ) -> dict[str, Any]:
+        left = self._time_left()
         stale: str | None = None
         while True:
-            token = self._tokens.get(self._fetch_token, stale)
-            answer = self._patiently(path, body, {**(query or {}), "access_token": token})
-            # One refresh and one repeat; a second refusal is not the token's fault.
-            if _errcode(answer) not in _STALE_TOKEN or stale is not None:
+            token = self._tokens.get(lambda: self._fetch_token(left), stale)
+            answer = self._patiently(path, {**query, "access_token": token}, body, left)
+            if _errcode(answer) not in _STALE_TOKEN:
+                return answer
+            if stale is not None:
+                # A new token refused as well: it is not the token's fault, and nothing works.
+                _report(path, answer, alarm=True)
                 return answer
             stale = token
 
-    def _patiently(
-        self, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str]
-    ) -> dict[str, Any]:
-        for attempt in range(_BUSY_TRIES):
-            if attempt:
-                self._sleep(_BUSY_PAUSE * 2 ** (attempt - 1))
-            answer = self._request("POST" if body is not None else "GET", path, query, body)
-            if _errcode(answer) != _BUSY:
-                break
-        return answer
-
-    def _fetch_token(self) -> tuple[str, int]:
+    def _fetch_token(self, left: Callable[[], float]) -> tuple[str, int]:
+        # Normal mode: whoever asks gets the same token, until five minutes before its end a new one
+        # is given out, and then both are good. So two that ask at once do each other no harm.
         body = {
             "grant_type": "client_credential",
             "appid": self._app_id,
             "secret": self._app_secret,
             "force_refresh": False,
         }
-        try:
-            answer = self._patiently("/cgi-bin/stable_token", body, {})
-        except _Silent:
-            raise Unavailable("wechat") from None
+        answer = self._answered(lambda: self._patiently(_TOKEN_PATH, {}, body, left))
         token, lifetime = answer.get("access_token"), answer.get("expires_in")
-        if not isinstance(token, str) or not isinstance(lifetime, int):
+        if not isinstance(token, str) or not token or type(lifetime) is not int or lifetime <= 0:
             raise Unavailable("wechat")
         return token, lifetime
 
-    def _request(
-        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None
+    def _patiently(
+        self,
+        path: str,
+        query: Mapping[str, str],
+        body: Mapping[str, Any] | None,
+        left: Callable[[], float],
     ) -> dict[str, Any]:
-        # WeChat shows escaped characters to people as they are written, so none is escaped.
-        payload = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-        headers = {} if payload is None else {"Content-Type": "application/json; charset=utf-8"}
-        try:
-            response = self._session().request(
-                method,
-                self._api_url + path,
-                params=query,
-                data=payload,
-                headers=headers,
-                timeout=TIMEOUT,
-                allow_redirects=False,
-            )
-        except (requests.exceptions.ConnectTimeout, requests.exceptions.SSLError):
-            arrived = False
-        except requests.exceptions.ConnectionError as error:
-            # requests tells a refused connection and a broken one apart in its text alone.
-            arrived = "NewConnectionError" not in repr(error) and "NameResolution" not in repr(
-                error
-            )
-        except requests.exceptions.RequestException:
-            arrived = True
-        else:
-            return self._read(path, response)
-        log.warning("no answer from wechat: %s", path)
-        raise _Silent(arrived)
-
-    @staticmethod
-    def _read(path: str, response: requests.Response) -> dict[str, Any]:
-        try:
-            answer = response.json() if response.status_code == 200 else None
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            log.warning("unreadable answer from wechat: %s %s", path, response.status_code)
-            raise _Silent(True)
-        errcode = _errcode(answer)
-        if errcode:
-            rid = _RID.search(str(answer.get("errmsg", "")))
-            alarm = {"alarm": f"wechat-{errcode}"} if errcode in _ALARMS else {}
-            log.log(
-                logging.ERROR if alarm else logging.WARNING,
-                "wechat refused %s: errcode %s rid %s",
-                path,
-                errcode,
-                rid[1] if rid else "-",
-                extra=alarm,
-            )
+        for pause in (*_BUSY_PAUSES, None):
+            answer = ask(self._session, self._api_url, path, query, body, left)
+            if _errcode(answer):
+                _report(path, answer)
+            if _errcode(answer) != _BUSY or pause is None:
+                break
+            self._sleep(pause)
         return answer
 
 
 def _errcode(answer: Mapping[str, Any]) -> int:
-    code = answer.get("errcode", 0)
-    return code if isinstance(code, int) else 0
+    return int(answer.get("errcode", 0))
+
+
+def _report(path: str, answer: Mapping[str, Any], *, alarm: bool = False) -> None:
+    errcode = _errcode(answer)
+    # The words of `errmsg` may quote the openid; `rid` is what WeChat's support asks for.
+    rid = _RID.search(str(answer.get("errmsg", "")))
+    grave = alarm or errcode in _ALARMS or (path == _TOKEN_PATH and errcode != _BUSY)
+    log.log(
+        logging.ERROR if grave else logging.WARNING,
+        "wechat refused %s: errcode %s rid %s",
+        path,
+        errcode,
+        rid[1] if rid else "-",
+        extra={"alarm": f"wechat-{errcode}"} if grave else {},
+    )

@@ -1,8 +1,9 @@
 """WeChat's signatures: SHA-1 over sorted parts, as its server configuration prescribes.
 
 The parts are joined without a separator, so a signature says nothing about where one ends and the
-next begins. Whoever relies on it must therefore hold each part to a form of its own, which
-`well_formed` does.
+next begins: digits moved from the nonce to the timestamp leave it right. Whoever relies on it must
+therefore hold each part to a form of its own, which `well_formed` does. A nonce that looks like a
+timestamp can still change places with it, so a signed timestamp proves no date.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import hashlib
 import hmac
 import re
 
-_TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
+# Epoch seconds of the years 2001 to 2065; a fixed length gives the timestamp an edge.
+_TIMESTAMP = re.compile(r"[12][0-9]{9}", re.ASCII)
 _NONCE = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 
 
@@ -41,7 +43,8 @@ def is_right(
 
     `encrypted` is the Encrypt element's text, for `msg_signature`; None for the plain `signature`.
     """
-    if signature is None or not well_formed(timestamp, nonce):
+    # With an empty token anybody could sign.
+    if not token or signature is None or not well_formed(timestamp, nonce):
         return False
     parts = [token, str(timestamp), str(nonce), *([] if encrypted is None else [encrypted])]
     try:
