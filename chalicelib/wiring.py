@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 
@@ -42,6 +42,12 @@ from .stories.scenes import Scenes
 from .stories.unbinding import Unbinding
 from .wechat.cipher import MessageCipher
 from .wechat.platform import Platform
+
+if TYPE_CHECKING:
+    from .store.accounts import Accounts
+    from .stories.enrolment import Enrolment, Rebind
+    from .stories.inquiry import Inquiry
+    from .stories.operations import Operations
 
 
 def now() -> int:
@@ -107,7 +113,7 @@ class Service:
 
     @cached_property
     def http(self) -> requests.Session:
-        """One keep-alive session for all outgoing calls but those to AWS."""
+        """What gives outgoing calls their headers and TLS trust; each opens its own connection."""
         session = requests.Session()
         # Proxies and credentials of the machine must not find their way into these calls.
         session.trust_env = False
@@ -284,6 +290,51 @@ class Service:
             platform=self.platform,
             enter_url=self.enter_url,
             site_url=self.settings["SITE_URL"],
+        )
+
+    # What only operators' commands use, imported by nobody else.
+
+    @cached_property
+    def _accounts(self) -> Accounts:
+        from .store.accounts import Accounts
+
+        return Accounts(self.codes)
+
+    @cached_property
+    def inquiry(self) -> Inquiry:
+        from .stories.inquiry import Inquiry
+
+        return Inquiry(
+            clock=self.clock,
+            limits=self.settings.limits,
+            accounts=self._accounts,
+            firms=self.firms,
+            followers=self.followers,
+            platform=self.platform,
+        )
+
+    @cached_property
+    def operations(self) -> Operations:
+        from .stories.operations import Operations
+
+        return Operations(
+            clock=self.clock,
+            limits=self.settings.limits,
+            accounts=self._accounts,
+            notices=self.notices,
+        )
+
+    def enrolment(self, rebind: Rebind | None) -> Enrolment:
+        """`rebind` changes a phone that is bound already; None leaves such phones as they are."""
+        from .store.enrolment import Directory
+        from .stories.enrolment import Enrolment
+
+        return Enrolment(
+            directory=Directory(),
+            hasher=self.hasher,
+            area_codes=self.settings["AREA_CODE_OVERRIDES"],
+            clock=self.clock,
+            rebind=rebind,
         )
 
     # Addresses of this service; always from SITE_URL, never from a request.

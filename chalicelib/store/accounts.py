@@ -11,7 +11,7 @@ from pynamodb.transactions import TransactWrite
 
 from ..domain.limits import DAY, HOUR
 from . import audit
-from .codes import END_CODE, Codes
+from .codes import END_CODE, Codes, add_unbinding
 from .dynamo import Refused, guarded, read, transact
 from .models import AuditItem, BudgetItem, CodeItem, DestinationItem, LoginItem
 
@@ -147,13 +147,7 @@ class Accounts:
         """
 
         def build(transaction: TransactWrite) -> None:
-            transaction.save(event)
-            transaction.update(
-                LoginItem(was.login),
-                [LoginItem.openid.remove(), LoginItem.bound_at.remove()],
-                (LoginItem.openid == was.openid) & LoginItem.phone.exists(),
-            )
-            transaction.update(CodeItem(f"code#{was.login}"), _without_code(now))
+            add_unbinding(transaction, was.login, was.openid, _without_code(now), event)
 
         transact(build, LoginItem)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pynamodb.expressions.condition import Condition
@@ -322,17 +323,9 @@ class Codes:
         """
 
         def build(transaction: TransactWrite) -> None:
-            transaction.save(event)
-            transaction.update(
-                LoginItem(login),
-                [LoginItem.openid.remove(), LoginItem.bound_at.remove()],
-                (LoginItem.openid == openid) & LoginItem.phone.exists(),
-            )
-            transaction.update(
-                CodeItem(f"code#{login}"),
-                # The try was right, so it is taken out of the wrong ones again.
-                [*END_CODE, CodeItem.wrong_details[0].remove()],
-            )
+            # The try was right, so it is taken out of the wrong ones again.
+            code_actions = [*END_CODE, CodeItem.wrong_details[0].remove()]
+            add_unbinding(transaction, login, openid, code_actions, event)
 
         try:
             transact(build, CodeItem)
@@ -354,6 +347,26 @@ class Codes:
     @staticmethod
     def _read(login: str) -> CodeItem | None:
         return read(CodeItem, f"code#{login}")
+
+
+def add_unbinding(
+    transaction: TransactWrite,
+    login: str,
+    openid: str | None,
+    code_actions: Sequence[Action],
+    event: AuditItem,
+) -> None:
+    """Add what undoes a binding: the event, the login's part, the code's.
+
+    Refused where another openid is bound, or where no phone would be left to send codes to.
+    """
+    transaction.save(event)
+    transaction.update(
+        LoginItem(login),
+        [LoginItem.openid.remove(), LoginItem.bound_at.remove()],
+        (LoginItem.openid == openid) & LoginItem.phone.exists(),
+    )
+    transaction.update(CodeItem(f"code#{login}"), list(code_actions))
 
 
 def new_send(login: str, road: Road, shown: str, gateway: str, now: int) -> AuditItem:

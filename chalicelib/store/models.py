@@ -194,7 +194,6 @@ EPHEMERA: tuple[type[Model], ...] = (
     OnceItem,
     PlatformTokenItem,
 )
-TABLES = ("firms", "logins", "followers", "audit", "runs", "ephemera")
 
 
 def bind(prefix: str) -> None:

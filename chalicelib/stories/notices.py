@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 from ..domain.catalogue import NOTICE_TITLES, SMS_TEMPLATES, fill
 from ..domain.errors import ServiceError
 from ..sms.failover import Failover
-from ..sms.gateway import Sms
+from ..sms.gateway import Attempt, Sms
 from ..wechat.platform import Platform, TemplateOutcome
 
 log = logging.getLogger(__name__)
@@ -43,30 +43,26 @@ class Notices:
         openid: str | None,
     ) -> None:
         """Tell of `notice`, a key of SMS_TEMPLATES, by SMS and by WeChat as far as there are such."""
-        params = {"login": login, "time": beijing_time(now)}
         if phone is not None:
-            self._attempt(notice, "sms", lambda: self._by_sms(notice, login, now, phone, params))
+            self._attempt(notice, "sms", lambda: self.by_sms(notice, login, now, phone))
         if openid is not None and self._template_id:
-            self._attempt(
-                notice, "wechat", lambda: self._by_wechat(notice, login, now, openid, params)
-            )
+            self._attempt(notice, "wechat", lambda: self._by_wechat(notice, login, now, openid))
 
-    def _by_sms(
-        self, notice: str, login: str, now: int, phone: str, params: Mapping[str, str]
-    ) -> None:
+    def by_sms(self, notice: str, login: str, now: int, phone: str) -> Attempt:
+        """Tell of `notice` by SMS alone; the attempt that settled it. Raises DeliveryFailed."""
+        params = {"login": login, "time": beijing_time(now)}
         text = fill(SMS_TEMPLATES[notice], **params)
-        self._sms.send(Sms(phone, text, notice, params, reference=f"{notice}.{login}.{now}"))
+        sms = Sms(phone, text, notice, params, reference=f"{notice}.{login}.{now}")
+        return self._sms.send(sms).settled
 
-    def _by_wechat(
-        self, notice: str, login: str, now: int, openid: str, params: Mapping[str, str]
-    ) -> None:
+    def _by_wechat(self, notice: str, login: str, now: int, openid: str) -> None:
         result = self._platform.send_template(
             openid,
             self._template_id,
             {
                 "thing1": NOTICE_TITLES[notice],
-                "character_string2": params["login"],
-                "time3": params["time"],
+                "character_string2": login,
+                "time3": beijing_time(now),
             },
             url=self._site_url,
             client_msg_id=f"{notice}.{login}.{now}"[:64],
@@ -75,7 +71,7 @@ class Notices:
             log.warning("notice %s not taken by wechat: %s", notice, result.outcome.value)
 
     @staticmethod
-    def _attempt(notice: str, road: str, send: Callable[[], None]) -> None:
+    def _attempt(notice: str, road: str, send: Callable[[], object]) -> None:
         try:
             send()
         except ServiceError as error:

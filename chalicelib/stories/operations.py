@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..domain.catalogue import INPUT_REASONS, SMS_TEMPLATES, fill
+from ..domain.catalogue import INPUT_REASONS
 from ..domain.directory import phone_number
 from ..domain.errors import (
     AccountNotFound,
@@ -21,12 +21,10 @@ from ..domain.errors import (
 )
 from ..domain.limits import Limits
 from ..domain.logins import mask_phone, parse_login
-from ..sms.failover import Failover
-from ..sms.gateway import Sms
 from ..store import audit
 from ..store.accounts import Accounts, Refused, Standing
 from .inquiry import own_locks
-from .notices import Notices, beijing_time
+from .notices import Notices
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +64,11 @@ class Operations:
         clock: Callable[[], int],
         limits: Limits,
         accounts: Accounts,
-        sms: Failover,
         notices: Notices,
     ) -> None:
         self._clock = clock
         self._limits = limits
         self._accounts = accounts
-        self._sms = sms
         self._notices = notices
 
     def change_phone(self, login_text: str, number: str, *, actor: str, reason: str) -> Changed:
@@ -179,12 +175,9 @@ class Operations:
         return Changed(was.login, True, told)
 
     def _by_sms(self, notice: str, login: str, phone: str, now: int) -> Told:
-        params = {"login": login, "time": beijing_time(now)}
-        text = fill(SMS_TEMPLATES[notice], **params)
-        sms = Sms(phone, text, notice, params, reference=f"{notice}.{login}.{now}")
         shown = mask_phone(phone)
         try:
-            settled = self._sms.send(sms).settled
+            settled = self._notices.by_sms(notice, login, now, phone)
         except DeliveryFailed as error:
             log.warning("notice %s failed", notice)
             return Told(shown, "failed", None, str(error))

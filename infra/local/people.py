@@ -56,10 +56,6 @@ class People:
         with self._guard:
             return self._people.setdefault(digits, Person(digits, "", "收到过短信的手机"))
 
-    def with_openid(self, openid: str) -> Person | None:
-        """The holder of the WeChat, if there is one."""
-        return next((person for person in self.all() if person.openid == openid), None)
-
     @property
     def current(self) -> Person:
         """The phone that is in the hand: whom OAuth takes a browser for that does not say."""

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chalicelib import wiring
-from chalicelib.domain.catalogue import CODE_KEY, MENU_CODE, MENU_RECOVER
 from infra.ops import enrol
 
 from .firms import ListedFirm, listed
@@ -70,11 +69,4 @@ def seed(path: Path, say: Callable[[str], None], go_on: Callable[[], None]) -> i
 def make_menu() -> None:
     """Give the simulated account the menu that the real one has."""
     service = wiring.service()
-    service.platform.create_menu(
-        {
-            "button": [
-                {"type": "view", "name": MENU_RECOVER, "url": service.enter_url},
-                {"type": "click", "name": MENU_CODE, "key": CODE_KEY},
-            ]
-        }
-    )
+    service.platform.create_menu(service.menu)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from chalicelib import wiring
 from chalicelib.domain.errors import Unavailable
-from chalicelib.store.enrolment import Directory
-from chalicelib.stories.enrolment import Enrolment, Rebind, Report, Result
+from chalicelib.stories.enrolment import Rebind, Report, Result
 
 from . import directory_file, words
 
@@ -42,14 +41,7 @@ def load(
     count = directory_file.check(path)
     if counted is not None:
         counted(count)
-    service = wiring.service()
-    enrolment = Enrolment(
-        directory=Directory(),
-        hasher=service.hasher,
-        area_codes=service.settings["AREA_CODE_OVERRIDES"],
-        clock=service.clock,
-        rebind=rebind,
-    )
+    enrolment = wiring.service().enrolment(rebind)
     report = Report()
     began = time.perf_counter()
     try:

@@ -12,7 +12,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib import wiring
 from chalicelib.domain.catalogue import fill
 from chalicelib.settings import SettingsError
-from chalicelib.store.accounts import Accounts
 from chalicelib.stories.inquiry import Inquiry
 from chalicelib.stories.operations import Operations
 from infra.tables import load_template, parameters, resolve
@@ -104,24 +103,9 @@ def _kind(error: BotoCoreError | ClientError) -> str:
 
 def inquiry() -> Inquiry:
     """What tells of logins."""
-    built = service()
-    return Inquiry(
-        clock=built.clock,
-        limits=built.settings.limits,
-        accounts=Accounts(built.codes),
-        firms=built.firms,
-        followers=built.followers,
-        platform=built.platform,
-    )
+    return service().inquiry
 
 
 def operations() -> Operations:
     """What changes logins."""
-    built = service()
-    return Operations(
-        clock=built.clock,
-        limits=built.settings.limits,
-        accounts=Accounts(built.codes),
-        sms=built.sms,
-        notices=built.notices,
-    )
+    return service().operations

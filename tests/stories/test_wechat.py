@@ -57,8 +57,8 @@ def _bound(world: World) -> str:
 
 def test_the_server_address_is_confirmed_byte_for_byte(world: World) -> None:
     """The echo comes back as plain text, and only under a right signature."""
-    signed = signature.sign("callbacktoken", "5", "n")
-    path = "/wechat/callback?timestamp=5&nonce=n&echostr=%3Cb%3E12&signature="
+    signed = signature.sign("callbacktoken", "1800000000", "n")
+    path = "/wechat/callback?timestamp=1800000000&nonce=n&echostr=%3Cb%3E12&signature="
     answer = world.call("GET", path + signed)
     assert (answer.status_code, answer.body) == (200, b"<b>12")
     assert answer.headers["Content-Type"].startswith("text/plain")
@@ -74,14 +74,14 @@ def test_a_captured_signature_is_no_use_for_another_body(world: World) -> None:
 
 def test_a_plain_message_is_refused(world: World) -> None:
     """A plain signature does not cover the body, so it opens nothing."""
-    signed = signature.sign("callbacktoken", "5", "n")
+    signed = signature.sign("callbacktoken", "1800000000", "n")
     xml = (
         b"<xml><ToUserName>g</ToUserName><FromUserName>o</FromUserName><CreateTime>5</CreateTime>"
         b"<MsgType>event</MsgType><Event>unsubscribe</Event></xml>"
     )
     answer = world.call(
         "POST",
-        f"/wechat/callback?timestamp=5&nonce=n&signature={signed}",
+        f"/wechat/callback?timestamp=1800000000&nonce=n&signature={signed}",
         xml,
         headers={"Content-Type": "text/xml"},
     )

@@ -24,6 +24,7 @@ from infra.local.wechat.simulator import (
     OUT_OF_ORDER,
     CannotDo,
 )
+from tests.wechat_platform import Tokens
 
 APP_ID = "wx0123456789abcdef"
 SECRET = "w" * 32
@@ -73,18 +74,6 @@ class Clock:
 
     def __call__(self) -> int:
         return self.time
-
-
-class Tokens:
-    """A token store of one process."""
-
-    def __init__(self) -> None:
-        self.token = ""
-
-    def get(self, fetch: Callable[[], tuple[str, int]], stale: str | None) -> str:
-        if not self.token or self.token == stale:
-            self.token, _ = fetch()
-        return self.token
 
 
 @dataclass
