@@ -17,9 +17,6 @@ from .problems import answer, problem, problems
 
 blueprint = Blueprint(__name__)
 
-# Refused here with our own words where Chalice would answer in its own.
-_JSON = ["application/json"]
-
 
 def _same_origin(service: wiring.Service) -> Response | None:
     # A page elsewhere cannot send our content type without asking first; this is the second line.
@@ -39,11 +36,11 @@ def proof() -> Response:
     """A challenge; `?login=` binds it to a login and saves a round trip at the start."""
     service = wiring.service()
     query: Mapping[str, str] = blueprint.current_request.query_params or {}
-    login = str(parse_login(query["login"])) if query.get("login") else None
+    login = str(parse_login(query["login"])) if "login" in query else None
     return answer(service.proofs.challenge(PROOF_ACTION, login))
 
 
-@blueprint.route("/recovery", methods=["POST"], content_types=_JSON)
+@blueprint.route("/recovery", methods=["POST"], content_types=requests.ANY_CONTENT)
 @problems
 def start() -> Response:
     """Name the login."""
@@ -82,15 +79,16 @@ def progress() -> Response:
     return answer({"login": progress.login, "method": progress.method, "state": progress.state})
 
 
-@blueprint.route("/recovery/code", methods=["POST"], content_types=_JSON)
+@blueprint.route("/recovery/code", methods=["POST"], content_types=requests.ANY_CONTENT)
 @problems
 def send_code() -> Response:
     """Send a code."""
     service = wiring.service()
     if refused := _same_origin(service):
         return refused
+    ticket = _ticket(service)
     requests.empty(blueprint.current_request)
-    sent = service.recovery.send_code(_ticket(service))
+    sent = service.recovery.send_code(ticket)
     return answer(
         {
             "method": sent.method,
@@ -103,28 +101,30 @@ def send_code() -> Response:
     )
 
 
-@blueprint.route("/recovery/password", methods=["POST"], content_types=_JSON)
+@blueprint.route("/recovery/password", methods=["POST"], content_types=requests.ANY_CONTENT)
 @problems
 def complete() -> Response:
     """Set the new password."""
     service = wiring.service()
     if refused := _same_origin(service):
         return refused
+    ticket = _ticket(service)
     confirm = requests.Confirm.read(blueprint.current_request)
-    done = service.recovery.complete(_ticket(service), confirm.code, confirm.password)
+    done = service.recovery.complete(ticket, confirm.code, confirm.password)
     return answer({"login": done.login, "wechat_bound": done.wechat_bound})
 
 
-@blueprint.route("/recovery/unbinding", methods=["POST"], content_types=_JSON)
+@blueprint.route("/recovery/unbinding", methods=["POST"], content_types=requests.ANY_CONTENT)
 @problems
 def unbind() -> Response:
     """Undo the WeChat binding."""
     service = wiring.service()
     if refused := _same_origin(service):
         return refused
+    ticket = _ticket(service)
     details = requests.Unbind.read(blueprint.current_request)
     unbound = service.unbinding.unbind(
-        _ticket(service), details.firm_no, details.approval_no, details.head_name
+        ticket, details.firm_no, details.approval_no, details.head_name
     )
     return answer({"login": unbound.login, "method": unbound.method})
 

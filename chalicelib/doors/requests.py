@@ -14,11 +14,17 @@ from ..domain.logins import fold
 from ..domain.passwords import MAXIMUM_BYTES as PASSWORD_BYTES
 from ..keys.proofs import MAXIMUM_LENGTH as PROOF_LENGTH
 
+ANY_CONTENT: list[str] = []
+"""For `content_types` of a route: Chalice lets every type pass, and the door itself refuses a wrong
+one in the form that all its refusals have."""
+
 MAXIMUM_BODY = 8_192
 """Bytes. The largest honest body is a proof of work of under 2 KB."""
 
+MAXIMUM_TEXT = 200
+"""Bytes of a name, a number or a code, far above the longest honest one."""
+
 _DEPTH = 4
-_TEXT = 200
 
 
 def raw_body(request: Request) -> bytes:
@@ -42,7 +48,7 @@ def json_object(request: Request, allowed: dict[str, int]) -> dict[str, str]:
     body = _parse(raw)
     unknown = sorted(set(body) - set(allowed))
     if unknown:
-        raise InvalidInput(unknown[0][:_TEXT], INPUT_REASONS["unknown"])
+        raise InvalidInput(unknown[0][:MAXIMUM_TEXT], INPUT_REASONS["unknown"])
     return {name: _text(body, name, limit) for name, limit in allowed.items() if name in body}
 
 
@@ -111,7 +117,9 @@ class Start:
 
     @classmethod
     def read(cls, request: Request) -> Start:
-        body = json_object(request, {"user_type": _TEXT, "login": _TEXT, "proof": PROOF_LENGTH})
+        body = json_object(
+            request, {"user_type": MAXIMUM_TEXT, "login": MAXIMUM_TEXT, "proof": PROOF_LENGTH}
+        )
         if _required(body, "user_type") != "firm":
             raise InvalidInput("user_type", INPUT_REASONS["user-type"])
         return cls(_required(body, "login"), body.get("proof"))
@@ -126,7 +134,7 @@ class Confirm:
 
     @classmethod
     def read(cls, request: Request) -> Confirm:
-        body = json_object(request, {"code": _TEXT, "password": PASSWORD_BYTES})
+        body = json_object(request, {"code": MAXIMUM_TEXT, "password": PASSWORD_BYTES})
         # People paste codes with spaces and type them in full width; other scripts' digits are
         # not digits here.
         code = fold(_required(body, "code"))
@@ -147,7 +155,10 @@ class Unbind:
 
     @classmethod
     def read(cls, request: Request) -> Unbind:
-        body = json_object(request, {"firm_no": _TEXT, "approval_no": _TEXT, "head_name": _TEXT})
+        body = json_object(
+            request,
+            {"firm_no": MAXIMUM_TEXT, "approval_no": MAXIMUM_TEXT, "head_name": MAXIMUM_TEXT},
+        )
         return cls(*(_required(body, name) for name in ("firm_no", "approval_no", "head_name")))
 
 

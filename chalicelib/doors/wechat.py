@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 blueprint = Blueprint(__name__)
 
-_QUERY = 512
+MAXIMUM_QUERY = 512
 """Bytes of a query value; WeChat's own are under 100."""
 
 
@@ -28,7 +28,7 @@ def _parameter(name: str) -> str | None:
     # A repeated parameter is refused: two readers of it may read two different values.
     query = blueprint.current_request.query_params
     values = query.getlist(name) if query and name in query else []
-    if len(values) > 1 or any(len(value.encode()) > _QUERY for value in values):
+    if len(values) > 1 or any(len(value.encode()) > MAXIMUM_QUERY for value in values):
         raise InvalidInput(name, INPUT_REASONS["too-long"])
     return values[0] if values else None
 
@@ -71,9 +71,7 @@ def verify() -> Response:
     return _text(echo)
 
 
-@blueprint.route(
-    "/wechat/callback", methods=["POST"], content_types=["text/xml", "application/xml"]
-)
+@blueprint.route("/wechat/callback", methods=["POST"], content_types=requests.ANY_CONTENT)
 @problems
 def callback() -> Response:
     """A message or an event. A failure of ours answers `success`: WeChat would otherwise tell the

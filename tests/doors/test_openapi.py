@@ -1,0 +1,85 @@
+"""The description of the API against the API."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import openapi_spec_validator
+
+from app import app
+from chalicelib.doors.openapi import document
+from chalicelib.doors.problems import STATUSES
+from tests.browser.twin import Api, made_up, running
+from tests.conftest import World
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+
+# Files of the page and what crawlers and WeChat fetch by a fixed name: no API.
+NOT_DESCRIBED = {"/assets/{name}", "/favicon.ico", "/robots.txt", "/{name}"}
+
+
+def test_the_description_is_sound_openapi() -> None:
+    """It is valid OpenAPI 3.1, and JSON."""
+    openapi_spec_validator.validate(json.loads(json.dumps(document())))
+
+
+def test_every_route_is_described_and_nothing_else() -> None:
+    """Paths and methods are the routes of the app."""
+    routes = {
+        (path, method.lower())
+        for path, methods in app.routes.items()
+        for method in methods
+        if path not in NOT_DESCRIBED
+    }
+    described = {
+        (path, method) for path, methods in document()["paths"].items() for method in methods
+    }
+    assert described == routes
+
+
+def test_every_error_of_the_code_is_described() -> None:
+    """Each error has its schema, with its own code and status."""
+    schemas = document()["components"]["schemas"]
+    assert {(name, found["properties"]["status"]["const"]) for name, found in schemas.items()} == {
+        (kind.code, status) for kind, status in STATUSES.items()
+    }
+
+
+def test_it_is_served(world: World) -> None:
+    """`GET /openapi.json` gives the document."""
+    assert world.call("GET", "/openapi.json").json_body == document()
+
+
+def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
+    """Requests made from the description, right and wrong ones, get the answers it promises."""
+    firm = next(firm for firm in made_up() if firm.number)
+    with running(tmp_path, LIMIT_STARTS_PER_LOGIN_HOUR="100000", PROOF_OF_WORK="0") as twin:
+        token = Api(twin.url, firm.number).start(firm.firm_no)["token"]
+        ran = subprocess.run(
+            [
+                Path(sys.executable).with_name("schemathesis"),
+                f"--config-file={CONFIG}",
+                "run",
+                f"{twin.url}/openapi.json",
+                "--checks=all",
+                # `ignored_auth` runs on the operations without this header.
+                f"--header=Authorization: Bearer {token}",
+                "--max-examples=40",
+                "--continue-on-failure",
+                "--seed=1",
+            ],
+            cwd=tmp_path,
+            env={**os.environ, "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
+    # All but the description's own address, which schemathesis leaves out.
+    operations = sum(map(len, document()["paths"].values())) - 1
+    assert f"Tested: {operations}\n" in ran.stdout
