@@ -64,6 +64,13 @@ INPUT_REASONS: dict[str, str] = {
     "oauth": "微信登录未成功，请从公众号菜单“找回密码”重新进入。",
 }
 
+# What the page says when the way to it through WeChat failed, by the error's code.
+ENTRY: dict[str, str] = {
+    "invalid-input": INPUT_REASONS["oauth"],
+    "recovery-expired": "进入页面的链接已失效，请从公众号菜单“找回密码”重新进入。",
+    "unavailable": "微信暂时没有响应，请稍后从公众号菜单“找回密码”重新进入。",
+}
+
 PASSWORD_REASONS: dict[str, str] = {
     "too-short": "密码至少需要$minimum位",
     "too-long": "密码最多$maximum位",

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from chalice.app import Blueprint, Response
 
 from .. import wiring
-from ..domain.catalogue import ACCOUNT_NAME, SUPPORT
+from ..domain.catalogue import ACCOUNT_NAME, ENTRY, SUPPORT
 from ..domain.errors import InvalidInput
 from ..domain.logins import parse_login
 from ..page.assets import assets, by_name, read
@@ -57,14 +57,17 @@ _PLAIN_TEXT = {**HEADERS, "Content-Type": "text/plain; charset=utf-8"}
 @blueprint.route("/", methods=["GET"])
 @problems
 def document() -> Response:
-    """The page; `?login=` fills the login in."""
+    """The page; `?login=` fills the login in, `?entry=` says why the way here from WeChat failed."""
     service = wiring.service()
     request = blueprint.current_request
     settings = service.settings
     profile = settings["PASSWORD_PROFILE"]
     query: Mapping[str, str] = request.query_params or {}
+    entry = ENTRY.get(query.get("entry", ""), "")
     values: dict[str, object] = {
         "login": _login(query.get("login", "")),
+        "entry": entry,
+        "entry_hidden": "" if entry else " hidden",
         "inside": int(cookies.visitor(service, request) is not None),
         "minimum": profile.minimum,
         "maximum": profile.maximum,

@@ -90,8 +90,17 @@ def problem(code: str, status: int, **members: Any) -> Response:
     return Response(json.dumps(body, ensure_ascii=False), headers=headers, status_code=status)
 
 
+def note(error: ServiceError) -> None:
+    """Log what operators must look at."""
+    if isinstance(error, Unavailable):
+        log.error("unavailable: %s", error.dependency, extra={"alarm": "unavailable"})
+    elif isinstance(error, DeliveryFailed):
+        log.error("delivery failed: %s", error, extra={"alarm": "delivery-failed"})
+
+
 def render(error: ServiceError) -> Response:
     """The answer to an error."""
+    note(error)
     members: dict[str, Any] = {}
     if isinstance(error, InvalidInput):
         members = {"field": error.field, "reason": error.reason}
@@ -101,10 +110,6 @@ def render(error: ServiceError) -> Response:
         members = {"attempts_left": error.attempts_left}
     elif isinstance(error, TooManyAttempts | TooManyRequests):
         members = {"retry_after": error.retry_after}
-    elif isinstance(error, Unavailable):
-        log.error("unavailable: %s", error.dependency, extra={"alarm": "unavailable"})
-    elif isinstance(error, DeliveryFailed):
-        log.error("delivery failed: %s", error, extra={"alarm": "delivery-failed"})
     return problem(error.code, STATUSES[type(error)], **members)
 
 

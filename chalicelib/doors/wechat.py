@@ -9,12 +9,12 @@ from chalice.app import Blueprint, Response
 
 from .. import wiring
 from ..domain.catalogue import INPUT_REASONS
-from ..domain.errors import InvalidInput
+from ..domain.errors import InvalidInput, ServiceError
 from ..wechat import replies, signature
 from ..wechat.cipher import DecryptError
 from ..wechat.messages import MAXIMUM_BYTES, Message, MessageError, envelope, message
 from . import cookies, requests
-from .problems import HEADERS, problems
+from .problems import HEADERS, note, problems
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +43,16 @@ def enter() -> Response:
     if code is None or state is None:
         departure = service.entering.depart(_parameter("scene"))
         return _redirect(departure.url, cookies.keep_trip(service, departure.trip))
-    arrival = service.entering.arrive(
-        code, state, cookies.trip(service, request), cookies.visitor(service, request)
-    )
+    try:
+        arrival = service.entering.arrive(
+            code, state, cookies.trip(service, request), cookies.visitor(service, request)
+        )
+    except ServiceError as error:
+        # A browser shows what it is given: a person must get the page and not a problem's JSON.
+        if "text/html" not in str(request.headers.get("accept", "")):
+            raise
+        note(error)
+        return _redirect(service.entering.astray(error), None)
     kept = None if arrival.openid is None else cookies.keep_visitor(service, arrival.openid)
     return _redirect(arrival.url, kept)
 

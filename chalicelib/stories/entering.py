@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..domain.catalogue import INPUT_REASONS
-from ..domain.errors import InvalidInput, RecoveryExpired
+from ..domain.errors import InvalidInput, RecoveryExpired, ServiceError
 from ..store.limits import use_once
 from ..wechat.platform import OAuthRefused, Platform
 from .scenes import Scenes
@@ -83,6 +83,10 @@ class Entering:
         except OAuthRefused:
             raise InvalidInput("code", INPUT_REASONS["oauth"]) from None
         return Arrival(self._page(trip), openid)
+
+    def astray(self, error: ServiceError) -> str:
+        """The page's address, where it tells the person why `error` kept them from entering."""
+        return f"{self._site_url}/?entry={error.code}"
 
     def _page(self, trip: Trip | None) -> str:
         login = trip.login if trip else None
