@@ -186,6 +186,13 @@ def _verify_name(value: str) -> str:
     return value.strip()
 
 
+def _receipts_path(value: str) -> Secret:
+    # 32 characters carry 128 bits even where they are hexadecimal digits.
+    if value.strip() and not re.fullmatch(r"[0-9A-Za-z_-]{32,128}", value.strip(), re.ASCII):
+        raise ValueError("must be 32 to 128 letters, digits, - or _")
+    return Secret(value.strip())
+
+
 _LIMIT_ABOUT = {
     "starts_per_login_hour": "recoveries started for one login in an hour",
     "starts_per_address_hour": "recoveries started from one address in an hour",
@@ -199,6 +206,7 @@ _LIMIT_ABOUT = {
     "wrong_codes_per_service_hour": "wrong codes of the whole service in an hour",
     "wrong_details_per_login_day": "wrong unbinding details on one login in a day",
     "wrong_passwords_per_login_half_hour": "wrong passwords at /credentials/verify before a login is locked",
+    "wrong_passwords_per_service_hour": "wrong passwords at /credentials/verify of the whole service in an hour",
 }
 
 SETTINGS: tuple[Setting, ...] = (
@@ -288,6 +296,25 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("SMS_HTTP_URL", _optional_url, "endpoint of the http gateway", default=""),
     Setting(
         "SMS_HTTP_SECRET", _secret, "key of the http gateway's X-Signature", default="", secret=True
+    ),
+    Setting(
+        "RECEIPTS_PATH",
+        _receipts_path,
+        "the unguessable end of the addresses that vendors push delivery receipts to; empty: no receipts",
+        default="",
+        secret=True,
+    ),
+    Setting(
+        "RESET_QUEUE_URL",
+        _optional_url,
+        "the SQS queue of the yearly reset; empty: the one named TABLE_PREFIX-reset",
+        default="",
+    ),
+    Setting(
+        "OPS_TOPIC_ARN",
+        _text,
+        "the SNS topic that operators read; empty: what it would say goes to the log",
+        default="",
     ),
     Setting("PASSWORD_PROFILE", _profile, "password policy: mlps or nist", default="mlps"),
     Setting(

@@ -29,14 +29,18 @@ from .store import models
 from .store.codes import Codes
 from .store.firms import Firms
 from .store.followers import Followers
+from .store.inbox import Inbox
 from .store.limits import Budget
 from .store.logins import Logins
 from .store.platform_token import PlatformTokens
+from .store.waiting import WaitingCodes
 from .stories.addresses import Addresses
 from .stories.conversation import Conversation
 from .stories.delivery import Delivery
 from .stories.entering import Entering
+from .stories.login import Verification
 from .stories.notices import Notices
+from .stories.receipts import Receipts
 from .stories.recovery import Recovery
 from .stories.scenes import Scenes
 from .stories.unbinding import Unbinding
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from .stories.enrolment import Enrolment, Rebind
     from .stories.inquiry import Inquiry
     from .stories.operations import Operations
+    from .stories.yearly_reset import YearlyReset
 
 
 def now() -> int:
@@ -65,12 +70,17 @@ class Service:
         clock: Callable[[], int] = now,
         randbelow: Callable[[int], int] = secrets.randbelow,
         gateways: Mapping[str, SmsGateway] | None = None,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`gateways` are ready ones by name; those not given are built from the settings."""
+        """`gateways` are ready ones by name; those not given are built from the settings.
+
+        `pause` lets attempts under way end before others are refused, for a number of seconds.
+        """
         self.settings = settings
         self.clock = clock
         self.randbelow = randbelow
         self._gateways = dict(gateways or {})
+        self._pause = pause
         models.bind(settings["TABLE_PREFIX"])
 
     # What takes a key.
@@ -271,13 +281,31 @@ class Service:
         )
 
     @cached_property
+    def verification(self) -> Verification:
+        return Verification(
+            clock=self.clock,
+            pause=self._pause,
+            logins=self.logins,
+            hasher=self.hasher,
+            wrongs_budget=Budget(
+                "wrong-passwords",
+                self.settings.limits.wrong_passwords_per_service_hour,
+                self.randbelow,
+            ),
+        )
+
+    @cached_property
+    def receipts(self) -> Receipts:
+        return Receipts()
+
+    @cached_property
     def conversation(self) -> Conversation:
         return Conversation(
             enter_url=self.enter_url,
             clock=self.clock,
             followers=self.followers,
-            logins=self.logins,
-            codes=self.codes,
+            inbox=Inbox(),
+            waiting=WaitingCodes(self.settings.limits, self.codes.destination_id),
             sealer=self.sealer,
             scenes=self.scenes,
         )
@@ -290,6 +318,29 @@ class Service:
             platform=self.platform,
             enter_url=self.enter_url,
             site_url=self.settings["SITE_URL"],
+        )
+
+    # What the yearly reset alone uses, imported by nobody else.
+
+    @cached_property
+    def yearly_reset(self) -> YearlyReset:
+        from .messaging.queue import Queue
+        from .messaging.topic import Topic
+        from .store.runs import Runs
+        from .stories.yearly_reset import YearlyReset
+
+        settings = self.settings
+        return YearlyReset(
+            clock=self.clock,
+            runs=Runs(),
+            queue=Queue(
+                _sqs,
+                settings["RESET_QUEUE_URL"],
+                f"{settings['TABLE_PREFIX']}-reset",
+            ),
+            topic=Topic(_sns, settings["OPS_TOPIC_ARN"]),
+            hasher=self.hasher,
+            area_codes=settings["AREA_CODE_OVERRIDES"],
         )
 
     # What only operators' commands use, imported by nobody else.
@@ -345,7 +396,7 @@ class Service:
         return f"{self.settings['SITE_URL']}/wechat/enter"
 
     @property
-    def menu(self) -> dict[str, Any]:
+    def menu(self) -> dict[str, list[dict[str, str]]]:
         """The Official Account's menu, as WeChat's menu/create takes it."""
         return {
             "button": [
@@ -364,6 +415,18 @@ class Service:
             return self.platform.follow_qr(scene, TOKEN_LIFETIME)
         except ServiceError:
             return f"{self.enter_url}?scene={scene}"
+
+
+def _sqs() -> Any:
+    import boto3
+
+    return boto3.client("sqs")
+
+
+def _sns() -> Any:
+    import boto3
+
+    return boto3.client("sns")
 
 
 _lock = threading.Lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import threading
@@ -20,8 +21,10 @@ os.environ.update(
 )
 
 import boto3
+import botocore.session
 import hypothesis
 import pytest
+from botocore.loaders import create_loader
 from chalice.config import Config
 from chalice.test import HTTPResponse, TestHTTPClient
 from moto import mock_aws
@@ -34,6 +37,10 @@ from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.store.models import FirmItem, LoginItem
 from infra.tables import create_tables
 from tests.dynamodb_local import dynamodb_local  # noqa: F401
+
+# Every world makes clients of its own, and each would find and parse AWS's description of DynamoDB
+# anew.
+botocore.session.create_loader = functools.cache(create_loader)
 
 # A deadline would measure how busy the machine is, not what the code does.
 hypothesis.settings.register_profile(
@@ -223,7 +230,11 @@ def make_world() -> Iterator[MakeWorld]:
 def _world(settings: dict[str, str]) -> World:
     clock, phones = Clock(), Phones()
     service = wiring.Service(
-        load({**SETTINGS, **settings}), clock=clock, gateways={"console": phones}
+        load({**SETTINGS, **settings}),
+        clock=clock,
+        gateways={"console": phones},
+        # The clock stands, so that waiting changes nothing.
+        pause=lambda _: None,
     )
     service.__dict__["hasher"] = CheapHasher(service._peppers)
     wiring.install(service)

@@ -20,8 +20,8 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "phone-not-bound": ("未绑定手机号", PHONE_NOT_BOUND),
     "not-following": (
         "未关注公众号",
-        f"绑定的微信已取消关注“{ACCOUNT_NAME}”公众号，收不到验证码。"
-        "请用原微信重新关注后再试，或解绑公众号后改用手机短信验证。",
+        f"绑定的微信尚未关注或已取消关注“{ACCOUNT_NAME}”公众号，收不到验证码。"
+        "请用该微信关注后再试，或解绑公众号后改用手机短信验证。",
     ),
     "weak-password": ("密码不符合要求", "$reasons"),
     "code-wrong": ("验证码错误", "验证码不正确，还可以再试$attempts_left次。"),
@@ -61,6 +61,7 @@ INPUT_REASONS: dict[str, str] = {
     "follow": "请先用微信扫码关注公众号，再在手机上操作。",
     "scene": "二维码参数不正确。",
     "phone": "请输入11位大陆手机号。",
+    "year": "年度应为四位年份，最晚为下一年度。",
     "oauth": "微信登录未成功，请从公众号菜单“找回密码”重新进入。",
 }
 
@@ -121,11 +122,17 @@ REPLIES: dict[str, str] = {
     "page": '请<a href="$url">点此找回密码</a>。',
     "help": '忘记登录密码请<a href="$url">点此找回密码</a>；获取验证码请回复“验证码”。\n'
     f"如需人工帮助请联系{SUPPORT}。",
-    "code": "您正在找回账号$login的登录密码，验证码$code，$until前有效。"
-    "验证码请勿告知他人，如非本人操作请忽略。",
+    "code": "您正在找回账号$login的登录密码，验证码$code，$until前有效。",
+    "code-care": "验证码请勿告知他人，如非本人操作请忽略。",
     "no-code": '目前没有可领取的验证码。请先在<a href="$url">找回密码页面</a>点击“获取验证码”，'
     "再回到这里领取。验证码只发给账号绑定的微信。",
 }
+
+# What operators are told when a yearly reset has ended.
+RESET_ENDED = (
+    "$year年度财务上报账号（_cw）密码重置已结束：共$logins个账号，重置$done个，跳过$skipped个，"
+    "失败$failed个。逐个账号的结果可用 python -m infra.ops yearly-reset --status $year 查看。"
+)
 
 # What operators read of a directory file.
 DIRECTORY_FAULTS: dict[str, str] = {

@@ -39,6 +39,7 @@ class Limits:
     wrong_codes_per_service_hour: int = 1_000
     wrong_details_per_login_day: int = 5
     wrong_passwords_per_login_half_hour: int = 5
+    wrong_passwords_per_service_hour: int = 2_000
 
     @property
     def starts_per_login(self) -> tuple[Window, ...]:

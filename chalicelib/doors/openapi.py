@@ -268,6 +268,38 @@ def _recovery_paths() -> Schema:
     }
 
 
+def _credentials_paths() -> Schema:
+    verified: dict[str, Schema] = {
+        "valid": {"type": "boolean"},
+        "must_change": {
+            "type": "boolean",
+            "description": "a default password: no permission to log in, but to a recovery",
+        },
+        "changed_at": {
+            "type": "integer",
+            "minimum": 0,
+            "description": "epoch seconds; 0 where `valid` is false",
+        },
+    }
+    return {
+        "/credentials/verify": {
+            "post": {
+                "summary": "Whether a password is right; for the login page's own server alone.",
+                "operationId": "verifyCredentials",
+                "security": [{"sigv4": []}],
+                "requestBody": _body(_closed({"login": _LOGIN, "password": _text(PASSWORD_BYTES)})),
+                "responses": {
+                    "200": _json(_object(verified), "Compared."),
+                    **_refusals(
+                        errors.InvalidInput, errors.TooManyAttempts, errors.TooManyRequests
+                    ),
+                    **_forbidden("The signature is missing or wrong."),
+                },
+            }
+        }
+    }
+
+
 def _plain(description: str, *content_types: str) -> Schema:
     content = {name: {"schema": {"type": "string"}} for name in content_types}
     return {"description": description, "content": content}
@@ -405,7 +437,12 @@ def document() -> Schema:
             "description": "Password recovery for the login accounts of China's accounting firms. "
             "Every error is `application/problem+json` (RFC 9457).",
         },
-        "paths": {**_recovery_paths(), **_wechat_paths(), **_other_paths()},
+        "paths": {
+            **_recovery_paths(),
+            **_credentials_paths(),
+            **_wechat_paths(),
+            **_other_paths(),
+        },
         "components": {
             "schemas": {kind.code: _problem_schema(kind) for kind in STATUSES},
             "securitySchemes": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from chalice.app import Request
@@ -143,6 +143,21 @@ class Confirm:
         if not body.get("password"):
             raise InvalidInput("password", INPUT_REASONS["missing"])
         return cls(code, body["password"])
+
+
+@dataclass(frozen=True)
+class Verify:
+    """`POST /credentials/verify`."""
+
+    login: str
+    password: str = field(repr=False)
+
+    @classmethod
+    def read(cls, request: Request) -> Verify:
+        body = json_object(request, {"login": MAXIMUM_TEXT, "password": PASSWORD_BYTES})
+        if not body.get("password"):
+            raise InvalidInput("password", INPUT_REASONS["missing"])
+        return cls(_required(body, "login"), body["password"])
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import copy_context
 
 from chalice.app import Blueprint, Response
 
@@ -22,6 +26,9 @@ blueprint = Blueprint(__name__)
 
 MAXIMUM_QUERY = 512
 """Bytes of a query value; WeChat's own are under 100."""
+
+DEADLINE = 4.0
+"""Seconds for an answer; WeChat waits for five."""
 
 
 def _parameter(name: str) -> str | None:
@@ -95,7 +102,7 @@ def callback() -> Response:
     if opened is None:
         return _refusal(403)
     try:
-        said = service.conversation.answer(opened)
+        said = _in_time(lambda: service.conversation.answer(opened))
     except Exception:
         log.exception("a message was not answered", extra={"alarm": "callback"})
         return _text(replies.NOTHING)
@@ -113,6 +120,21 @@ def callback() -> Response:
             secrets.token_bytes(16),
         )
     return _text(reply, "application/xml; charset=utf-8")
+
+
+def _in_time(call: Callable[[], str]) -> str:
+    """What `call` returns. Raises what it raises, and TimeoutError after DEADLINE seconds: a store
+    that hangs would use up the time that WeChat waits. What it does may then still take effect."""
+    outcome: Future[str] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
+    return outcome.result(DEADLINE)
 
 
 def _is_plain() -> bool:

@@ -8,20 +8,17 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+from ..wire import content, sent
 from .gateway import Outcome
 
 TIMEOUT = (2.0, 4.0)
 """Seconds to connect, seconds to wait for an answer; a person is waiting."""
-MAXIMUM_ANSWER = 65_536
-"""Bytes of an answer that are read; a vendor's has some two hundred."""
 
 # On DEBUG urllib3 logs the address of each request; Aliyun wants the phone and the code in there.
 logging.getLogger("urllib3").setLevel(logging.INFO)
@@ -56,20 +53,12 @@ def post(
     """Send once, and never raise. The session gives headers and TLS trust.
 
     TRY_ANOTHER stands for a request that has certainly not arrived: no address, no connection, no
-    TLS. From then on the outcome is UNKNOWN, and nobody sends again. Each message has a connection
-    of its own: one that was kept since the last message may have died meanwhile, and a request
-    lost on it could not be told from one that the vendor took.
+    TLS. From then on the outcome is UNKNOWN, and nobody sends again.
     """
     try:
-        with closing(HTTPAdapter()) as connection:
-            given = session()
-            # Whatever the session says, the vendor's certificate is checked.
-            trust = given.verify or True
-            request = requests.Request("POST", url, {**headers, "Connection": "close"}, data=body)
-            with connection.send(
-                given.prepare_request(request), stream=True, timeout=TIMEOUT, verify=trust
-            ) as response:
-                return Answer(response.status_code, _object(response))
+        request = requests.Request("POST", url, dict(headers), data=body)
+        with sent(session, request, TIMEOUT) as response:
+            return Answer(response.status_code, _object(response))
     except Exception as error:
         # Exceptions of requests quote the address and the body, so only their kind is kept.
         unsent = never_left(error)
@@ -127,15 +116,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _object(response: requests.Response) -> dict[str, Any] | None:
-    # A vendor that trickles its answer would otherwise hold the person for as long as it likes.
     deadline = time.monotonic() + TIMEOUT[1]
-    content = b""
     try:
-        while chunk := response.raw.read1(MAXIMUM_ANSWER, decode_content=True):
-            content += chunk
-            if len(content) > MAXIMUM_ANSWER or time.monotonic() > deadline:
-                return None
-        parsed = json.loads(content)
+        body = content(response, lambda: time.monotonic() > deadline)
+        parsed = json.loads(body or b"")
     except Exception:
         # The status is known by now; a body that breaks off or is no JSON says nothing more.
         return None

@@ -26,7 +26,17 @@ from ..domain.errors import (
 )
 from ..domain.limits import DAY, Limits, retry_after
 from . import audit
-from .dynamo import Refused, noted, raw_list, raw_number, raw_text, read, room, transact, update
+from .dynamo import (
+    Refused,
+    noted,
+    raw_list,
+    raw_number,
+    raw_text,
+    read,
+    room,
+    transact,
+    update,
+)
 from .models import AuditItem, CodeItem, DestinationItem, LoginItem
 
 log = logging.getLogger(__name__)
@@ -38,6 +48,7 @@ END_CODE: list[Action] = [
         CodeItem.method,
         CodeItem.code_expires_at,
         CodeItem.attempts,
+        CodeItem.sealed,
     )
 ]
 """The actions that end a live code and leave the counts as they are."""
@@ -71,16 +82,6 @@ class Spent:
     digest: str
     method: str
     attempts_left: int
-
-
-@dataclass(frozen=True)
-class LastSend:
-    """The last send to a destination; `sealed` is its code, None where it is not to be fetched."""
-
-    login: str
-    at: str
-    sealed: str | None
-    expires_at: int
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ class Codes:
             CodeItem.code_expires_at.set(now + LIFETIME),
             CodeItem.attempts.set(0),
             CodeItem.send.set(send.at),
+            CodeItem.sealed.remove() if sealed is None else CodeItem.sealed.set(sealed),
             CodeItem.expires_at.set(now + DAY),
             noted(CodeItem.sends, now),
         ]
@@ -141,10 +143,7 @@ class Codes:
                     noted(DestinationItem.sends, now),
                     DestinationItem.login.set(login),
                     DestinationItem.send.set(send.at),
-                    DestinationItem.sealed.remove()
-                    if sealed is None
-                    else DestinationItem.sealed.set(sealed),
-                    DestinationItem.code_expires_at.set(now + LIFETIME),
+                    *([] if sealed is None else [DestinationItem.logins.add({login})]),
                     DestinationItem.expires_at.set(now + DAY),
                 ],
                 room(DestinationItem.sends, limits.sends_per_destination, now),
@@ -190,7 +189,7 @@ class Codes:
             # Where a newer entry came on top, that one is newer by at least the resend time.
             transaction.update(
                 self._destination(road.method, road.destination),
-                [DestinationItem.sends[0].remove(), DestinationItem.sealed.remove()],
+                [DestinationItem.sends[0].remove()],
                 DestinationItem.sends[0] == now,
             )
             transaction.update(
@@ -336,13 +335,6 @@ class Codes:
         """Whether the login has a code that could be used now."""
         item = self._read(login)
         return item is not None and item.digest is not None and item.code_expires_at > now
-
-    def last_send(self, method: str, destination: str) -> LastSend | None:
-        """The last send to a phone or an openid, of any login."""
-        item = read(DestinationItem, self._destination(method, destination).id)
-        if item is None or item.login is None or item.send is None:
-            return None
-        return LastSend(item.login, item.send, item.sealed, int(item.code_expires_at or 0))
 
     @staticmethod
     def _read(login: str) -> CodeItem | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -23,12 +24,18 @@ from pynamodb.transactions import TransactWrite
 from ..domain.errors import Unavailable
 from ..domain.limits import Window
 
+# On DEBUG pynamodb logs the arguments of each call, phones and hashes among them.
+logging.getLogger("pynamodb").setLevel(logging.INFO)
+
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
 
 # A conflict means that another transaction holds the item for some milliseconds.
 _CONFLICT_TRIES = 8
 _CONFLICT_PAUSE = 0.02
+
+# The most keys of one BatchGetItem.
+_BATCH = 100
 
 
 class Refused(Exception):
@@ -53,14 +60,62 @@ def guarded(call: Callable[[], T]) -> T:
         raise Unavailable("store") from error
 
 
-def read(model: type[M], key: str, *, consistent: bool = True) -> M | None:
+def read(
+    model: type[M], key: str, range_key: str | None = None, *, consistent: bool = True
+) -> M | None:
     """One GetItem; None where there is no such item."""
     try:
-        return model.get(key, consistent_read=consistent)
+        return model.get(key, range_key, consistent_read=consistent)
     except DoesNotExist:
         return None
     except (PynamoDBException, BotoCoreError) as error:
         raise Unavailable("store") from error
+
+
+def read_together(
+    keys: Sequence[tuple[type[Model], str]],
+) -> dict[tuple[type[Model], str], Model]:
+    """Items of several tables by consistent reads: one BatchGetItem for each hundred keys.
+
+    A table is read by one model alone. Items that there are not are left out.
+    """
+    found: dict[tuple[type[Model], str], Model] = {}
+    for start in range(0, len(keys), _BATCH):
+        found.update(_batch(keys[start : start + _BATCH]))
+    return found
+
+
+def _batch(
+    keys: Sequence[tuple[type[Model], str]],
+) -> dict[tuple[type[Model], str], Model]:
+    models = {model.Meta.table_name: model for model, _ in keys}
+    wanted: dict[str, Any] = {
+        table: {
+            "Keys": [{_hash_key(model): {"S": key}} for of_model, key in keys if of_model is model],
+            "ConsistentRead": True,
+        }
+        for table, model in models.items()
+    }
+    connection = keys[0][0]._get_connection().connection
+    found: dict[tuple[type[Model], str], Model] = {}
+    for _ in range(_CONFLICT_TRIES):
+        request = {"RequestItems": wanted}
+        answer = guarded(lambda request=request: connection.dispatch("BatchGetItem", request))  # type: ignore[misc]
+        for table, items in answer["Responses"].items():
+            model = models[table]
+            for item in items:
+                key = item[_hash_key(model)]["S"]
+                found[model, key] = model.from_raw_data(item)
+        # DynamoDB may leave some for later, where it is busy.
+        wanted = answer.get("UnprocessedKeys") or {}
+        if not wanted:
+            return found
+        _pause()
+    raise Unavailable("store")
+
+
+def _hash_key(model: type[Model]) -> str:
+    return str(model._hash_keyname)
 
 
 def update(item: M, actions: Sequence[Action], condition: Condition) -> M:

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from ..domain.errors import AccountNotFound, ProofInvalid, ServiceError, TooManyRequests
+from pynamodb.attributes import ListAttribute
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from ..domain.errors import (
+    AccountNotFound,
+    ProofInvalid,
+    ServiceError,
+    TooManyAttempts,
+    TooManyRequests,
+)
 from ..domain.limits import Limits, retry_after
-from .dynamo import Refused, noted, raw_list, read, room, update
+from .dynamo import Refused, noted, raw_list, raw_text, read, room, update
 from .models import LoginItem
 
 log = logging.getLogger(__name__)
+
+# Each try that fails means that another attempt on the same login got ahead.
+_TAKE_BACK_TRIES = 12
 
 
 @dataclass(frozen=True)
@@ -25,6 +40,19 @@ class Account:
     openid: str | None
     password_version: int
     recovered_at: int | None
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a password is compared with, its attempt counted already. Times in epoch seconds."""
+
+    login: str
+    password_hash: str | None = field(repr=False)
+    password_version: int
+    must_change: bool
+    changed_at: int
+    counted_at: int
+    """The time under which this attempt is counted."""
 
 
 def _account(item: LoginItem) -> Account:
@@ -61,7 +89,15 @@ class Logins:
             item = update(LoginItem(login), actions, condition)
         except Refused as refused:
             raise self._refusal(refused, now) from None
-        self._trim(item)
+        kept = self._limits.starts_per_login_hour
+        self._trim(
+            item,
+            LoginItem.starts,
+            [
+                *_beyond(LoginItem.starts, item.starts or (), kept),
+                *_beyond(LoginItem.proofs, item.proofs or (), kept),
+            ],
+        )
         return _account(item)
 
     def _refusal(self, refused: Refused, now: int) -> ServiceError:
@@ -71,25 +107,78 @@ class Logins:
         wait = retry_after(raw_list(item, "starts"), self._limits.starts_per_login, now)
         return TooManyRequests(wait) if wait else ProofInvalid()
 
-    def _trim(self, item: LoginItem) -> None:
+    def count_password(self, login: str, now: int) -> Credentials | None:
+        """Count a wrong password, before it is compared, and return what to compare: one UpdateItem.
+
+        `take_back` undoes the count of one that was right. None where there is no such login.
+        Raises TooManyAttempts with the seconds to wait.
+        """
+        windows = self._limits.wrong_passwords_per_login
+        condition = LoginItem.login.exists() & room(LoginItem.failures, windows, now)
+        try:
+            item = update(LoginItem(login), [noted(LoginItem.failures, now)], condition)
+        except Refused as refused:
+            raw = refused.items[0]
+            if raw is None:
+                return None
+            wait = retry_after(raw_list(raw, "failures"), windows, now)
+            raise TooManyAttempts(max(1, wait)) from None
+        kept = self._limits.wrong_passwords_per_login_half_hour
+        self._trim(item, LoginItem.failures, _beyond(LoginItem.failures, item.failures, kept))
+        return Credentials(
+            login=item.login,
+            password_hash=item.password_hash,
+            password_version=int(item.password_version),
+            must_change=bool(item.must_change),
+            changed_at=int(item.changed_at),
+            counted_at=now,
+        )
+
+    def take_back(self, right: Credentials, rehashed: str | None) -> None:
+        """Take the count of a right password back, and store its new hash: one UpdateItem as a rule.
+
+        The other counts stay, so that a person who logs in does not hand a fresh budget to whoever
+        guesses. `rehashed` is stored only where the password is still the one that was compared.
+        Best effort: what fails leaves one count that ends by time, or the old hash.
+        """
+        place: int | None = 0
+        for _ in range(_TAKE_BACK_TRIES):
+            actions: list[Action] = []
+            condition: Condition = LoginItem.login.exists()
+            if place is not None:
+                entry = LoginItem.failures[place]
+                actions.append(entry.remove())
+                condition &= entry == right.counted_at
+            if rehashed is not None:
+                actions.append(LoginItem.password_hash.set(rehashed))
+                condition &= LoginItem.password_version == right.password_version
+                condition &= LoginItem.password_hash == right.password_hash
+            if not actions:
+                return
+            try:
+                update(LoginItem(right.login), actions, condition)
+                return
+            except Refused as refused:
+                # Others counted or took back meanwhile. Entries of one second are all alike, so
+                # that any of them will do.
+                raw = refused.items[0]
+                counts = raw_list(raw, "failures")
+                place = counts.index(right.counted_at) if right.counted_at in counts else None
+                if raw_text(raw, "password_hash") != right.password_hash:
+                    rehashed = None
+            except ServiceError:
+                break
+        log.warning("the count of a right password was not taken back")
+
+    def _trim(self, item: LoginItem, events: ListAttribute[int], actions: Sequence[Action]) -> None:
         # The item lasts, so its lists are cut once in a while; losing the race does no harm.
-        limit = self._limits.starts_per_login_hour
-        actions = [
-            attribute[index].remove()
-            for attribute, entries in (
-                (LoginItem.starts, item.starts or []),
-                (LoginItem.proofs, item.proofs or []),
-            )
-            for index in range(limit, len(entries))
-            if len(entries) > 2 * limit
-        ]
         if not actions:
             return
-        top = LoginItem.starts[0] == item.starts[0]
+        newest = getattr(item, events.attr_name)[0]
         try:
-            update(LoginItem(item.login), actions, LoginItem.login.exists() & top)
+            update(LoginItem(item.login), actions, LoginItem.login.exists() & (events[0] == newest))
         except (Refused, ServiceError):
-            log.info("trimming was left to the next start")
+            log.info("trimming was left to the next time")
 
     def get(self, login: str) -> Account | None:
         """The account by a consistent read, or None."""
@@ -100,3 +189,10 @@ class Logins:
         """The stored password hash by a consistent read, or None."""
         item = read(LoginItem, login)
         return None if item is None else item.password_hash
+
+
+def _beyond(events: ListAttribute[Any], entries: Sequence[object], kept: int) -> list[Action]:
+    """The actions that cut a newest-first list to its first entries, once it is twice as long."""
+    if len(entries) <= 2 * kept:
+        return []
+    return [events[index].remove() for index in range(kept, len(entries))]

@@ -12,6 +12,7 @@ from pynamodb.attributes import (
     ListAttribute,
     NumberAttribute,
     UnicodeAttribute,
+    UnicodeSetAttribute,
 )
 from pynamodb.models import Model
 
@@ -25,6 +26,7 @@ class _Meta:
     connect_timeout_seconds = CONNECT_TIMEOUT
     read_timeout_seconds = READ_TIMEOUT
     max_retry_attempts = 2
+    max_pool_connections = 32
 
 
 def _times() -> ListAttribute[int]:
@@ -100,7 +102,8 @@ class AuditItem(Model):
 
     login = UnicodeAttribute(hash_key=True)
     at = UnicodeAttribute(range_key=True)
-    """`epoch milliseconds, 13 digits` + `-` + a random part, so that the key sorts by time."""
+    """`epoch milliseconds, 13 digits` + `-` + the process's count of its events, 8 hexadecimal
+    digits + a random part, so that the key sorts by time."""
     event = UnicodeAttribute()
     actor = UnicodeAttribute()
     method = UnicodeAttribute(null=True)
@@ -114,15 +117,34 @@ class AuditItem(Model):
 
 
 class RunItem(Model):
-    """A yearly reset (`part` is `run`) or one of its parts."""
+    """A yearly reset (`part` is `run`), or one of its chunks (`chunk#NNNNNNNN`)."""
 
     class Meta(_Meta):
         table_name = "runs"
 
     year = UnicodeAttribute(hash_key=True)
     part = UnicodeAttribute(range_key=True)
-    state = UnicodeAttribute(null=True)
     started_at = NumberAttribute(null=True)
+    started_by = UnicodeAttribute(null=True)
+    cursor = UnicodeAttribute(null=True)
+    """The last login that is in a chunk; planning goes on behind it."""
+    planned = BooleanAttribute(null=True)
+    """Whether every login is in a chunk."""
+    chunks = NumberAttribute(null=True)
+    finished_chunks = NumberAttribute(null=True)
+    ended_at = NumberAttribute(null=True)
+    telling_until = NumberAttribute(null=True)
+    """The end, in epoch seconds, of the time that one worker has for telling operators."""
+    told_at = NumberAttribute(null=True)
+    members = ListAttribute[str](of=UnicodeAttribute, null=True)  # type: ignore[arg-type]
+    """Of a chunk: its logins."""
+    finished = BooleanAttribute(null=True)
+    notes = ListAttribute[str](of=UnicodeAttribute, null=True)  # type: ignore[arg-type]
+    """Of a chunk: `LOGIN OUTCOME REASON` of each member whose password was not set."""
+    logins = NumberAttribute(null=True)
+    done = NumberAttribute(null=True)
+    skipped = NumberAttribute(null=True)
+    failed = NumberAttribute(null=True)
 
 
 class Ephemeron(Model):
@@ -144,6 +166,8 @@ class CodeItem(Ephemeron):
     attempts = NumberAttribute(null=True)
     send = UnicodeAttribute(null=True)
     """The `at` of the audit item of the send that carried this code."""
+    sealed = UnicodeAttribute(null=True)
+    """The code itself, encrypted; only where the person may fetch it (WeChat)."""
     used_digest = UnicodeAttribute(null=True)
     used_by = UnicodeAttribute(null=True)
     """The recovery that used the last code up, so that its own repeat gets the same answer."""
@@ -160,9 +184,8 @@ class DestinationItem(Ephemeron):
     """The login of the last code."""
     send = UnicodeAttribute(null=True)
     """The `at` of the audit item of the last code, by which a receipt finds it."""
-    sealed = UnicodeAttribute(null=True)
-    """The last code itself, encrypted; only where the person may fetch it (WeChat)."""
-    code_expires_at = NumberAttribute(null=True)
+    logins = UnicodeSetAttribute(null=True)
+    """Of an openid: the logins that codes went to it for, among which a fetched code is looked up."""
 
 
 class BudgetItem(Ephemeron):
@@ -173,6 +196,20 @@ class BudgetItem(Ephemeron):
 
 class OnceItem(Ephemeron):
     """`state#…`, `proof#…`: a thing that may be used once and was."""
+
+
+class SeenItem(Ephemeron):
+    """`seen#KEY`: what a delivery of a message was answered, sealed, for its repeats."""
+
+    answer = UnicodeAttribute(null=True)
+
+
+class MessageItem(Ephemeron):
+    """`message#GATEWAY#ID`: the send that a vendor's message carries."""
+
+    login = UnicodeAttribute()
+    send = UnicodeAttribute()
+    """The `at` of the send's audit item."""
 
 
 class PlatformTokenItem(Ephemeron):
@@ -192,6 +229,8 @@ EPHEMERA: tuple[type[Model], ...] = (
     DestinationItem,
     BudgetItem,
     OnceItem,
+    SeenItem,
+    MessageItem,
     PlatformTokenItem,
 )
 
@@ -202,3 +241,8 @@ def bind(prefix: str) -> None:
         kind = model.Meta.table_name.rpartition("-")[2]
         model.Meta.table_name = f"{prefix}-{kind}"
         model._connection = None
+    # One client for all of them: each costs its own reading of AWS's files and its own TLS handshake.
+    first, *others = (model._get_connection() for model in (*DURABLE, *EPHEMERA))
+    for other in others:
+        first.connection._tables.update(other.connection._tables)
+        other.connection = first.connection

@@ -11,7 +11,8 @@ from ..domain.errors import NotFollowing
 from ..domain.limits import MINUTE
 from ..domain.logins import mask_phone
 from ..sms.failover import Failover
-from ..sms.gateway import Sms
+from ..sms.gateway import Outcome, Sms
+from ..sms.receipts import BY_MESSAGE_ID
 from ..store import audit
 from ..store.codes import Road
 from ..store.followers import Followers
@@ -74,7 +75,10 @@ class Delivery:
         sms = Sms(road.destination, text, "code", params, reference=f"{login}/{send.at}")
         settled = self._sms.send(sms).settled
         log.info("code sent", extra={"gateway": settled.gateway, "outcome": settled.outcome.value})
-        if settled.gateway != send.gateway or settled.reason:
+        if settled.message_id and settled.gateway in BY_MESSAGE_ID:
+            self._name_message(settled.gateway, settled.message_id, login, send)
+        expected = settled.gateway == send.gateway and settled.outcome is Outcome.SENT
+        if not expected or settled.reason:
             self._settle(
                 login,
                 send,
@@ -124,6 +128,14 @@ class Delivery:
     def _still_follows(self, openid: str) -> bool:
         known = self._followers.is_following(openid)
         return self._platform.is_following(openid) if known is None else known
+
+    @staticmethod
+    def _name_message(gateway: str, message_id: str, login: str, send: AuditItem) -> None:
+        # As below: without this note a receipt finds no send, and nothing else is lost.
+        try:
+            audit.name_message(gateway, message_id, login, send.at, audit.time_of(send))
+        except Exception as error:
+            log.warning("a message's name was not recorded: %s", type(error).__name__)
 
     @staticmethod
     def _settle(login: str, send: AuditItem, **facts: str | None) -> None:

@@ -29,6 +29,7 @@ class LockKind(StrEnum):
     WRONG_PASSWORDS = "wrong-passwords"
     SERVICE_SENDS = "service-sends"
     SERVICE_WRONG_CODES = "service-wrong-codes"
+    SERVICE_WRONG_PASSWORDS = "service-wrong-passwords"
 
 
 class Finding(StrEnum):
@@ -172,6 +173,11 @@ class Inquiry:
         for kind, budget, limit in (
             (LockKind.SERVICE_SENDS, "sends", limits.sends_per_service_hour),
             (LockKind.SERVICE_WRONG_CODES, "wrong-codes", limits.wrong_codes_per_service_hour),
+            (
+                LockKind.SERVICE_WRONG_PASSWORDS,
+                "wrong-passwords",
+                limits.wrong_passwords_per_service_hour,
+            ),
         ):
             if self._accounts.counted(budget, now) >= limit:
                 locks.append(Lock(kind, hour_ends))

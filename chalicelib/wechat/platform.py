@@ -46,6 +46,18 @@ class OAuthRefused(Exception):
     """WeChat does not take the code; the person enters anew."""
 
 
+class PlatformRefusal(Exception):
+    """WeChat's answer that it will not do as asked; the cause of an Unavailable, where there is one.
+
+    `rid` is what WeChat's support asks for, None where it gave none.
+    """
+
+    def __init__(self, errcode: int, rid: str | None) -> None:
+        super().__init__(f"errcode {errcode} rid {rid or '-'}")
+        self.errcode = errcode
+        self.rid = rid
+
+
 class TemplateOutcome(StrEnum):
     """What became of a template message."""
 
@@ -90,7 +102,8 @@ class TokenStore(Protocol):
 
 
 class Platform:
-    """Calls to WeChat's servers. Raises Unavailable("wechat") where they do not do as asked."""
+    """Calls to WeChat's servers. Raises Unavailable("wechat") where they do not do as asked; its
+    cause is a PlatformRefusal where WeChat said why."""
 
     def __init__(
         self,
@@ -144,7 +157,8 @@ class Platform:
         if _errcode(answer) in _CODE_REFUSED:
             raise OAuthRefused
         openid = answer.get("openid")
-        if _errcode(answer) or not isinstance(openid, str) or not _OPENID.fullmatch(openid):
+        _refused(answer)
+        if not isinstance(openid, str) or not _OPENID.fullmatch(openid):
             raise Unavailable("wechat")
         return openid
 
@@ -175,6 +189,11 @@ class Platform:
             if silence.arrived:
                 return TemplateResult(TemplateOutcome.UNKNOWN)
             raise Unavailable("wechat") from None
+        except Unavailable as error:
+            # No token to be had for this account or from this address: other roads may be open.
+            if isinstance(error.__cause__, PlatformRefusal):
+                return TemplateResult(TemplateOutcome.NO_TEMPLATE, errcode=error.__cause__.errcode)
+            raise
         errcode = answer.get("errcode")
         if errcode is None:
             return TemplateResult(TemplateOutcome.UNKNOWN)
@@ -206,7 +225,8 @@ class Platform:
         answer = self._answered(lambda: self._with_token("/cgi-bin/user/info", query, None))
         if _errcode(answer) == _INVALID_OPENID:
             return False
-        if _errcode(answer) or answer.get("subscribe") not in (0, 1):
+        _refused(answer)
+        if answer.get("subscribe") not in (0, 1):
             raise Unavailable("wechat")
         return bool(answer["subscribe"])
 
@@ -218,8 +238,7 @@ class Platform:
         self, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None
     ) -> dict[str, Any]:
         answer = self._answered(lambda: self._with_token(path, query, body))
-        if _errcode(answer):
-            raise Unavailable("wechat")
+        _refused(answer)
         return answer
 
     @staticmethod
@@ -259,6 +278,7 @@ class Platform:
             "force_refresh": False,
         }
         answer = self._answered(lambda: self._patiently(_TOKEN_PATH, {}, body, left))
+        _refused(answer)
         token, lifetime = answer.get("access_token"), answer.get("expires_in")
         if not isinstance(token, str) or not token or type(lifetime) is not int or lifetime <= 0:
             raise Unavailable("wechat")
@@ -285,16 +305,29 @@ def _errcode(answer: Mapping[str, Any]) -> int:
     return int(answer.get("errcode", 0))
 
 
+def _refused(answer: Mapping[str, Any]) -> None:
+    """Raise Unavailable for an error code; -1 means that WeChat is busy, and refuses nothing."""
+    errcode = _errcode(answer)
+    if errcode == _BUSY:
+        raise Unavailable("wechat")
+    if errcode:
+        raise Unavailable("wechat") from PlatformRefusal(errcode, _rid(answer))
+
+
+def _rid(answer: Mapping[str, Any]) -> str | None:
+    # The words of `errmsg` may quote the openid; `rid` is what WeChat's support asks for.
+    found = _RID.search(str(answer.get("errmsg", "")))
+    return found[1] if found else None
+
+
 def _report(path: str, answer: Mapping[str, Any], *, alarm: bool = False) -> None:
     errcode = _errcode(answer)
-    # The words of `errmsg` may quote the openid; `rid` is what WeChat's support asks for.
-    rid = _RID.search(str(answer.get("errmsg", "")))
     grave = alarm or errcode in _ALARMS or (path == _TOKEN_PATH and errcode != _BUSY)
     log.log(
         logging.ERROR if grave else logging.WARNING,
         "wechat refused %s: errcode %s rid %s",
         path,
         errcode,
-        rid[1] if rid else "-",
+        _rid(answer) or "-",
         extra={"alarm": f"wechat-{errcode}"} if grave else {},
     )

@@ -10,20 +10,17 @@ import io
 import json
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
+
+from ..wire import content, sent
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = (2.0, 4.0)
 """Seconds to connect, seconds to wait for an answer."""
-
-MAXIMUM_ANSWER = 65_536
-"""Bytes of an answer that are read; WeChat's have a few hundred."""
 
 # urllib3 names the whole address: on DEBUG each time, on WARNING where an answer's head is broken.
 logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
@@ -58,9 +55,7 @@ def ask(
 ) -> dict[str, Any]:
     """POST the body as JSON, or GET where there is none; the object that WeChat answers.
 
-    The session gives headers and TLS trust. Each request has a connection of its own: one kept
-    since the last request may have died meanwhile, and a message lost on it could not be told from
-    one that WeChat took. Raises NoAnswer.
+    The session gives headers and TLS trust. Raises NoAnswer.
     """
     left = seconds_left()
     if left <= 0:
@@ -70,30 +65,21 @@ def ask(
     request = requests.Request(
         "GET" if payload is None else "POST",
         api_url + path,
-        {
-            "Connection": "close",
-            **({} if payload is None else {"Content-Type": "application/json; charset=utf-8"}),
-        },
+        {} if payload is None else {"Content-Type": "application/json; charset=utf-8"},
         params=query,
         data=payload,
     )
     arrived = True
     try:
-        with closing(HTTPAdapter()) as connection:
-            given = session()
-            # Whatever the session says, the certificate is checked.
-            trust = given.verify or True
-            timeout = (min(TIMEOUT[0], left), min(TIMEOUT[1], left))
-            with connection.send(
-                given.prepare_request(request), stream=True, timeout=timeout, verify=trust
-            ) as response:
-                status, content = response.status_code, _content(response, seconds_left)
+        timeout = (min(TIMEOUT[0], left), min(TIMEOUT[1], left))
+        with sent(session, request, timeout) as response:
+            status, body_read = response.status_code, content(response, lambda: seconds_left() <= 0)
     except (OSError, ValueError, HTTPError) as error:
         # OSError is what requests' exceptions descend from. They quote the address: the kind will do.
         log.warning("no answer from wechat: %s %s", path, type(error).__name__)
         arrived = payload is None or payload.begun
     else:
-        answer = _object(content) if status == 200 else None
+        answer = _object(body_read) if status == 200 else None
         if answer is not None:
             return answer
         log.warning("unreadable answer from wechat: %s status %s", path, status)
@@ -103,19 +89,9 @@ def ask(
     raise NoAnswer(arrived)
 
 
-def _content(response: requests.Response, seconds_left: Callable[[], float]) -> bytes:
-    content = b""
-    while chunk := response.raw.read1(MAXIMUM_ANSWER, decode_content=True):
-        content += chunk
-        # A server that trickles would otherwise hold the person for as long as it likes.
-        if len(content) > MAXIMUM_ANSWER or seconds_left() <= 0:
-            return b""
-    return content
-
-
-def _object(content: bytes) -> dict[str, Any] | None:
+def _object(body: bytes | None) -> dict[str, Any] | None:
     try:
-        answer = json.loads(content)
+        answer = json.loads(body or b"")
     except (ValueError, RecursionError):
         return None
     if not isinstance(answer, dict) or type(answer.get("errcode", 0)) is not int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from rich import box
@@ -11,10 +11,12 @@ from rich.table import Table
 
 from chalicelib.domain.catalogue import fill
 from chalicelib.store.accounts import Event
+from chalicelib.store.runs import Note, Run
 from chalicelib.stories.enrolment import Report, Result
 from chalicelib.stories.inquiry import Overview
 from chalicelib.stories.notices import BEIJING, beijing_time
 from chalicelib.stories.operations import REPLACED
+from chalicelib.stories.yearly_reset import Forecast
 
 from . import words
 
@@ -87,7 +89,7 @@ def _send(event: Event) -> Sequence[str]:
         _word(words.GATEWAYS, event.gateway),
         _word(words.OUTCOMES, event.outcome),
         _word(words.RECEIPTS, event.receipt),
-        event.reason or "",
+        _word(words.REASONS, event.reason),
     )
 
 
@@ -103,7 +105,7 @@ def history(console: Console, events: Sequence[Event]) -> None:
             _word(words.ACTORS, event.actor.rpartition(":")[2]),
             event.destination or _word(words.METHODS, event.method),
             _outcome(event),
-            event.reason or "",
+            _word(words.REASONS, event.reason),
         )
         for event in events
     ]
@@ -119,6 +121,21 @@ def _outcome(event: Event) -> str:
         _word(words.RECEIPTS, event.receipt),
     ]
     return " ".join(part for part in parts if part)
+
+
+def menu(console: Console, buttons: Sequence[Mapping[str, str]], made: bool) -> None:
+    """The Official Account's menu, and whether it stands there now."""
+    rows = [
+        (
+            button["name"],
+            fill(words.MENU_VIEW, url=button["url"])
+            if button["type"] == "view"
+            else fill(words.MENU_CLICK, key=button["key"]),
+        )
+        for button in buttons
+    ]
+    _table(console, None, words.MENU_COLUMNS, rows)
+    console.print(words.MENU_MADE if made else words.MENU_PREVIEW)
 
 
 def report(console: Console, loaded: Report) -> None:
@@ -177,3 +194,47 @@ def _time(at: int | None) -> str:
 
 def _stamp(at: int) -> str:
     return f"{datetime.fromtimestamp(at, BEIJING):%Y-%m-%d %H:%M}"
+
+
+def forecast(console: Console, year: int, seen: Forecast) -> None:
+    """What a yearly reset would do."""
+    console.print(fill(words.RESET_FORECAST, year=year, logins=seen.logins))
+    for outcome, count in sorted(seen.outcomes.items(), key=lambda one: -one[1]):
+        console.print(f"  {count:>8}  {words.RESET_OUTCOMES.get(outcome, outcome)}")
+
+
+def run(
+    console: Console, seen: Run, state: str, notes: Sequence[Note], dead: Sequence[str]
+) -> None:
+    """How far a yearly reset is, and the logins that it passed over."""
+    by = words.ACTORS.get(seen.started_by, seen.started_by)
+    rows = {
+        "year": str(seen.year),
+        "state": words.RESET_STATES[state],
+        "started": fill(words.RESET_STARTED, time=beijing_time(seen.started_at), by=by),
+        "ended": _time(seen.ended_at),
+        "logins": str(seen.logins),
+        "done": str(seen.done),
+        "skipped": str(seen.skipped),
+        "failed": str(seen.failed),
+        "chunks": fill(words.RESET_CHUNKS, finished=seen.finished_chunks, chunks=seen.chunks),
+        "dead": "、".join(dead) or words.NONE,
+    }
+    facts = Table(show_header=False, box=None, pad_edge=False)
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for key, text in rows.items():
+        facts.add_row(words.RESET_ROWS[key], text)
+    console.print(facts)
+    if notes:
+        told = [
+            (
+                note.login,
+                words.RESET_NOTE_OUTCOMES[note.outcome],
+                words.RESET_OUTCOMES.get(note.reason, note.reason),
+            )
+            for note in notes[:_MOST_ROWS]
+        ]
+        _table(console, words.RESET_NOTES_TITLE, words.RESET_NOTE_COLUMNS, told)
+    if dead:
+        console.print(fill(words.RESET_DEAD_HINT, year=seen.year))

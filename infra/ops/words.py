@@ -27,6 +27,54 @@ UNBIND = "解绑账号的微信公众号，验证码改发短信。"
 UNLOCK = "清除账号及其手机或微信的次数限制。"
 AUDIT = "查看账号最近的操作记录。"
 AUDIT_COUNT = "最多显示多少条"
+WECHAT_MENU = "设置微信公众号的自定义菜单：找回密码、获取验证码。"
+WECHAT_MENU_MORE = """公众号现有的自定义菜单会被替换。重复执行没有害处。
+调用微信接口的IP地址须在公众号的IP白名单中，公众号须已认证。"""
+WECHAT_MENU_DRY_RUN = "只显示将要设置的菜单，不调用微信"
+
+RESET = "年度重置：给所有财务上报账号（_cw）设置当年的默认密码。"
+RESET_MORE = """每年1月1日零点（北京时间）自动执行；本命令用于手工启动、补做和查看。
+重复启动只补做缺少的部分，不会重复设置；启动后本人已找回密码的账号不受影响。
+没有失败的账号、也没有死信时返回值为0。"""
+RESET_YEAR_OPTION = "启动或补做该年度的重置"
+RESET_STATUS = "查看该年度重置的进度和结果"
+RESET_DRY_RUN = "只说明将会怎样，不做任何修改"
+RESET_WAIT = "显示进度，直到结束"
+RESET_REDRIVE = "先把死信放回队列"
+RESET_ONE_OF = "请给出 --year（可加 --dry-run、--wait、--redrive）或 --status 之一"
+RESET_NONE = "没有$year年度的重置。"
+RESET_STALLED = "$year年度的重置半小时没有进展；请查看 --status，或重新启动以补做。"
+RESETTING = "$year年度重置"
+RESET_ROWS = {
+    "year": "年度",
+    "state": "状态",
+    "started": "启动",
+    "ended": "结束",
+    "logins": "账号",
+    "done": "已重置",
+    "skipped": "跳过",
+    "failed": "失败",
+    "chunks": "分组",
+    "dead": "死信",
+}
+RESET_STATES = {"planning": "正在分组", "working": "正在重置", "done": "已结束"}
+RESET_STARTED = "$time，由$by"
+RESET_CHUNKS = "$finished/$chunks"
+RESET_FORECAST = "$year年度重置将涉及 $logins 个财务上报账号："
+RESET_OUTCOMES = {
+    "done": "重置",
+    "already": "本年度已重置",
+    "gone": "账号已不存在",
+    "later-year": "已是更晚年度的密码",
+    "changed": "重置开始后密码已变更",
+    "no-province": "没有登记省份",
+    "no-id-digits": "没有登记身份证号后四位",
+    "unknown-province": "省份没有对应的区号",
+}
+RESET_NOTES_TITLE = "没有重置的账号"
+RESET_NOTE_COLUMNS = ("登录账号", "结果", "原因")
+RESET_NOTE_OUTCOMES = {"skipped": "跳过", "failed": "失败"}
+RESET_DEAD_HINT = "死信多次处理失败；排除原因后用 --year $year --redrive 放回队列。"
 
 HEADINGS = {"Options": "选项", "Commands": "命令", "Positional arguments": "参数"}
 USAGE = "用法："
@@ -53,7 +101,7 @@ COMMAND_UNKNOWN = "没有命令$name"
 PARAMETER_WRONG = "$name无效"
 SEE_HELP = "查看帮助：$command --help"
 
-DEPENDENCIES = {"store": "DynamoDB", "wechat": "微信平台"}
+DEPENDENCIES = {"store": "DynamoDB", "wechat": "微信平台", "queue": "SQS", "topic": "SNS"}
 
 TIME, DESTINATION, ROW, FIRM_NO = "时间", "去向", "行号", "会计师事务所编号"
 YES, NO, UNKNOWN, NONE = "是", "否", "未知", "无"
@@ -85,7 +133,7 @@ CODE_UNTIL = "$time前有效"
 FINDINGS_TITLE = "诊断"
 FINDINGS = {
     "no-way": "没有绑定手机号，也没有绑定微信，收不到验证码：请用 phone 命令绑定手机号。",
-    "not-following": "绑定的微信已取消关注公众号：请原微信重新关注，或用 unbind 命令解绑后改用短信。",
+    "not-following": "绑定的微信尚未关注或已取消关注公众号：请用该微信关注，或用 unbind 命令解绑后改用短信。",
     "following-unknown": "暂时查不到绑定的微信是否仍关注公众号。",
     "locked": "有次数限制生效，见下表；可等待自动解除，或用 unlock 命令清除账号自身的限制。",
     "never-sent": "没有发送过验证码：请确认在页面上点击了获取验证码。",
@@ -110,6 +158,7 @@ LOCKS = {
     "wrong-passwords": "登录密码输错的次数",
     "service-sends": "全部账号一小时内发送验证码的总量",
     "service-wrong-codes": "全部账号一小时内输错验证码的总量",
+    "service-wrong-passwords": "全部账号一小时内输错登录密码的总量",
 }
 
 SENDS_TITLE = "最近发送的验证码"
@@ -127,6 +176,7 @@ OUTCOMES = {
 }
 REPLACED = "原为$phone"
 RECEIPTS = {"delivered": "已送达", "failed": "未送达"}
+REASONS = {"user block": "用户拒收公众号消息", "system failed": "微信系统原因"}
 
 AUDIT_COLUMNS = (TIME, "事件", "操作者", DESTINATION, "结果", "原因")
 EVENTS = {
@@ -137,8 +187,9 @@ EVENTS = {
     "unlocked": "清除限制",
     "enrolled": "导入账号",
     "enrolment-updated": "导入更新",
+    "yearly-reset": "年度重置",
 }
-ACTORS = {"person": "本人", "local": "本机环境"}
+ACTORS = {"person": "本人", "local": "本机环境", "yearly-reset": "年度重置", "schedule": "定时任务"}
 NO_EVENTS = "没有操作记录。"
 
 CHANGED = {
@@ -155,6 +206,30 @@ TOLD = {
     "sent": "已短信通知 $to。",
     "unknown": "已短信通知 $to，网关没有答复，可能没有送达。",
     "failed": "短信通知 $to 失败：$reason",
+}
+
+MENU_COLUMNS = ("菜单", "点击后")
+MENU_VIEW = "打开 $url"
+MENU_CLICK = "回复验证码（事件 $key）"
+MENU_MADE = "已设置。微信客户端会在用户重新进入公众号后更新菜单，最多延迟5分钟。"
+MENU_PREVIEW = "仅预览，没有设置。"
+MENU_REFUSED = "微信拒绝设置菜单（errcode $errcode，rid $rid）：$why"
+MENU_SILENT = "微信平台没有答复，菜单可能没有设置，请稍后重试。"
+
+# Why WeChat refuses, by its error code; 0 for every other one.
+WECHAT_REFUSALS = {
+    0: "请按errcode查阅微信公众平台的全局返回码。",
+    40001: "AppSecret不正确，或access_token被其他程序刷新。",
+    40013: "WECHAT_APP_ID不正确。",
+    40018: "菜单名称过长。",
+    40054: "菜单链接无效，请检查SITE_URL。",
+    40055: "菜单链接无效，请检查SITE_URL。",
+    40125: "WECHAT_APP_SECRET不正确。",
+    40164: "调用方的IP地址不在公众号的IP白名单中，请在公众平台添加后重试。",
+    45009: "今天的接口调用次数已用完。",
+    48001: "公众号没有自定义菜单接口的权限，请确认公众号已认证。",
+    48004: "接口已被微信封禁，请登录公众平台查看。",
+    50002: "公众号受限（可能已冻结或注销），请登录公众平台查看。",
 }
 
 LOADING = "导入"

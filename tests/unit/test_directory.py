@@ -9,7 +9,7 @@ from argon2 import PasswordHasher as Argon2
 from argon2 import Type
 
 from chalicelib.domain.directory import COLUMNS, Entry, header_faults, phone_number, read_row
-from chalicelib.keys.passwords import PasswordHasher, is_importable
+from chalicelib.keys.passwords import PasswordHasher
 
 GOOD = {
     "firm_no": "11010148",
@@ -216,7 +216,6 @@ def test_argon2_strings_are_taken_as_hashes(kind: Type) -> None:
     made = Argon2(time_cost=1, memory_cost=64, parallelism=1, type=kind, hash_len=64).hash("old-1")
     entry = good(opening_password=made)
     assert entry.opening_is_hash
-    assert is_importable(made)
     assert PasswordHasher({1: b"p" * 32}).verify(made, "old-1")
 
 

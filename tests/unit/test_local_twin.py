@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -184,21 +185,32 @@ def test_its_aws_can_be_used_from_outside(twin: Running) -> None:
 
 
 def test_the_login_page_s_check_wants_a_signature(twin: Running) -> None:
-    """Without one it is refused; with one it is let in as soon as the route exists."""
+    """Without one, or with one of other credentials or another body, it is refused."""
     url = twin.url + "/credentials/verify"
-    body = b'{"login":"11010148","password":"x"}'
-    unsigned = requests.post(
-        url, data=body, headers={"Content-Type": "application/json"}, timeout=20
+
+    def ask(password: str, secret: str = "aa", instead_of: str = "") -> requests.Response:
+        body = json.dumps({"login": "32990002", "password": password}).encode()
+        signed = body.replace(password.encode(), (instead_of or password).encode())
+        request: Any = AWSRequest(
+            method="POST", url=url, data=signed, headers={"Content-Type": "application/json"}
+        )
+        if secret:
+            credentials = Credentials("AKIDLOCAL", secret)
+            SigV4Auth(credentials, "execute-api", "cn-north-1").add_auth(request)
+        return requests.post(url, data=body, headers=dict(request.headers), timeout=20)
+
+    right = "Demo-2026-yangli"
+    for refused in (ask(right, ""), ask(right, "bb"), ask(right, instead_of="x")):
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+        assert "valid" not in refused.json()
+    assert ask("x").json() == {"valid": False, "must_change": False, "changed_at": 0}
+    told = ask(right)
+    assert (told.status_code, told.json()["valid"], told.json()["must_change"]) == (
+        200,
+        True,
+        False,
     )
-    if unsigned.status_code == 404:
-        pytest.skip("this service has no /credentials/verify yet")
-    assert (unsigned.status_code, unsigned.json()["code"]) == (403, "forbidden")
-    request: Any = AWSRequest(
-        method="POST", url=url, data=body, headers={"Content-Type": "application/json"}
-    )
-    SigV4Auth(Credentials("AKIDLOCAL", "aa"), "execute-api", "cn-north-1").add_auth(request)
-    signed = requests.post(url, data=body, headers=dict(request.headers), timeout=20)
-    assert (signed.status_code, signed.json()["valid"]) == (200, False)
+    assert told.headers["Cache-Control"] == "no-store"
 
 
 def test_nobody_needs_to_read_what_it_prints() -> None:

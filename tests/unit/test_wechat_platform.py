@@ -198,9 +198,6 @@ def test_a_new_token_refused_as_well_is_the_end(
 @pytest.mark.parametrize(
     "answer",
     [
-        {"errcode": 40164, "errmsg": f"invalid ip 1.2.3.4, not in whitelist {RID}"},
-        {"errcode": 40125, "errmsg": f"invalid appsecret {RID}"},
-        {"errcode": 40013, "errmsg": f"invalid appid {RID}"},
         BUSY,
         {"access_token": "", "expires_in": 7200},
         {"access_token": "x"},
@@ -215,9 +212,31 @@ def test_a_new_token_refused_as_well_is_the_end(
 def test_without_a_token_nothing_is_sent(wechat: WeChat, platform: Platform, answer: Any) -> None:
     """The message certainly did not go out, so the person may try again at once."""
     wechat.answers[STABLE], wechat.answers[SEND] = [answer], [SENT]
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as caught:
         send(platform)
+    assert caught.value.__cause__ is None
     assert wechat.asked(SEND) == []
+
+
+@pytest.mark.parametrize(
+    ("errcode", "words"),
+    [
+        (40164, "invalid ip 1.2.3.4, not in whitelist"),
+        (40125, "invalid appsecret"),
+        (40013, "invalid appid"),
+    ],
+)
+def test_an_account_that_gets_no_token_cannot_push(
+    wechat: WeChat, platform: Platform, errcode: int, words: str
+) -> None:
+    """The person may still fetch the code; an operator's command is told what WeChat said."""
+    wechat.answers[STABLE] = [{"errcode": errcode, "errmsg": f"{words} {RID}"}]
+    wechat.answers[SEND] = wechat.answers[MENU] = [SENT]
+    assert send(platform) == TemplateResult(TemplateOutcome.NO_TEMPLATE, errcode=errcode)
+    with pytest.raises(Unavailable) as caught:
+        platform.create_menu({"button": []})
+    assert str(caught.value.__cause__) == f"errcode {errcode} rid {RID.removeprefix('rid: ')}"
+    assert wechat.asked(SEND) == wechat.asked(MENU) == []
 
 
 # Each call.

@@ -1,0 +1,1 @@
+"""What goes to other programs: the reset's queue, and the operators' topic."""

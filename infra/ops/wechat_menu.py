@@ -1,0 +1,40 @@
+"""wechat-menu: the Official Account's menu."""
+
+from __future__ import annotations
+
+import click
+
+from chalicelib.domain.catalogue import fill
+from chalicelib.domain.errors import Unavailable
+from chalicelib.wechat.platform import PlatformRefusal
+
+from . import session, views, words
+from .command import Answer, Failed, command
+
+
+@command("wechat-menu", words.WECHAT_MENU, words.WECHAT_MENU_MORE)
+@click.option("--dry-run", is_flag=True, help=words.WECHAT_MENU_DRY_RUN)
+def wechat_menu(dry_run: bool) -> Answer:
+    """Make the menu that leads people to the page and to their codes."""
+    service = session.service()
+    menu = service.menu
+    if not dry_run:
+        try:
+            service.platform.create_menu(menu)
+        except Unavailable as error:
+            raise _failed(error) from None
+    made = not dry_run
+    return Answer(
+        {"menu": menu, "made": made}, lambda console: views.menu(console, menu["button"], made)
+    )
+
+
+def _failed(error: Unavailable) -> Exception:
+    refusal = error.__cause__
+    if isinstance(refusal, PlatformRefusal):
+        why = words.WECHAT_REFUSALS.get(refusal.errcode, words.WECHAT_REFUSALS[0])
+        text = fill(
+            words.MENU_REFUSED, errcode=refusal.errcode, rid=refusal.rid or words.NONE, why=why
+        )
+        return Failed("wechat-refused", text)
+    return Failed("unavailable", words.MENU_SILENT) if error.dependency == "wechat" else error

@@ -1,0 +1,118 @@
+"""yearly-reset: the default passwords of the finance accounts, by hand."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from chalicelib.domain.catalogue import fill
+from chalicelib.store.runs import Note, Run
+from chalicelib.stories.yearly_reset import YearlyReset
+
+from . import session, views, words
+from .command import Answer, Failed, command, terminal
+
+_PAUSE = 0.5
+# Seconds without a chunk finished after which --wait gives up; a message that fails comes again
+# after twelve minutes.
+_STALLED = 1_800
+_MOST_NOTES = 1_000
+
+
+@command("yearly-reset", words.RESET, words.RESET_MORE)
+@click.option("--year", type=int, metavar="YYYY", help=words.RESET_YEAR_OPTION)
+@click.option("--status", "asked", type=int, metavar="YYYY", help=words.RESET_STATUS)
+@click.option("--dry-run", is_flag=True, help=words.RESET_DRY_RUN)
+@click.option("--wait", is_flag=True, help=words.RESET_WAIT)
+@click.option("--redrive", is_flag=True, help=words.RESET_REDRIVE)
+def yearly_reset(
+    year: int | None, asked: int | None, dry_run: bool, wait: bool, redrive: bool
+) -> Answer:
+    """Start the year's run, tell what it would do, or how far it is."""
+    if (year is None) == (asked is None) or (asked is not None and (dry_run or wait or redrive)):
+        raise click.UsageError(words.RESET_ONE_OF)
+    story = session.service().yearly_reset
+    if asked is not None:
+        return _status(story, asked)
+    assert year is not None
+    if dry_run:
+        forecast = story.forecast(year)
+        facts = {"year": year, "logins": forecast.logins, "outcomes": dict(forecast.outcomes)}
+        return Answer(facts, lambda console: views.forecast(console, year, forecast))
+    if redrive:
+        story.redrive()
+    story.start(year, session.caller())
+    if wait:
+        _wait(story, year)
+    return _status(story, year)
+
+
+def _status(story: YearlyReset, year: int) -> Answer:
+    run = story.status(year)
+    if run is None:
+        raise Failed("no-run", fill(words.RESET_NONE, year=year))
+    notes = story.notes(year)
+    shown = list(islice(notes, _MOST_NOTES))
+    dead = story.dead(year)
+    facts: dict[str, Any] = {
+        **asdict(run),
+        "state": state(run),
+        "notes": [asdict(note) for note in _together(shown, notes)],
+        "dead_letters": dead,
+    }
+    facts.pop("cursor")
+    return Answer(
+        facts,
+        lambda console: views.run(console, run, state(run), shown, dead),
+        success=not run.failed and not dead,
+    )
+
+
+def state(run: Run) -> str:
+    """`planning`, `working` or `done`."""
+    if not run.planned:
+        return "planning"
+    return "done" if run.complete else "working"
+
+
+def _together(first: list[Note], rest: Iterator[Note]) -> Iterator[Note]:
+    yield from first
+    yield from rest
+
+
+def _wait(
+    story: YearlyReset,
+    year: int,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Show how far the run is until it has ended, or nothing has moved for half an hour."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    moved, before = clock(), -1
+    with Progress(
+        *columns, console=terminal(stderr=True), disable=not sys.stderr.isatty()
+    ) as progress:
+        task = progress.add_task(fill(words.RESETTING, year=year), total=None)
+        while (run := story.status(year)) is not None and not run.complete:
+            accounted = run.done + run.skipped + run.failed
+            progress.update(task, completed=accounted, total=run.logins or None)
+            if run.finished_chunks != before:
+                moved, before = clock(), run.finished_chunks
+            elif clock() - moved > _STALLED:
+                raise Failed("stalled", fill(words.RESET_STALLED, year=year))
+            sleep(_PAUSE)
+        if run is not None:
+            progress.update(task, completed=run.logins, total=run.logins)

@@ -1,0 +1,75 @@
+"""The order of a login's events, and what a send that nobody answered leaves behind."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chalicelib.sms.gateway import Outcome
+from chalicelib.store import audit
+from chalicelib.store.models import AuditItem
+from tests.conftest import MakeWorld, World, add_firm
+
+NOW = 1_800_000_000
+
+
+def test_events_of_one_second_sort_as_they_were_made() -> None:
+    """By their keys alone, however many there are and however alike."""
+    keys = [audit.entry("11010148", "code-sent", NOW).at for _ in range(500)]
+    shuffled = random.Random(1).sample(keys, len(keys))
+    assert sorted(shuffled) == keys
+    assert audit.entry("11010148", "code-sent", NOW + 1).at > keys[-1]
+    assert audit.entry("11010148", "code-sent", NOW - 1).at < keys[0]
+
+
+def test_no_two_events_have_one_key() -> None:
+    """Not those of many threads, nor those of another process that counts from the same number."""
+    with ThreadPoolExecutor(8) as pool:
+        keys = list(pool.map(lambda _: audit.entry("11010148", "x", NOW).at, range(2_000)))
+    assert len(set(keys)) == 2_000
+    random_parts = {key.partition("-")[2][8:] for key in keys}
+    assert len(random_parts) == 2_000
+    assert {len(part) for part in random_parts} == {16}
+
+
+def test_the_time_of_an_event_is_its_second() -> None:
+    """The count does not spill over into it."""
+    for _ in range(1_500):
+        assert audit.time_of(audit.entry("11010148", "x", NOW)) == NOW
+
+
+def test_history_tells_what_happened_in_one_second_newest_first(world: World) -> None:
+    """The clock stands: a code is sent and the password set within one second."""
+    token = world.token()
+    world.send(token)
+    assert world.confirm(token, world.phones.codes[0]).status_code == 200
+    events = world.service.inquiry.history("11010148", 10)
+    assert [event.event for event in events] == ["password-recovered", "code-sent"]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.SENT])
+def test_a_send_without_an_answer_is_told_from_one_that_was_taken(
+    world: World, outcome: Outcome
+) -> None:
+    """Also where the gateway gives no reason, as these phones do not."""
+    world.phones.outcomes = [outcome]
+    assert world.send(world.token()).status_code == 202
+    (send,) = AuditItem.query("11010148")
+    assert send.outcome == ("unknown" if outcome is Outcome.UNKNOWN else "handed-over")
+    finding = "outcome-unknown" if outcome is Outcome.UNKNOWN else "no-receipt"
+    assert finding in world.service.inquiry.overview("11010148").findings
+
+
+def test_the_audit_of_many_logins_does_not_mix(make_world: MakeWorld) -> None:
+    """A receipt with the key of one login's send and the name of another changes neither."""
+    world = make_world(LIMIT_SENDS_PER_DESTINATION_MINUTE="5")
+    add_firm(world.service.hasher)
+    for login in ("11010148", "11010148_cw"):
+        world.send(world.token(login))
+    (main,), (finance,) = AuditItem.query("11010148"), AuditItem.query("11010148_cw")
+    assert not audit.add_receipt("11010148_cw", main.at, "m", "failed", None)
+    assert not audit.add_receipt("11010148", finance.at, "m", "failed", None)
+    assert audit.add_receipt("11010148", main.at, "m", "failed", None)
+    assert not audit.add_receipt("11010148", main.at, "other", "delivered", None)

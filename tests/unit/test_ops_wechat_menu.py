@@ -1,0 +1,144 @@
+"""`wechat-menu`: the menu that the account then has, and what WeChat may say against it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.local.wechat import SimulatedWeChat
+from infra.ops import __main__ as commands
+from infra.ops import words
+from tests.conftest import SETTINGS, Clock, MakeWorld, World
+
+MENU = {
+    "button": [
+        {"type": "view", "name": "找回密码", "url": "https://recovery.example/wechat/enter"},
+        {"type": "click", "name": "获取验证码", "key": "code"},
+    ]
+}
+CREATE, STABLE = "/cgi-bin/menu/create", "/cgi-bin/stable_token"
+
+
+@pytest.fixture
+def wechat() -> Iterator[SimulatedWeChat]:
+    """WeChat, with an account that has no menu yet."""
+    with SimulatedWeChat(
+        SETTINGS["WECHAT_APP_ID"],
+        SETTINGS["WECHAT_APP_SECRET"],
+        SETTINGS["WECHAT_TOKEN"],
+        SETTINGS["WECHAT_AES_KEY"],
+        callback_url=lambda: "http://127.0.0.1:9",
+        visitor=lambda _: "o-alice",
+        clock=Clock(),
+    ) as platform:
+        yield platform
+
+
+@pytest.fixture
+def world(make_world: MakeWorld, wechat: SimulatedWeChat) -> World:
+    world = make_world(WECHAT_API_URL=wechat.url)
+    world.service.platform._sleep = lambda _: None
+    return world
+
+
+class Run:
+    """Runs the command; its status, its standard output, its standard error."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *options: str) -> tuple[int, str, str]:
+        self._capsys.readouterr()
+        status = commands.main(["wechat-menu", *options])
+        return (status, *self._capsys.readouterr())
+
+    def json(self, *options: str) -> tuple[int, Any]:
+        status, out, _ = self(*options, "--json")
+        return status, json.loads(out)
+
+
+@pytest.fixture
+def run(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("COLUMNS", "120")
+    return Run(capsys)
+
+
+def test_the_account_has_the_menu_then(run: Run, wechat: SimulatedWeChat) -> None:
+    """Both items, in Chinese that people can read; and again changes nothing."""
+    for _ in range(2):
+        status, out, err = run()
+        assert (status, err) == (0, "")
+        assert wechat.account.menu == MENU
+    assert "找回密码" in out
+    assert "https://recovery.example/wechat/enter" in out
+    assert "获取验证码" in out
+    assert words.MENU_MADE in out
+
+
+def test_a_program_can_read_it(run: Run, wechat: SimulatedWeChat) -> None:
+    """The menu as WeChat was given it, and that it was."""
+    assert run.json() == (0, {"menu": MENU, "made": True})
+    assert wechat.account.menu == MENU
+
+
+def test_a_dry_run_asks_wechat_nothing(run: Run, wechat: SimulatedWeChat) -> None:
+    """It shows what would be made."""
+    wechat.fail(-1, times=99)
+    status, out, _ = run("--dry-run")
+    assert status == 0
+    assert "找回密码" in out
+    assert words.MENU_PREVIEW in out
+    assert words.MENU_MADE not in out
+    assert run.json("--dry-run") == (0, {"menu": MENU, "made": False})
+    assert wechat.account.menu is None
+
+
+@pytest.mark.parametrize("path", [CREATE, STABLE])
+@pytest.mark.parametrize("errcode", [48001, 40164, 45009, 40013, 40125, 65400])
+def test_a_refusal_is_explained(run: Run, wechat: SimulatedWeChat, path: str, errcode: int) -> None:
+    """By its code, by the rid that WeChat's support asks for, and in words that help."""
+    wechat.fail(errcode, path=path, times=2)
+    status, out, err = run()
+    assert (status, out) == (1, "")
+    assert f"errcode {errcode}" in err
+    assert "rid " in err
+    assert words.WECHAT_REFUSALS.get(errcode, words.WECHAT_REFUSALS[0]) in err
+    assert SETTINGS["WECHAT_APP_SECRET"] not in err
+    status, answer = run.json()
+    assert (status, answer["error"]) == (1, "wechat-refused")
+    assert f"errcode {errcode}" in answer["message"]
+    assert wechat.account.menu is None
+
+
+def test_a_token_that_has_ended_is_no_refusal(run: Run, wechat: SimulatedWeChat) -> None:
+    """One refresh, and the menu stands."""
+    run()
+    wechat.tokens.revoke()
+    assert run()[0] == 0
+    wechat.fail(40001, path=CREATE, times=2)
+    status, _, err = run()
+    assert status == 1
+    assert words.WECHAT_REFUSALS[40001] in err
+
+
+def test_a_platform_that_is_busy_or_silent_is_said_to_be(run: Run, wechat: SimulatedWeChat) -> None:
+    """Nobody knows then whether the menu stands."""
+    wechat.fail(-1, path=CREATE, times=3)
+    status, out, err = run()
+    assert (status, out) == (1, "")
+    assert words.MENU_SILENT in err
+    wechat.fail(-1, path=CREATE, times=3)
+    assert run.json() == (1, {"error": "unavailable", "message": words.MENU_SILENT})
+
+
+def test_a_store_that_is_down_is_not_called_wechat(run: Run) -> None:
+    """The shared token lies there."""
+    import boto3
+
+    boto3.client("dynamodb").delete_table(TableName="recovery-ephemera")
+    status, _, err = run()
+    assert status == 1
+    assert "DynamoDB" in err

@@ -1,0 +1,38 @@
+"""How SNS's delivery logs reach the function, as the template has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from chalice.utils import to_cfn_resource_name
+
+from infra.tables import load_template
+
+FUNCTION = to_cfn_resource_name("sms_receipts")
+RESOURCES: dict[str, Any] = load_template()["Resources"]
+
+
+@pytest.mark.parametrize(
+    ("log", "subscription", "name"),
+    [
+        ("SmsDeliveredLog", "SmsDeliveredReceipts", "DirectPublishToPhoneNumber"),
+        ("SmsFailedLog", "SmsFailedReceipts", "DirectPublishToPhoneNumber/Failure"),
+    ],
+)
+def test_both_logs_are_subscribed(log: str, subscription: str, name: str) -> None:
+    """By SNS's fixed names, to the function that the app has, once it may be called."""
+    group, wired = RESOURCES[log]["Properties"], RESOURCES[subscription]
+    assert group["LogGroupName"]["Fn::Sub"] == f"sns/${{AWS::Region}}/${{AWS::AccountId}}/{name}"
+    assert wired["Properties"]["LogGroupName"] == {"Ref": log}
+    assert wired["Properties"]["DestinationArn"] == {"Fn::GetAtt": [FUNCTION, "Arn"]}
+    assert wired["DependsOn"] == "SmsReceiptsPermission"
+    assert RESOURCES["SmsReceiptsPermission"]["Properties"]["FunctionName"] == {"Ref": FUNCTION}
+
+
+def test_it_is_there_only_where_it_is_asked_for() -> None:
+    """AWS China has no SMS in SNS."""
+    parts = {name: part for name, part in RESOURCES.items() if name.startswith("Sms")}
+    assert len(parts) == 6
+    assert {part["Condition"] for part in parts.values()} == {"WithSnsReceipts"}
+    assert load_template()["Parameters"]["SnsReceipts"]["Default"] == "no"
