@@ -72,9 +72,10 @@ def write_directory(path: Path, firms: list[Firm]) -> None:
 
 @dataclass
 class Twin:
-    """A running twin."""
+    """A running twin; `aws_url` is where its AWS calls go to."""
 
     url: str
+    aws_url: str
 
     # What its phones show and do.
 
@@ -190,7 +191,7 @@ def running(folder: Path, **settings: str) -> Iterator[Twin]:
         stderr=subprocess.STDOUT,
     )
     try:
-        yield Twin(_ready(process, folder / "twin.log"))
+        yield Twin(*_ready(process, folder / "twin.log"))
     finally:
         # It keeps nothing, so it need not take its leave in order.
         process.kill()
@@ -198,11 +199,11 @@ def running(folder: Path, **settings: str) -> Iterator[Twin]:
         log.close()
 
 
-def _ready(process: subprocess.Popen[bytes], log: Path) -> str:
+def _ready(process: subprocess.Popen[bytes], log: Path) -> tuple[str, str]:
     for _ in range(600):
-        found = re.search(r"^ready (http://\S+)$", log.read_text(), re.MULTILINE)
-        if found:
-            return found[1]
+        found = dict(re.findall(r"^(ready|aws) (http://\S+)$", log.read_text(), re.MULTILINE))
+        if "ready" in found:
+            return found["ready"], found["aws"]
         if process.poll() is not None:
             break
         time.sleep(0.1)

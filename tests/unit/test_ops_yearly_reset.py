@@ -1,0 +1,186 @@
+"""`yearly-reset`: starting it, looking at it, and what it would do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from chalicelib import wiring
+from chalicelib.store.models import LoginItem
+from infra.ops import __main__ as commands
+from infra.ops import yearly_reset as command
+from infra.tables import create_tables
+from tests import reset_world
+from tests.browser.twin import made_up, running
+from tests.conftest import add_firm
+from tests.reset_world import YEAR, ResetWorld
+from tests.serial_moto import serial_moto  # noqa: F401
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def reset(serial_moto: None) -> Iterator[ResetWorld]:  # noqa: F811
+    """One firm, and a run that has not begun."""
+    with mock_aws():
+        create_tables(boto3.client("dynamodb"), "recovery")
+        with wiring.using(None):
+            world = reset_world.make()
+            add_firm(world.world.service.hasher)
+            yield world
+
+
+@pytest.fixture
+def run(
+    reset: ResetWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    """Runs the command; its status, what it printed, what it complained of."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def call(*options: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = commands.main(["yearly-reset", *options])
+        return (status, *capsys.readouterr())
+
+    return call
+
+
+def test_it_starts_the_run_and_names_the_operator(run: Run, reset: ResetWorld) -> None:
+    """The logins are planned, and whoever asked stands with the run."""
+    status, out, _ = run("--year", str(YEAR), "--json")
+    facts = json.loads(out)
+    assert status == 0
+    assert (facts["state"], facts["logins"], facts["done"]) == ("working", 1, 0)
+    assert facts["started_by"].startswith("arn:aws")
+    reset.work()
+    status, out, _ = run("--status", str(YEAR))
+    assert status == 0
+    for text in ("2027", "已结束", "已重置", "arn:aws"):
+        assert text in out
+
+
+def test_waiting_ends_when_the_run_has(
+    run: Run, reset: ResetWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--wait` looks until every login is accounted for."""
+    monkeypatch.setattr(command, "_PAUSE", 0)
+    looked: list[int] = []
+    status_of = reset.story.status
+
+    def look(year: int) -> Any:
+        looked.append(year)
+        if len(looked) == 3:
+            reset.work()
+        return status_of(year)
+
+    monkeypatch.setattr(reset.story, "status", look)
+    status, out, _ = run("--year", str(YEAR), "--wait", "--json")
+    assert status == 0
+    assert json.loads(out)["state"] == "done"
+    assert len(looked) > 3
+
+
+def test_waiting_gives_up_when_nothing_moves(reset: ResetWorld) -> None:
+    """A queue that nobody works is said, not waited for without end."""
+    reset.schedule()
+    times = iter(range(0, 100_000, 600))
+    with pytest.raises(command.Failed, match="半小时没有进展"):
+        command._wait(reset.story, YEAR, sleep=lambda _: None, clock=lambda: next(times))
+
+
+def test_a_dry_run_tells_and_changes_nothing(run: Run) -> None:
+    """What would happen, and no run afterwards."""
+    status, out, _ = run("--year", str(YEAR), "--dry-run")
+    assert status == 0
+    assert "将涉及 1 个财务上报账号" in out
+    status, out, _ = run("--year", str(YEAR), "--dry-run", "--json")
+    assert json.loads(out) == {"year": YEAR, "logins": 1, "outcomes": {"done": 1}}
+    status, _, err = run("--status", str(YEAR))
+    assert status == 1
+    assert "没有2027年度的重置" in err
+
+
+def test_what_was_passed_over_is_listed(run: Run, reset: ResetWorld) -> None:
+    """Each login with its reason, in words and as JSON; skipped ones are no failure."""
+    item = LoginItem.get("11010148_cw")
+    item.head_id_last4 = None
+    item.save()
+    run("--year", str(YEAR))
+    reset.work()
+    status, out, _ = run("--status", str(YEAR))
+    assert status == 0
+    assert "11010148_cw" in out
+    assert "没有登记身份证号后四位" in out
+    _, out, _ = run("--status", str(YEAR), "--json")
+    assert json.loads(out)["notes"] == [
+        {"login": "11010148_cw", "outcome": "skipped", "reason": "no-id-digits"}
+    ]
+
+
+def test_dead_letters_make_it_fail_until_they_are_worked(run: Run, reset: ResetWorld) -> None:
+    """The status names them and what to do, and `--redrive` does it."""
+    run("--year", str(YEAR))
+    messages = reset.receive()
+    reset.sqs.send_message(QueueUrl=reset.dead, MessageBody=messages[0]["Body"])
+    reset.delete(messages, set())
+    status, out, _ = run("--status", str(YEAR))
+    assert status == 1
+    assert "chunk#00000000" in out
+    assert "--redrive" in out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--year", "2027", "--status", "2027"), ("--status", "2027", "--wait"), ("--year", "x")],
+)
+def test_a_command_line_that_says_two_things_or_none_is_refused(
+    run: Run, options: tuple[str, ...]
+) -> None:
+    """Nothing is started by a slip."""
+    status, _, err = run(*options)
+    assert status == 2
+    assert "--help" in err
+
+
+def test_the_whole_of_it_on_one_machine(tmp_path: Path) -> None:
+    """The twin works the queue as Lambda would; the command waits, and the passwords are set."""
+    firm = next(firm for firm in made_up() if firm.number)
+    with running(tmp_path) as twin:
+        environment = {
+            **os.environ,
+            "AWS_ENDPOINT_URL": twin.aws_url,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+        }
+        ran = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "infra.ops",
+                "yearly-reset",
+                "--year",
+                "2026",
+                "--wait",
+                "--json",
+            ],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        facts = json.loads(ran.stdout)
+        assert facts["state"] == "done"
+        assert facts["done"] + facts["skipped"] == facts["logins"] == len(made_up())
+        assert facts["failed"] == 0
+        assert firm.firm_no not in {note["login"] for note in facts["notes"]}
