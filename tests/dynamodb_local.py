@@ -9,6 +9,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,13 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def dynamodb_local() -> Iterator[str]:
     """The address of a DynamoDB Local that this test process has for itself."""
+    with serving() as url:
+        yield url
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """A DynamoDB Local, empty and in memory, until the block ends."""
     java = shutil.which("java")
     if java is None:
         impossible("DynamoDB Local needs Java 17")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,9 @@ log = logging.getLogger(__name__)
 
 RECEIVES = 5
 """How often a message is delivered before it is a dead letter: the queue's `maxReceiveCount`."""
+
+AT_ONCE = 3
+"""Messages worked at once: while one waits for DynamoDB, another hashes."""
 
 # What a step of planning and its hand-over to a worker may take, in milliseconds.
 _MARGIN = 20_000
@@ -34,9 +38,9 @@ def plan(event: CloudWatchEvent) -> None:
 
 def work(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
     """Work the messages of a batch; those that must come again are named in the answer."""
-    failures: list[dict[str, str]] = []
     has_time = _has_time(event.context)
-    for record in event.to_dict()["Records"]:
+
+    def taken(record: dict[str, Any]) -> bool:
         try:
             if not has_time():
                 raise Unfinished
@@ -47,8 +51,19 @@ def work(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
         except Exception as error:
             # One bad message must not bring the others of its batch back.
             log.warning("a message comes again: %s", type(error).__name__)
-            failures.append({"itemIdentifier": record["messageId"]})
-    return {"batchItemFailures": failures}
+            return False
+        return True
+
+    records = event.to_dict()["Records"]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        done = list(threads.map(taken, records))
+    return {
+        "batchItemFailures": [
+            {"itemIdentifier": record["messageId"]}
+            for record, was_taken in zip(records, done, strict=True)
+            if not was_taken
+        ]
+    }
 
 
 def _has_time(context: Any) -> Callable[[], bool]:

@@ -7,12 +7,13 @@ is counted once however often it is delivered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
+from ..domain.errors import Unavailable
 from ..domain.limits import DAY
 from . import audit
 from .codes import END_CODE
@@ -187,29 +188,11 @@ class Runs:
         earlier delivery did it, or why not: `gone`, `later-year`, `changed`.
         """
         year = run.year
-        fresh = LoginItem.reset_year.does_not_exist() | (LoginItem.reset_year < year)
-        event = audit.entry(login, "yearly-reset", now, actor="yearly-reset", outcome=str(year))
-
-        def build(transaction: TransactWrite) -> None:
-            transaction.save(event)
-            transaction.update(
-                LoginItem(login),
-                [
-                    LoginItem.password_hash.set(password_hash),
-                    LoginItem.password_version.set(LoginItem.password_version + 1),
-                    LoginItem.changed_at.set(now),
-                    LoginItem.must_change.set(True),
-                    LoginItem.reset_year.set(year),
-                ],
-                LoginItem.login.exists() & fresh & (LoginItem.changed_at < run.started_at),
-                return_values="ALL_OLD",
-            )
-            transaction.update(
-                CodeItem(f"code#{login}"), [*END_CODE, CodeItem.expires_at.set(now + DAY)]
-            )
-
         try:
-            transact(build, LoginItem)
+            transact(
+                lambda transaction: _add_reset(transaction, run, login, password_hash, now),
+                LoginItem,
+            )
         except Refused as refused:
             stood = next((item for item in refused.items if item is not None), None)
             if stood is None:
@@ -219,6 +202,23 @@ class Runs:
                 return "done"
             return "later-year" if reset_year is not None and reset_year > year else "changed"
         return "done"
+
+    def reset_together(self, run: Run, hashes: Mapping[str, str], now: int) -> bool:
+        """Give these logins their passwords as `reset` does, all or none: one transaction.
+
+        At most 33 logins. False where one of them stands in the way of the others.
+        """
+
+        def build(transaction: TransactWrite) -> None:
+            for login, password_hash in hashes.items():
+                _add_reset(transaction, run, login, password_hash, now)
+
+        try:
+            transact(build, LoginItem)
+        except (Refused, Unavailable):
+            # Somebody may be at work on a single login; asked one by one, the others succeed.
+            return False
+        return True
 
     def finish(self, run: Run, chunk: Chunk, notes: Sequence[Note]) -> None:
         """Finish a chunk and count it, once: one transaction; a finished one stays as it is."""
@@ -281,6 +281,28 @@ class Runs:
         if told:
             actions.append(RunItem.told_at.set(now))
         update(RunItem(str(run.year), RUN), actions, RunItem.year.exists())
+
+
+def _add_reset(
+    transaction: TransactWrite, run: Run, login: str, password_hash: str, now: int
+) -> None:
+    fresh = LoginItem.reset_year.does_not_exist() | (LoginItem.reset_year < run.year)
+    transaction.save(
+        audit.entry(login, "yearly-reset", now, actor="yearly-reset", outcome=str(run.year))
+    )
+    transaction.update(
+        LoginItem(login),
+        [
+            LoginItem.password_hash.set(password_hash),
+            LoginItem.password_version.set(LoginItem.password_version + 1),
+            LoginItem.changed_at.set(now),
+            LoginItem.must_change.set(True),
+            LoginItem.reset_year.set(run.year),
+        ],
+        LoginItem.login.exists() & fresh & (LoginItem.changed_at < run.started_at),
+        return_values="ALL_OLD",
+    )
+    transaction.update(CodeItem(f"code#{login}"), [*END_CODE, CodeItem.expires_at.set(now + DAY)])
 
 
 def _run(item: RunItem) -> Run:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -68,16 +67,14 @@ class YearlyReset:
         topic: Topic,
         hasher: PasswordHasher,
         area_codes: Mapping[str, str],
-        threads: int = 2,
     ) -> None:
-        """`area_codes` overrides the table; `threads` hash while others wait for DynamoDB."""
+        """`area_codes` overrides the table."""
         self._clock = clock
         self._runs = runs
         self._queue = queue
         self._topic = topic
         self._hasher = hasher
         self._area_codes = area_codes
-        self._threads = threads
 
     def start(self, year: int, started_by: str, has_time: Callable[[], bool] = _always) -> Run:
         """Begin the year's run, or finish what is missing of the one there is.
@@ -138,31 +135,41 @@ class YearlyReset:
 
     def _work(self, run: Run, chunk: Chunk, *, last: bool) -> None:
         found = self._runs.logins(chunk.logins)
+        notes: list[Note] = []
+        open_: list[FinanceLogin] = []
+        for name in chunk.logins:
+            login = found.get(name)
+            if (reason := self._obstacle(run, login)) is not None:
+                notes.append(Note(name, "skipped", reason))
+            elif login is not None and login.reset_year != run.year:
+                open_.append(login)
+        notes += self._reset(run, open_)
+        failed = sum(note.outcome == "failed" for note in notes)
+        if failed and not last:
+            raise Unfinished
+        self._runs.finish(run, chunk, notes)
+        log.info("chunk finished", extra={"logins": len(chunk.logins), "failed": failed})
 
-        def one(name: str) -> Note | None:
+    def _reset(self, run: Run, logins: Sequence[FinanceLogin]) -> list[Note]:
+        """Give the logins their passwords; a note for each that did not get one."""
+        if not logins:
+            return []
+        hashes = {login.login: self._hasher.hash(self._password(login)) for login in logins}
+        now = self._clock()
+        if self._runs.reset_together(run, hashes, now):
+            return []
+        notes = []
+        for name, password_hash in hashes.items():
             try:
-                return self._reset(run, name, found.get(name))
+                outcome = self._runs.reset(run, name, password_hash, now)
             except Exception as error:
                 # The others of the chunk must have theirs all the same.
                 log.warning("a login was not reset: %s", type(error).__name__)
-                return Note(name, "failed", _reason(error))
-
-        with ThreadPoolExecutor(self._threads) as threads:
-            notes = [note for note in threads.map(one, chunk.logins) if note is not None]
-        if not last and any(note.outcome == "failed" for note in notes):
-            raise Unfinished
-        self._runs.finish(run, chunk, notes)
-        failed = sum(note.outcome == "failed" for note in notes)
-        log.info("chunk finished", extra={"logins": len(chunk.logins), "failed": failed})
-
-    def _reset(self, run: Run, name: str, login: FinanceLogin | None) -> Note | None:
-        reason = self._obstacle(run, login)
-        if reason is None and login is not None:
-            if login.reset_year == run.year:
-                return None
-            password = self._password(login)
-            reason = self._runs.reset(run, name, self._hasher.hash(password), self._clock())
-        return None if reason == "done" else Note(name, "skipped", str(reason))
+                notes.append(Note(name, "failed", _reason(error)))
+            else:
+                if outcome != "done":
+                    notes.append(Note(name, "skipped", outcome))
+        return notes
 
     def _obstacle(self, run: Run, login: FinanceLogin | None) -> str | None:
         """Why a login keeps its password, as far as can be seen before anything is written."""

@@ -206,6 +206,7 @@ def test_failures_come_again_and_are_reported_in_the_end(
         return real(run, login, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(runs, "reset", broken)
+    monkeypatch.setattr(runs, "reset_together", lambda *_: False)
     reset.schedule()
     messages = reset.receive()
     assert reset.invoke(messages, receives=1) == {messages[0]["MessageId"]}
@@ -224,6 +225,33 @@ def test_failures_come_again_and_are_reported_in_the_end(
     assert (run.done, run.failed) == (4, 0)
     assert reset.adds_up()
     assert "失败0个" in reset.announcements()[0]
+
+
+def test_one_that_stands_in_the_way_keeps_nobody_else(
+    reset: ResetWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person who recovers while their chunk is being hashed keeps theirs; the others get theirs."""
+    add_logins(3)
+    reset.schedule()
+    hasher = reset.world.service.hasher
+    real = hasher.hash
+
+    def slow(password: str) -> str:
+        item = LoginItem.get("21000001_cw")
+        item.changed_at = reset.world.clock()
+        item.save()
+        return real(password)
+
+    monkeypatch.setattr(hasher, "hash", slow)
+    reset.work()
+    years = {item.login: item.reset_year for item in LoginItem.scan(LoginItem.login.contains("_"))}
+    assert years == {
+        "11010148_cw": YEAR,
+        "21000000_cw": YEAR,
+        "21000001_cw": None,
+        "21000002_cw": YEAR,
+    }
+    assert [(n.login, n.reason) for n in reset.story.notes(YEAR)] == [("21000001_cw", "changed")]
 
 
 def test_a_bad_message_leaves_its_batch_alone(reset: ResetWorld) -> None:

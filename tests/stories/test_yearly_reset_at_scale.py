@@ -27,7 +27,7 @@ from tests.reset_world import YEAR, Crash, ResetWorld, add_logins, client, inter
 FIRMS = int(os.environ.get("RESET_FIRMS", "600"))
 THREADS = 4
 # One call in so many kills the worker that makes it.
-DEADLY = 150
+DEADLY = 40
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from moto import mock_aws
 
 from chalicelib import wiring
 from chalicelib.domain.errors import ServiceError
+from chalicelib.doors import reset as reset_door
 from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.stories import yearly_reset
 from infra.tables import create_tables
@@ -32,6 +33,8 @@ KINDS: dict[str, tuple[Callable[[], BaseException], bool]] = {
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], ResetWorld]]:
     """Makes worlds of three finance logins in two chunks, each in an AWS of its own."""
     monkeypatch.setattr(yearly_reset, "CHUNK", 2)
+    # Calls are counted, so that their order must be the same each time.
+    monkeypatch.setattr(reset_door, "AT_ONCE", 1)
     mocks = []
 
     def make() -> ResetWorld:
@@ -42,8 +45,6 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], ResetWorld]]
         mocks.append(mock)
         create_tables(boto3.client("dynamodb"), "recovery")
         world = reset_world.make()
-        # moto works on the caller's thread, and the faults are counted.
-        world.story._threads = 1
         add_logins(LOGINS)
         return world
 
