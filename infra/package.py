@@ -7,6 +7,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = ROOT / "infra" / "resources.yaml"
@@ -14,8 +17,11 @@ TEMPLATE = ROOT / "infra" / "resources.yaml"
 # Chalice only warns of it, and deploys a function that cannot be imported.
 _MISSING_WHEEL = "Could not install dependencies"
 
+REGIONS = {"aws-cn": "cn-north-1", "aws": "ap-southeast-1"}
+"""A region of each partition: the template's shape depends on the partition alone."""
 
-def build(target: Path) -> None:
+
+def build(target: Path, partition: str = "aws-cn") -> None:
     """Run `chalice package`. Raises SystemExit where it fails or a dependency has no wheel."""
     command = [
         sys.executable,
@@ -30,8 +36,7 @@ def build(target: Path) -> None:
         str(TEMPLATE),
         str(target),
     ]
-    # The template's shape depends on the partition: aws-cn has other service principals.
-    environment = {"AWS_DEFAULT_REGION": "cn-north-1", **os.environ}
+    environment = {**os.environ, "AWS_DEFAULT_REGION": REGIONS[partition]}
     result = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
@@ -39,13 +44,42 @@ def build(target: Path) -> None:
     print(printed, end="")
     if result.returncode or _MISSING_WHEEL in printed:
         raise SystemExit("the package was not built")
+    path = target / "sam.yaml"
+    template = finish(yaml.safe_load(path.read_text("utf-8")))
+    path.write_text(yaml.safe_dump(template, allow_unicode=True, width=100), "utf-8")
+
+
+def finish(template: dict[str, Any]) -> dict[str, Any]:
+    """What Chalice cannot say: policies and the queue follow the stack's own names."""
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::IAM::Role":
+            for policy in resource["Properties"].get("Policies", []):
+                for statement in policy["PolicyDocument"]["Statement"]:
+                    statement["Resource"] = _substituted(statement["Resource"])
+    events = template["Resources"]["ResetAccounts"]["Properties"]["Events"]
+    source = events["ResetAccountsSqsEventSource"]["Properties"]
+    # Chalice knows the queue by a fixed name only, which another TablePrefix does not have.
+    source["Queue"] = {"Fn::GetAtt": ["ResetQueue", "Arn"]}
+    return template
+
+
+def _substituted(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_substituted(item) for item in value]
+    if isinstance(value, str) and "${" in value:
+        return {"Fn::Sub": value}
+    return value
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m infra.package", description=__doc__)
     parser.add_argument("--target", type=Path, default=ROOT / "build")
-    build(parser.parse_args().target)
+    parser.add_argument(
+        "--partition", choices=sorted(REGIONS), default="aws-cn", help="AWS China, or global AWS"
+    )
+    arguments = parser.parse_args()
+    build(arguments.target, arguments.partition)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,223 @@
+"""The packaged template: what Chalice and the merge made of it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+from chalicelib import wiring
+from chalicelib.doors import reset
+from chalicelib.settings import SETTINGS, load
+from chalicelib.store import models
+from infra import package
+from infra.package import REGIONS
+from tests.conftest import SETTINGS as GIVEN
+from tests.conftest import Clock, Door, Phones, World, add_firm
+from tests.package import built
+
+PARTITIONS = sorted(REGIONS)
+
+
+def _of(kind: str, template: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+    resources = (template or built.template())["Resources"]
+    return {name: body for name, body in resources.items() if body["Type"] == kind}
+
+
+def _translated(partition: str) -> dict[str, Any]:
+    session = boto3.Session(region_name=REGIONS[partition])
+    fragment = copy.deepcopy(built.template(partition))
+    for function in _of("AWS::Serverless::Function", fragment).values():
+        # The place in S3 that `aws cloudformation package` would put the zip.
+        function["Properties"]["CodeUri"] = {"Bucket": "bucket", "Key": "deployment.zip"}
+    translator = Translator({}, Parser(), boto_session=session)
+    made: dict[str, Any] = translator.translate(fragment, {})
+    return made
+
+
+def test_every_function_is_an_entry_point_of_the_app() -> None:
+    """A handler in another module would never load app.py."""
+    handlers = {
+        name: body["Properties"]["Handler"]
+        for name, body in _of("AWS::Serverless::Function").items()
+    }
+    assert handlers == {
+        "APIHandler": "app.app",
+        "YearlyReset": "app.yearly_reset",
+        "ResetAccounts": "app.reset_accounts",
+        "SmsReceipts": "app.sms_receipts",
+    }
+
+
+def test_the_merge_added_nothing_by_a_slip_of_name() -> None:
+    """A mistyped logical name would be a resource without a type, and every function has its role."""
+    assert all(body.get("Type") for body in built.template()["Resources"].values())
+    roles = [
+        body["Properties"]["Role"]["Fn::GetAtt"][0]
+        for body in _of("AWS::Serverless::Function").values()
+    ]
+    assert len(set(roles)) == len(roles) == 4
+
+
+def test_the_worker_reports_single_failures_and_has_time() -> None:
+    """Partial batches, a visibility of six time-outs, as many receives as the worker counts on."""
+    worker = built.template()["Resources"]["ResetAccounts"]["Properties"]
+    source = worker["Events"]["ResetAccountsSqsEventSource"]["Properties"]
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["Queue"] == {"Fn::GetAtt": ["ResetQueue", "Arn"]}
+    queue = built.template()["Resources"]["ResetQueue"]["Properties"]
+    assert queue["VisibilityTimeout"] >= 6 * worker["Timeout"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == reset.RECEIVES
+    for name in ("YearlyReset", "ResetAccounts"):
+        timeout = built.template()["Resources"][name]["Properties"]["Timeout"]
+        assert timeout * 1_000 > 2 * reset._MARGIN
+
+
+def test_the_schedule_is_midnight_in_beijing_and_nothing_is_lost() -> None:
+    """16:00 UTC on 31 December, tried again, and kept where it failed to the end."""
+    function = built.template()["Resources"]["YearlyReset"]["Properties"]
+    event = function["Events"]["YearlyResetEvent"]["Properties"]
+    assert event["Schedule"] == "cron(0 16 31 12 ? *)"
+    assert event["RetryPolicy"]["MaximumRetryAttempts"] == 185
+    assert function["DeadLetterQueue"]["TargetArn"] == {
+        "Fn::GetAtt": ["ScheduleDeadLetters", "Arn"]
+    }
+
+
+def test_no_secret_stands_in_a_functions_environment() -> None:
+    """What is secret comes from the one Secrets Manager secret, which each function knows by name."""
+    secret = {setting.name for setting in SETTINGS if setting.secret}
+    for body in _of("AWS::Serverless::Function").values():
+        variables = body["Properties"]["Environment"]["Variables"]
+        assert not secret & set(variables)
+        assert variables["SECRETS_ID"] == {"Ref": "SettingsSecret"}
+        assert variables["TABLE_PREFIX"] == {"Ref": "TablePrefix"}
+    assert (
+        _of("AWS::SecretsManager::Secret")["SettingsSecret"]["Properties"]["SecretString"] == "{}"
+    )
+
+
+def test_tables_last_or_vanish_as_they_should() -> None:
+    """What must last is backed up and protected; what must vanish has its time to live."""
+    for name, body in _of("AWS::DynamoDB::Table").items():
+        properties = body["Properties"]
+        assert properties["BillingMode"] == "PAY_PER_REQUEST"
+        assert properties["SSESpecification"]["SSEEnabled"]
+        if name == "EphemeraTable":
+            assert properties["TimeToLiveSpecification"] == {
+                "AttributeName": "expires_at",
+                "Enabled": True,
+            }
+            continue
+        assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+        assert properties["DeletionProtectionEnabled"]
+        assert body["DeletionPolicy"] == body["UpdateReplacePolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_the_api_is_regional(partition: str) -> None:
+    """AWS China knows no edge-optimised endpoints."""
+    api = _of("AWS::Serverless::Api", built.template(partition))["RestAPI"]["Properties"]
+    assert api["EndpointConfiguration"] == "REGIONAL"
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_cfn_lint_finds_nothing(partition: str) -> None:
+    """The template is CloudFormation of its partition."""
+    ran = subprocess.run(
+        [
+            Path(sys.executable).with_name("cfn-lint"),
+            built.folder(partition) / "sam.yaml",
+            *("--regions", REGIONS[partition]),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (ran.returncode, ran.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_it_translates_and_names_the_stacks_own_tables(partition: str) -> None:
+    """SAM's own translator takes it, and no policy names a table by a fixed prefix."""
+    made = _translated(partition)
+    for role in _of("AWS::IAM::Role", made).values():
+        for policy in role["Properties"].get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                assert "recovery-" not in str(statement["Resource"])
+
+
+def test_every_alarm_reaches_operators() -> None:
+    """Each alarm tells the topic, and each queue of dead letters and each function has one."""
+    alarms = _of("AWS::CloudWatch::Alarm")
+    assert all(
+        body["Properties"]["AlarmActions"] == [{"Ref": "OpsTopic"}] for body in alarms.values()
+    )
+    watched = str([body["Properties"]["Dimensions"] for body in alarms.values()])
+    for name in ("APIHandler", "YearlyReset", "ResetAccounts", "SmsReceipts"):
+        assert f"{{'Ref': '{name}'}}" in watched
+    for name in ("ResetDeadLetters", "ScheduleDeadLetters", "ResetQueue"):
+        assert name in watched
+
+
+def test_logs_are_kept_for_more_than_190_days() -> None:
+    """Every function has a log group of its own with an end."""
+    groups = _of("AWS::Logs::LogGroup")
+    for name in _of("AWS::Serverless::Function"):
+        assert groups[f"{name}Log"]["Properties"]["RetentionInDays"] >= 190
+
+
+def test_a_story_runs_on_what_cloudformation_makes() -> None:
+    """The stack's tables, made by CloudFormation under another prefix, carry a whole recovery."""
+    made = _translated("aws-cn")
+    kinds = ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::SNS::Topic")
+    kept = {name: body for name, body in made["Resources"].items() if body["Type"] in kinds}
+    template = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Parameters": made["Parameters"],
+        "Resources": kept,
+    }
+
+    with mock_aws(), wiring.using(None):
+        boto3.client("cloudformation").create_stack(
+            StackName="stack",
+            TemplateBody=json.dumps(template),
+            Parameters=[{"ParameterKey": "TablePrefix", "ParameterValue": "other"}],
+        )
+        client = boto3.client("dynamodb")
+        names = {model.Meta.table_name.rpartition("-")[2] for model in models.DURABLE}
+        assert set(client.list_tables()["TableNames"]) == {
+            f"other-{name}" for name in {*names, "ephemera"}
+        }
+        phones = Phones()
+        service = wiring.Service(
+            load({**GIVEN, "TABLE_PREFIX": "other"}), clock=Clock(), gateways={"console": phones}
+        )
+        wiring.install(service)
+        add_firm(service.hasher)
+        world = World(service, service.clock, phones, Door())  # type: ignore[arg-type]
+        token = world.token()
+        world.send(token)
+        assert world.confirm(token, phones.codes[0]).status_code == 200
+
+
+def test_a_missing_wheel_ends_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chalice only warns of it; the build must not go on with a function that cannot start."""
+
+    def warned(*_: Any, **__: Any) -> subprocess.CompletedProcess[str]:
+        said = "Could not install dependencies:\nargon2-cffi-bindings==25.1.0\n"
+        return subprocess.CompletedProcess([], 0, said, "")
+
+    monkeypatch.setattr(package.subprocess, "run", warned)
+    with pytest.raises(SystemExit, match="not built"):
+        package.build(tmp_path)
