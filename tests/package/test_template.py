@@ -170,6 +170,13 @@ def test_every_alarm_reaches_operators() -> None:
         assert name in watched
 
 
+def test_every_alarm_has_a_runbook() -> None:
+    """Whoever is woken by an alarm finds its name in the operators' handbook."""
+    handbook = (package.ROOT / "docs" / "operations.zh-CN.md").read_text("utf-8")
+    for name in _of("AWS::CloudWatch::Alarm"):
+        assert f"\n### {name}\n" in handbook
+
+
 def test_logs_are_kept_for_more_than_190_days() -> None:
     """Every function has a log group of its own with an end."""
     groups = _of("AWS::Logs::LogGroup")
