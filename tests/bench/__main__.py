@@ -1,7 +1,9 @@
-"""What each step of a recovery costs, measured over the local twin's HTTP door; prints and writes JSON.
+"""What the service costs on this machine; prints tables and writes JSON.
 
-The steps run one after another, so a figure is one request's time with nobody else about. The AWS
-of these figures is moto in the same process, which is slower than DynamoDB in a region.
+The steps of a recovery run over the local twin's HTTP door, one after another, so that a figure is
+one request's time with nobody else about; their AWS is moto in the same process, which is slower
+than DynamoDB in a region. The page is loaded over an emulated phone network and audited by
+Lighthouse. The yearly reset's worker runs against DynamoDB Local.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ import requests
 
 from chalicelib.keys.passwords import PasswordHasher
 from infra.local.twin import Options, Twin
+from tests import dynamodb_local
+from tests.bench import page_audit, page_load, worker
+from tests.browser.needs import browser
 
 OUT = Path("artifacts/bench.json")
 LOGIN = "11010148"
@@ -69,21 +74,68 @@ def over_http(url: str, rounds: int) -> list[dict[str, Any]]:
     return [row(name, taken) for name, taken in samples.items()]
 
 
+def steps(rounds: int, url: str) -> dict[str, Any]:
+    """The table of single steps."""
+    hasher = PasswordHasher({1: b"p" * 32})
+    hashing = [timed(lambda: hasher.hash("Correct-horse-7"))[0] for _ in range(min(rounds, 30))]
+    table = [row("argon2id hash", hashing), *over_http(url, rounds)]
+    print(f"{'step':<16}{'n':>6}{'p50':>10}{'p99':>10} ms")
+    for line in table:
+        print(f"{line['step']:<16}{line['n']:>6}{line['p50_ms']:>10}{line['p99_ms']:>10}")
+    return {"steps": table}
+
+
+def page(url: str) -> dict[str, Any]:
+    """How soon the page can be used on a slow network, and what Lighthouse says of it."""
+    chromium = browser()
+    loaded = page_load.measure(url, chromium)
+    audited = page_audit.measure(url, chromium)
+    _print("page, first view", loaded)
+    _print("page, Lighthouse, mobile", audited)
+    return {"page_load": loaded, "page_audit": audited}
+
+
+def reset() -> dict[str, Any]:
+    """The yearly reset's worker against bare argon2, and its memory by number of logins."""
+    with dynamodb_local.serving() as url:
+        throughput = worker.measure(url)
+        memory = worker.measure_memory(url)
+    _print("yearly reset, worker", throughput)
+    _print("yearly reset, memory", memory)
+    return {"worker": throughput, "worker_memory": memory}
+
+
+def _print(title: str, facts: dict[str, Any]) -> None:
+    print(f"\n{title}")
+    for name, value in facts.items():
+        print(f"  {name:<26} {value}")
+
+
+PARTS = ("reset", "steps", "page")
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=100)
-    rounds = parser.parse_args().rounds
-    hasher = PasswordHasher({1: b"p" * 32})
-    hashing = [timed(lambda: hasher.hash("Correct-horse-7"))[0] for _ in range(min(rounds, 30))]
-    table = [row("argon2id hash", hashing)]
-    with Twin(Options(port=0, proof=False), lambda _: None) as twin:
-        table += over_http(twin.url, rounds)
-    for line in table:
-        print(f"{line['step']:<16}{line['n']:>6}{line['p50_ms']:>10}{line['p99_ms']:>10} ms")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, comma separated")
+    arguments = parser.parse_args()
+    chosen = set(arguments.only.split(","))
+    if unknown := chosen - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    found: dict[str, Any] = {}
+    # Before the twin, which points every AWS client of the process at its own.
+    if "reset" in chosen:
+        found |= reset()
+    if chosen & {"steps", "page"}:
+        with Twin(Options(port=0, proof=False), lambda _: None) as twin:
+            if "steps" in chosen:
+                found |= steps(arguments.rounds, twin.url)
+            if "page" in chosen:
+                found |= page(twin.url)
     OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(table, indent=2) + "\n", "utf-8")
-    print(f"written to {OUT}")
+    OUT.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    print(f"\nwritten to {OUT}")
 
 
 if __name__ == "__main__":
