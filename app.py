@@ -6,9 +6,19 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Cron, SQSEvent
 
-from chalicelib.doors import credentials, openapi, page, receipts, recovery, reset, wechat
+from chalicelib.doors import (
+    credentials,
+    observed,
+    openapi,
+    page,
+    receipts,
+    recovery,
+    reset,
+    wechat,
+)
 
-app = Chalice(app_name="login-recovery")
+app = Chalice(app_name="login-recovery", configure_logs=False)
+observed.watch(app)
 app.register_blueprint(recovery.blueprint)
 app.register_blueprint(wechat.blueprint)
 app.register_blueprint(page.blueprint)

@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlsplit
@@ -371,6 +371,14 @@ class Settings:
         """Origins whose pages may call the API: the site's own and ALLOWED_ORIGINS."""
         site = urlsplit(self.values["SITE_URL"])
         return frozenset([f"{site.scheme}://{site.netloc}", *self.values["ALLOWED_ORIGINS"]])
+
+    def secrets(self) -> Iterator[str]:
+        """Every secret in the clear, for who must keep them out of what is written."""
+        for value in self.values.values():
+            parts = value.values() if isinstance(value, dict) else value
+            for part in parts if isinstance(value, dict | tuple) else (value,):
+                if isinstance(part, Secret):
+                    yield part.reveal()
 
     @property
     def secure(self) -> bool:

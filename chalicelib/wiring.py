@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,9 +21,10 @@ from .domain.errors import ServiceError
 from .keys.passwords import PasswordHasher
 from .keys.proofs import Proofs
 from .keys.tokens import TOKEN_LIFETIME, Sealer, Signer, Tokens
-from .settings import Settings, load
+from .settings import Settings
 from .sms.failover import Failover
 from .sms.gateway import SmsGateway
+from .source import Built, SettingsSource, secrets_config
 from .store import models
 from .store.codes import Codes
 from .store.firms import Firms
@@ -44,6 +44,9 @@ from .stories.receipts import Receipts
 from .stories.recovery import Recovery
 from .stories.scenes import Scenes
 from .stories.unbinding import Unbinding
+from .telemetry import masking
+from .telemetry.invocation import correlation_id
+from .telemetry.metrics import count
 from .wechat.cipher import MessageCipher
 from .wechat.platform import Platform
 
@@ -81,6 +84,7 @@ class Service:
         self.randbelow = randbelow
         self._gateways = dict(gateways or {})
         self._pause = pause
+        masking.hide_always(settings.secrets())
         models.bind(settings["TABLE_PREFIX"])
 
     # What takes a key.
@@ -169,7 +173,10 @@ class Service:
             from .sms.http import Http
 
             return Http(
-                settings["SMS_HTTP_URL"], settings["SMS_HTTP_SECRET"].reveal(), lambda: self.http
+                settings["SMS_HTTP_URL"],
+                settings["SMS_HTTP_SECRET"].reveal(),
+                lambda: self.http,
+                correlation_id,
             )
         from .sms.console import Console
 
@@ -218,7 +225,9 @@ class Service:
 
     @cached_property
     def codes(self) -> Codes:
-        return Codes(self.settings.limits, next(iter(self._peppers.values())))
+        # The oldest pepper, or counts by phone would begin anew with each new one, and codes that
+        # wait to be fetched would not be found.
+        return Codes(self.settings.limits, self._peppers[min(self._peppers)])
 
     @cached_property
     def followers(self) -> Followers:
@@ -266,8 +275,10 @@ class Service:
                 self.followers,
                 settings["WECHAT_CODE_TEMPLATE_ID"],
                 self.enter_url,
+                count,
             ),
             notices=self.notices,
+            count=count,
         )
 
     @cached_property
@@ -278,6 +289,7 @@ class Service:
             firms=self.firms,
             codes=self.codes,
             notices=self.notices,
+            count=count,
         )
 
     @cached_property
@@ -292,6 +304,7 @@ class Service:
                 self.settings.limits.wrong_passwords_per_service_hour,
                 self.randbelow,
             ),
+            count=count,
         )
 
     @cached_property
@@ -308,6 +321,7 @@ class Service:
             waiting=WaitingCodes(self.settings.limits, self.codes.destination_id),
             sealer=self.sealer,
             scenes=self.scenes,
+            count=count,
         )
 
     @cached_property
@@ -341,6 +355,8 @@ class Service:
             topic=Topic(_sns, settings["OPS_TOPIC_ARN"]),
             hasher=self.hasher,
             area_codes=settings["AREA_CODE_OVERRIDES"],
+            count=count,
+            cores=_cores(),
         )
 
     # What only operators' commands use, imported by nobody else.
@@ -417,6 +433,13 @@ class Service:
             return f"{self.enter_url}?scene={scene}"
 
 
+def _cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _sqs() -> Any:
     import boto3
 
@@ -429,34 +452,32 @@ def _sns() -> Any:
     return boto3.client("sns")
 
 
-_lock = threading.Lock()
+def _secrets_manager() -> Any:
+    import boto3
+
+    return boto3.client("secretsmanager", config=secrets_config())
+
+
+def _own() -> Built[Service]:
+    return Built(SettingsSource(os.environ, now, _secrets_manager), Service)
+
+
+_built = _own()
 _service: Service | None = None
 
 
-def _load() -> Settings:
-    secret = os.environ.get("SECRETS_ID")
-    if not secret:
-        return load(os.environ)
-    import boto3
-
-    answer = boto3.client("secretsmanager").get_secret_value(SecretId=secret)
-    return load(os.environ, answer["SecretString"])
-
-
 def service() -> Service:
-    """The process's service. Raises SettingsError where its settings are not sound."""
-    global _service  # noqa: PLW0603
-    if _service is None:
-        with _lock:
-            if _service is None:
-                _service = Service(_load())
-    return _service
+    """The process's service.
+
+    Raises SettingsError where its settings are not sound, Unavailable where they cannot be read.
+    """
+    return _built.get() if _service is None else _service
 
 
 def install(replacement: Service | None) -> None:
-    """Put another service in place of the process's own."""
-    global _service  # noqa: PLW0603
-    _service = replacement
+    """Put another service in place of the process's own; None has that one built anew."""
+    global _built, _service
+    _built, _service = _own(), replacement
 
 
 @contextmanager

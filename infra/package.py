@@ -1,4 +1,4 @@
-"""`make package`: the SAM package with `resources.yaml` merged in, into `build/`."""
+"""`make package`: the SAM package into `build/`, with what Chalice does not know merged in."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from typing import Any
 
 import yaml
 
+from infra import watching
+from infra.tables import load_template
+
 ROOT = Path(__file__).parent.parent
-TEMPLATE = ROOT / "infra" / "resources.yaml"
+TEMPLATES = (ROOT / "infra" / "resources.yaml", ROOT / "infra" / "edge.yaml")
 
 # Chalice only warns of it, and deploys a function that cannot be imported.
 _MISSING_WHEEL = "Could not install dependencies"
@@ -23,6 +26,9 @@ REGIONS = {"aws-cn": "cn-north-1", "aws": "ap-southeast-1"}
 
 def build(target: Path, partition: str = "aws-cn") -> None:
     """Run `chalice package`. Raises SystemExit where it fails or a dependency has no wheel."""
+    target.mkdir(parents=True, exist_ok=True)
+    merged = target / "merge.yaml"
+    merged.write_text(yaml.safe_dump(additions(), allow_unicode=True), "utf-8")
     command = [
         sys.executable,
         "-c",
@@ -33,7 +39,7 @@ def build(target: Path, partition: str = "aws-cn") -> None:
         "--template-format",
         "yaml",
         "--merge-template",
-        str(TEMPLATE),
+        str(merged),
         str(target),
     ]
     environment = {**os.environ, "AWS_DEFAULT_REGION": REGIONS[partition]}
@@ -44,23 +50,56 @@ def build(target: Path, partition: str = "aws-cn") -> None:
     print(printed, end="")
     if result.returncode or _MISSING_WHEEL in printed:
         raise SystemExit("the package was not built")
+    merged.unlink()
     path = target / "sam.yaml"
     template = finish(yaml.safe_load(path.read_text("utf-8")))
     path.write_text(yaml.safe_dump(template, allow_unicode=True, width=100), "utf-8")
 
 
+def additions() -> dict[str, Any]:
+    """What is merged into Chalice's template: the declared resources, and what watches them."""
+    made: dict[str, Any] = {"Resources": watching.resources()}
+    for path in TEMPLATES:
+        for section, content in load_template(path).items():
+            made.setdefault(section, {}).update(content)
+    return made
+
+
 def finish(template: dict[str, Any]) -> dict[str, Any]:
     """What Chalice cannot say: policies and the queue follow the stack's own names."""
     for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::IAM::Role":
+        if resource["Type"] == "AWS::IAM::Role" and _is_a_functions(resource):
             for policy in resource["Properties"].get("Policies", []):
                 for statement in policy["PolicyDocument"]["Statement"]:
                     statement["Resource"] = _substituted(statement["Resource"])
+            resource["Properties"]["ManagedPolicyArns"] = [_IN_NETWORK]
+        elif resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["VpcConfig"] = _NETWORK
     events = template["Resources"]["ResetAccounts"]["Properties"]["Events"]
     source = events["ResetAccountsSqsEventSource"]["Properties"]
     # Chalice knows the queue by a fixed name only, which another TablePrefix does not have.
     source["Queue"] = {"Fn::GetAtt": ["ResetQueue", "Arn"]}
     return template
+
+
+# Only where the stack has a network of its own, and a fixed address with it.
+_NETWORK = {
+    "Fn::If": [
+        "WithFixedAddress",
+        {
+            "SubnetIds": [{"Ref": "PrivateSubnetA"}, {"Ref": "PrivateSubnetB"}],
+            "SecurityGroupIds": [{"Ref": "Outgoing"}],
+        },
+        {"Ref": "AWS::NoValue"},
+    ]
+}
+_ACCESS = "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"
+_IN_NETWORK = {"Fn::If": ["WithFixedAddress", {"Fn::Sub": _ACCESS}, {"Ref": "AWS::NoValue"}]}
+
+
+def _is_a_functions(role: dict[str, Any]) -> bool:
+    statement = role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
+    return bool(statement["Principal"].get("Service") == "lambda.amazonaws.com")
 
 
 def _substituted(value: Any) -> Any:

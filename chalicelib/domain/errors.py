@@ -84,9 +84,11 @@ class TooManyAttempts(ServiceError):
 
     code = "too-many-attempts"
 
-    def __init__(self, retry_after: int | None = None) -> None:
+    def __init__(self, retry_after: int | None, limit: str) -> None:
+        """`limit` is the limit's word, for operators alone."""
         super().__init__(f"retry after {retry_after} s")
         self.retry_after = retry_after
+        self.limit = limit
 
 
 class TooManyRequests(ServiceError):
@@ -94,9 +96,11 @@ class TooManyRequests(ServiceError):
 
     code = "too-many-requests"
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, retry_after: int, limit: str) -> None:
+        """`limit` is the limit's word, for operators alone."""
         super().__init__(f"retry after {retry_after} s")
         self.retry_after = retry_after
+        self.limit = limit
 
 
 class DetailsDoNotMatch(ServiceError):

@@ -28,6 +28,8 @@ from ..domain.errors import (
     Unavailable,
     WeakPassword,
 )
+from ..settings import SettingsError
+from ..telemetry.metrics import count
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +93,10 @@ def problem(code: str, status: int, **members: Any) -> Response:
 
 
 def note(error: ServiceError) -> None:
-    """Log what operators must look at."""
-    if isinstance(error, Unavailable):
+    """Log what operators must look at, and count what a limit refused."""
+    if isinstance(error, TooManyAttempts | TooManyRequests):
+        count("RefusedByLimit", limit=error.limit)
+    elif isinstance(error, Unavailable):
         log.error("unavailable: %s", error.dependency, extra={"alarm": "unavailable"})
     elif isinstance(error, DeliveryFailed):
         log.error("delivery failed: %s", error, extra={"alarm": "delivery-failed"})
@@ -122,6 +126,10 @@ def problems(view: Callable[P, Response]) -> Callable[P, Response]:
             return view(*args, **kwargs)
         except ServiceError as error:
             return render(error)
+        except SettingsError as error:
+            # It names settings and never their values.
+            log.error("%s", error, extra={"alarm": "settings"})
+            return problem("unavailable", 503)
         except Exception:
             # The traceback goes to the log, where it is masked; the person gets a plain word.
             log.exception("unexpected failure", extra={"alarm": "unexpected"})

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime
 from typing import Any
 
@@ -55,8 +56,12 @@ def work(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
         return True
 
     records = event.to_dict()["Records"]
+    # A context each, so that their lines and figures belong to this call.
+    contexts = [copy_context() for _ in records]
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        done = list(threads.map(taken, records))
+        done = list(
+            threads.map(lambda context, record: context.run(taken, record), contexts, records)
+        )
     return {
         "batchItemFailures": [
             {"itemIdentifier": record["messageId"]}

@@ -14,9 +14,10 @@ from chalice.app import Blueprint, Response
 from .. import wiring
 from ..domain.catalogue import INPUT_REASONS
 from ..domain.errors import InvalidInput, ServiceError
+from ..telemetry.invocation import hold
 from ..wechat import replies, signature
 from ..wechat.cipher import DecryptError
-from ..wechat.messages import MAXIMUM_BYTES, Message, MessageError, envelope, message
+from ..wechat.messages import MAXIMUM_BYTES, Message, MessageError, Text, envelope, message
 from . import cookies, requests
 from .problems import HEADERS, note, problems
 
@@ -101,6 +102,7 @@ def callback() -> Response:
         return _refusal(400)
     if opened is None:
         return _refusal(403)
+    hold(opened.sender, opened.content if isinstance(opened, Text) else "")
     try:
         said = _in_time(lambda: service.conversation.answer(opened))
     except Exception:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..domain.errors import DeliveryFailed
@@ -33,15 +33,17 @@ class Failover:
         """The name of the gateway that is asked first."""
         return self._gateways[0].name
 
-    def send(self, sms: Sms) -> Delivery:
+    def send(self, sms: Sms, tried: Callable[[Attempt], None] = lambda _: None) -> Delivery:
         """Send once. A silent gateway counts as sent: a second SMS is worse than a late one.
 
-        Raises DeliveryFailed, naming every attempt, where no gateway took the message.
+        `tried` is told of every attempt. Raises DeliveryFailed, naming them all, where no gateway
+        took the message.
         """
         attempts: list[Attempt] = []
         for gateway in self._gateways:
             attempt = gateway.send(sms)
             attempts.append(attempt)
+            tried(attempt)
             if attempt.outcome in (Outcome.SENT, Outcome.UNKNOWN):
                 return Delivery(tuple(attempts))
             if attempt.outcome is Outcome.REFUSED:

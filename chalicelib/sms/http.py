@@ -28,7 +28,15 @@ class Http:
 
     name = "http"
 
-    def __init__(self, url: str, secret: str, session: Callable[[], requests.Session]) -> None:
+    def __init__(
+        self,
+        url: str,
+        secret: str,
+        session: Callable[[], requests.Session],
+        correlation_id: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """`correlation_id` names the request that a message comes of; it goes along as a header."""
+        self._correlation_id = correlation_id
         self._url = url
         self._secret = secret
         self._session = session
@@ -46,6 +54,8 @@ class Http:
             "Content-Type": "application/json; charset=utf-8",
             "X-Signature": signature(self._secret, body),
         }
+        if name := self._correlation_id():
+            headers["X-Correlation-Id"] = name
         answer = post(self._session, self._url, body, headers)
         if isinstance(answer, NoAnswer):
             return Attempt(self.name, answer.outcome, reason=answer.reason)

@@ -162,13 +162,14 @@ class Codes:
         _, _, code, destination = refused.items
         wrong = retry_after(raw_list(code, "wrongs"), limits.wrong_codes_per_login, now)
         if wrong:
-            return TooManyAttempts(wrong)
+            return TooManyAttempts(wrong, "wrong-codes")
+        by_login = retry_after(raw_list(code, "sends"), limits.sends_per_login, now)
+        by_destination = retry_after(
+            raw_list(destination, "sends"), limits.sends_per_destination, now
+        )
         return TooManyRequests(
-            max(
-                1,
-                retry_after(raw_list(code, "sends"), limits.sends_per_login, now),
-                retry_after(raw_list(destination, "sends"), limits.sends_per_destination, now),
-            )
+            max(1, by_login, by_destination),
+            "login-sends" if by_login > by_destination else "destination-sends",
         )
 
     def release(self, login: str, road: Road, send: AuditItem, now: int, reason: str) -> None:
@@ -246,11 +247,11 @@ class Codes:
         item = refused.items[0]
         wait = retry_after(raw_list(item, "wrongs"), self._limits.wrong_codes_per_login, now)
         if wait:
-            return TooManyAttempts(wait)
+            return TooManyAttempts(wait, "wrong-codes")
         live = (raw_number(item, "code_expires_at") or 0) > now
         if raw_text(item, "digest") is None or not live:
             return CodeExpired()
-        return TooManyAttempts(None)
+        return TooManyAttempts(None, "code-tries")
 
     def complete(
         self,
@@ -313,7 +314,8 @@ class Codes:
             )
         except Refused as refused:
             tries = raw_list(refused.items[0], "wrong_details")
-            raise TooManyRequests(max(1, retry_after(tries, windows, now))) from None
+            wait = max(1, retry_after(tries, windows, now))
+            raise TooManyRequests(wait, "wrong-details") from None
 
     def unbind(self, login: str, openid: str, event: AuditItem) -> None:
         """Take the binding and the live code away and write the event: one transaction.

@@ -31,7 +31,7 @@ class Budget:
     def check(self, now: int) -> None:
         """Raise TooManyRequests where this instance knows that the hour's budget is used up."""
         if self._full_hour == now // HOUR:
-            raise TooManyRequests(HOUR - now % HOUR)
+            raise TooManyRequests(HOUR - now % HOUR, f"service-{self._name}")
 
     def count(self, now: int) -> None:
         """Count one event. Raises TooManyRequests where the budget was used up before it."""
@@ -52,7 +52,7 @@ class Budget:
         if count > self._limit:
             self._full_hour = hour
             log.error("budget is used up", extra={"alarm": f"budget-{self._name}"})
-            raise TooManyRequests(HOUR - now % HOUR)
+            raise TooManyRequests(HOUR - now % HOUR, f"service-{self._name}")
         if count >= self._limit / 2 > count - self._stride:
             log.error("half of the budget is used", extra={"alarm": f"budget-{self._name}-half"})
 

@@ -105,7 +105,7 @@ class Logins:
         if item is None:
             return AccountNotFound()
         wait = retry_after(raw_list(item, "starts"), self._limits.starts_per_login, now)
-        return TooManyRequests(wait) if wait else ProofInvalid()
+        return TooManyRequests(wait, "starts") if wait else ProofInvalid()
 
     def count_password(self, login: str, now: int) -> Credentials | None:
         """Count a wrong password, before it is compared, and return what to compare: one UpdateItem.
@@ -122,7 +122,7 @@ class Logins:
             if raw is None:
                 return None
             wait = retry_after(raw_list(raw, "failures"), windows, now)
-            raise TooManyAttempts(max(1, wait)) from None
+            raise TooManyAttempts(max(1, wait), "wrong-passwords") from None
         kept = self._limits.wrong_passwords_per_login_half_hour
         self._trim(item, LoginItem.failures, _beyond(LoginItem.failures, item.failures, kept))
         return Credentials(

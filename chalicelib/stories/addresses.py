@@ -35,5 +35,5 @@ class Addresses:
                 self._seen.popitem(last=False)
             wait = retry_after(events, self._windows, now)
             if wait:
-                raise TooManyRequests(wait)
+                raise TooManyRequests(wait, "address-starts")
             self._seen[address] = [now, *events][: self._most]

@@ -28,7 +28,9 @@ from ..wechat.messages import (
     TemplateSent,
     Text,
     Unsubscribed,
+    Viewed,
 )
+from .counting import Count
 from .notices import beijing_time
 from .scenes import Scenes
 
@@ -36,6 +38,18 @@ log = logging.getLogger(__name__)
 
 _ASKS_FOR_PAGE = frozenset({"找回密码", "密码找回", "忘记密码"})
 _ASKS_FOR_CODE = frozenset({"验证码", "获取验证码"})
+
+
+# Operators' words for what comes in; each delivery counts, a repeat too.
+_EVENTS: dict[type[Message], str] = {
+    Subscribed: "subscribed",
+    Unsubscribed: "unsubscribed",
+    Scanned: "scanned",
+    Clicked: "clicked",
+    Viewed: "viewed",
+    Text: "text",
+    TemplateSent: "template-sent",
+}
 
 
 class Conversation:
@@ -51,7 +65,9 @@ class Conversation:
         waiting: WaitingCodes,
         sealer: Sealer,
         scenes: Scenes,
+        count: Count,
     ) -> None:
+        self._count = count
         self._enter_url = enter_url
         self._clock = clock
         self._followers = followers
@@ -62,6 +78,7 @@ class Conversation:
 
     def answer(self, message: Message) -> str:
         """What to say to the person; empty where there is nothing to say. Raises Unavailable."""
+        self._count("CallbackEvent", event=_EVENTS.get(type(message), "other"))
         if isinstance(message, Subscribed):
             self._followers.note(message.sender, True, message.created_at)
             return self._greeting(message, message.scene)

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 from ..domain.catalogue import ACCOUNT_NAME, SMS_TEMPLATES, fill
 from ..domain.codes import LIFETIME
-from ..domain.errors import NotFollowing
+from ..domain.errors import NotFollowing, Unavailable
 from ..domain.limits import MINUTE
 from ..domain.logins import mask_phone
 from ..sms.failover import Failover
-from ..sms.gateway import Outcome, Sms
+from ..sms.gateway import Attempt, Outcome, Sms
 from ..sms.receipts import BY_MESSAGE_ID
 from ..store import audit
 from ..store.codes import Road
 from ..store.followers import Followers
 from ..store.models import AuditItem
 from ..wechat.platform import Platform, TemplateOutcome, TemplateResult
+from .counting import Count
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,10 @@ class Delivery:
         followers: Followers,
         template_id: str,
         enter_url: str,
+        count: Count,
     ) -> None:
         """`template_id` is WeChat's template of a code; empty where the account has none."""
+        self._count = count
         self._sms = sms
         self._platform = platform
         self._followers = followers
@@ -73,7 +76,7 @@ class Delivery:
         params = {"login": login, "code": code, "minutes": MINUTES}
         text = fill(SMS_TEMPLATES["code"], **params)
         sms = Sms(road.destination, text, "code", params, reference=f"{login}/{send.at}")
-        settled = self._sms.send(sms).settled
+        settled = self._sms.send(sms, self._count_attempt).settled
         log.info("code sent", extra={"gateway": settled.gateway, "outcome": settled.outcome.value})
         if settled.message_id and settled.gateway in BY_MESSAGE_ID:
             self._name_message(settled.gateway, settled.message_id, login, send)
@@ -106,13 +109,26 @@ class Delivery:
             return Handed("sent")
         if not self._still_follows(road.destination):
             raise NotFollowing
+        self._count("CodeSent", gateway="wechat-pull", outcome="held")
         if result is not None:
             self._settle(
                 login, send, gateway="wechat-pull", reason=f"template refused: {result.errcode}"
             )
         return Handed("pull")
 
+    def _count_attempt(self, attempt: Attempt) -> None:
+        self._count("CodeSent", gateway=attempt.gateway, outcome=attempt.outcome.value)
+
     def _push(self, login: str, openid: str, code: str, send: AuditItem) -> TemplateResult:
+        try:
+            result = self._pushed(login, openid, code, send)
+        except Unavailable:
+            self._count("CodeSent", gateway="wechat-template", outcome="unavailable")
+            raise
+        self._count("CodeSent", gateway="wechat-template", outcome=result.outcome.value)
+        return result
+
+    def _pushed(self, login: str, openid: str, code: str, send: AuditItem) -> TemplateResult:
         return self._platform.send_template(
             openid,
             self._template_id,

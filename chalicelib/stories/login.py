@@ -12,6 +12,7 @@ from ..domain.logins import parse_login
 from ..keys.passwords import PasswordHasher
 from ..store.limits import Budget
 from ..store.logins import Credentials, Logins
+from .counting import Count
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Verification:
         logins: Logins,
         hasher: PasswordHasher,
         wrongs_budget: Budget,
+        count: Count,
     ) -> None:
         """`pause` waits for a number of seconds."""
         self._clock = clock
@@ -52,6 +54,7 @@ class Verification:
         self._logins = logins
         self._hasher = hasher
         self._wrongs_budget = wrongs_budget
+        self._count = count
 
     def verify(self, login_text: str, password: str) -> Verified:
         """Whether the password is the login's.
@@ -62,7 +65,11 @@ class Verification:
         """
         login = str(parse_login(login_text))
         self._wrongs_budget.check(self._clock())
-        stored = self._counted(login)
+        try:
+            stored = self._counted(login)
+        except TooManyAttempts:
+            self._count("PasswordVerified", outcome="locked")
+            raise
         if stored is None or stored.password_hash is None:
             self._hasher.verify_nothing(password)
             return self._wrong()
@@ -72,6 +79,7 @@ class Verification:
         self._logins.take_back(stored, self._hasher.hash(password) if stale else None)
         if stale:
             log.info("a password was hashed anew")
+        self._count("PasswordVerified", outcome="must-change" if stored.must_change else "right")
         return Verified(True, stored.must_change, stored.changed_at)
 
     def _counted(self, login: str) -> Credentials | None:
@@ -87,5 +95,6 @@ class Verification:
         return self._logins.count_password(login, self._clock())
 
     def _wrong(self) -> Verified:
+        self._count("PasswordVerified", outcome="wrong")
         self._wrongs_budget.count(self._clock())
         return _WRONG

@@ -31,6 +31,7 @@ from ..store import audit
 from ..store.codes import Codes, Road, Spent, UsedCode, new_send
 from ..store.limits import Budget, use_once
 from ..store.logins import Account, Logins
+from .counting import Count
 from .delivery import Delivery, shown
 from .notices import Notices
 from .scenes import Scenes
@@ -112,6 +113,7 @@ class Recovery:
         area_codes: Mapping[str, str],
         delivery: Delivery,
         notices: Notices,
+        count: Count,
     ) -> None:
         """`proofs` None asks for no proof of work; `peppers` has the current version first."""
         self._clock = clock
@@ -130,6 +132,7 @@ class Recovery:
         self._area_codes = area_codes
         self._delivery = delivery
         self._notices = notices
+        self._count = count
 
     def start(self, login_text: str, proof: str | None, visitor: str | None) -> Started:
         """Begin a recovery of the login that a person typed.
@@ -154,6 +157,7 @@ class Recovery:
             visitor=visitor,
         )
         follow = ticket.method == "follow"
+        self._count("RecoveryStarted")
         return Started(
             token=self._tokens.issue(ticket),
             login=ticket.login,
@@ -254,6 +258,7 @@ class Recovery:
         if isinstance(spent, UsedCode):
             return self._repeated(ticket, code, password, spent)
         if not self._matches(code, spent.digest, ticket.login, spent.method):
+            self._count("CodeWrong")
             self._wrongs_budget.count(now)
             raise CodeWrong(spent.attempts_left)
         return self._set_password(ticket, spent, password, now)
@@ -282,6 +287,7 @@ class Recovery:
             event,
             now,
         )
+        self._count("RecoveryCompleted")
         log.info("password recovered", extra={"method": spent.method, "bound": bind is not None})
         self._notices.tell(
             "wechat-bound" if bind else "password-reset",

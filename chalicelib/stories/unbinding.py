@@ -20,6 +20,7 @@ from ..store import audit
 from ..store.codes import Codes
 from ..store.firms import Firms
 from ..store.logins import Logins
+from .counting import Count
 from .notices import Notices
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,9 @@ class Unbinding:
         firms: Firms,
         codes: Codes,
         notices: Notices,
+        count: Count,
     ) -> None:
+        self._count = count
         self._clock = clock
         self._logins = logins
         self._firms = firms
@@ -77,6 +80,7 @@ class Unbinding:
             raise PhoneNotBound
         event = audit.entry(ticket.login, "wechat-unbound", now, method="wechat")
         self._codes.unbind(ticket.login, ticket.bound, event)
+        self._count("Unbound")
         log.info("wechat unbound")
         self._notices.tell(
             "wechat-unbound", ticket.login, now, phone=account.phone, openid=ticket.bound

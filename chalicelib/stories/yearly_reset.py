@@ -9,6 +9,7 @@ one stands in a message, a log or an item.
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from ..keys.passwords import PasswordHasher
 from ..messaging.queue import Message, Queue
 from ..messaging.topic import Topic
 from ..store.runs import Chunk, FinanceLogin, Note, Refused, Run, Runs
+from .counting import Count
 from .notices import BEIJING
 
 log = logging.getLogger(__name__)
@@ -67,14 +69,18 @@ class YearlyReset:
         topic: Topic,
         hasher: PasswordHasher,
         area_codes: Mapping[str, str],
+        count: Count,
+        cores: int,
     ) -> None:
-        """`area_codes` overrides the table."""
+        """`area_codes` overrides the table; so many chunks are hashed at once as there are `cores`."""
+        self._hashing = threading.Semaphore(cores)
         self._clock = clock
         self._runs = runs
         self._queue = queue
         self._topic = topic
         self._hasher = hasher
         self._area_codes = area_codes
+        self._count = count
 
     def start(self, year: int, started_by: str, has_time: Callable[[], bool] = _always) -> Run:
         """Begin the year's run, or finish what is missing of the one there is.
@@ -148,13 +154,19 @@ class YearlyReset:
         if failed and not last:
             raise Unfinished
         self._runs.finish(run, chunk, notes)
+        skipped = len(notes) - failed
+        self._count("ResetProgress", len(chunk.logins) - len(notes), outcome="done")
+        self._count("ResetProgress", skipped, outcome="skipped")
+        self._count("ResetProgress", failed, outcome="failed")
         log.info("chunk finished", extra={"logins": len(chunk.logins), "failed": failed})
 
     def _reset(self, run: Run, logins: Sequence[FinanceLogin]) -> list[Note]:
         """Give the logins their passwords; a note for each that did not get one."""
         if not logins:
             return []
-        hashes = {login.login: self._hasher.hash(self._password(login)) for login in logins}
+        # Threads that all hash at once would also all wait for DynamoDB at once.
+        with self._hashing:
+            hashes = {login.login: self._hasher.hash(self._password(login)) for login in logins}
         now = self._clock()
         if self._runs.reset_together(run, hashes, now):
             return []

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from chalicelib.telemetry import logs
+
 from .terminal import Unhurried
 
 
@@ -85,33 +87,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     out, err = Unhurried(sys.stdout), Unhurried(sys.stderr)
     sys.stdout, sys.stderr = out, err
-    logging.basicConfig(level=logging.WARNING, stream=err, format="%(levelname)s %(message)s")
-    if err.isatty():
-        logging.getLogger("infra.local").setLevel(logging.INFO)
     try:
-        # moto takes a second or two to load, in which a signal must find its handler already.
-        from .seeding import CannotStart  # noqa: PLC0415
-        from .twin import Ended, Options, Twin  # noqa: PLC0415
-
-        options = Options(
-            port=given.port,
-            firms=given.firms,
-            dynamodb=given.dynamodb,
-            sms_url=given.sms_url,
-            wechat_url=given.wechat_url,
-            proof=not given.no_proof,
-        )
-        try:
-            with Twin(options, print, lambda: signals.came):
-                signals.wait()
-        except CannotStart as error:
-            print(f"error: {error}", file=err)
-            return 2
-        except Ended:
-            return 0
-        return 0
+        with logs.plainly(err, logging.WARNING):
+            return _run(given, signals, err)
     finally:
         # What is printed after this, such as a traceback, must not be lost.
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
         out.finish()
         err.finish()
+
+
+def _run(given: argparse.Namespace, signals: _Signals, err: Unhurried) -> int:
+    if err.isatty():
+        logging.getLogger("infra.local").setLevel(logging.INFO)
+    # moto takes a second or two to load, in which a signal must find its handler already.
+    from .seeding import CannotStart  # noqa: PLC0415
+    from .twin import Ended, Options, Twin  # noqa: PLC0415
+
+    options = Options(
+        port=given.port,
+        firms=given.firms,
+        dynamodb=given.dynamodb,
+        sms_url=given.sms_url,
+        wechat_url=given.wechat_url,
+        proof=not given.no_proof,
+    )
+    try:
+        with Twin(options, print, lambda: signals.came):
+            signals.wait()
+    except CannotStart as error:
+        print(f"error: {error}", file=err)
+        return 2
+    except Ended:
+        return 0
+    return 0

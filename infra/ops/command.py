@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 import click
@@ -15,6 +18,7 @@ from rich.console import Console
 
 from chalicelib.domain.catalogue import PROBLEMS, fill
 from chalicelib.domain.errors import InvalidInput, ServiceError, Unavailable
+from chalicelib.telemetry import logs
 
 from . import words
 from .chinese import Command, Group, complaint
@@ -89,6 +93,11 @@ reason_option = click.option("--reason", required=True, metavar="TEXT", help=wor
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 only where it did what was asked."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    with logs.plainly(sys.stderr, logging.WARNING):
+        return _run(given)
+
+
+def _run(given: list[str]) -> int:
     try:
         status = ops.main(given, prog_name=words.PROGRAM, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -104,6 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error.code, str(error), given)
     except ServiceError as error:
         return _fail(error.code, _sentence(error), given)
+    except Exception as error:
+        # Its words, and those of what it came of, may quote a row of the directory or a key.
+        what = f"{type(error).__name__}, {_place(error)}"
+        return _fail("unexpected", fill(words.ERRORS["unexpected"], what=what), given)
     return int(status or 0)
 
 
@@ -115,6 +128,16 @@ def _fail(code: str, message: str, given: Sequence[str], status: int = 1, hint: 
         if hint:
             click.echo(hint, err=True)
     return status
+
+
+def _place(error: BaseException) -> str:
+    """The innermost place of ours that it came through, as file and line."""
+    frames = [frame for frame in extract_tb(error.__traceback__) if _is_ours(frame.filename)]
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+
+
+def _is_ours(path: str) -> bool:
+    return bool({"chalicelib", "infra"} & set(Path(path).parts))
 
 
 def _kind(cause: BaseException | None) -> str:

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import wiring
 from chalicelib.domain.catalogue import fill
+from chalicelib.domain.errors import Unavailable
 from chalicelib.settings import SettingsError
 from chalicelib.stories.inquiry import Inquiry
 from chalicelib.stories.operations import Operations
@@ -37,8 +38,8 @@ def service() -> wiring.Service:
         if os.environ.get("SECRETS_ID"):
             raise _unsettled(error) from None
         return _service_from(_deployment_secret(), error)
-    except (BotoCoreError, ClientError) as error:
-        raise Failed("secret", fill(words.ERRORS["secret"], what=_kind(error))) from None
+    except Unavailable as error:
+        raise Failed("secret", fill(words.ERRORS["secret"], what=_kind(error.__cause__))) from None
 
 
 def _service_from(secret: str, missing: SettingsError) -> wiring.Service:
@@ -47,7 +48,7 @@ def _service_from(secret: str, missing: SettingsError) -> wiring.Service:
         return wiring.service()
     except SettingsError as error:
         raise _unsettled(error) from None
-    except (BotoCoreError, ClientError):
+    except Unavailable:
         # There is no such secret for this operator, so the environment is what must be mended.
         del os.environ["SECRETS_ID"]
         raise _unsettled(missing) from None
@@ -94,7 +95,7 @@ def caller() -> str:
         raise Failed("identity", fill(words.ERRORS["identity"], what=_kind(error))) from None
 
 
-def _kind(error: BotoCoreError | ClientError) -> str:
+def _kind(error: BaseException | None) -> str:
     # Texts of botocore can quote what was sent.
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "?"))

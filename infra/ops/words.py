@@ -91,6 +91,7 @@ ERRORS = {
     "region": "未指定AWS区域，请设置AWS_DEFAULT_REGION",
     "identity": "无法确认AWS身份（$what），请检查AWS凭证",
     "file": "无法读取文件$path：$what",
+    "unexpected": "程序出现意外错误（$what），请联系开发人员。",
     "unavailable": "$what不可用（$kind，区域$region），操作没有生效，请稍后重试。",
     "delivery-failed": "短信没有发送成功。",
     "phone-not-bound": "该账号没有绑定手机号，解绑后将无法找回密码；请先用 phone 命令绑定手机号。",
@@ -101,7 +102,13 @@ COMMAND_UNKNOWN = "没有命令$name"
 PARAMETER_WRONG = "$name无效"
 SEE_HELP = "查看帮助：$command --help"
 
-DEPENDENCIES = {"store": "DynamoDB", "wechat": "微信平台", "queue": "SQS", "topic": "SNS"}
+DEPENDENCIES = {
+    "store": "DynamoDB",
+    "wechat": "微信平台",
+    "queue": "SQS",
+    "topic": "SNS",
+    "secrets": "Secrets Manager",
+}
 
 TIME, DESTINATION, ROW, FIRM_NO = "时间", "去向", "行号", "会计师事务所编号"
 YES, NO, UNKNOWN, NONE = "是", "否", "未知", "无"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from chalicelib import wiring
 from chalicelib.doors import reset
 from chalicelib.settings import SETTINGS, load
 from chalicelib.store import models
-from infra import package
+from infra import package, watching
 from infra.package import REGIONS
 from tests.conftest import SETTINGS as GIVEN
 from tests.conftest import Clock, Door, Phones, World, add_firm
@@ -175,6 +176,37 @@ def test_every_alarm_has_a_runbook() -> None:
     handbook = (package.ROOT / "docs" / "operations.zh-CN.md").read_text("utf-8")
     for name in _of("AWS::CloudWatch::Alarm"):
         assert f"\n### {name}\n" in handbook
+
+
+def test_every_word_that_raises_an_alarm_has_one() -> None:
+    """What the code marks as an alarm is watched; a word that only the table knows is a slip."""
+    watched = {alarm.dimensions["alarm"] for alarm in watching.ALARMS if alarm.metric == "Alarm"}
+    budgets = {"sends", "wrong-codes", "wrong-passwords"}
+    words = {f"budget-{name}{half}" for name in budgets for half in ("", "-half")}
+    for path in (package.ROOT / "chalicelib").rglob("*.py"):
+        text = path.read_text("utf-8")
+        words |= set(re.findall(r'"alarm": "([a-z0-9-]+)"', text))
+    words |= {f"wechat-{code}" for code in (40164, 45009, 48001, 40037, 47003)}
+    assert words == watched
+
+
+def test_the_access_log_has_no_query_and_no_secret_path() -> None:
+    """The route stands for the path: vendors' addresses end in a secret."""
+    api = _of("AWS::Serverless::Api")["RestAPI"]["Properties"]
+    said = set(re.findall(r"\$context\.([\w.]+)", api["AccessLogSetting"]["Format"]))
+    assert "resourcePath" in said
+    assert not said & {"path", "querystring", "customDomain.basePathMatched"}
+    json.loads(re.sub(r"\$context\.[\w.]+", "0", api["AccessLogSetting"]["Format"]))
+
+
+def test_a_fixed_address_is_an_option() -> None:
+    """Every function goes out by the network where there is one, and by none elsewhere."""
+    for body in _of("AWS::Serverless::Function").values():
+        condition, network, otherwise = body["Properties"]["VpcConfig"]["Fn::If"]
+        assert condition == "WithFixedAddress"
+        assert network["SubnetIds"]
+        assert otherwise == {"Ref": "AWS::NoValue"}
+    assert built.template()["Parameters"]["FixedAddress"]["Default"] == "no"
 
 
 def test_logs_are_kept_for_more_than_190_days() -> None:

@@ -1,0 +1,140 @@
+"""Log lines: JSON by Powertools in the cloud, plain ones on a terminal; masked in either place.
+
+Modules write with `logging.getLogger(__name__)` and `extra=`. A line with the extra `alarm` is one
+that operators must look at, and counts as the metric Alarm.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
+
+from . import masking, metrics
+from .invocation import current
+
+SERVICE = "login-recovery"
+
+# Whose lines are written from INFO on. Of all others only warnings are: on INFO and DEBUG libraries
+# quote addresses, parameters and answers.
+_OWN = ("app", "chalicelib", "infra", SERVICE)
+
+# Written by ourselves or by the interpreter, and nothing that anybody sends gets there.
+_TRUSTED = frozenset(
+    {"level", "timestamp", "location", "name", "service", "correlation_id", "request_id"}
+)
+
+
+class Stream(Protocol):
+    """Where lines go."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
+def structured(stream: Stream) -> None:
+    """Send every line of the process to this stream as JSON, in place of where they went before."""
+    logging.root.handlers[:] = [_handler(stream, _Structured())]
+    logging.root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+
+
+@contextmanager
+def plainly(stream: Stream, level: int) -> Iterator[None]:
+    """Send every line from `level` on to this stream in plain text, for a while."""
+    handler, before = _handler(stream, _Plain()), logging.root.level
+    logging.root.addHandler(handler)
+    logging.root.setLevel(level)
+    try:
+        yield
+    finally:
+        logging.root.removeHandler(handler)
+        logging.root.setLevel(before)
+
+
+def _handler(stream: Stream, formatter: logging.Formatter) -> logging.Handler:
+    handler = _Handler(stream)
+    handler.setFormatter(formatter)
+    handler.addFilter(_concerns_operators)
+    handler.addFilter(_count_alarm)
+    return handler
+
+
+def _concerns_operators(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] in _OWN
+
+
+def _count_alarm(record: logging.LogRecord) -> bool:
+    alarm = getattr(record, "alarm", None)
+    if alarm is not None:
+        metrics.count("Alarm", alarm=str(alarm))
+    return True
+
+
+class _Handler(logging.StreamHandler[Stream]):
+    def handleError(self, record: logging.LogRecord) -> None:
+        # The interpreter's own way prints the line's arguments as they are.
+        with suppress(OSError, ValueError):
+            self.stream.write(f"a line of {record.name} could not be written{self.terminator}")
+
+
+class _Structured(logging.Formatter):
+    """Powertools' formatter, made for the first line: most cold starts have none to write."""
+
+    _made: logging.Formatter | None = None
+
+    def format(self, record: logging.LogRecord) -> str:
+        invocation = current()
+        if invocation is not None:
+            record.correlation_id = invocation.correlation_id
+            record.request_id = invocation.request_id
+        if self._made is None:
+            self._made = _powertools()
+        return self._made.format(record)
+
+
+def _powertools() -> logging.Formatter:
+    from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter  # noqa: PLC0415
+
+    return LambdaPowertoolsFormatter(
+        json_serializer=_line,
+        json_deserializer=_as_text,
+        utc=True,
+        use_rfc3339=True,
+        # It would hold the exception's words once more, and as an object.
+        serialize_stacktrace=False,
+        log_record_order=["level", "timestamp", "name", "message"],
+        name="%(name)s",
+        service=SERVICE,
+        function=os.environ.get("AWS_LAMBDA_FUNCTION_NAME"),
+    )
+
+
+def _as_text(message: object) -> str:
+    # Powertools reads a message that happens to be JSON, so that it could forge fields of the line.
+    raise ValueError
+
+
+def _line(fields: Mapping[str, Any]) -> str:
+    cleaned: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name in _TRUSTED:
+            cleaned[name] = value
+        else:
+            lines = name.startswith("exception")
+            cleaned[masking.clean(name)] = masking.clean(value, lines=lines, name=name)
+    return json.dumps(cleaned, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+class _Plain(logging.Formatter):
+    """One line, and under it the traceback if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        written = f"{record.levelname} {masking.clean(record.getMessage())}"
+        if record.exc_info:
+            written += "\n" + masking.clean(self.formatException(record.exc_info), lines=True)
+        return written

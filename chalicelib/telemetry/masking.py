@@ -1,0 +1,192 @@
+"""Nothing secret in a line, whatever wrote it.
+
+Two nets: what is known to be secret (the settings' keys, what the caller of this very request sent)
+is hidden wherever it stands; of the rest, what has the shape or the name of a secret. A password
+has no shape, so that the first net is the one that holds it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from . import invocation
+
+HIDDEN = "***"
+
+MINIMUM = 4
+"""Characters of a known secret; a shorter one would blank out half of every line."""
+
+_always: frozenset[str] = frozenset()
+
+
+def hide_always(secrets: Iterable[str]) -> None:
+    """Hide these texts in every line of this process from now on."""
+    global _always  # noqa: PLW0603
+    _always |= {secret for secret in secrets if len(secret) >= MINIMUM}
+
+
+# Names under which secrets stand in reprs, JSON, form bodies, headers and DynamoDB's typed values.
+_NAMES = (
+    "password",
+    "passwd",
+    "pwd",
+    "opening_password",
+    "password_hash",
+    "token",
+    "access_token",
+    "secret",
+    "appsecret",
+    "pepper",
+    "signing_key",
+    "authorization",
+    "cookie",
+    "set-cookie",
+    "openid",
+    "touser",
+    "fromusername",
+    "phone",
+    "finance_phone",
+    "mobile",
+    "phonenumber",
+    "phonenumbers",
+    "head_name",
+    "head_id_last4",
+    "id_last4",
+    "id_number",
+    "sealed",
+    "digest",
+    "used_digest",
+    "code",
+    "echostr",
+    "signature",
+    "msg_signature",
+)
+_NAMED = re.compile(
+    "(?ix) (?<![0-9a-z_]) ( (?:"
+    + "|".join(re.escape(name) for name in _NAMES)
+    + r""") (?:\\*["'])? \s* [:=] \s* (?: \{ \s* ["'][snb]["'] : \s* )? )
+    ( (?P<q>\\+["']) .*? (?P=q) | "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*'
+      | (?:bearer\s+)? [^\s"',;&<>()\[\]{}]+ )"""
+)
+
+_SHAPES = re.compile(
+    r"""(?x)
+    \$ (?: argon2(?:id|i|d) | 2[abxy] | scrypt | pbkdf2[0-9a-z-]* | [156y] ) \$ [^\s"'<>)}\]]+  # PHC
+    | (?<![0-9A-Za-z_]) (?:
+        [1-9][0-9]{16}[0-9Xx]                  # an identity number
+      | [1-9][0-9]{14}                         # one of before 1999
+      | (?: (?:\+|00)?86[ -]? )? 1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}   # a mobile phone of China
+      | [0-9]{6}                               # a code
+      | 0[0-9]{5,6}[0-9Xx]                     # a default password: area code and four digits
+      | [0-9]{3}[Xx]                           # the end of an identity number
+      | o[0-9A-Za-z_-]{27}                     # an openid
+      | [0-9a-fA-F]{32,}                       # a key or a digest
+      | gAAAA[0-9A-Za-z_=-]+
+    ) (?![0-9A-Za-z_])
+    | \+ [1-9][0-9]{7,14} (?![0-9])            # any phone in E.164
+    """
+)
+
+# Base64 and the like: long, and of all kinds of characters. UUIDs and names of functions are not.
+_OPAQUE = re.compile(r"[0-9A-Za-z+_=-]{24,}")
+_KINDS = (re.compile("[0-9]"), re.compile("[A-Z]"), re.compile("[a-z]"))
+
+# What a terminal obeys, and what makes one line look like two or read backwards.
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
+
+_LONGEST = 20_000
+
+
+def hide(text: str) -> str:
+    """The text without anything that is known, named or shaped as a secret."""
+    known = _known()
+    if known is not None:
+        text = known.sub(HIDDEN, text)
+    text = _SHAPES.sub(HIDDEN, text)
+    text = _NAMED.sub(_without_value, text)
+    text = _OPAQUE.sub(_without_opaque, text)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + " (cut)"
+
+
+def _without_value(found: re.Match[str]) -> str:
+    name, value = found[1], found[2]
+    # A vendor's or AWS's error code is a word, and what an operator looks for.
+    if name.strip("\"' :=").lower() == "code" and re.fullmatch(r"""["']?[A-Za-z.]+["']?""", value):
+        return found[0]
+    return name + (value[0] + HIDDEN + value[0] if value[0] in "\"'" else HIDDEN)
+
+
+def _without_opaque(found: re.Match[str]) -> str:
+    return HIDDEN if all(kind.search(found[0]) for kind in _KINDS) else found[0]
+
+
+def flat(text: str, *, lines: bool = False) -> str:
+    """The text with control characters spelt out; `lines` keeps its line ends."""
+    return _CONTROL.sub(lambda found: _spelt(found[0], lines), text)
+
+
+def _spelt(character: str, lines: bool) -> str:
+    if lines and character in "\n\t":
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+def clean(value: Any, *, lines: bool = False, name: str = "") -> Any:
+    """A log line's value, fit to be written: its secrets hidden, its control characters spelt out.
+
+    Containers stay containers; what JSON does not know becomes text. `name` is the value's key.
+    """
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, dict):
+        return {
+            flat(hide(str(key))): clean(item, lines=lines, name=str(key))
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [clean(item, lines=lines, name=name) for item in value]
+    if name.lower() in _NAMES and name.lower() != "code":
+        return HIDDEN
+    if isinstance(value, int):
+        return value if hide(str(value)) == str(value) else HIDDEN
+    return flat(hide(str(value)), lines=lines)
+
+
+def _known() -> re.Pattern[str] | None:
+    held = invocation.current()
+    return _pattern(_always, frozenset(held.secrets) if held is not None else frozenset())
+
+
+@lru_cache(maxsize=8)
+def _pattern(always: frozenset[str], given: frozenset[str]) -> re.Pattern[str] | None:
+    spellings = {spelt for secret in always | given for spelt in _spellings(secret)}
+    if not spellings:
+        return None
+    # The longest first, or a secret within another one would leave the other's ends standing.
+    return re.compile("|".join(map(re.escape, sorted(spellings, key=len, reverse=True))))
+
+
+def _spellings(secret: str) -> set[str]:
+    """The ways in which programs write a text down: as it is, in JSON, a repr, or an address."""
+    forms = {secret, *(unicodedata.normalize(form, secret) for form in ("NFC", "NFKC"))}
+    spelt = set()
+    for form in forms:
+        spelt |= {
+            form,
+            repr(form)[1:-1],
+            ascii(form)[1:-1],
+            json.dumps(form)[1:-1],
+            json.dumps(form, ensure_ascii=False)[1:-1],
+            repr(form.encode("utf-8", "surrogatepass"))[2:-1],
+            quote(form, safe="", errors="replace"),
+            quote_plus(form, errors="replace"),
+        }
+    return {form for form in spelt if len(form) >= MINIMUM}

@@ -1,0 +1,203 @@
+"""Alarms and the dashboard: one table, from which the template's resources are made.
+
+Metrics of AWS's own are named as its documents name them. Those of `LoginRecovery` are counted by
+`chalicelib.telemetry.metrics`; `Alarm` counts the log lines that operators must look at.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+OWN = "LoginRecovery"
+
+FUNCTIONS = ("APIHandler", "YearlyReset", "ResetAccounts", "SmsReceipts")
+
+Value = Any
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Tells operators when the metric is above `threshold` within one period (seconds)."""
+
+    name: str
+    about: str
+    namespace: str
+    metric: str
+    dimensions: dict[str, Value] = field(default_factory=dict)
+    statistic: str = "Sum"
+    threshold: int = 0
+    period: int = 300
+
+
+def _function(name: str) -> dict[str, Value]:
+    return {"FunctionName": {"Ref": name}}
+
+
+def _queue(name: str) -> dict[str, Value]:
+    return {"QueueName": {"Fn::GetAtt": [name, "QueueName"]}}
+
+
+def _own(name: str, about: str, word: str, threshold: int = 0) -> Alarm:
+    return Alarm(name, about, OWN, "Alarm", {"alarm": word}, threshold=threshold)
+
+
+ALARMS = (
+    *(
+        Alarm(
+            f"{name}Errors",
+            f"{name} ended by an exception or a time-out.",
+            "AWS/Lambda",
+            "Errors",
+            _function(name),
+        )
+        for name in FUNCTIONS
+    ),
+    Alarm(
+        "APIHandlerThrottles",
+        "Requests were refused for want of concurrency.",
+        "AWS/Lambda",
+        "Throttles",
+        _function("APIHandler"),
+    ),
+    Alarm(
+        "APIHandlerSlow",
+        "One request in a hundred takes over five seconds, after which WeChat gives up.",
+        "AWS/Lambda",
+        "Duration",
+        _function("APIHandler"),
+        "p99",
+        5_000,
+    ),
+    Alarm(
+        "ResetDeadLettersFilled",
+        "Chunks of the yearly reset failed to the end.",
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        _queue("ResetDeadLetters"),
+        "Maximum",
+    ),
+    Alarm(
+        "ScheduleDeadLettersFilled",
+        "The yearly reset was not started.",
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        _queue("ScheduleDeadLetters"),
+        "Maximum",
+    ),
+    Alarm(
+        "ResetUnfinished",
+        "A chunk of the yearly reset has waited for an hour.",
+        "AWS/SQS",
+        "ApproximateAgeOfOldestMessage",
+        _queue("ResetQueue"),
+        "Maximum",
+        3_600,
+    ),
+    _own("SendsHalfUsed", "Half of the hour's codes are sent.", "budget-sends-half"),
+    _own("SendsUsedUp", "No more codes are sent this hour.", "budget-sends"),
+    _own("WrongCodesHalfUsed", "Many wrong codes; a spray?", "budget-wrong-codes-half"),
+    _own("WrongCodesUsedUp", "No more codes are tried this hour.", "budget-wrong-codes"),
+    _own("WrongPasswordsHalfUsed", "Many wrong passwords.", "budget-wrong-passwords-half"),
+    _own("WrongPasswordsUsedUp", "No more passwords are tried.", "budget-wrong-passwords"),
+    _own("WeChatAddressRefused", "40164: not on the whitelist.", "wechat-40164"),
+    _own("WeChatQuotaUsedUp", "45009: the day's calls are used up.", "wechat-45009"),
+    _own("WeChatUnauthorised", "48001: the interface is not granted.", "wechat-48001"),
+    _own("WeChatTemplateUnknown", "40037: no such template.", "wechat-40037"),
+    _own("WeChatTemplateMisfit", "47003: the template's fields differ.", "wechat-47003"),
+    _own("DeliveryFailing", "No gateway takes SMS.", "delivery-failed", 5),
+    _own("DependencyDown", "A store or platform does not answer.", "unavailable", 5),
+    _own("CallbackFailing", "WeChat's messages are not answered.", "callback"),
+    _own("Unexpected", "A failure that nobody foresaw.", "unexpected"),
+    _own("SettingsWrong", "The settings are not sound.", "settings"),
+    _own("ReceiptsUnreadable", "Delivery logs cannot be read.", "receipts"),
+)
+
+
+def resources() -> dict[str, Any]:
+    """The CloudFormation resources of every alarm and of the dashboard, by logical name."""
+    made = {alarm.name: _alarm(alarm) for alarm in ALARMS}
+    made["Dashboard"] = {
+        "Type": "AWS::CloudWatch::Dashboard",
+        "Properties": {
+            "DashboardName": {"Fn::Sub": "${TablePrefix}"},
+            "DashboardBody": {"Fn::Sub": json.dumps(_dashboard())},
+        },
+    }
+    return made
+
+
+def _alarm(alarm: Alarm) -> dict[str, Any]:
+    named = "ExtendedStatistic" if alarm.statistic.startswith("p") else "Statistic"
+    return {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmDescription": alarm.about,
+            "Namespace": alarm.namespace,
+            "MetricName": alarm.metric,
+            "Dimensions": [
+                {"Name": name, "Value": value} for name, value in alarm.dimensions.items()
+            ],
+            named: alarm.statistic,
+            "Period": alarm.period,
+            "EvaluationPeriods": 1,
+            "Threshold": alarm.threshold,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "TreatMissingData": "notBreaching",
+            "AlarmActions": [{"Ref": "OpsTopic"}],
+        },
+    }
+
+
+def _search(metric: str, by: str) -> list[Any]:
+    expression = f"SEARCH('{{{OWN},{by}}} MetricName=\"{metric}\"', 'Sum', 300)"
+    return [{"expression": expression, "id": f"{metric.lower()}{by}"}]
+
+
+def _dashboard() -> dict[str, Any]:
+    graphs: list[tuple[str, list[Any]]] = [
+        (
+            "Recoveries",
+            [
+                [OWN, name]
+                for name in ("RecoveryStarted", "RecoveryCompleted", "CodeWrong", "Unbound")
+            ],
+        ),
+        ("Codes sent", [_search("CodeSent", "gateway,outcome")]),
+        ("Refused by a limit", [_search("RefusedByLimit", "limit")]),
+        ("WeChat's events", [_search("CallbackEvent", "event")]),
+        ("Passwords verified", [_search("PasswordVerified", "outcome")]),
+        ("Yearly reset, logins", [_search("ResetProgress", "outcome")]),
+        ("Alarms", [_search("Alarm", "alarm")]),
+        (
+            "Errors",
+            [["AWS/Lambda", "Errors", "FunctionName", f"${{{name}}}"] for name in FUNCTIONS],
+        ),
+        (
+            "API, milliseconds",
+            [
+                ["AWS/Lambda", "Duration", "FunctionName", "${APIHandler}", {"stat": stat}]
+                for stat in ("p50", "p99")
+            ],
+        ),
+    ]
+    return {
+        "widgets": [
+            {
+                "type": "metric",
+                "width": 8,
+                "height": 6,
+                "x": 8 * (number % 3),
+                "y": 6 * (number // 3),
+                "properties": {
+                    "title": title,
+                    "region": "${AWS::Region}",
+                    "stat": "Sum",
+                    "period": 300,
+                    "metrics": metrics,
+                },
+            }
+            for number, (title, metrics) in enumerate(graphs)
+        ]
+    }

@@ -1,0 +1,114 @@
+"""What operators would see: the lines and the figures that a test's calls write, as in the cloud."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from chalicelib import wiring
+from chalicelib.telemetry import logs, metrics
+from infra.tables import create_tables
+from tests import reset_world
+
+# The limits of CloudWatch's embedded metric format; its units are those of PutMetricData.
+MOST_DIMENSIONS = 30
+MOST_METRICS = 100
+
+
+@dataclass
+class Watched:
+    """What has been written so far."""
+
+    log: io.StringIO = field(default_factory=io.StringIO)
+    emf: io.StringIO = field(default_factory=io.StringIO)
+
+    @property
+    def text(self) -> str:
+        """All of it, as it stands there."""
+        return self.log.getvalue() + self.emf.getvalue()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The log's lines; each is one JSON object."""
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        """The figures' documents, each found to be one that CloudWatch takes."""
+        return [checked(json.loads(line)) for line in self.emf.getvalue().splitlines()]
+
+    def figures(self) -> dict[str, float]:
+        """The sums by name and dimensions, as in `CodeSent gateway=http outcome=sent`."""
+        sums: dict[str, float] = {}
+        for document in self.documents:
+            for directive in document["_aws"]["CloudWatchMetrics"]:
+                (names,) = directive["Dimensions"]
+                words = [f"{name}={document[name]}" for name in names]
+                for metric in directive["Metrics"]:
+                    key = " ".join([metric["Name"], *words])
+                    sums[key] = sums.get(key, 0) + sum(document[metric["Name"]])
+        return sums
+
+
+def checked(document: dict[str, Any]) -> dict[str, Any]:
+    """The document, if it is what the format's specification asks for."""
+    meta = document["_aws"]
+    assert type(meta["Timestamp"]) is int
+    assert meta["Timestamp"] > 1_600_000_000_000
+    for directive in meta["CloudWatchMetrics"]:
+        assert set(directive) == {"Namespace", "Dimensions", "Metrics"}
+        assert directive["Namespace"] == "LoginRecovery"
+        for names in directive["Dimensions"]:
+            assert len(names) <= MOST_DIMENSIONS
+            assert all(type(document[name]) is str and document[name] for name in names)
+        assert 0 < len(directive["Metrics"]) <= MOST_METRICS
+        for metric in directive["Metrics"]:
+            assert set(metric) == {"Name", "Unit"}
+            assert metric["Unit"] == "Count"
+            values = document[metric["Name"]]
+            assert 0 < len(values) <= 100
+            assert all(type(value) is float and value >= 0 for value in values)
+    return document
+
+
+@contextmanager
+def watching() -> Iterator[Watched]:
+    """Write lines and figures as in the cloud, every level of our own lines included."""
+    watched = Watched()
+    root = logging.root
+    before, level = list(root.handlers), root.level
+    logs.structured(watched.log)
+    root.setLevel(logging.DEBUG)
+    metrics.print_to(watched.emf)
+    try:
+        yield watched
+    finally:
+        metrics.print_to(None)
+        logging.captureWarnings(False)
+        root.handlers[:] = before
+        root.setLevel(level)
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    """Everything that the test's calls write."""
+    with watching() as written:
+        yield written
+
+
+@pytest.fixture
+def yearly(serial_moto: None) -> Iterator[reset_world.ResetWorld]:
+    """A world with a yearly reset's queue and topic."""
+    with mock_aws():
+        create_tables(boto3.client("dynamodb"), "recovery")
+        with wiring.using(None):
+            yield reset_world.make()
