@@ -35,6 +35,7 @@ from chalicelib.keys.passwords import PasswordHasher
 from chalicelib.settings import load
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.store.models import FirmItem, LoginItem
+from chalicelib.telemetry import masking
 from infra.tables import create_tables
 from tests.dynamodb_local import dynamodb_local  # noqa: F401
 
@@ -209,6 +210,12 @@ class CheapHasher(PasswordHasher):
 
     def __init__(self, peppers: dict[int, bytes]) -> None:
         super().__init__(peppers, memory_kib=8, passes=1)
+
+
+@pytest.fixture(autouse=True)
+def nothing_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test's settings keep secret is a word like any other to the next test's log."""
+    monkeypatch.setattr(masking, "_always", frozenset())
 
 
 MakeWorld = Callable[..., World]

@@ -17,6 +17,7 @@ from .. import wiring
 from ..domain.errors import ServiceError
 from ..telemetry import logs, metrics
 from ..telemetry.invocation import Invocation, begun
+from ..telemetry.masking import parts
 from .problems import note, problem
 from .requests import raw_body
 
@@ -105,8 +106,7 @@ def _in_body(request: Request) -> Iterator[str]:
         leaves = list(_leaves(json.loads(body)))
     except (ValueError, RecursionError):
         # XML, a form, or nothing that can be read: every longer word in it may be a secret.
-        words = unquote_plus(body).translate(_BREAKS).split()
-        leaves = [word for word in words if len(word) >= 6]
+        leaves = parts(unquote_plus(body).translate(_BREAKS))
     yield from leaves
 
 

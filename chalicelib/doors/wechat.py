@@ -15,6 +15,7 @@ from .. import wiring
 from ..domain.catalogue import INPUT_REASONS
 from ..domain.errors import InvalidInput, ServiceError
 from ..telemetry.invocation import hold
+from ..telemetry.masking import parts
 from ..wechat import replies, signature
 from ..wechat.cipher import DecryptError
 from ..wechat.messages import MAXIMUM_BYTES, Message, MessageError, Text, envelope, message
@@ -102,7 +103,7 @@ def callback() -> Response:
         return _refusal(400)
     if opened is None:
         return _refusal(403)
-    hold(opened.sender, opened.content if isinstance(opened, Text) else "")
+    hold(opened.sender, *(parts(opened.content) if isinstance(opened, Text) else ()))
     try:
         said = _in_time(lambda: service.conversation.answer(opened))
     except Exception:

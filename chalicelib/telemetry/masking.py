@@ -77,8 +77,12 @@ _NAMED = re.compile(
 
 _SHAPES = re.compile(
     r"""(?x)
-    \$ (?: argon2(?:id|i|d) | 2[abxy] | scrypt | pbkdf2[0-9a-z-]* | [156y] ) \$ [^\s"'<>)}\]]+  # PHC
-    | (?<![0-9A-Za-z_]) (?:
+    (?:\$|%24) (?: argon2(?:id|i|d) | 2[abxy] | scrypt | pbkdf2[0-9a-z-]* | [156y] ) (?:\$|%24) [^\s"'<>)}\]]+  # PHC
+    | (?:
+        (?<![0-9A-Za-z_])
+        # Or behind an escape: %22 of an address, \x81 and \n of a repr, \u7801 of JSON.
+      | (?<=%[0-9A-Fa-f]{2}) | (?<=\\x[0-9A-Fa-f]{2}) | (?<=\\u[0-9A-Fa-f]{4}) | (?<=\\[nrt])
+    ) (?:
         [1-9][0-9]{16}[0-9Xx]                  # an identity number
       | [1-9][0-9]{14}                         # one of before 1999
       | (?: (?:\+|00)?86[ -]? )? 1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}   # a mobile phone of China
@@ -89,7 +93,7 @@ _SHAPES = re.compile(
       | [0-9a-fA-F]{32,}                       # a key or a digest
       | gAAAA[0-9A-Za-z_=-]+
     ) (?![0-9A-Za-z_])
-    | \+ [1-9][0-9]{7,14} (?![0-9])            # any phone in E.164
+    | (?:\+|%2B) [1-9][0-9]{7,14} (?![0-9])            # any phone in E.164
     """
 )
 
@@ -103,6 +107,15 @@ _CONTROL = re.compile(
 )
 
 _LONGEST = 20_000
+
+
+def parts(text: str) -> list[str]:
+    """What of a text that somebody wrote may be a secret: all of it, and each longer word in it."""
+    return [text, *_WORD.findall(text)]
+
+
+# Visible ASCII alone, since a secret in a Chinese sentence has no spaces around it.
+_WORD = re.compile(r"[!-~]{6,}")
 
 
 def hide(text: str) -> str:

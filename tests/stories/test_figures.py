@@ -202,7 +202,6 @@ def test_a_refusal_names_its_limit(watched: Watched, make_world: MakeWorld, limi
     plenty = "" if limit == "destination-sends" else "9"
     world = make_world(LIMIT_SENDS_PER_DESTINATION_MINUTE=plenty, **LIMITS[limit])
     add_firm(world.service.hasher)
-    add_firm(world.service.hasher, "11010199")
     LoginItem("11010148_cw").update([LoginItem.openid.set("o-alice")])
     refused(world, limit)
     blamed = {name for name in watched.figures() if name.startswith("RefusedByLimit")}

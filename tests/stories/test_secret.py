@@ -22,7 +22,6 @@ from chalicelib.doors import observed
 from chalicelib.settings import SETTINGS as TABLE
 from chalicelib.settings import SettingsError
 from chalicelib.source import LIFETIME, PAUSE, Built, SettingsSource, secrets_config
-from infra.tables import create_tables
 from tests.conftest import SETTINGS, Clock, Door
 from tests.watching import Watched, watched, watching  # noqa: F401
 
@@ -70,7 +69,6 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
         monkeypatch.delenv(setting.name, raising=False)
     monkeypatch.setenv("SECRETS_ID", NAME)
     with mock_aws():
-        create_tables(boto3.client("dynamodb"), "recovery")
         made = Manager(boto3.client("secretsmanager"))
         monkeypatch.setattr(wiring, "_secrets_manager", made.connect)
         with wiring.using(None):

@@ -57,6 +57,8 @@ def test_what_has_a_secret_s_shape_is_hidden_wherever_it_stands(
     log = logging.getLogger("chalicelib.test")
     log.info("to %s, said", secret)
     log.info(f"验证码{secret}，请查收")
+    log.info("%r %s", f"验证码{secret}\n{secret}，".encode(), ascii(f"验证码{secret}，"))
+    log.info("https://x.example/?text=%s", quote(f'"{secret}"'))
     log.info("fields", extra={"text": f"<{secret}>", "deep": [{"er": (secret,)}], secret: 1})
     try:
         try:
@@ -65,9 +67,10 @@ def test_what_has_a_secret_s_shape_is_hidden_wherever_it_stands(
             raise KeyError({"value": secret}) from error
     except KeyError:
         log.exception("failed")
-    assert len(watched.lines) == 4
+    assert len(watched.lines) == 6
     assert secret not in watched.text
-    assert watched.text.count(masking.HIDDEN) >= 7
+    assert quote(secret) not in watched.text
+    assert watched.text.count(masking.HIDDEN) >= 10
 
 
 @pytest.mark.parametrize(
