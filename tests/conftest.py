@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ import hypothesis
 import pytest
 from botocore.loaders import create_loader
 from chalice.config import Config
+from chalice.local import LocalChalice
 from chalice.test import HTTPResponse, TestHTTPClient
 from moto import mock_aws
 
@@ -246,6 +248,33 @@ def _world(settings: dict[str, str]) -> World:
     service.__dict__["hasher"] = CheapHasher(service._peppers)
     wiring.install(service)
     return World(service, clock, phones, Door())
+
+
+@pytest.fixture
+def make_real_world(
+    dynamodb_local: str,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[MakeWorld]:
+    """Builds worlds on Amazon's own DynamoDB Local, each with tables of its own."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
+    # Requests of several threads must not share Chalice's one current request.
+    monkeypatch.setattr(app, "__class__", LocalChalice)
+    with wiring.using(None):
+
+        def make(**settings: str) -> World:
+            prefix = f"t{uuid.uuid4().hex[:8]}"
+            create_tables(boto3.client("dynamodb"), prefix)
+            return _world({"TABLE_PREFIX": prefix, **settings})
+
+        yield make
+
+
+@pytest.fixture
+def real_world(make_real_world: MakeWorld) -> World:
+    """The world of `world`, on DynamoDB Local and fit for several threads."""
+    world = make_real_world()
+    add_firm(world.service.hasher)
+    return world
 
 
 @pytest.fixture

@@ -2,38 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import boto3
-import pytest
-from chalice.local import LocalChalice
-
-from app import app
-from chalicelib import wiring
-from chalicelib.settings import load
 from chalicelib.store.models import LoginItem
-from infra.tables import create_tables
-from tests.conftest import SETTINGS, CheapHasher, Clock, Door, Phones, World, add_firm
-
-
-@pytest.fixture
-def real_world(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A world on DynamoDB Local, with tables of its own."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
-    # Requests of several threads must not share Chalice's one current request.
-    monkeypatch.setattr(app, "__class__", LocalChalice)
-    prefix = f"t{uuid.uuid4().hex[:8]}"
-    create_tables(boto3.client("dynamodb", endpoint_url=dynamodb_local), prefix)
-    clock, phones = Clock(), Phones()
-    settings = load({**SETTINGS, "TABLE_PREFIX": prefix})
-    service = wiring.Service(settings, clock=clock, gateways={"console": phones})
-    service.__dict__["hasher"] = CheapHasher(service._peppers)
-    with wiring.using(service):
-        add_firm(service.hasher)
-        yield World(service, clock, phones, Door())
+from tests.conftest import World
 
 
 def _codes(answers: list[tuple[int, str]]) -> Counter[tuple[int, str]]:

@@ -1,6 +1,5 @@
 """Many questions at once about one login, on Amazon's own DynamoDB Local."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import threading
@@ -12,7 +11,6 @@ import pytest
 
 from chalicelib.store.models import LoginItem
 from tests.conftest import World
-from tests.stories.test_at_once import real_world  # noqa: F401
 
 OPENING = "Opening-password-1"
 RIGHT, WRONG, LOCKED = (200, True), (200, False), (429, None)

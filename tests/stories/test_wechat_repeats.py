@@ -5,24 +5,18 @@ from __future__ import annotations
 import logging
 import socket
 import time
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
 import pytest
-from chalice.local import LocalChalice
 
-from app import app
-from chalicelib import wiring
 from chalicelib.doors import wechat as door
-from chalicelib.settings import load
 from chalicelib.store import models
 from chalicelib.store.models import AuditItem, FollowerItem, SeenItem
-from infra.tables import create_tables
 from tests.callbacks import TAPPED, post, said, signed, tell
-from tests.conftest import SETTINGS, CheapHasher, Clock, Door, Phones, World, add_firm
+from tests.conftest import MakeWorld, World, add_firm
 from tests.official_account import code_in
 from tests.wechat_platform import SEND, SENT, WeChat, alarms, playing
 
@@ -46,29 +40,11 @@ def platform() -> Iterator[WeChat]:
 
 
 @pytest.fixture
-def real_world(
-    dynamodb_local: str, platform: WeChat, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[World]:
+def real_world(make_real_world: MakeWorld, platform: WeChat) -> World:
     """A world on DynamoDB Local, whose logins are bound to o-alice."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
-    # Requests of several threads must not share Chalice's one current request.
-    monkeypatch.setattr(app, "__class__", LocalChalice)
-    prefix = f"t{uuid.uuid4().hex[:8]}"
-    create_tables(boto3.client("dynamodb", endpoint_url=dynamodb_local), prefix)
-    clock, phones = Clock(), Phones()
-    settings = load(
-        {
-            **SETTINGS,
-            "TABLE_PREFIX": prefix,
-            "WECHAT_API_URL": platform.url,
-            "WECHAT_CODE_TEMPLATE_ID": "template",
-        }
-    )
-    service = wiring.Service(settings, clock=clock, gateways={"console": phones})
-    service.__dict__["hasher"] = CheapHasher(service._peppers)
-    with wiring.using(service):
-        add_firm(service.hasher, openid="o-alice")
-        yield World(service, clock, phones, Door())
+    world = make_real_world(WECHAT_API_URL=platform.url, WECHAT_CODE_TEMPLATE_ID="template")
+    add_firm(world.service.hasher, openid="o-alice")
+    return world
 
 
 def thrice(world: World, fields: dict[str, object]) -> set[str]:
