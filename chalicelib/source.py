@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from .aws import Limits
 from .domain.errors import Unavailable
 from .settings import Settings, SettingsError, load
 
@@ -25,14 +25,8 @@ PAUSE = 30
 """Seconds until a question that failed is asked again, while what was read before still serves."""
 
 
-def secrets_config() -> Config:
-    """botocore's settings for the question: with both attempts it ends within six seconds, before
-    the functions' own time does."""
-    return Config(
-        connect_timeout=1,
-        read_timeout=2,
-        retries={"total_max_attempts": 2, "mode": "standard"},
-    )
+SECRET_LIMITS = Limits(connect_timeout=1, read_timeout=2, attempts=2)
+"""With both attempts the question ends within six seconds, before the functions' own time does."""
 
 
 class SettingsSource:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from .aws import SECRETS_MANAGER, JsonClient
 from .domain.catalogue import CODE_KEY, MENU_CODE, MENU_RECOVER
 from .domain.errors import ServiceError
 from .keys.passwords import PasswordHasher
@@ -24,7 +25,7 @@ from .keys.tokens import TOKEN_LIFETIME, Sealer, Signer, Tokens
 from .settings import Settings
 from .sms.failover import Failover
 from .sms.gateway import SmsGateway
-from .source import Built, SettingsSource, secrets_config
+from .source import SECRET_LIMITS, Built, SettingsSource
 from .store import models
 from .store.codes import Codes
 from .store.firms import Firms
@@ -453,9 +454,7 @@ def _sns() -> Any:
 
 
 def _secrets_manager() -> Any:
-    import boto3
-
-    return boto3.client("secretsmanager", config=secrets_config())
+    return JsonClient(SECRETS_MANAGER, SECRET_LIMITS)
 
 
 def _own() -> Built[Service]:

@@ -207,6 +207,22 @@ def add_firm(
         ).save()
 
 
+@contextmanager
+def store_calls() -> Iterator[list[str]]:
+    """The operations that the service sends to DynamoDB while the block runs, in order."""
+    sent: list[str] = []
+    events = LoginItem._get_connection().connection.client.meta.events
+
+    def note(event_name: str, **_: object) -> None:
+        sent.append(event_name.rpartition(".")[2])
+
+    events.register("before-send.dynamodb", note)
+    try:
+        yield sent
+    finally:
+        events.unregister("before-send.dynamodb", note)
+
+
 class CheapHasher(PasswordHasher):
     """argon2 with the least cost, where the cost is not what is tested."""
 

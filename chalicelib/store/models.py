@@ -16,17 +16,11 @@ from pynamodb.attributes import (
 )
 from pynamodb.models import Model
 
-# The time-outs leave room for one retry within the 10 s that a person, and 5 s that WeChat, waits.
-CONNECT_TIMEOUT = 1
-READ_TIMEOUT = 2
+from .connection import Connection
 
 
 class _Meta:
     table_name = ""
-    connect_timeout_seconds = CONNECT_TIMEOUT
-    read_timeout_seconds = READ_TIMEOUT
-    max_retry_attempts = 2
-    max_pool_connections = 32
 
 
 def _times() -> ListAttribute[int]:
@@ -237,12 +231,11 @@ EPHEMERA: tuple[type[Model], ...] = (
 
 def bind(prefix: str) -> None:
     """Put every model on the tables `PREFIX-…` and let it connect anew."""
+    shared = Connection()
     for model in (*DURABLE, *EPHEMERA):
         kind = model.Meta.table_name.rpartition("-")[2]
         model.Meta.table_name = f"{prefix}-{kind}"
         model._connection = None
-    # One client for all of them: each costs its own reading of AWS's files and its own TLS handshake.
-    first, *others = (model._get_connection() for model in (*DURABLE, *EPHEMERA))
-    for other in others:
-        first.connection._tables.update(other.connection._tables)
-        other.connection = first.connection
+        table = model._get_connection()
+        shared._tables.update(table.connection._tables)
+        table.connection = shared

@@ -1,4 +1,4 @@
-"""Calls to DynamoDB for each step, counted where botocore sends them."""
+"""Calls to DynamoDB for each step, counted as they are sent."""
 
 from __future__ import annotations
 
@@ -6,25 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from botocore.endpoint import Endpoint
 
 from chalicelib.store.models import LoginItem
 from tests.callbacks import TAPPED, tell
-from tests.conftest import World
+from tests.conftest import World, store_calls
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def counted(world: World) -> Iterator[list[str]]:
     """The operations that were sent, in order."""
-    sent: list[str] = []
-    make_request = Endpoint.make_request
-
-    def counting(self: Endpoint, operation_model: object, request_dict: object) -> object:
-        sent.append(operation_model.name)  # type: ignore[attr-defined]
-        return make_request(self, operation_model, request_dict)
-
-    monkeypatch.setattr(Endpoint, "make_request", counting)
-    return sent
+    with store_calls() as sent:
+        yield sent
 
 
 @contextmanager

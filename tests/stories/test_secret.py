@@ -7,21 +7,21 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ConnectTimeoutError
+from botocore.exceptions import ClientError, ConnectTimeoutError
 from chalice.app import Chalice
 from moto import mock_aws
 
 from chalicelib import wiring
+from chalicelib.aws import SECRETS_MANAGER, JsonClient
 from chalicelib.domain.errors import Unavailable
 from chalicelib.doors import observed
 from chalicelib.settings import SETTINGS as TABLE
 from chalicelib.settings import SettingsError
-from chalicelib.source import LIFETIME, PAUSE, Built, SettingsSource, secrets_config
+from chalicelib.source import LIFETIME, PAUSE, SECRET_LIMITS, Built, SettingsSource
 from tests.conftest import SETTINGS, Clock, Door
 from tests.watching import Watched, watched, watching  # noqa: F401
 
@@ -48,18 +48,17 @@ class Manager:
     def connect(self) -> Any:
         """A client that this watches."""
         self.clients += 1
-        client = boto3.client("secretsmanager", config=secrets_config())
+        client = JsonClient(SECRETS_MANAGER, SECRET_LIMITS)
         client.meta.events.register_first("before-call", self._before)
         return client
 
-    def _before(self, model: Any, **_: Any) -> tuple[Any, dict[str, Any]] | None:
+    def _before(self, model: Any, **_: Any) -> None:
         self.asked.append(model.name)
         if isinstance(self.fault, BaseException):
             raise self.fault
         if self.fault is not None:
-            said = {"Error": {"Code": self.fault, "Message": "secret of canary-arn"}}
-            return SimpleNamespace(status_code=400), said
-        return None
+            said = {"Code": self.fault, "Message": "secret of canary-arn"}
+            raise ClientError({"Error": said}, model.name)
 
 
 @pytest.fixture
@@ -157,9 +156,8 @@ def test_a_secret_that_is_not_sound_names_each_fault(
 
 def test_the_question_ends_before_the_functions_time_does() -> None:
     """Both attempts together; the API's function has ten seconds."""
-    config = secrets_config()
-    attempts = config.retries["total_max_attempts"]
-    assert attempts * (config.connect_timeout + config.read_timeout) < 10
+    limits = SECRET_LIMITS
+    assert limits.attempts * (limits.connect_timeout + limits.read_timeout) < 10
 
 
 @pytest.fixture

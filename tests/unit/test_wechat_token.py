@@ -6,16 +6,15 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 import requests
-from botocore.endpoint import Endpoint
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.store.models import PlatformTokenItem
 from chalicelib.store.platform_token import LEASE, MARGIN, PlatformTokens
 from chalicelib.wechat.platform import Platform
+from tests.conftest import store_calls
 from tests.loopback import Received, Reply, serving
 from tests.serial_moto import serial_moto  # noqa: F401
 from tests.wechat_tokens import (
@@ -133,21 +132,14 @@ def test_a_short_life_is_used_as_well(
 
 
 def test_the_table_is_read_once_and_then_left_alone(
-    table: None, clock: Clock, wechat: WeChat, monkeypatch: pytest.MonkeyPatch
+    table: None, clock: Clock, wechat: WeChat
 ) -> None:
     """A fresh process costs one read; each message after that costs none."""
     instance(clock).get(wechat.fetch, None)
-    sent: list[str] = []
-    original = Endpoint.make_request
-
-    def counting(self: Endpoint, operation: Any, request: Any) -> Any:
-        sent.append(operation.name)
-        return original(self, operation, request)
-
-    monkeypatch.setattr(Endpoint, "make_request", counting)
     tokens = instance(clock)
-    for _ in range(3):
-        tokens.get(wechat.fetch, None)
+    with store_calls() as sent:
+        for _ in range(3):
+            tokens.get(wechat.fetch, None)
     assert sent == ["GetItem"]
 
 
