@@ -32,6 +32,8 @@ from botocore.httpsession import get_cert_path
 from botocore.session import get_session
 from botocore.utils import get_environ_proxies
 
+from .trust import trusting
+
 _FINAL = frozenset(
     {
         "ConditionalCheckFailedException",
@@ -196,8 +198,7 @@ class JsonClient:
                 parts.port,
                 timeout=timeout,
                 maxsize=size,
-                cert_reqs="CERT_REQUIRED",
-                ca_certs=authorities,
+                ssl_context=trusting(authorities),
             )
         return urllib3.HTTPConnectionPool(host, parts.port, timeout=timeout, maxsize=size)
 

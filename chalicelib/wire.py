@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import requests
-from requests.adapters import HTTPAdapter
+from .trust import trusting
+
+if TYPE_CHECKING:
+    import requests
+    from requests.adapters import HTTPAdapter
 
 MAXIMUM_ANSWER = 65_536
 """Bytes of an answer that are read; those of SMS vendors and of WeChat have a few hundred."""
@@ -26,18 +31,39 @@ def sent(
     that the other side took. Raises what requests and urllib3 raise.
     """
     given = session()
+    # Whatever the session says, the certificate is checked.
+    verify = given.verify or True
     request.headers = {**request.headers, "Connection": "close"}
     with (
-        closing(HTTPAdapter()) as connection,
+        closing(_adapter(verify)) as connection,
         connection.send(
-            given.prepare_request(request),
-            stream=True,
-            timeout=timeout,
-            # Whatever the session says, the certificate is checked.
-            verify=given.verify or True,
+            given.prepare_request(request), stream=True, timeout=timeout, verify=verify
         ) as response,
     ):
         yield response
+
+
+def _adapter(verify: bool | str) -> HTTPAdapter:
+    """What connects, with trust that is read already where it is the usual one."""
+    from requests.adapters import HTTPAdapter
+
+    return _trusting()() if verify is True else HTTPAdapter()
+
+
+@cache
+def _trusting() -> type[HTTPAdapter]:
+    from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
+
+    class Trusting(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, ssl_context=trusting(DEFAULT_CA_BUNDLE_PATH), **kwargs)
+
+        def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+            # Or urllib3 would read the same authorities into the context once more.
+            conn.ca_certs = None
+
+    return Trusting
 
 
 def content(response: requests.Response, is_late: Callable[[], bool]) -> bytes | None:

@@ -1,6 +1,7 @@
 """The one place that builds things, each when it is first asked for.
 
-`service()` is the process's own; a test puts another in its place with `using`.
+`service()` is the process's own; a test puts another in its place with `using`. Stories are imported
+where they are built: a cold start pays for the one that it serves.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-import requests
 
 from .aws import SECRETS_MANAGER, JsonClient
 from .domain.catalogue import CODE_KEY, MENU_CODE, MENU_RECOVER
@@ -30,33 +29,33 @@ from .store import models
 from .store.codes import Codes
 from .store.firms import Firms
 from .store.followers import Followers
-from .store.inbox import Inbox
 from .store.limits import Budget
 from .store.logins import Logins
 from .store.platform_token import PlatformTokens
-from .store.waiting import WaitingCodes
 from .stories.addresses import Addresses
-from .stories.conversation import Conversation
 from .stories.delivery import Delivery
-from .stories.entering import Entering
-from .stories.login import Verification
 from .stories.notices import Notices
-from .stories.receipts import Receipts
 from .stories.recovery import Recovery
 from .stories.scenes import Scenes
-from .stories.unbinding import Unbinding
 from .telemetry import masking
 from .telemetry.invocation import correlation_id
 from .telemetry.metrics import count
-from .wechat.cipher import MessageCipher
 from .wechat.platform import Platform
 
 if TYPE_CHECKING:
+    import requests
+
     from .store.accounts import Accounts
+    from .stories.conversation import Conversation
     from .stories.enrolment import Enrolment, Rebind
+    from .stories.entering import Entering
     from .stories.inquiry import Inquiry
+    from .stories.login import Verification
     from .stories.operations import Operations
+    from .stories.receipts import Receipts
+    from .stories.unbinding import Unbinding
     from .stories.yearly_reset import YearlyReset
+    from .wechat.cipher import MessageCipher
 
 
 def now() -> int:
@@ -120,6 +119,8 @@ class Service:
 
     @cached_property
     def cipher(self) -> MessageCipher:
+        from .wechat.cipher import MessageCipher
+
         return MessageCipher(
             self.settings["WECHAT_AES_KEY"].reveal(), self.settings["WECHAT_APP_ID"]
         )
@@ -129,6 +130,8 @@ class Service:
     @cached_property
     def http(self) -> requests.Session:
         """What gives outgoing calls their headers and TLS trust; each opens its own connection."""
+        import requests
+
         session = requests.Session()
         # Proxies and credentials of the machine must not find their way into these calls.
         session.trust_env = False
@@ -284,6 +287,8 @@ class Service:
 
     @cached_property
     def unbinding(self) -> Unbinding:
+        from .stories.unbinding import Unbinding
+
         return Unbinding(
             clock=self.clock,
             logins=self.logins,
@@ -295,6 +300,8 @@ class Service:
 
     @cached_property
     def verification(self) -> Verification:
+        from .stories.login import Verification
+
         return Verification(
             clock=self.clock,
             pause=self._pause,
@@ -310,10 +317,16 @@ class Service:
 
     @cached_property
     def receipts(self) -> Receipts:
+        from .stories.receipts import Receipts
+
         return Receipts()
 
     @cached_property
     def conversation(self) -> Conversation:
+        from .store.inbox import Inbox
+        from .store.waiting import WaitingCodes
+        from .stories.conversation import Conversation
+
         return Conversation(
             enter_url=self.enter_url,
             clock=self.clock,
@@ -327,6 +340,8 @@ class Service:
 
     @cached_property
     def entering(self) -> Entering:
+        from .stories.entering import Entering
+
         return Entering(
             clock=self.clock,
             scenes=self.scenes,
@@ -335,7 +350,7 @@ class Service:
             site_url=self.settings["SITE_URL"],
         )
 
-    # What the yearly reset alone uses, imported by nobody else.
+    # What the yearly reset alone uses.
 
     @cached_property
     def yearly_reset(self) -> YearlyReset:
@@ -360,7 +375,7 @@ class Service:
             cores=_cores(),
         )
 
-    # What only operators' commands use, imported by nobody else.
+    # What only operators' commands use.
 
     @cached_property
     def _accounts(self) -> Accounts:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalice.app import Request
 
 from ..keys.tokens import COOKIE_LIFETIME
-from ..stories.entering import STATE_LIFETIME, Trip
 from ..wiring import Service
+
+if TYPE_CHECKING:
+    from ..stories.entering import Trip
 
 
 def visitor(service: Service, request: Request) -> str | None:
@@ -25,12 +27,16 @@ def keep_visitor(service: Service, openid: str) -> str:
 
 def trip(service: Service, request: Request) -> Trip | None:
     """The OAuth round trip that this browser began."""
+    from ..stories.entering import Trip
+
     value = _read(service, request, "trip")
     return Trip(*value) if isinstance(value, list) else None
 
 
 def keep_trip(service: Service, trip: Trip) -> str:
     """The Set-Cookie value that binds a round trip to this browser."""
+    from ..stories.entering import STATE_LIFETIME
+
     return _write(service, "trip", [trip.nonce, trip.login], STATE_LIFETIME)
 
 

@@ -11,16 +11,18 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalice.app import Blueprint, Response
 
 from .. import wiring
 from ..domain.catalogue import INPUT_REASONS
 from ..domain.errors import InvalidInput
-from ..sms import receipts as vendors
 from . import requests
 from .problems import HEADERS, problem, problems
+
+if TYPE_CHECKING:
+    from ..sms import receipts as vendors
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,8 @@ blueprint = Blueprint(__name__)
 @problems
 def aliyun(key: str) -> Response:
     """A push of Aliyun's SmsReport."""
+    from ..sms import receipts as vendors
+
     return _take(key, vendors.aliyun, vendors.ALIYUN_TAKEN)
 
 
@@ -38,10 +42,14 @@ def aliyun(key: str) -> Response:
 @problems
 def tencent(key: str) -> Response:
     """A status callback of Tencent Cloud."""
+    from ..sms import receipts as vendors
+
     return _take(key, vendors.tencent, vendors.TENCENT_TAKEN)
 
 
 def _take(key: str, read: Callable[[bytes], list[vendors.Receipt]], taken: str) -> Response:
+    from ..sms import receipts as vendors
+
     service = wiring.service()
     wanted = service.settings["RECEIPTS_PATH"]
     if not hmac.compare_digest(key.encode("utf-8", "replace"), wanted.key()) or not wanted:
@@ -63,6 +71,8 @@ def from_logs(event: Mapping[str, Any]) -> dict[str, int]:
     Raises Unavailable, whereupon Lambda calls again. A batch that cannot be read would never become
     readable, so that it is dropped, and told.
     """
+    from ..sms import receipts as vendors
+
     try:
         found = vendors.sns_batch(event["awslogs"]["data"])
     except (vendors.ReceiptError, KeyError, TypeError) as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import segno
 from chalice.app import Blueprint, Response
 
 from .. import wiring
@@ -65,6 +64,8 @@ def start() -> Response:
 
 
 def _qr(text: str) -> str:
+    import segno
+
     return str(
         segno.make(text, error="m").svg_data_uri(scale=4, border=2, dark="#000", light="#fff")
     )

@@ -13,7 +13,6 @@ from typing import Any
 from chalice.app import CloudWatchEvent, SQSEvent
 
 from .. import wiring
-from ..stories.yearly_reset import Unfinished, reporting_year
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +31,8 @@ def plan(event: CloudWatchEvent) -> None:
 
     A schedule's event may come late and more than once; its time stays the same.
     """
+    from ..stories.yearly_reset import reporting_year
+
     at = datetime.fromisoformat(event.to_dict()["time"])
     year = reporting_year(int(at.timestamp()))
     wiring.service().yearly_reset.start(year, "schedule", _has_time(event.context))
@@ -39,6 +40,8 @@ def plan(event: CloudWatchEvent) -> None:
 
 def work(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
     """Work the messages of a batch; those that must come again are named in the answer."""
+    from ..stories.yearly_reset import Unfinished
+
     has_time = _has_time(event.context)
 
     def taken(record: dict[str, Any]) -> bool:

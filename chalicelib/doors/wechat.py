@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import copy_context
+from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint, Response
 
@@ -16,11 +17,12 @@ from ..domain.catalogue import INPUT_REASONS
 from ..domain.errors import InvalidInput, ServiceError
 from ..telemetry.invocation import hold
 from ..telemetry.masking import parts
-from ..wechat import replies, signature
-from ..wechat.cipher import DecryptError
-from ..wechat.messages import MAXIMUM_BYTES, Message, MessageError, Text, envelope, message
+from ..wechat import signature
 from . import cookies, requests
 from .problems import HEADERS, note, problems
+
+if TYPE_CHECKING:
+    from ..wechat.messages import Message
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +94,9 @@ def verify() -> Response:
 def callback() -> Response:
     """A message or an event. A failure of ours answers `success`: WeChat would otherwise tell the
     person that the account is out of order."""
+    from ..wechat import replies
+    from ..wechat.messages import MAXIMUM_BYTES, MessageError, Text
+
     service = wiring.service()
     raw = requests.raw_body(blueprint.current_request)
     if len(raw) > MAXIMUM_BYTES:
@@ -151,6 +156,9 @@ def _is_signed(given: str | None, encrypted: str | None) -> bool:
 
 def _open(service: wiring.Service, raw: bytes) -> Message | None:
     """The message, or None where it is not from WeChat or not for this account."""
+    from ..wechat.cipher import DecryptError
+    from ..wechat.messages import envelope, message
+
     outer = envelope(raw)
     if not _is_signed(_parameter("msg_signature"), outer.encrypted):
         return None
@@ -161,6 +169,8 @@ def _open(service: wiring.Service, raw: bytes) -> Message | None:
 
 
 def _open_plain(service: wiring.Service, raw: bytes) -> Message | None:
+    from ..wechat.messages import message
+
     # A plain signature does not cover the body, so anybody who saw one could put words under it.
     if not service.settings["WECHAT_PLAIN"] or not _is_signed(_parameter("signature"), None):
         return None

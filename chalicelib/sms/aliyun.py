@@ -15,12 +15,14 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
-
-import requests
 
 from .gateway import Attempt, Outcome, Sms
 from .wire import Answer, NoAnswer, post, word
+
+if TYPE_CHECKING:
+    import requests
 
 ALGORITHM = "ACS3-HMAC-SHA256"
 VERSION = "2017-05-25"

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+# What their receipts carry besides the message id is nothing of ours, or only in some accounts.
+BY_MESSAGE_ID = frozenset({"sns", "tencent"})
+"""The gateways whose receipts find their send by the message id."""
+
 
 class Outcome(StrEnum):
     """What became of one attempt to send."""

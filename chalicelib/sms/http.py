@@ -6,11 +6,13 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-
-import requests
+from typing import TYPE_CHECKING
 
 from .gateway import Attempt, Outcome, Sms
 from .wire import NoAnswer, post, word
+
+if TYPE_CHECKING:
+    import requests
 
 
 def signature(secret: str, body: bytes) -> str:

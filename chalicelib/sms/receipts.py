@@ -39,10 +39,6 @@ MAXIMUM_REASON = 120
 ALIYUN_TAKEN = '{"code":0,"msg":"OK"}'
 TENCENT_TAKEN = '{"result":0,"errmsg":"OK"}'
 
-# What their receipts carry besides the message id is nothing of ours, or only in some accounts.
-BY_MESSAGE_ID = frozenset({"sns", "tencent"})
-"""The gateways whose receipts find their send by the message id."""
-
 # Both vendors give times without a zone, as they are in Beijing.
 _BEIJING = timezone(timedelta(hours=8))
 # Seven digits or more in a row, whatever stands between them, may be a phone.

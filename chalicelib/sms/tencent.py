@@ -16,13 +16,14 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import requests
 
 from .gateway import Attempt, Outcome, Sms
 from .wire import Answer, NoAnswer, post, word
+
+if TYPE_CHECKING:
+    import requests
 
 ALGORITHM = "TC3-HMAC-SHA256"
 SERVICE = "sms"

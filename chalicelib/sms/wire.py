@@ -9,13 +9,15 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import requests
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from ..wire import content, sent
 from .gateway import Outcome
+
+if TYPE_CHECKING:
+    import requests
 
 TIMEOUT = (2.0, 4.0)
 """Seconds to connect, seconds to wait for an answer; a person is waiting."""
@@ -55,8 +57,10 @@ def post(
     TRY_ANOTHER stands for a request that has certainly not arrived: no address, no connection, no
     TLS. From then on the outcome is UNKNOWN, and nobody sends again.
     """
+    from requests import Request
+
     try:
-        request = requests.Request("POST", url, dict(headers), data=body)
+        request = Request("POST", url, dict(headers), data=body)
         with sent(session, request, TIMEOUT) as response:
             return Answer(response.status_code, _object(response))
     except Exception as error:
@@ -70,7 +74,8 @@ def post(
 
 def never_left(error: BaseException) -> bool:
     """Whether a failed request has certainly sent nothing of its message."""
-    return any(isinstance(cause, _UNSENT) or _in_handshake(cause) for cause in _causes(error))
+    unsent = _unsent()
+    return any(isinstance(cause, unsent) or _in_handshake(cause) for cause in _causes(error))
 
 
 def word(value: Any) -> str:
@@ -80,16 +85,19 @@ def word(value: Any) -> str:
     return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
 
 
-# Raised before the first byte of a request is written.
-_UNSENT = (
-    NewConnectionError,
-    ConnectTimeoutError,
-    UnicodeEncodeError,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidHeader,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.MissingSchema,
-)
+def _unsent() -> tuple[type[BaseException], ...]:
+    """What is raised before the first byte of a request is written."""
+    from requests import exceptions
+
+    return (
+        NewConnectionError,
+        ConnectTimeoutError,
+        UnicodeEncodeError,
+        exceptions.InvalidURL,
+        exceptions.InvalidHeader,
+        exceptions.InvalidSchema,
+        exceptions.MissingSchema,
+    )
 
 
 def _in_handshake(cause: BaseException) -> bool:

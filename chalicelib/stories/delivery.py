@@ -11,8 +11,7 @@ from ..domain.errors import NotFollowing, Unavailable
 from ..domain.limits import MINUTE
 from ..domain.logins import mask_phone
 from ..sms.failover import Failover
-from ..sms.gateway import Attempt, Outcome, Sms
-from ..sms.receipts import BY_MESSAGE_ID
+from ..sms.gateway import BY_MESSAGE_ID, Attempt, Outcome, Sms
 from ..store import audit
 from ..store.codes import Road
 from ..store.followers import Followers

@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
-
-import requests
 
 from ..domain.errors import Unavailable
 from .wire import NoAnswer, ask
+
+if TYPE_CHECKING:
+    import requests
 
 log = logging.getLogger(__name__)
 

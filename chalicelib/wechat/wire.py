@@ -10,12 +10,14 @@ import io
 import json
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import requests
 from urllib3.exceptions import HTTPError
 
 from ..wire import content, sent
+
+if TYPE_CHECKING:
+    import requests
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +59,14 @@ def ask(
 
     The session gives headers and TLS trust. Raises NoAnswer.
     """
+    from requests import Request
+
     left = seconds_left()
     if left <= 0:
         raise NoAnswer(arrived=False)
     # WeChat shows escaped characters to people as they are written, so none is escaped.
     payload = None if body is None else _Payload(json.dumps(body, ensure_ascii=False).encode())
-    request = requests.Request(
+    request = Request(
         "GET" if payload is None else "POST",
         api_url + path,
         {} if payload is None else {"Content-Type": "application/json; charset=utf-8"},

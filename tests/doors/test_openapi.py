@@ -11,7 +11,7 @@ from pathlib import Path
 import openapi_spec_validator
 
 from app import app
-from chalicelib.doors.openapi import document
+from chalicelib.doors.description import document
 from chalicelib.doors.problems import STATUSES
 from tests.browser.twin import Api, made_up, running
 from tests.conftest import World
