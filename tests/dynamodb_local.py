@@ -65,7 +65,7 @@ def dynamodb_local() -> Iterator[str]:
 
 
 @contextmanager
-def serving(cores: Collection[int] | None = None) -> Iterator[str]:
+def serving(cores: Collection[int] | None = None, heap_mib: int = 512) -> Iterator[str]:
     """A DynamoDB Local, empty and in memory, until the block ends; on these cores alone, if given."""
     java = shutil.which("java")
     if java is None:
@@ -75,7 +75,7 @@ def serving(cores: Collection[int] | None = None) -> Iterator[str]:
     process = subprocess.Popen(
         [
             str(java),
-            "-Xmx512m",
+            f"-Xmx{heap_mib}m",
             "-Djava.library.path=DynamoDBLocal_lib",
             "-jar",
             "DynamoDBLocal.jar",

@@ -37,6 +37,9 @@ def serving(reply: Callable[[Received], Reply]) -> Iterator[Server]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body in one packet: the second would wait for the first one's receipt.
+        disable_nagle_algorithm = True
+        wbufsize = -1
 
         def _answer(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)

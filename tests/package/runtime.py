@@ -7,6 +7,7 @@ The API is that of AWS's "Using the Lambda runtime API" (version 2018-06-01). Th
 from __future__ import annotations
 
 import json
+import os
 import queue
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import threading
 import time
 import venv
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import distribution
@@ -31,6 +32,13 @@ class Failed(AssertionError):
     """The function, or its start, ended by an error."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Nothing: a function that is ended breaks off its question for the next event."""
+
+
 class RuntimeApi:
     """Hands events to one function and takes its answers."""
 
@@ -41,6 +49,9 @@ class RuntimeApi:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Head and body in one packet: the second would wait for the first one's receipt.
+            disable_nagle_algorithm = True
+            wbufsize = -1
 
             def do_GET(self) -> None:
                 number, event = api._events.get()
@@ -69,12 +80,13 @@ class RuntimeApi:
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
         self._count = 0
+        self.pid = 0
+        """The function's process."""
 
     def invoke(self, event: Any, timeout: float = 60) -> Any:
         """The function's answer to an event. Raises Failed."""
@@ -105,8 +117,16 @@ def unpack(package: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def running(folder: Path, handler: str, environment: Mapping[str, str]) -> Iterator[RuntimeApi]:
-    """A function of an unpacked package, ready for events until the block ends."""
+def running(
+    folder: Path,
+    handler: str,
+    environment: Mapping[str, str],
+    cores: Collection[int] | None = None,
+) -> Iterator[RuntimeApi]:
+    """A function of an unpacked package, ready for events until the block ends.
+
+    It has these cores alone, if given.
+    """
     api = RuntimeApi()
     process = subprocess.Popen(
         [str(folder / "venv" / "bin" / "python"), "-m", "awslambdaric", handler],
@@ -124,6 +144,9 @@ def running(folder: Path, handler: str, environment: Mapping[str, str]) -> Itera
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    api.pid = process.pid
+    if cores is not None:
+        os.sched_setaffinity(process.pid, cores)
     try:
         yield api
     finally:

@@ -1,0 +1,91 @@
+"""What the system tells of processes, and which cores they have."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from chalicelib.keys.passwords import PasswordHasher
+
+
+@dataclass(frozen=True)
+class Cores:
+    """Who runs where: the measured server has cores of its own where the machine has several."""
+
+    server: frozenset[int]
+    others: frozenset[int]
+
+
+@contextmanager
+def divided() -> Iterator[Cores]:
+    """Keep this process off the first core, which is the measured server's, until the block ends.
+
+    Threads and processes that begin within the block are kept off as well.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    first, others = frozenset(cores[:1]), frozenset(cores[1:] or cores)
+    os.sched_setaffinity(0, others)
+    try:
+        yield Cores(first, others)
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+@contextmanager
+def on(cores: Collection[int]) -> Iterator[None]:
+    """Have this thread on these cores until the block ends."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """These variables of this process's environment, until the block ends."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def cpu_ms(pid: int) -> float:
+    """CPU that a process has used since it began, user and system, of all its threads, ended ones too.
+
+    The same as utime + stime in /proc/PID/stat, but in nanoseconds in place of ticks of 10 ms:
+    clock_getcpuclockid(3), which Python lacks.
+    """
+    return time.clock_gettime_ns((~pid << 3) | 2) / 1e6
+
+
+def memory_mib(pid: int) -> dict[str, float]:
+    """Resident memory of a process: now, and at its peak."""
+    found = {}
+    for text in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
+        name, _, value = text.partition(":")
+        if name in ("VmRSS", "VmHWM"):
+            found[name] = round(int(value.split()[0]) / 1024, 1)
+    return {"rss_mib": found["VmRSS"], "peak_rss_mib": found["VmHWM"]}
+
+
+def hash_cpu_ms(cores: Cores, rounds: int = 30) -> float:
+    """CPU of one argon2id hash with the service's own parameters, on the server's core."""
+    hasher = PasswordHasher({1: b"p" * 32})
+    with on(cores.server):
+        hasher.hash("Correct-horse-7")
+        before = time.thread_time()
+        for _ in range(rounds):
+            hasher.hash("Correct-horse-7")
+        return (time.thread_time() - before) * 1000 / rounds
