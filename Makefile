@@ -44,12 +44,13 @@ bench: setup-tests
 package: setup
 	$(BIN)/python -m infra.package $(ARGS)
 
-# Writes the three pinned files anew from pyproject.toml.
+# Writes the pinned files anew: three from pyproject.toml, and that of the bench's peers.
 lock: setup-tests
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c requirements.txt pyproject.toml --group infra -o infra/requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c infra/requirements.txt pyproject.toml --group tests -o tests/requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" tests/bench/peers/requirements.in -o tests/bench/peers/requirements.txt
 
 clean:
 	rm -rf $(VENV) .cache build artifacts .mypy_cache .ruff_cache .pytest_cache

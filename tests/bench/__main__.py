@@ -9,58 +9,71 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from infra.local.twin import Options, Twin
 from tests import dynamodb_local
-from tests.bench import cold, figures, machine, ours, page_audit, page_load, steps, worker
+from tests.bench import (
+    cold,
+    figures,
+    machine,
+    ours,
+    page_audit,
+    page_load,
+    peer_servers,
+    recovery,
+    steps,
+    worker,
+)
 from tests.browser.needs import browser
 
 OUT = Path("artifacts/bench.json")
 
 Found = dict[str, Any]
+T = TypeVar("T")
 
 
-def recovery(arguments: argparse.Namespace) -> Found:
+def whole_recovery(arguments: argparse.Namespace) -> Found:
     """A whole recovery, ours and the peers', side by side."""
-    with machine.divided() as cores:
-        found = {"ours": ours.measure(cores, arguments.recoveries)}
-    print(
-        figures.table(
-            "whole recovery, CPU of the server in ms (hash: argon2id, subtracted where it is used)",
-            [{"": name, **_flat(facts, without="steps")} for name, facts in found.items()],
-        )
-    )
-    print(
-        figures.table(
-            "wall by step, ms",
-            [
-                {"": name, "step": step, **spread}
-                for name, facts in found.items()
-                for step, spread in facts["steps"].items()
-            ],
-        )
-    )
+    people = arguments.recoveries + recovery.WARM_UP
+    with (
+        machine.divided() as cores,
+        ours.serving(cores, people) as function,
+        _peers(arguments, lambda: peer_servers.serving(cores, people)) as peers,
+    ):
+        found = recovery.measure(cores, {"ours": function, **peers}, arguments.recoveries)
+    rows = [
+        {"": name, **{key: value for key, value in facts.items() if key != "steps"}}
+        for name, facts in found.items()
+    ]
+    steps = [
+        {"": name, "step": step, **spread}
+        for name, facts in found.items()
+        for step, spread in facts["steps"].items()
+    ]
+    print(figures.table("whole recovery: CPU of the server, ms", rows))
+    print(figures.table("its steps: wall p50 and p99, and CPU, ms", steps))
     return {"recovery": found}
-
-
-def _flat(facts: dict[str, Any], without: str) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if name != without}
 
 
 def cold_start(arguments: argparse.Namespace) -> Found:
     """From the start of a process to its first answer."""
-    with machine.divided() as cores:
-        found = cold.measure(cores, arguments.starts)
-    print(
-        figures.table(
-            "cold start, process start to first answer",
-            [{"": name, **facts} for name, facts in found.items()],
-        )
-    )
+    with (
+        machine.divided() as cores,
+        _peers(arguments, lambda: peer_servers.starts(cores)) as peers,
+    ):
+        found = cold.measure(cores, arguments.starts, peers)
+    rows = [{"": name, **facts} for name, facts in found.items()]
+    print(figures.table("cold start: process start to first answer", rows))
     return {"cold": found}
+
+
+def _peers(
+    arguments: argparse.Namespace, make: Callable[[], AbstractContextManager[dict[str, T]]]
+) -> AbstractContextManager[dict[str, T]]:
+    return nullcontext({}) if arguments.no_peers else make()
 
 
 def reset(_: argparse.Namespace) -> Found:
@@ -100,7 +113,7 @@ def _twin() -> Iterator[str]:
 
 # The parts with the twin come last: it points every AWS client of the process at its own.
 PARTS: dict[str, Callable[[argparse.Namespace], Found]] = {
-    "recovery": recovery,
+    "recovery": whole_recovery,
     "cold": cold_start,
     "reset": reset,
     "steps": single_steps,
@@ -113,6 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, comma separated")
     parser.add_argument("--recoveries", type=int, default=200, help="of each service")
+    parser.add_argument("--no-peers", action="store_true", help="ours alone")
     parser.add_argument("--starts", type=int, default=9, help="cold starts of each kind")
     parser.add_argument("--rounds", type=int, default=100, help="of the single requests")
     arguments = parser.parse_args()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from chalicelib.keys.passwords import PasswordHasher
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,41 @@ def memory_mib(pid: int) -> dict[str, float]:
         if name in ("VmRSS", "VmHWM"):
             found[name] = round(int(value.split()[0]) / 1024, 1)
     return {"rss_mib": found["VmRSS"], "peak_rss_mib": found["VmHWM"]}
+
+
+class Watch:
+    """Wall and CPU of a server's steps, in milliseconds.
+
+    A step's CPU is counted from the end of the step before it: what a server still does after its
+    answer is not lost, and the steps add up to the whole.
+    """
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._pids = tuple(pids)
+        self.wall: dict[str, list[float]] = {}
+        self.cpu: dict[str, list[float]] = {}
+        self._last = 0.0
+        self.resume()
+
+    def resume(self) -> None:
+        """Forget what the server used since the last step."""
+        self._last = sum(map(cpu_ms, self._pids))
+
+    def __call__(self, step: str, call: Callable[[], T]) -> T:
+        """Time a call to the server."""
+        began = time.perf_counter()
+        answer = call()
+        self.wall.setdefault(step, []).append((time.perf_counter() - began) * 1000)
+        now = sum(map(cpu_ms, self._pids))
+        self.cpu.setdefault(step, []).append(now - self._last)
+        self._last = now
+        return answer
+
+    def aside(self, call: Callable[[], T]) -> T:
+        """A call to the server that is none of its work."""
+        answer = call()
+        self.resume()
+        return answer
 
 
 def hash_cpu_ms(cores: Cores, rounds: int = 30) -> float:

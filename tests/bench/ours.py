@@ -11,7 +11,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,18 +25,16 @@ from chalicelib.settings import load
 from chalicelib.store.models import FirmItem, LoginItem
 from infra.tables import create_tables
 from tests import dynamodb_local, loopback
-from tests.bench import figures, machine
-from tests.bench.machine import Cores
+from tests.bench import machine
+from tests.bench.machine import Cores, Watch
 from tests.conftest import SETTINGS
 from tests.package import built, runtime
 
 CACHE = built.ROOT / ".cache" / "bench"
 
-STEPS = ("start", "code", "password")
 PASSWORD = "Correct-horse-7"
 
 _FIRST = 31_000_000
-_WARM_UP = 10
 
 
 def unpacked(*, compiled: bool = True) -> Path:
@@ -182,82 +179,54 @@ def add_people(count: int, first: int = _FIRST) -> list[str]:
     return logins
 
 
-def recover(place: Place, api: runtime.RuntimeApi, login: str) -> list[float]:
-    """One whole recovery; the wall milliseconds of its three steps."""
-    # As many people, as many addresses: the limit on one address is not what is measured.
-    source = f"10.{int(login) >> 16 & 255}.{int(login) >> 8 & 255}.{int(login) & 255}"
-    cookie = place.cookie(f"o-{login}")
-    took, started = _timed(
-        api,
-        request(
-            "POST",
-            "/recovery",
-            {"user_type": "firm", "login": login},
-            source=source,
-            Cookie=cookie,
-        ),
-        201,
-    )
-    taken = [took]
-    bearer = f"Bearer {started['token']}"
-    took, _ = _timed(
-        api,
-        request("POST", "/recovery/code", {}, source=source, Cookie=cookie, Authorization=bearer),
-        202,
-    )
-    taken.append(took)
-    took, done = _timed(
-        api,
-        request(
-            "POST",
+@dataclass
+class Function:
+    """The API's function, as `recovery` takes what it measures."""
+
+    place: Place
+    api: runtime.RuntimeApi
+    logins: list[str]
+
+    hashes = 1
+    """argon2id hashes in a recovery, which are subtracted."""
+
+    @property
+    def pids(self) -> list[int]:
+        return [self.api.pid]
+
+    def recover(self, number: int, watch: Watch) -> None:
+        """One whole recovery of a login of its own, from its person's WeChat, which it binds."""
+        login = self.logins[number]
+        # As many people, as many addresses: the limit on one address is not what is measured.
+        source = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+        cookie = self.place.cookie(f"o-{login}")
+
+        def post(step: str, path: str, body: dict[str, str], **headers: str) -> dict[str, Any]:
+            event = request("POST", path, body, source=source, Cookie=cookie, **headers)
+            answer = watch(step, lambda: self.api.invoke(event))
+            if answer["statusCode"] not in (200, 201, 202):
+                raise AssertionError(f"{path}: {answer}")
+            return dict(json.loads(answer["body"]))
+
+        started = post("request", "/recovery", {"user_type": "firm", "login": login})
+        bearer = f"Bearer {started['token']}"
+        post("code", "/recovery/code", {}, Authorization=bearer)
+        done = post(
+            "password",
             "/recovery/password",
-            {"code": place.code(), "password": PASSWORD},
-            source=source,
-            Cookie=cookie,
+            {"code": self.place.code(), "password": PASSWORD},
             Authorization=bearer,
-        ),
-        200,
-    )
-    if done["wechat_bound"] is not True:
-        raise AssertionError(f"the recovery did not bind: {done}")
-    return [*taken, took]
+        )
+        if done["wechat_bound"] is not True:
+            raise AssertionError(f"the recovery did not bind: {done}")
 
 
-def _timed(api: runtime.RuntimeApi, event: Any, status: int) -> tuple[float, dict[str, Any]]:
-    began = time.perf_counter()
-    answer = api.invoke(event)
-    took = (time.perf_counter() - began) * 1000
-    if answer["statusCode"] != status:
-        raise AssertionError(f"{event['path']}: {answer}")
-    return took, json.loads(answer["body"])
-
-
-def measure(cores: Cores, rounds: int) -> dict[str, Any]:
-    """CPU of the server by whole recovery, wall time by step, memory."""
-    settings = {"LIMIT_SENDS_PER_SERVICE_HOUR": str(max(2_000, 4 * rounds))}
+@contextmanager
+def serving(cores: Cores, people: int) -> Iterator[Function]:
+    """The API's function with so many people, until the block ends."""
+    # The budget of the whole service grows with the run, so that a long one does not use it up.
+    settings = {"LIMIT_SENDS_PER_SERVICE_HOUR": str(max(2_000, 2 * people))}
     with place(cores, **settings) as around:
-        logins = add_people(rounds + _WARM_UP)
+        logins = add_people(people)
         with runtime.running(unpacked(), "app.app", around.environment, cores.server) as api:
-            for login in logins[:_WARM_UP]:
-                recover(around, api, login)
-            hashes = [machine.hash_cpu_ms(cores)]
-            idle = machine.memory_mib(api.pid)
-            before = machine.cpu_ms(api.pid)
-            taken = [recover(around, api, login) for login in logins[_WARM_UP:]]
-            spent = (machine.cpu_ms(api.pid) - before) / rounds
-            memory = machine.memory_mib(api.pid)
-            hashes.append(machine.hash_cpu_ms(cores))
-    hashing = sum(hashes) / len(hashes)
-    return {
-        "recoveries": rounds,
-        "cpu_ms": round(spent, 2),
-        "hash_cpu_ms": round(hashing, 2),
-        "cpu_ms_without_hash": round(spent - hashing, 2),
-        "steps": {
-            step: figures.spread([row[number] for row in taken])
-            for number, step in enumerate(STEPS)
-        },
-        "sms": len(around.phones.received) / len(logins),
-        "rss_mib_after_warm_up": idle["rss_mib"],
-        **memory,
-    }
+            yield Function(around, api, logins)

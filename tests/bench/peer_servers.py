@@ -1,0 +1,287 @@
+"""The peers as servers: each behind gunicorn with one worker, its people in a SQLite file.
+
+They are installed by pip, pinned, into an environment of their own below .cache.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import http.client
+import json
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import venv
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.bench import machine
+from tests.bench.machine import Cores, Watch
+from tests.bench.ours import CACHE, PASSWORD
+from tests.dynamodb_local import free_port
+
+FOLDER = Path(__file__).parent / "peers"
+
+Answer = tuple[int, bytes]
+
+
+def python() -> Path:
+    """The Python of the peers' environment, made where it is missing."""
+    requirements = FOLDER / "requirements.txt"
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:16]
+    folder = CACHE / f"peers-{digest}"
+    command = folder / "bin" / "python"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "peers-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder / "ready").exists():
+            return command
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.create(folder, with_pip=True)
+        install = ["install", "-q", "--require-hashes", "-r", str(requirements)]
+        done = subprocess.run(
+            [str(command), "-m", "pip", *install],
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        if done.returncode:
+            raise RuntimeError(f"the peers were not installed: {done.stderr[-1_000:]}")
+        (folder / "ready").touch()
+    return command
+
+
+@dataclass
+class Peer:
+    """A running peer, as `recovery` takes what it measures."""
+
+    port: int
+    pids: list[int]
+    """The master's and the worker's."""
+    hashes: int = 0
+    _connection: http.client.HTTPConnection = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def call(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """One request over the one connection, which is kept."""
+        given = {"Accept": "application/json", **(headers or {})}
+        content = None
+        if body is not None:
+            content = json.dumps(body).encode()
+            given["Content-Type"] = "application/json"
+        self._connection.request(method, path, content, given)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
+
+    def mail(self, watch: Watch, pattern: str) -> str:
+        """What the pattern's group finds in the last mail."""
+        _, text = watch.aside(lambda: self.call("GET", "/bench/mail"))
+        found = re.search(pattern, text.decode())
+        if found is None:
+            raise AssertionError(f"no code in the mail: {text!r}")
+        return found[1]
+
+    def recover(self, number: int, watch: Watch) -> None:
+        """One whole recovery of the person of this number."""
+        raise NotImplementedError
+
+    @staticmethod
+    def first() -> tuple[str, Any]:
+        """The request that begins a recovery: path and body."""
+        raise NotImplementedError
+
+
+def _right(answer: Answer, *statuses: int) -> bytes:
+    status, body = answer
+    if status not in statuses:
+        raise AssertionError(f"HTTP {status}: {body.decode()[:500]}")
+    return body
+
+
+class Allauth(Peer):
+    """django-allauth's headless API for apps: ask for a code, have it checked, set the password."""
+
+    site = "allauth_site"
+
+    @staticmethod
+    def first() -> tuple[str, Any]:
+        return "/_allauth/app/v1/auth/password/request", {"email": "p0@bench.example"}
+
+    def recover(self, number: int, watch: Watch) -> None:
+        path = "/_allauth/app/v1/auth/password"
+        asked = watch(
+            "request",
+            lambda: self.call("POST", f"{path}/request", {"email": f"p{number}@bench.example"}),
+        )
+        # Its word for "there are steps left".
+        session = json.loads(_right(asked, 401))["meta"]["session_token"]
+        code = self.mail(watch, r"\b([0-9A-Z]{4}-[0-9A-Z]{4})\b")
+        kept = {"X-Session-Token": session}
+        checked = watch(
+            "code",
+            lambda: self.call(
+                "GET", f"{path}/reset", headers={**kept, "X-Password-Reset-Key": code}
+            ),
+        )
+        _right(checked, 200)
+        done = watch(
+            "password",
+            lambda: self.call("POST", f"{path}/reset", {"key": code, "password": PASSWORD}, kept),
+        )
+        # Reset, and not logged in.
+        _right(done, 401)
+        self.mail(watch, r"(?i)(password)")
+
+
+class FlaskSecurity(Peer):
+    """Flask-Security-Too's JSON API: ask for a link, follow it, set the password."""
+
+    site = "flask_site"
+
+    @staticmethod
+    def first() -> tuple[str, Any]:
+        return "/reset", {"email": "p0@bench.example"}
+
+    def recover(self, number: int, watch: Watch) -> None:
+        asked = watch(
+            "request",
+            lambda: self.call("POST", "/reset", {"email": f"p{number}@bench.example"}),
+        )
+        _right(asked, 200)
+        token = self.mail(watch, r"/reset/(\S+)")
+        followed = watch("code", lambda: self.call("GET", f"/reset/{token}"))
+        _right(followed, 302)
+        body = {"password": PASSWORD, "password_confirm": PASSWORD}
+        done = watch("password", lambda: self.call("POST", f"/reset/{token}", body))
+        _right(done, 200)
+        self.mail(watch, r"(?i)(password)")
+
+
+PEERS: dict[str, type[Allauth] | type[FlaskSecurity]] = {
+    "django-allauth": Allauth,
+    "Flask-Security-Too": FlaskSecurity,
+}
+
+
+@contextmanager
+def filled(kind: type[Allauth] | type[FlaskSecurity], people: int) -> Iterator[dict[str, str]]:
+    """The environment of a peer whose database has so many people."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "BENCH_DATABASE": str(Path(folder) / "people.sqlite"),
+        }
+        subprocess.run(
+            [str(python()), f"{kind.site}.py", str(people)],
+            cwd=FOLDER,
+            env=environment,
+            check=True,
+            timeout=300,
+        )
+        yield environment
+
+
+@contextmanager
+def running(
+    kind: type[Allauth] | type[FlaskSecurity], environment: dict[str, str], cores: Cores
+) -> Iterator[Peer]:
+    """The peer, ready for requests, until the block ends."""
+    port = free_port()
+    with machine.on(cores.server):
+        process = subprocess.Popen(
+            [
+                str(python()),
+                "-m",
+                "gunicorn",
+                "--workers=1",
+                # Of the usual workers the one that keeps connections.
+                "--worker-class=gthread",
+                "--threads=1",
+                "--keep-alive=60",
+                "--log-level=error",
+                f"--bind=127.0.0.1:{port}",
+                f"{kind.site}:application",
+            ],
+            cwd=FOLDER,
+            env=environment,
+        )
+    try:
+        _await(port, process)
+        peer = kind(port, [process.pid])
+        # Answered by the worker, which so is there.
+        _right(peer.call("GET", "/health"), 200)
+        peer.pids.append(_child(process.pid))
+        yield peer
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _await(port: int, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(15_000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if process.poll() is not None:
+            raise AssertionError("the peer did not start")
+        time.sleep(0.002)
+    raise AssertionError("the peer did not start in time")
+
+
+def _child(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()[0])
+
+
+@contextmanager
+def serving(cores: Cores, people: int) -> Iterator[dict[str, Peer]]:
+    """All peers with so many people each, by name, until the block ends."""
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(
+                running(kind, stack.enter_context(filled(kind, people)), cores)
+            )
+            for name, kind in PEERS.items()
+        }
+
+
+@contextmanager
+def starts(cores: Cores) -> Iterator[dict[str, Callable[[], tuple[float, float, float]]]]:
+    """What starts each peer once, as `cold` takes it."""
+    with ExitStack() as stack:
+        found: dict[str, Callable[[], tuple[float, float, float]]] = {}
+        for name, kind in PEERS.items():
+            environment = stack.enter_context(filled(kind, 10))
+            found[f"{name}, GET"] = _start(kind, environment, cores, False)
+            found[f"{name}, first request of a recovery"] = _start(kind, environment, cores, True)
+        yield found
+
+
+def _start(
+    kind: type[Allauth] | type[FlaskSecurity],
+    environment: dict[str, str],
+    cores: Cores,
+    asks: bool,
+) -> Callable[[], tuple[float, float, float]]:
+    def start() -> tuple[float, float, float]:
+        began = time.perf_counter()
+        with running(kind, environment, cores) as peer:
+            if asks:
+                path, body = kind.first()
+                _right(peer.call("POST", path, body), 200, 401)
+            took = (time.perf_counter() - began) * 1000
+            spent = sum(map(machine.cpu_ms, peer.pids))
+            return took, spent, machine.memory_mib(peer.pids[-1])["peak_rss_mib"]
+
+    return start

@@ -1,0 +1,140 @@
+"""An ordinary django-allauth behind its headless API for apps: passwords are reset by a code.
+
+Runs in the peers' own environment: `python allauth_site.py COUNT` makes the database of
+BENCH_DATABASE with so many people, `gunicorn allauth_site:application` serves it. Mail goes to
+Django's locmem backend, `/bench/mail` gives the last one away; rate limits are off, and MD5 takes
+the place of a password hash, so that nothing needs to be subtracted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import django
+from django.conf import settings
+
+settings.configure(
+    SECRET_KEY="s" * 50,
+    DEBUG=False,
+    ALLOWED_HOSTS=["127.0.0.1"],
+    ROOT_URLCONF=__name__,
+    USE_TZ=True,
+    DATABASES={
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": os.environ["BENCH_DATABASE"],
+            "CONN_MAX_AGE": None,
+        }
+    },
+    DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+    INSTALLED_APPS=[
+        "django.contrib.auth",
+        "django.contrib.contenttypes",
+        "django.contrib.sessions",
+        "django.contrib.messages",
+        "allauth",
+        "allauth.account",
+        "allauth.headless",
+    ],
+    MIDDLEWARE=[
+        "django.middleware.security.SecurityMiddleware",
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.messages.middleware.MessageMiddleware",
+        "allauth.account.middleware.AccountMiddleware",
+    ],
+    TEMPLATES=[
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "APP_DIRS": True,
+            "OPTIONS": {
+                "context_processors": [
+                    "django.template.context_processors.request",
+                    "django.contrib.auth.context_processors.auth",
+                    "django.contrib.messages.context_processors.messages",
+                ]
+            },
+        }
+    ],
+    AUTHENTICATION_BACKENDS=["allauth.account.auth_backends.AuthenticationBackend"],
+    AUTH_PASSWORD_VALIDATORS=[
+        {"NAME": f"django.contrib.auth.password_validation.{name}"}
+        for name in (
+            "UserAttributeSimilarityValidator",
+            "MinimumLengthValidator",
+            "CommonPasswordValidator",
+            "NumericPasswordValidator",
+        )
+    ],
+    PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+    EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend",
+    ACCOUNT_LOGIN_METHODS={"email"},
+    ACCOUNT_SIGNUP_FIELDS=["email*", "password1*"],
+    ACCOUNT_EMAIL_VERIFICATION="mandatory",
+    ACCOUNT_EMAIL_NOTIFICATIONS=True,
+    ACCOUNT_PASSWORD_RESET_BY_CODE_ENABLED=True,
+    ACCOUNT_RATE_LIMITS=False,
+    HEADLESS_ONLY=True,
+    HEADLESS_CLIENTS=["app"],
+    HEADLESS_FRONTEND_URLS={
+        "account_reset_password": "https://recovery.example/reset",
+        "account_reset_password_from_key": "https://recovery.example/reset/{key}",
+        "account_confirm_email": "https://recovery.example/confirm/{key}",
+        "account_signup": "https://recovery.example/signup",
+    },
+)
+django.setup()
+
+from allauth.account.models import EmailAddress
+from django.contrib.auth import get_user_model
+from django.core import mail
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.management import call_command
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
+
+
+def last_mail(_: HttpRequest) -> HttpResponse:
+    """The text of the last mail; the outbox is emptied."""
+    text = mail.outbox[-1].body
+    mail.outbox.clear()
+    return HttpResponse(text, content_type="text/plain")
+
+
+def health(_: HttpRequest) -> HttpResponse:
+    """That the server is up."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+urlpatterns: list[Any] = [
+    path("bench/mail", last_mail),
+    path("health", health),
+    path("_allauth/", include("allauth.headless.urls")),
+]
+
+mail.outbox = []
+application = WSGIHandler()
+
+
+def fill(count: int) -> None:
+    """Make the tables and the people."""
+    call_command("migrate", verbosity=0)
+    people = get_user_model()
+    made = people.objects.bulk_create(
+        people(username=f"p{number}", email=f"p{number}@bench.example") for number in range(count)
+    )
+    for person in made:
+        person.set_password("Opening-password-1")
+    people.objects.bulk_update(made, ["password"])
+    EmailAddress.objects.bulk_create(
+        EmailAddress(user=person, email=person.email, verified=True, primary=True)
+        for person in made
+    )
+
+
+if __name__ == "__main__":
+    fill(int(sys.argv[1]))

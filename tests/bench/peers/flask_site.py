@@ -1,0 +1,106 @@
+"""An ordinary Flask-Security-Too behind its JSON API: passwords are reset by a token in a link.
+
+It has no reset by a code; a token that is mailed, looked at and then used is the nearest to one.
+Runs in the peers' own environment: `python flask_site.py COUNT` makes the database of
+BENCH_DATABASE with so many people, `gunicorn flask_site:application` serves it. Mail is built and
+not sent, `/bench/mail` gives the last one away; there are no rate limits, and the `plaintext` scheme
+takes the place of a password hash, MD5 of the token's, so that nothing needs to be subtracted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from typing import Any
+
+from flask import Flask
+from flask_mail import Mail, email_dispatched
+from flask_security import Security, SQLAlchemyUserDatastore
+from flask_security.models import fsqla_v3
+from flask_sqlalchemy import SQLAlchemy
+
+application = Flask(__name__)
+application.config.update(
+    SECRET_KEY="s" * 50,
+    SQLALCHEMY_DATABASE_URI=f"sqlite:///{os.environ['BENCH_DATABASE']}",
+    MAIL_SUPPRESS_SEND=True,
+    MAIL_DEFAULT_SENDER="recovery@bench.example",
+    WTF_CSRF_ENABLED=False,
+    SECURITY_PASSWORD_SALT="p" * 32,
+    SECURITY_PASSWORD_HASH="plaintext",
+    SECURITY_PASSWORD_SCHEMES=["plaintext"],
+    SECURITY_PASSWORD_SINGLE_HASH=True,
+    SECURITY_DEPRECATED_PASSWORD_SCHEMES=[],
+    # By default a token holds a slow hash of the old hash, which would be no smaller than the other.
+    SECURITY_HASHING_SCHEMES=["hex_md5"],
+    SECURITY_DEPRECATED_HASHING_SCHEMES=[],
+    SECURITY_RECOVERABLE=True,
+    SECURITY_REDIRECT_BEHAVIOR="spa",
+    SECURITY_REDIRECT_HOST="recovery.example",
+    SECURITY_RESET_VIEW="/reset-password",
+    SECURITY_RESET_ERROR_VIEW="/reset-password",
+    SECURITY_POST_CONFIRM_VIEW="/confirmed",
+    SECURITY_CONFIRM_ERROR_VIEW="/confirmed",
+    SECURITY_LOGIN_ERROR_VIEW="/login",
+    SECURITY_POST_LOGIN_VIEW="/",
+    SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
+)
+
+database: Any = SQLAlchemy(application)
+fsqla_v3.FsModels.set_db_info(database)
+
+
+class Role(database.Model, fsqla_v3.FsRoleMixin):
+    """A role; nobody has one."""
+
+
+class User(database.Model, fsqla_v3.FsUserMixin):
+    """A person."""
+
+
+Mail(application)
+Security(application, SQLAlchemyUserDatastore(database, User, Role))
+
+_outbox: list[str] = []
+
+
+def _keep(_: Any, message: Any) -> None:
+    _outbox.append(str(message.body))
+
+
+email_dispatched.connect(_keep)
+
+
+@application.get("/bench/mail")
+def last_mail() -> str:
+    """The text of the last mail; the outbox is emptied."""
+    text = _outbox[-1]
+    _outbox.clear()
+    return text
+
+
+@application.get("/health")
+def health() -> str:
+    """That the server is up."""
+    return "ok"
+
+
+def fill(count: int) -> None:
+    """Make the tables and the people."""
+    with application.app_context():
+        database.create_all()
+        database.session.add_all(
+            User(
+                email=f"p{number}@bench.example",
+                password="Opening-password-1",
+                active=True,
+                fs_uniquifier=uuid.uuid4().hex,
+            )
+            for number in range(count)
+        )
+        database.session.commit()
+
+
+if __name__ == "__main__":
+    fill(int(sys.argv[1]))
