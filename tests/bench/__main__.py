@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 from infra.local.twin import Options, Twin
 from tests import dynamodb_local
 from tests.bench import (
+    callback,
     cold,
     figures,
+    goals,
     machine,
     ours,
     page_audit,
@@ -76,14 +78,30 @@ def _peers(
     return nullcontext({}) if arguments.no_peers else make()
 
 
-def reset(_: argparse.Namespace) -> Found:
+def wechat_callback(arguments: argparse.Namespace) -> Found:
+    """WeChat's callback against wechatpy."""
+    with machine.divided() as cores, machine.on(cores.server):
+        found = callback.measure(arguments.callbacks)
+    print(figures.facts("callback, without the store", found))
+    return {"callback": found}
+
+
+def reset(arguments: argparse.Namespace) -> Found:
     """The yearly reset's worker against bare argon2, and its memory by number of logins."""
-    with worker.on_one_core() as others, dynamodb_local.serving(others) as url:
+    with (
+        worker.on_one_core() as others,
+        dynamodb_local.serving(others, heap_mib=4_096) as url,
+    ):
         throughput = worker.measure(url)
-        memory = worker.measure_memory(url)
+        memory = worker.measure_memory(url, arguments.memory_logins)
     print(figures.facts("yearly reset, worker", throughput))
-    print(figures.facts("yearly reset, memory", memory))
+    rows = [{"logins": int(size), **peaks} for size, peaks in memory["logins"].items()]
+    print(figures.table("yearly reset, memory", rows))
     return {"worker": throughput, "worker_memory": memory}
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(sorted(int(size) for size in text.split(",")))
 
 
 def single_steps(arguments: argparse.Namespace) -> Found:
@@ -115,6 +133,7 @@ def _twin() -> Iterator[str]:
 PARTS: dict[str, Callable[[argparse.Namespace], Found]] = {
     "recovery": whole_recovery,
     "cold": cold_start,
+    "callback": wechat_callback,
     "reset": reset,
     "steps": single_steps,
     "page": page,
@@ -128,6 +147,13 @@ def main() -> None:
     parser.add_argument("--recoveries", type=int, default=200, help="of each service")
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
     parser.add_argument("--starts", type=int, default=9, help="cold starts of each kind")
+    parser.add_argument("--callbacks", type=int, default=2_000, help="of each kind")
+    parser.add_argument(
+        "--memory-logins",
+        type=_sizes,
+        default=(1_000, 10_000),
+        help="sizes at which the yearly reset's memory is measured; 100000 takes some minutes",
+    )
     parser.add_argument("--rounds", type=int, default=100, help="of the single requests")
     arguments = parser.parse_args()
     chosen = arguments.only.split(",")
@@ -137,6 +163,8 @@ def main() -> None:
     for name, part in PARTS.items():
         if name in chosen:
             found |= part(arguments)
+    found["goals"] = goals.goals(found)
+    print(figures.table("goals", found["goals"]))
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8")
     print(f"\nwritten to {OUT}")
