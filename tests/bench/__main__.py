@@ -18,6 +18,7 @@ from tests import dynamodb_local
 from tests.bench import (
     callback,
     cold,
+    cost,
     figures,
     goals,
     machine,
@@ -25,6 +26,7 @@ from tests.bench import (
     page_audit,
     page_load,
     peer_servers,
+    prices,
     recovery,
     steps,
     worker,
@@ -100,6 +102,22 @@ def reset(arguments: argparse.Namespace) -> Found:
     return {"worker": throughput, "worker_memory": memory}
 
 
+def costs(arguments: argparse.Namespace) -> Found:
+    """Request units, Lambda's milliseconds, SMS and money of every story and of a yearly run."""
+    with machine.divided() as cores:
+        found = cost.measure(cores, arguments.yearly_logins, prices.given(arguments.price))
+    unit = found["currency"]
+    print(figures.table("each story once, on DynamoDB Local", found["stories"]))
+    print(figures.table(f"money, {unit}", found["recoveries"]))
+    print(figures.table("yearly runs, measured", found["yearly_runs"]))
+    print(figures.facts("a yearly run, each login more", found.get("yearly_per_login", {})))
+    print(figures.facts("off the straight line, share", found.get("yearly_bend", {})))
+    print(figures.table(f"a yearly run, by the line, and money, {unit}", found["yearly_money"]))
+    print(figures.table("functions: what they are given, and what they need", found["functions"]))
+    print(figures.facts(f"prices, {unit}; see tests/bench/prices.py", found["prices"]))
+    return {"cost": found}
+
+
 def _sizes(text: str) -> tuple[int, ...]:
     return tuple(sorted(int(size) for size in text.split(",")))
 
@@ -135,6 +153,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], Found]] = {
     "cold": cold_start,
     "callback": wechat_callback,
     "reset": reset,
+    "cost": costs,
     "steps": single_steps,
     "page": page,
 }
@@ -153,6 +172,15 @@ def main() -> None:
         type=_sizes,
         default=(1_000, 10_000),
         help="sizes at which the yearly reset's memory is measured; 100000 takes some minutes",
+    )
+    parser.add_argument(
+        "--yearly-logins",
+        type=_sizes,
+        default=(400, 1_000, 2_000),
+        help="three sizes of whole yearly runs; a login takes 40 ms and more",
+    )
+    parser.add_argument(
+        "--price", action="append", default=[], metavar="NAME=VALUE", help="a price of your own"
     )
     parser.add_argument("--rounds", type=int, default=100, help="of the single requests")
     arguments = parser.parse_args()
