@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q --require-hashes
 
-.PHONY: setup setup-tests run test check format bench package lock clean
+.PHONY: setup setup-tests run test check format audit bench package lock clean
 
 setup: $(VENV)/.run
 setup-tests: $(VENV)/.tests
@@ -33,10 +33,15 @@ check: setup-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -c pyproject.toml -r app.py chalicelib infra
 
 format: setup-tests
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# What needs the network, and says so where it has none.
+audit: setup-tests
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.audit
 
 bench: setup-tests
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -175,7 +175,7 @@ def transact(build: Callable[[TransactWrite], None], model: type[Model]) -> None
 
 
 def _pause() -> None:
-    time.sleep(_CONFLICT_PAUSE * (0.5 + random.random()))  # noqa: S311
+    time.sleep(_CONFLICT_PAUSE * (0.5 + random.random()))  # noqa: S311  # nosec B311
 
 
 def room(events: ListAttribute[int], windows: Sequence[Window], now: int) -> Condition:

@@ -1,0 +1,40 @@
+"""`python -m tests.audit` never says that all is well where it has not been told so."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests import audit
+
+
+def playing(status: int, words: str) -> list[str]:
+    """A command in the place of pip-audit."""
+    return [sys.executable, "-c", f"import sys; print({words!r}); sys.exit({status})"]
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "expected"),
+    [
+        (0, "No known vulnerabilities found", 0),
+        (1, "Found 1 known vulnerability in 1 package", 1),
+        (1, "ConnectionError: Max retries exceeded", 2),
+        (1, "", 2),
+    ],
+)
+def test_the_exit_status_tells_the_three_cases_apart(
+    status: int, words: str, expected: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """None known, some known, and no answer."""
+    assert audit.run(playing(status, words)) == expected
+    assert ("NOT looked up" in capsys.readouterr().out) == (expected == 2)
+
+
+def test_without_pip_audit_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And does not exit with 0."""
+    monkeypatch.setenv("PATH", "")
+    assert audit.main() == audit.CANNOT_TELL
+    assert "pip-audit is not installed" in capsys.readouterr().out
