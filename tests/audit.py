@@ -17,6 +17,7 @@ CANNOT_TELL = 2
 
 # pip-audit exits with 1 both for a finding and for a failure; a finding has this line.
 _FOUND = "known vulnerabilit"
+_SKIPPED = "could not be audited"
 
 
 def run(command: Sequence[str]) -> int:
@@ -29,6 +30,10 @@ def run(command: Sequence[str]) -> int:
         except (OSError, subprocess.TimeoutExpired) as error:
             return _cannot_tell(f"pip-audit did not run to its end: {type(error).__name__}")
         words = done.stdout + done.stderr
+        # It exits with 0 where the database knows nothing at all of a package.
+        if _SKIPPED in words:
+            count = words.count(_SKIPPED)
+            return _cannot_tell(f"The database that was asked does not know {count} packages.")
         if done.returncode and _FOUND not in words.lower().replace("no known", ""):
             last = words.strip().splitlines()[-1:] or ["no word"]
             return _cannot_tell(f"pip-audit got no answer: {last[0][:200]}")

@@ -21,6 +21,7 @@ def playing(status: int, words: str) -> list[str]:
         (1, "Found 1 known vulnerability in 1 package", 1),
         (1, "ConnectionError: Max retries exceeded", 2),
         (1, "", 2),
+        (0, "No known vulnerabilities found\naltcha could not be audited: altcha (2.3.0)", 2),
     ],
 )
 def test_the_exit_status_tells_the_three_cases_apart(
