@@ -118,10 +118,10 @@ class ResetWorld:
             else:
                 self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=handle)
 
-    def work(self) -> int:
-        """Work the queue until it is empty; how many messages there were."""
+    def work(self, at_once: int = 10) -> int:
+        """Work the queue until it is empty, in batches; how many messages there were."""
         worked = 0
-        while messages := self.receive():
+        while messages := self.receive(at_once):
             self.delete(messages, self.invoke(messages))
             worked += len(messages)
         return worked
@@ -150,8 +150,8 @@ class ResetWorld:
         )
 
 
-def make(prefix: str = "recovery") -> ResetWorld:
-    """The world of this moment's AWS: queue, topic, and a service that knows them."""
+def make(prefix: str = "recovery", **more: str) -> ResetWorld:
+    """The world of this moment's AWS: queue, topic, and a service that knows them; `more` settings."""
     sqs, sns = boto3.client("sqs"), boto3.client("sns")
     resources = Resources(load_template(), prefix, REGION)
     resources.make_queues(sqs)
@@ -165,9 +165,14 @@ def make(prefix: str = "recovery") -> ResetWorld:
         "RESET_QUEUE_URL": resources.values["ResetQueue"],
         "OPS_TOPIC_ARN": topic,
         "TABLE_PREFIX": prefix,
+        **more,
     }
     service = wiring.Service(
-        load({**SETTINGS, **settings}), clock=clock, gateways={"console": phones}
+        load({**SETTINGS, **settings}),
+        clock=clock,
+        gateways={"console": phones},
+        # The clock stands, so that waiting changes nothing.
+        pause=lambda _: None,
     )
     service.__dict__["hasher"] = CheapHasher(service._peppers)
     wiring.install(service)

@@ -1,0 +1,1 @@
+"""The service driven at random against a small model of its rules."""

@@ -1,0 +1,222 @@
+"""What the machine drives: a service on moto with few logins, and outsiders that cost nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from moto import mock_aws
+from moto.backends import get_backend
+
+from chalicelib import wiring
+from chalicelib.domain.limits import DAY, HOUR, MINUTE
+from chalicelib.store.models import FirmItem, LoginItem
+from chalicelib.wechat.platform import TemplateOutcome, TemplateResult
+from infra.tables import create_tables
+from tests import reset_world
+from tests.callbacks import Signed, post, said, signed
+from tests.machine.model import Model
+from tests.machine.rules import Login, Rules
+from tests.reset_world import MIDNIGHT, ResetWorld
+
+# Low, so that a story of fifty steps meets each of them; how they are kept depends on no number.
+LIMITS = {
+    "LIMIT_STARTS_PER_LOGIN_HOUR": "6",
+    "LIMIT_STARTS_PER_ADDRESS_HOUR": "15",
+    "LIMIT_SENDS_PER_DESTINATION_MINUTE": "1",
+    "LIMIT_SENDS_PER_DESTINATION_HOUR": "3",
+    "LIMIT_SENDS_PER_DESTINATION_DAY": "5",
+    "LIMIT_SENDS_PER_LOGIN_DAY": "4",
+    "LIMIT_TRIES_PER_CODE": "3",
+    "LIMIT_WRONG_CODES_PER_LOGIN_DAY": "5",
+    "LIMIT_WRONG_DETAILS_PER_LOGIN_DAY": "2",
+    "LIMIT_WRONG_PASSWORDS_PER_LOGIN_HALF_HOUR": "3",
+}
+RULES = Rules(
+    starts_login=(6, HOUR),
+    starts_address=(15, HOUR),
+    sends_destination=((1, MINUTE), (3, HOUR), (5, DAY)),
+    sends_login=(4, DAY),
+    tries=3,
+    wrong_codes=(5, DAY),
+    wrong_details=(2, DAY),
+    wrong_passwords=(3, 30 * MINUTE),
+)
+
+OPENING = "Opening-password-1"
+LONG_AGO = 1_700_000_000
+SHARED, OWN = "+8613800001234", "+8613900005678"
+PHONES = (SHARED, OWN)
+ALICE, BOB = "o-alice", "o-bob"
+
+APPROVAL = "京财会许可〔2012〕0084号"
+HEAD = "阿依古丽·买买提"
+
+
+def logins() -> dict[str, Login]:
+    """Two logins on one phone, one on another, and one that has a WeChat and no phone at all."""
+    roads: dict[str, tuple[str | None, str | None]] = {
+        "11010148": (SHARED, None),
+        "11010148_cw": (SHARED, None),
+        "31000001": (None, BOB),
+        "31000001_cw": (OWN, ALICE),
+    }
+    return {
+        name: Login(phone, openid, OPENING, LONG_AGO, must_change=name.endswith("_cw"))
+        for name, (phone, openid) in roads.items()
+    }
+
+
+DEFAULTS = {"11010148_cw": "010123X", "31000001_cw": "021123X"}
+PROVINCES = {"11010148": "11", "31000001": "31"}
+
+
+@dataclass
+class Dice:
+    """The service's randomness: it makes the code that the test has thrown, and writes no budget."""
+
+    code: int = 0
+
+    def __call__(self, sides: int) -> int:
+        return self.code if sides == 10**6 else sides - 1
+
+
+@dataclass
+class Platform:
+    """WeChat as far as a recovery meets it."""
+
+    following: set[str]
+    may_push: bool = False
+    pushed: list[tuple[str, str, str]] = field(default_factory=list)
+    """Openid, login, code."""
+
+    def is_following(self, openid: str) -> bool:
+        return openid in self.following
+
+    def follow_qr(self, scene: str, lifetime_s: int) -> str:
+        return f"https://weixin.example/q/{len(scene)}"
+
+    def send_template(
+        self, openid: str, template_id: str, fields: dict[str, str], **_: object
+    ) -> TemplateResult:
+        if not self.may_push:
+            return TemplateResult(TemplateOutcome.NO_TEMPLATE, errcode=48001)
+        if openid not in self.following:
+            return TemplateResult(TemplateOutcome.NOT_FOLLOWING, errcode=43004)
+        self.pushed.append((openid, fields["character_string1"], fields["character_string2"]))
+        return TemplateResult(TemplateOutcome.SENT, msgid=f"w{len(self.pushed)}")
+
+
+@dataclass
+class Town:
+    """The service and the model of it."""
+
+    reset: ResetWorld
+    model: Model
+    dice: Dice
+    platform: Platform
+    letters: int = 0
+    last_letter: tuple[Signed, dict[str, str]] | None = None
+
+    def outbox(self) -> list[tuple[str, str]]:
+        """What has gone to phones since this was asked last."""
+        sent = [(sms.to, sms.template) for sms in self.reset.world.phones.sent]
+        self.reset.world.phones.sent.clear()
+        return sent
+
+    def write(self, openid: str) -> dict[str, str]:
+        """Somebody writes 验证码 to the account; the codes it tells, by login."""
+        self.letters += 1
+        fields = {"MsgType": "text", "Content": "验证码", "MsgId": self.letters}
+        letter = signed(self.reset.world, fields, openid)
+        told = self.deliver(letter)
+        self.last_letter = letter, told
+        return told
+
+    def deliver(self, letter: Signed) -> dict[str, str]:
+        """WeChat delivers it, perhaps again; the codes it is told, by login."""
+        text = said(self.reset.world, post(self.reset.world, letter))
+        return dict(re.findall(r"账号([0-9]+(?:_cw)?)的登录密码，验证码([0-9]{6})", text))
+
+    def event(self, openid: str, event: str) -> None:
+        """An event of WeChat arrives."""
+        fields: dict[str, Any] = {"MsgType": "event", "Event": event}
+        assert post(self.reset.world, signed(self.reset.world, fields, openid)).status_code == 200
+
+    def items(self, table: str) -> list[dict[str, Any]]:
+        """What stands in a table, straight out of moto: a scan would cost more than a step does."""
+        return [
+            {name: _plain(value.to_json()) for name, value in item.attrs.items()}
+            for item in _tables()[f"recovery-{table}"].all_items()
+        ]
+
+    def begin(self) -> None:
+        """Forget everything, and enrol the logins anew."""
+        for table in _tables().values():
+            table.items.clear()
+        while self.model.begun and (left := self.reset.receive()):
+            self.reset.delete(left, keep=set())
+        self.reset.world.clock.time = MIDNIGHT
+        self.reset.world.phones.sent.clear()
+        self.reset.world.service.__dict__.pop("addresses", None)
+        self.model = Model(RULES, logins(), DEFAULTS, MIDNIGHT, following={ALICE, BOB})
+        self.platform.following = self.model.following
+        self.platform.may_push = False
+        self.dice.code = 0
+        self.last_letter = None
+        _enrol(self.model, self.reset.world.service)
+
+
+def _tables() -> dict[str, Any]:
+    backend = get_backend("dynamodb")["123456789012"]["cn-north-1"]
+    tables: dict[str, Any] = backend.tables
+    return tables
+
+
+def _plain(value: dict[str, Any]) -> Any:
+    ((kind, content),) = value.items()
+    return int(content) if kind == "N" else content
+
+
+@contextmanager
+def running() -> Iterator[Town]:
+    """The town, until the block ends; each story begins with `begin`."""
+    with mock_aws(), wiring.using(None):
+        create_tables(boto3.client("dynamodb"), "recovery")
+        reset = reset_world.make(WECHAT_CODE_TEMPLATE_ID="code-template", **LIMITS)
+        service = reset.world.service
+        dice, platform = Dice(), Platform(set())
+        service.randbelow = dice
+        service.__dict__["platform"] = platform
+        yield Town(reset, Model(RULES, {}, {}, MIDNIGHT), dice, platform)
+
+
+def _enrol(model: Model, service: wiring.Service) -> None:
+    opening = service.hasher.hash(OPENING)
+    for firm_no, province in PROVINCES.items():
+        FirmItem(
+            firm_no,
+            name="示例会计师事务所",
+            province=province,
+            approval_no=APPROVAL,
+            head_name=HEAD,
+            head_id_last4="123X",
+        ).save()
+    for name, login in model.logins.items():
+        firm_no = name.removesuffix("_cw")
+        LoginItem(
+            name,
+            firm_no=firm_no,
+            province=PROVINCES[firm_no],
+            head_id_last4="123X",
+            phone=login.phone,
+            openid=login.openid,
+            password_hash=opening,
+            password_version=1,
+            changed_at=LONG_AGO,
+            must_change=login.must_change,
+        ).save()
