@@ -1,143 +1,111 @@
-"""Each function's policy against the calls that the function makes: enough, and no more.
-
-The calls are those of the stories themselves. They are held against the policies by the rules of
-IAM for `Allow` statements, since moto enforces no policy on the items of a transaction.
+"""Each function's policy, enforced by IAM while the function does all that it does: enough, and no
+more.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from infra.package import ROOT
+from tests.package import iam
+from tests.package.iam import FUNCTIONS, Call, Grant, Ledger, arn
+from tests.package.stories import STORIES, Stage, prepare, staged
+from tests.wechat_platform import playing
 
-STORIES = (
-    "test_entering",
-    "test_recovery_by_sms",
-    "test_wechat",
-    "test_wechat_push",
-    "test_wechat_receipts",
-    "test_wechat_logins",
-    "test_manual_wechat",
-    "test_receipts",
-    "test_verifying_passwords",
-    "test_yearly_reset",
-)
-
-FUNCTIONS = {
-    "api": "api",
-    "yearly_reset": "yearly-reset",
-    "reset_accounts": "reset-accounts",
-    "sms_receipts": "sms-receipts",
-}
-
-# What Lambda does in a function's name before and after it runs.
-BY_LAMBDA = {
-    "WriteOwnLog",
-    "TakeChunks",
-    "KeepEventsThatFailed",
-    # Read once at the start of a process; the stories' settings are given by hand.
-    "ReadSettings",
-    # Vendors' gateways are proven on their own; SNS takes a phone number for a resource.
-    "SendSmsWhichHasNoResourceToName",
-}
-
-VALUES = {
-    "${AWS::Partition}": "aws-cn",
-    "${AWS::Region}": "cn-north-1",
-    "${AWS::AccountId}": "123456789012",
-    "${AWS::StackName}": "stack",
-    "${TablePrefix}": "recovery",
-}
-
-Grant = tuple[str, str, str]
+# One of a kind: a call alone, a table of a batch, an item of a transaction, a message of a batch,
+# a message without a resource, what Lambda does, and what a function could do without.
+TAKEN = [
+    ("api", "secretsmanager:GetSecretValue", "secretsmanager", "secret:recovery-settings-*"),
+    ("api", "dynamodb:ConditionCheckItem", "dynamodb", "table/recovery-logins"),
+    ("api", "dynamodb:BatchGetItem", "dynamodb", "table/recovery-ephemera"),
+    ("api", "dynamodb:Query", "dynamodb", "table/recovery-audit"),
+    ("api", "sns:Publish", "", "*"),
+    ("yearly_reset", "sqs:SendMessage", "sqs", "recovery-reset"),
+    ("yearly_reset", "dynamodb:PutItem", "dynamodb", "table/recovery-runs"),
+    ("reset_accounts", "dynamodb:UpdateItem", "dynamodb", "table/recovery-ephemera"),
+    ("reset_accounts", "sns:Publish", "sns", "recovery-ops"),
+    ("reset_accounts", "sqs:GetQueueAttributes", "sqs", "recovery-reset"),
+    ("sms_receipts", "dynamodb:UpdateItem", "dynamodb", "table/recovery-audit"),
+]
 
 
-def _grants(policy: str) -> list[Grant]:
-    """Every sid, action and resource that a policy allows."""
-    text = (ROOT / ".chalice" / f"policy-{policy}.json").read_text("utf-8")
-    for name, value in VALUES.items():
-        text = text.replace(name, value)
-    grants = []
-    for statement in json.loads(text)["Statement"]:
-        assert statement["Effect"] == "Allow"
-        resources: Any = statement["Resource"]
-        for action in statement["Action"]:
-            for resource in [resources] if isinstance(resources, str) else resources:
-                grants.append((statement["Sid"], action, resource))
-    return grants
-
-
-def _allows(grants: list[Grant], action: str, resource: str) -> bool:
-    return any(granted == action and fnmatchcase(resource, name) for _, granted, name in grants)
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """A new account under IAM."""
+    with playing() as wechat:
+        prepare(wechat)
+        with staged(wechat) as made:
+            yield made
 
 
 @pytest.fixture(scope="module")
-def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[tuple[str, str]]]:
-    """What each function called in the stories."""
-    path = tmp_path_factory.mktemp("calls") / "calls.json"
-    ran = subprocess.run(
-        [
-            sys.executable,
-            *("-m", "pytest", "-n0", "-q", "-p", "tests.package.recording"),
-            *(f"tests/stories/{name}.py" for name in STORIES),
-            # Its person acts from within the worker.
-            "--deselect=tests/stories/test_yearly_reset.py::"
-            "test_one_that_stands_in_the_way_keeps_nobody_else",
-        ],
-        cwd=ROOT,
-        env={**os.environ, "CALLS": str(path)},
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stdout[-3000:]
-    found: dict[str, set[tuple[str, str]]] = {function: set() for function in FUNCTIONS}
-    for function, action, resource in json.loads(Path(path).read_text("utf-8")):
-        found[function].add((action, resource))
-    return found
+def ledger() -> Ledger:
+    """What all stories ask of IAM."""
+    asked: set[Call] = set()
+    refused: list[Call] = []
+    for story in STORIES.values():
+        with playing() as wechat:
+            prepare(wechat)
+            with staged(wechat) as made:
+                story(made)
+            asked |= made.ledger.asked
+            refused += made.ledger.refused
+    return Ledger(asked, refused)
+
+
+def test_a_function_may_do_what_it_does(ledger: Ledger) -> None:
+    """No call of any story is refused, and each function makes some."""
+    assert not ledger.refused
+    assert {call.role for call in ledger.asked} >= set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_may_do_what_it_does(
-    calls: dict[str, set[tuple[str, str]]], function: str
-) -> None:
-    """No call of a story is refused by the function's own policy."""
-    grants = _grants(FUNCTIONS[function])
-    assert calls[function]
-    refused = {call for call in calls[function] if not _allows(grants, *call)}
-    assert not refused
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_may_do_nothing_else(
-    calls: dict[str, set[tuple[str, str]]], function: str
-) -> None:
-    """Without any one of its grants a story would be refused."""
-    grants = _grants(FUNCTIONS[function])
+def test_a_function_may_do_nothing_else(ledger: Ledger, function: str) -> None:
+    """Without any one of its grants a call of its story would be refused."""
+    mine = [call for call in ledger.asked if call.role == function]
+    assert all(iam.allows(iam.document(function), call) for call in mine)
     idle = [
         grant
-        for grant in grants
-        if grant[0] not in BY_LAMBDA
-        and all(
-            _allows([other for other in grants if other != grant], *call)
-            for call in calls[function]
-        )
+        for grant in iam.grants(function)
+        if all(iam.allows(iam.document(function, without=grant), call) for call in mine)
     ]
     assert not idle
 
 
+@pytest.mark.parametrize(("function", "action", "service", "name"), TAKEN)
+def test_without_a_grant_the_story_is_refused(
+    stage: Stage, function: str, action: str, service: str, name: str
+) -> None:
+    """Really run: IAM refuses that very action, and nothing else."""
+    grant: Grant = (action, arn(service, name) if service else name)
+    assert grant in iam.grants(function)
+    stage.account.take_away(function, grant)
+    try:
+        STORIES[function](stage)
+    except Exception:
+        # What was refused is what is asked for; the story need not survive it.
+        assert stage.ledger.refused
+    assert {(call.role, call.action) for call in stage.ledger.refused} == {(function, action)}
+
+
+def test_a_transaction_is_refused_as_a_whole(stage: Stage) -> None:
+    """One item's action is missing: no item of it is written, and the person gets a plain word."""
+    grant = ("dynamodb:PutItem", arn("dynamodb", "table/recovery-audit"))
+    stage.account.take_away("api", grant)
+    before = stage.look("logins")
+    with stage.acting("api") as world:
+        token = world.token()
+        answer = world.send(token)
+    assert (answer.status_code, answer.json_body["code"]) == (503, "unavailable")
+    assert not stage.look("audit")
+    assert not [item for item in stage.look("ephemera") if item["id"]["S"].startswith("code#")]
+    assert len(stage.look("logins")) == len(before)
+
+
 def test_nothing_is_granted_on_everything() -> None:
     """A star stands only where AWS has no name to give: an SMS to a phone number."""
-    for policy in FUNCTIONS.values():
-        for sid, action, resource in _grants(policy):
+    for function in FUNCTIONS:
+        for action, resource in iam.grants(function):
             assert "*" not in action
-            assert (resource == "*") == (sid == "SendSmsWhichHasNoResourceToName")
+            assert (resource == "*") == (function == "api" and action == "sns:Publish")

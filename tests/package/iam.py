@@ -1,0 +1,251 @@
+"""IAM as AWS enforces it: moto's, with what moto leaves out asked at the same place.
+
+Once its enforcement is on, moto checks the signature of each call, finds the assumed role of its
+key, and asks the role's policies for one action on one resource. Three things it does not do, which
+`enforced` adds where moto asks, by moto's own request and evaluator:
+
+- of DynamoDB, SNS, Secrets Manager and Logs it gives `*` as the resource, which a statement with a
+  name never matches: the table, the topic, the secret and the log group are named instead;
+- it asks for `TransactWriteItems` and the like, which IAM does not know, and does not look inside:
+  AWS asks for each item's own action on that item's table, for a batch of DynamoDB for the batch's
+  action on each table, for a batch of SQS for the action of a single message;
+- it refuses in XML, which clients of JSON services cannot read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+from moto.core.authorization import ActionAuthenticatorMixin, enable_iam_authentication
+from moto.core.exceptions import AccessDeniedError, JsonRESTError
+from moto.iam.access_control import IAMPolicy, IAMRequest, PermissionResult
+from moto.secretsmanager.models import secretsmanager_backends
+
+from infra.package import ROOT
+from infra.tables import resolve
+
+REGION = "cn-north-1"
+ACCOUNT = "123456789012"
+PREFIX = "recovery"
+
+FUNCTIONS = {
+    "api": "api",
+    "yearly_reset": "yearly-reset",
+    "reset_accounts": "reset-accounts",
+    "sms_receipts": "sms-receipts",
+}
+"""The policies' names by function."""
+
+# What the stack puts in the place of its placeholders.
+_VALUES = {
+    "AWS::Partition": "aws-cn",
+    "AWS::Region": REGION,
+    "AWS::AccountId": ACCOUNT,
+    "AWS::StackName": "stack",
+    "TablePrefix": PREFIX,
+}
+
+_ITEMS = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+
+Grant = tuple[str, str]
+"""An action and the resource that it is allowed on, as a policy writes it."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One question to IAM: whose, for what, on what."""
+
+    role: str
+    action: str
+    resource: str
+
+
+@dataclass
+class Ledger:
+    """What was asked while IAM was enforced, and which of it was refused."""
+
+    asked: set[Call] = field(default_factory=set)
+    refused: list[Call] = field(default_factory=list)
+
+
+def arn(service: str, name: str) -> str:
+    """A name in this account."""
+    return f"arn:aws-cn:{service}:{REGION}:{ACCOUNT}:{name}"
+
+
+def document(function: str, without: Grant | None = None) -> dict[str, Any]:
+    """A function's policy as the stack writes it, or what is left of it without one grant."""
+    text = (ROOT / ".chalice" / f"policy-{FUNCTIONS[function]}.json").read_text("utf-8")
+    policy: dict[str, Any] = json.loads(text)
+    policy["Statement"] = [
+        {"Effect": statement["Effect"], "Action": action, "Resource": resource}
+        for statement in policy["Statement"]
+        for action, resource in _of(statement)
+        if (action, resource) != without
+    ]
+    return policy
+
+
+def grants(function: str) -> list[Grant]:
+    """Every grant of a function."""
+    statements = document(function)["Statement"]
+    return [(statement["Action"], statement["Resource"]) for statement in statements]
+
+
+def _of(statement: dict[str, Any]) -> list[Grant]:
+    resources = statement["Resource"]
+    named = [resources] if isinstance(resources, str) else resources
+    return [
+        (action, str(resolve({"Fn::Sub": resource}, _VALUES)))
+        for action in statement["Action"]
+        for resource in named
+    ]
+
+
+def allows(policy: dict[str, Any], call: Call) -> bool:
+    """Whether a policy lets a call pass, by moto's evaluator."""
+    found = IAMPolicy(json.dumps(policy)).is_action_permitted(call.action, call.resource)
+    return bool(found == PermissionResult.PERMITTED)
+
+
+class Account:
+    """The account's roles, one for each function, and a tester who may do everything."""
+
+    def __init__(self) -> None:
+        """Made before IAM is enforced; there must be an AWS to make it in."""
+        iam, sts = boto3.client("iam"), boto3.client("sts")
+        iam.create_user(UserName="tester")
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        iam.put_user_policy(
+            UserName="tester",
+            PolicyName="everything",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [everything]}),
+        )
+        key = iam.create_access_key(UserName="tester")["AccessKey"]
+        self._tester = {
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        }
+        self._roles: dict[str, dict[str, str]] = {}
+        for function in FUNCTIONS:
+            trust = {"Service": "lambda.amazonaws.com"}
+            statement = {"Effect": "Allow", "Principal": trust, "Action": "sts:AssumeRole"}
+            role = iam.create_role(
+                RoleName=function,
+                AssumeRolePolicyDocument=json.dumps({"Statement": [statement]}),
+            )["Role"]["Arn"]
+            self._write(iam, function, document(function))
+            given = sts.assume_role(RoleArn=role, RoleSessionName="lambda")["Credentials"]
+            self._roles[function] = {
+                "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+                "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+                "AWS_SESSION_TOKEN": given["SessionToken"],
+            }
+
+    @staticmethod
+    def _write(iam: Any, function: str, policy: dict[str, Any]) -> None:
+        iam.put_role_policy(RoleName=function, PolicyName="own", PolicyDocument=json.dumps(policy))
+
+    def take_away(self, function: str, grant: Grant) -> None:
+        """Leave the function's role without one grant."""
+        with self.tester():
+            self._write(boto3.client("iam"), function, document(function, grant))
+
+    def tester(self) -> Any:
+        """Every client made in the block is the tester's."""
+        return _keys(self._tester)
+
+    def role(self, function: str) -> Any:
+        """Every client made in the block is the function's."""
+        return _keys(self._roles[function])
+
+
+@contextmanager
+def _keys(keys: dict[str, str]) -> Iterator[None]:
+    # boto3's default session keeps the keys that it was made with.
+    with patch.dict(os.environ, keys), patch("boto3.DEFAULT_SESSION", None):
+        if "AWS_SESSION_TOKEN" not in keys:
+            os.environ.pop("AWS_SESSION_TOKEN", None)
+        yield
+
+
+@contextmanager
+def enforced() -> Iterator[Ledger]:
+    """Let every call until the block ends be asked for as AWS would; what was asked."""
+    ledger = Ledger()
+
+    class Request(IAMRequest):
+        def check_action_permitted(self, resource: str) -> None:
+            role = getattr(self._access_key, "_owner_role_name", "")
+            call = Call(role, self._action, resource)
+            ledger.asked.add(call)
+            try:
+                super().check_action_permitted(resource)
+            except AccessDeniedError as error:
+                ledger.refused.append(call)
+                if self._service in ("sns", "iam", "sts"):
+                    raise
+                raise JsonRESTError("AccessDeniedException", error.message) from None
+
+    def authorise(call: Any, resource: str = "*") -> None:
+        # All of it is asked before anything is done.
+        for asked, named in list(_asked(call, resource)):
+
+            def request(asked: str = asked, **given: Any) -> Request:
+                return Request(**{**given, "action": asked})
+
+            call._authenticate_and_authorize_action(request, named)
+
+    with (
+        patch.object(
+            ActionAuthenticatorMixin, "_authenticate_and_authorize_normal_action", authorise
+        ),
+        enable_iam_authentication(),
+    ):
+        yield ledger
+
+
+def _asked(call: Any, resource: str) -> Iterator[tuple[str, str]]:
+    """The actions and resources that AWS asks IAM about for a call."""
+    service, action = call.service_name, call._get_action()
+    given = json.loads(call.raw_body) if service in ("dynamodb", "logs", "secretsmanager") else {}
+    if service == "dynamodb":
+        yield from ((what, arn(service, f"table/{name}")) for what, name in _tables(action, given))
+    elif service == "sqs":
+        yield action.removesuffix("Batch"), resource
+    elif service == "sns":
+        # A phone number is no resource.
+        yield action, call._get_param("TopicArn") or "*"
+    elif service == "secretsmanager":
+        secret = secretsmanager_backends[ACCOUNT][REGION].secrets.get(given["SecretId"])
+        yield action, secret.arn if secret else arn(service, f"secret:{given['SecretId']}")
+    elif service == "logs":
+        group = f"log-group:{given['logGroupName']}"
+        stream = f":log-stream:{given['logStreamName']}" if action == "PutLogEvents" else ""
+        yield action, arn(service, group + stream)
+    else:
+        yield action, resource
+
+
+def _tables(action: str, given: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if action == "TransactWriteItems":
+        for item in given["TransactItems"]:
+            for kind, body in item.items():
+                yield _ITEMS[kind], body["TableName"]
+    elif action in ("BatchGetItem", "BatchWriteItem"):
+        for table in given["RequestItems"]:
+            yield action, table
+    else:
+        yield action, given["TableName"]
