@@ -162,3 +162,16 @@ def test_a_proof_works_once_for_its_login_and_in_its_time(
     late = _solved(world, "11010148" if bound else None)
     world.clock.time += LIFETIME
     assert _start(world, "11010148", late) == invalid
+
+
+@pytest.mark.parametrize("machine", [0, 4_000_000_000])
+def test_a_proof_s_time_is_the_service_s(
+    world: World, monkeypatch: pytest.MonkeyPatch, machine: int
+) -> None:
+    """Whatever the machine's own clock says: in 1970, and in 2096."""
+    monkeypatch.setattr("time.time", lambda: float(machine))
+    proofs = world.service.proofs
+    assert proofs.check(_solved(world, None), "recovery") is not None
+    late = _solved(world, None)
+    world.clock.time += LIFETIME
+    assert proofs.check(late, "recovery") is None
