@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from chalice.app import Chalice
 from chalice.config import Config
@@ -74,9 +74,10 @@ class ServiceConnection(Connection):
         reply = compressed(reply, accepted, self._compress_from)
         self.reply(reply.status, reply.headers, reply.body)
         if not mine:
-            # The path alone: a query carries codes and states.
+            # The path alone: a query carries codes and states. Of a receipts' address, as in the
+            # cloud's access log, the route: its end is a key.
             took = (time.perf_counter() - began) * 1000
-            path = quote(request.path, safe="/%")[:100]
+            path = quote(_shown(request.path), safe="/%{}")[:100]
             log.info("%s %s %d %.0f ms", self.command, path, reply.status, took)
 
     def _refuse(self, status: int) -> None:
@@ -86,6 +87,13 @@ class ServiceConnection(Connection):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         self.close_connection = True
         self._refuse(code if code in _REFUSALS else 400)
+
+
+def _shown(path: str) -> str:
+    # Decoded, and in any case and number of slashes: a vendor's mistake must not show the key.
+    if re.match(r"/+receipts(/|$)", unquote(path), re.IGNORECASE):
+        return "/receipts/{vendor}/{key}"
+    return path
 
 
 _REFUSALS = {

@@ -321,6 +321,24 @@ def test_the_log_has_no_query(server: LoopbackServer, caplog: pytest.LogCaptureF
     assert "\x1b" not in second
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/receipts/aliyun/R3ceipts-of-nobody",
+        "//RECEIPTS/tencent/R3ceipts-of-nobody/",
+        "/%72eceipts/R3ceipts-of-nobody?x=1",
+    ],
+)
+def test_the_log_has_no_receipts_key(
+    server: LoopbackServer, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    """The end of these addresses is a key: the route stands for it, also under a near miss."""
+    with caplog.at_level(logging.INFO, logger="infra.local.access"):
+        raw(server, f"POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+    assert "POST /receipts/{vendor}/{key} 404 " in caplog.text
+    assert "R3ceipts" not in caplog.text
+
+
 def test_a_closed_server_frees_its_port() -> None:
     """The port may be bound again at once, and open connections are ended."""
     app = small_app()
