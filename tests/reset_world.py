@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+import pytest
+from moto import mock_aws
 
 from app import reset_accounts, yearly_reset
 from chalicelib import wiring
@@ -17,8 +19,9 @@ from chalicelib.settings import load
 from chalicelib.store.models import LoginItem
 from chalicelib.stories.yearly_reset import YearlyReset
 from infra.local.aws import Resources
-from infra.tables import load_template
-from tests.conftest import SETTINGS, CheapHasher, Clock, Door, Phones, World
+from infra.tables import create_tables, load_template
+from tests.conftest import SETTINGS, CheapHasher, Clock, Door, Phones, World, add_firm
+from tests.serial_moto import serial_moto  # noqa: F401
 
 YEAR = 2027
 # 00:00:05 on 1 January 2027 in Beijing, and the schedule's own word for it.
@@ -182,6 +185,22 @@ def make(prefix: str = "recovery", **more: str) -> ResetWorld:
         resources.values["ResetDeadLetters"],
         told,
     )
+
+
+@pytest.fixture
+def yearly(serial_moto: None) -> Iterator[ResetWorld]:  # noqa: F811
+    """A world of a new AWS, without a firm, five seconds into 2027 in Beijing."""
+    with mock_aws():
+        create_tables(boto3.client("dynamodb"), "recovery")
+        with wiring.using(None):
+            yield make()
+
+
+@pytest.fixture
+def reset(yearly: ResetWorld) -> ResetWorld:
+    """The same with one firm, whose run has not begun."""
+    add_firm(yearly.world.service.hasher)
+    return yearly
 
 
 def client() -> Any:

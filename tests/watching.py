@@ -10,14 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from chalicelib import wiring
 from chalicelib.telemetry import logs, metrics
-from infra.tables import create_tables
-from tests import reset_world
 
 # The limits of CloudWatch's embedded metric format; its units are those of PutMetricData.
 MOST_DIMENSIONS = 30
@@ -103,12 +98,3 @@ def watched() -> Iterator[Watched]:
     """Everything that the test's calls write."""
     with watching() as written:
         yield written
-
-
-@pytest.fixture
-def yearly(serial_moto: None) -> Iterator[reset_world.ResetWorld]:
-    """A world with a yearly reset's queue and topic."""
-    with mock_aws():
-        create_tables(boto3.client("dynamodb"), "recovery")
-        with wiring.using(None):
-            yield reset_world.make()

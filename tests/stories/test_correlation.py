@@ -20,10 +20,10 @@ from chalicelib.telemetry.invocation import correlation_id
 from tests.callbacks import tell
 from tests.conftest import PASSWORD, MakeWorld, World, add_firm
 from tests.loopback import Server, serving
-from tests.reset_world import Context, ResetWorld
+from tests.reset_world import Context, ResetWorld, yearly  # noqa: F401
 from tests.serial_moto import serial_moto  # noqa: F401
 from tests.sms_cases import SMS, http
-from tests.watching import Watched, watched, yearly  # noqa: F401
+from tests.watching import Watched, watched  # noqa: F401
 
 SECRET = {"SMS_HTTP_SECRET": "h" * 32}
 

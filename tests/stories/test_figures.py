@@ -15,9 +15,9 @@ from chalicelib.wechat.platform import TemplateOutcome, TemplateResult
 from tests import reset_world
 from tests.callbacks import TAPPED, tell
 from tests.conftest import MakeWorld, Phones, World, add_firm
-from tests.reset_world import Context, add_logins
+from tests.reset_world import Context, add_logins, yearly  # noqa: F401
 from tests.serial_moto import serial_moto  # noqa: F401
-from tests.watching import Watched, watched, yearly  # noqa: F401
+from tests.watching import Watched, watched  # noqa: F401
 
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 

@@ -1,35 +1,26 @@
 """The yearly reset of the finance logins: its rules, on moto."""
 
+# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from chalicelib import wiring
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.store.models import AuditItem, CodeItem, LoginItem, RunItem
-from infra.tables import create_tables
-from tests import reset_world
-from tests.conftest import add_firm
-from tests.reset_world import SCHEDULED, YEAR, Context, ResetWorld, add_logins
+from tests.reset_world import (
+    SCHEDULED,
+    YEAR,
+    Context,
+    ResetWorld,
+    add_logins,
+    reset,  # noqa: F401
+    yearly,  # noqa: F401
+)
 from tests.serial_moto import serial_moto  # noqa: F401
 
 DEFAULT = "010123X"
-
-
-@pytest.fixture
-def reset(serial_moto: None) -> Iterator[ResetWorld]:  # noqa: F811
-    """A world with one firm, its queue and its topic, five seconds into 2027 in Beijing."""
-    with mock_aws():
-        create_tables(boto3.client("dynamodb"), "recovery")
-        with wiring.using(None):
-            world = reset_world.make()
-            add_firm(world.world.service.hasher)
-            yield world
 
 
 def test_a_finance_login_gets_its_default_password_of_the_year(reset: ResetWorld) -> None:

@@ -1,42 +1,26 @@
 """`yearly-reset`: starting it, looking at it, and what it would do."""
 
+# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from chalicelib import wiring
 from chalicelib.store.models import LoginItem
 from infra.ops import __main__ as commands
 from infra.ops import yearly_reset as command
-from infra.tables import create_tables
-from tests import reset_world
 from tests.browser.twin import made_up, running
-from tests.conftest import add_firm
-from tests.reset_world import YEAR, ResetWorld
+from tests.reset_world import YEAR, ResetWorld, reset, yearly  # noqa: F401
 from tests.serial_moto import serial_moto  # noqa: F401
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def reset(serial_moto: None) -> Iterator[ResetWorld]:  # noqa: F811
-    """One firm, and a run that has not begun."""
-    with mock_aws():
-        create_tables(boto3.client("dynamodb"), "recovery")
-        with wiring.using(None):
-            world = reset_world.make()
-            add_firm(world.world.service.hasher)
-            yield world
 
 
 @pytest.fixture
