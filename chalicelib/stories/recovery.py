@@ -18,6 +18,7 @@ from ..domain.errors import (
     ProofInvalid,
     RecoveryExpired,
     ServiceError,
+    Unavailable,
     WeakPassword,
 )
 from ..domain.limits import MINUTE
@@ -40,6 +41,10 @@ log = logging.getLogger(__name__)
 
 PURPOSE = "password"
 PROOF_ACTION = "recovery"
+
+# Seconds after which a store that hung has left no time to ask it for more: the function has ten,
+# and each question may take six.
+_TIME_TO_RELEASE = 3
 
 
 @dataclass(frozen=True)
@@ -212,9 +217,15 @@ class Recovery:
         send = new_send(ticket.login, road, shown(road), self._delivery.gateway(road), now)
         # Sealed only where the person may have to fetch it; an SMS needs no copy of the code.
         sealed = self._sealer.seal("code " + ticket.login, code) if method == "wechat" else None
-        self._codes.reserve(
-            ticket.login, road, self._digest(code, ticket.login, method), sealed, send, now
-        )
+        digest = self._digest(code, ticket.login, method)
+        try:
+            self._codes.reserve(ticket.login, road, digest, sealed, send, now)
+        except Unavailable as error:
+            # It may be that the answer alone was lost. A code that nobody gets must not stand against
+            # the person, nor in the audit as if it had gone out.
+            if self._clock() - now < _TIME_TO_RELEASE:
+                self._codes.release(ticket.login, road, send, now, error.code)
+            raise
         try:
             self._sends_budget.count(now)
             handed = self._delivery.send(ticket.login, road, code, send)
