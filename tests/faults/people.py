@@ -100,14 +100,18 @@ class Place:
     def world(self) -> World:
         return self.town.world
 
-    def person(self, point: Point, *, bound: bool = False, follows: bool = True) -> Person:
-        """Somebody of a new firm with a phone; `bound`, their WeChat is bound already."""
-        number = next(self._numbers)
-        # The process has just begun, and the tables are empty: moto copies them at each transaction.
+    def empty(self) -> None:
+        """Begin anew: a process that knows nothing yet, and tables with nothing in them."""
         self.world.clock.time += DAY
+        # moto copies all that they hold at each transaction.
         for table in tables().values():
             table.items.clear()
         self.world.service.platform._tokens._copy = platform_token._NONE
+
+    def person(self, point: Point, *, bound: bool = False, follows: bool = True) -> Person:
+        """Somebody of a new firm with a phone; `bound`, their WeChat is bound already."""
+        number = next(self._numbers)
+        self.empty()
         phone = self.town.phone(f"o-{number}")
         if follows:
             phone.follow()

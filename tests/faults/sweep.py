@@ -26,6 +26,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
     ReadTimeoutError,
 )
+from urllib3.exceptions import NewConnectionError
 
 from chalicelib import wire
 from chalicelib.domain.errors import ServiceError
@@ -33,22 +34,27 @@ from chalicelib.sms import wire as sms_wire
 from chalicelib.wechat import wire as wechat_wire
 
 NOBODY = "http://127.0.0.1:9"
-"""An address at which nothing listens."""
 
 
 @dataclass(frozen=True)
 class Kind:
     """A way to fail; `aws` and `http` make what botocore and requests raise. Where `aws` is None,
-    AWS's calls are passed over; where `http` is None, the request is really sent to an address at
-    which nobody listens."""
+    AWS's calls are passed over."""
 
     name: str
     took_effect: bool
     aws: Callable[[], BaseException] | None
-    http: Callable[[], BaseException] | None
+    http: Callable[[], BaseException]
 
 
-REFUSED = Kind("refused", False, lambda: EndpointConnectionError(endpoint_url=NOBODY), None)
+# Made up and not met at an address where nobody listens: within moto, `responses` reads a body even
+# where there is no connection to send it by, and WeChat's client goes by what was read.
+REFUSED = Kind(
+    "refused",
+    False,
+    lambda: EndpointConnectionError(endpoint_url=NOBODY),
+    lambda: requests.ConnectionError(NewConnectionError(None, "refused")),
+)
 LOST = Kind(
     "answer lost",
     True,
@@ -128,21 +134,17 @@ def _sent(
     session: Callable[[], requests.Session], request: requests.Request, timeout: tuple[float, float]
 ) -> Iterator[requests.Response]:
     point = _armed.get()
-    parts = urlsplit(request.url)
-    hit = point if point is not None and point.is_hit(parts.path or "/") else None
-    if hit is None or hit.kind.http is None:
-        if hit is not None:
-            request.url = NOBODY + parts.path
+    if point is None or not point.is_hit(urlsplit(request.url).path or "/"):
         with wire.sent(session, request, timeout) as response:
             yield response
         return
-    if hit.kind.took_effect:
+    if point.kind.took_effect:
         with wire.sent(session, request, timeout):
             pass
-    elif hasattr(request.data, "read"):
+    elif point.kind is not REFUSED and hasattr(request.data, "read"):
         # It went out; nobody knows that nothing came of it.
         request.data.read()
-    raise hit.kind.http()
+    raise point.kind.http()
 
 
 class _Unexpected(logging.Handler):
