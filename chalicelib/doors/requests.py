@@ -10,7 +10,6 @@ from chalice.app import Request
 
 from ..domain.catalogue import INPUT_REASONS
 from ..domain.errors import InvalidInput
-from ..domain.logins import fold
 from ..domain.passwords import MAXIMUM_BYTES as PASSWORD_BYTES
 from ..keys.proofs import MAXIMUM_LENGTH as PROOF_LENGTH
 
@@ -135,9 +134,8 @@ class Confirm:
     @classmethod
     def read(cls, request: Request) -> Confirm:
         body = json_object(request, {"code": MAXIMUM_TEXT, "password": PASSWORD_BYTES})
-        # People paste codes with spaces and type them in full width; other scripts' digits are
-        # not digits here.
-        code = fold(_required(body, "code"))
+        # One spelling alone: what people paste or type in full width, the page has folded.
+        code = _required(body, "code")
         if len(code) != 6 or not (code.isascii() and code.isdigit()):
             raise InvalidInput("code", INPUT_REASONS["code"])
         if not body.get("password"):

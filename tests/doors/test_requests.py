@@ -64,7 +64,18 @@ def test_a_form_of_another_site_is_not_taken(world: World, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["12345", "1234567", "12345a", "١٢٣٤٥٦", "", "12345\n6x", "１２３４５６７"]
+    "code",
+    [
+        "12345",
+        "1234567",
+        "12345a",
+        "١٢٣٤٥٦",
+        "",
+        "12345\n6x",
+        "１２３４５６７",
+        "１２３４５６",
+        "123456\n",
+    ],
 )
 def test_a_code_is_six_digits(world: World, code: str) -> None:
     """Anything else is refused before an attempt is counted."""
