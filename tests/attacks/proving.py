@@ -11,7 +11,7 @@ import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType
 from typing import Any, Protocol
@@ -103,6 +103,24 @@ class Value:
     def taken_out(self) -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(self.holder, self.attribute, self.instead)
+            yield
+
+
+class Together:
+    """Several lines, any of which holds the attack off alone: they are taken out at once."""
+
+    def __init__(self, *defences: Defence) -> None:
+        self._defences = defences
+
+    @property
+    def named(self) -> str:
+        return " + ".join(defence.named for defence in self._defences)
+
+    @contextmanager
+    def taken_out(self) -> Iterator[None]:
+        with ExitStack() as out:
+            for defence in self._defences:
+                out.enter_context(defence.taken_out())
             yield
 
 
