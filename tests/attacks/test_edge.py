@@ -12,9 +12,10 @@ import pytest
 import segno
 from chalice.test import HTTPResponse
 
-from chalicelib import wire, wiring
+from chalicelib import aws, wire, wiring
 from chalicelib.doors import cookies, page, problems, receipts, recovery, requests
 from chalicelib.doors import wechat as wechat_door
+from chalicelib.store import models
 from chalicelib.stories import unbinding
 from chalicelib.stories.entering import Entering
 from chalicelib.stories.scenes import Scenes
@@ -110,6 +111,18 @@ def test_nothing_is_said_to_a_server_with_a_bad_certificate(
         trip = away.headers["Set-Cookie"].partition(";")[0]
         link = f"/wechat/enter?code=c&state={state}"
         assert world.call("GET", link, headers={"Cookie": trip}).status_code == 503
+    assert untrusted.received == []
+
+
+@attack(48, Line(aws.JsonClient._made_pool, "CERT_REQUIRED", "CERT_NONE"))
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+def test_nothing_is_said_to_a_store_with_a_bad_certificate(
+    world: World, untrusted: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hashes, phones and openids go there."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", untrusted.url)
+    models.bind("recovery")
+    assert world.start().status_code == 503
     assert untrusted.received == []
 
 
