@@ -6,7 +6,6 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from threading import Barrier
 from typing import Any
 
@@ -21,6 +20,7 @@ from chalicelib.store.codes import Codes, Road
 from chalicelib.store.models import CodeItem
 from chalicelib.store.waiting import WaitingCodes
 from chalicelib.stories.recovery import Recovery
+from tests.attacks.defences import A_CODE_FOR_EACH_LOGIN, SAME_LOGIN
 from tests.attacks.hands import (
     DETAILS,
     WRONG,
@@ -37,8 +37,6 @@ from tests.callbacks import TAPPED, tell
 from tests.conftest import PASSWORD, SETTINGS, World, add_firm
 
 OF_A_LOGIN = '("code", login, method, purpose, code)'
-KEY = 'CodeItem(f"code#{login}")'
-SHARED_KEY = "CodeItem(\"code#\" + login.removesuffix('_cw'))"
 FORMS: Sequence[Any] = (
     None,
     True,
@@ -97,9 +95,7 @@ def test_six_digits_are_the_one_form_of_a_code(world: World) -> None:
 @attack(
     8,
     Together(
-        Line(Codes.spend, KEY, SHARED_KEY),
-        Line(Codes.reserve, KEY, SHARED_KEY),
-        Line(Codes.complete, KEY, SHARED_KEY),
+        *A_CODE_FOR_EACH_LOGIN,
         Line(one_time.digest, OF_A_LOGIN, '("code", method, purpose, code)'),
     ),
 )
@@ -188,7 +184,6 @@ def test_a_code_of_another_purpose_sets_no_password(world: World) -> None:
 
 
 IN_USE = Line(Codes.complete, "CodeItem.digest == digest", "None")
-SAME_LOGIN = Line(Codes.complete, "road.holds()", "None")
 
 
 @attack(10, Together(IN_USE, SAME_LOGIN))
@@ -269,10 +264,14 @@ def test_a_code_ends_in_time_and_not_with_its_deletion(world: World) -> None:
     assert (version(), version("22010148")) == (1, 1)
 
 
-def _chi_square(counts: Counter[str], cells: int) -> float:
+def _is_uniform(counts: Counter[str], cells: int, degrees: int) -> bool:
+    """Pearson's chi-square test, with a bound that a sound source exceeds once in 10^12 runs."""
     expected = counts.total() / cells
-    missing = cells - len(counts)
-    return sum((seen - expected) ** 2 / expected for seen in counts.values()) + missing * expected
+    statistic = sum((seen - expected) ** 2 / expected for seen in counts.values())
+    statistic += (cells - len(counts)) * expected
+    # Laurent and Massart (2000), lemma 1: a chi-square of n degrees of freedom is above
+    # n + 2 sqrt(n t) + 2 t with a probability of e^-t at the most; e^-28 is under 10^-12.
+    return statistic < degrees + 2 * (degrees * 28) ** 0.5 + 2 * 28
 
 
 SEEDED = {**(wiring.Service.__init__.__kwdefaults__ or {}), "randbelow": lambda below: below // 2}
@@ -290,16 +289,15 @@ def test_codes_are_uniform_and_from_the_system_s_randomness(world: World) -> Non
     assert service.randbelow is secrets.randbelow
     drawn = [one_time.generate(service.randbelow) for _ in range(20_000)]
     places = Counter(f"{place}{digit}" for code in drawn for place, digit in enumerate(code))
-    # A sound source goes beyond 9 standard deviations in less than one run of 10^12: a chi-square of
-    # n degrees of freedom has the mean n and the standard deviation sqrt(2n), and its upper tail is
-    # still under exp(-(x - n)^2 / (4x)), which is 10^-12 at x = n + 18 sqrt(n), roughly.
-    assert _chi_square(places, 60) < 54 + 18 * 54**0.5
+    assert _is_uniform(places, 60, 6 * 9)
     halves = Counter(
-        f"{code[place]}{code[place + 3]}{place}" for code in drawn for place in range(3)
+        f"{place}{code[place]}{code[place + 3]}" for code in drawn for place in range(3)
     )
-    assert _chi_square(halves, 300) < 297 + 18 * 297**0.5
-    followers = Counter(first[-1] + second[-1] for first, second in pairwise(drawn))
-    assert _chi_square(followers, 100) < 99 + 18 * 99**0.5
+    assert _is_uniform(halves, 300, 3 * 99)
+    followers = Counter(
+        first[-1] + second[-1] for first, second in zip(drawn[::2], drawn[1::2], strict=True)
+    )
+    assert _is_uniform(followers, 100, 99)
 
 
 @attack(

@@ -16,6 +16,7 @@ from chalicelib.store.dynamo import room
 from chalicelib.store.logins import Logins
 from chalicelib.stories.login import Verification
 from infra import package
+from tests.attacks.defences import ONE_BUCKET, SAME_LOGIN
 from tests.attacks.hands import DETAILS, Meanwhile, draw, guess, version
 from tests.attacks.proving import Line, Together, Value, attack
 from tests.conftest import PASSWORD, PHONE, MakeWorld, World, add_firm
@@ -64,7 +65,6 @@ def test_nobody_says_where_a_code_goes(world: World) -> None:
 
 
 CODE_STAYS = Line(accounts._without_code, "*END_CODE, ")
-SAME_LOGIN = Line(Codes.complete, "road.holds()", "None")
 
 
 def _rebind(world: World) -> None:
@@ -105,13 +105,6 @@ def test_a_new_phone_ends_a_code_that_was_just_compared(world: World) -> None:
     guess(world, token, "100001")
     assert world.login_item().phone == NEW_PHONE
     assert version() == 1
-
-
-ONE_BUCKET = Line(
-    Codes.reserve,
-    "self._destination(road.method, road.destination)",
-    "self._destination(road.method, road.destination + login)",
-)
 
 
 @attack(

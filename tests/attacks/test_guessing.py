@@ -15,6 +15,7 @@ from chalicelib.store.limits import Budget
 from chalicelib.store.models import LoginItem
 from chalicelib.stories.recovery import Recovery
 from infra import watching
+from tests.attacks.defences import TRIES_OF_A_CODE
 from tests.attacks.hands import WRONG, code_item, draw, guess, version
 from tests.attacks.proving import Line, Value, attack
 from tests.callbacks import tell
@@ -23,7 +24,6 @@ from tests.conftest import PASSWORD, MakeWorld, World, add_firm
 # Chalice's own test client lets every signature pass; the local twin's test checks them.
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
-PER_CODE = Line(Codes.spend, "& (CodeItem.attempts < limits.tries_per_code)")
 IN_A_DAY = Line(Codes.spend, "& room(CodeItem.wrongs, limits.wrong_codes_per_login, now)")
 NO_NEW_CODE = Line(
     Codes.reserve,
@@ -31,7 +31,7 @@ NO_NEW_CODE = Line(
 )
 
 
-@attack(1, PER_CODE, Line(Codes.spend, "CodeItem.attempts.add(1),"))
+@attack(1, TRIES_OF_A_CODE, Line(Codes.spend, "CodeItem.attempts.add(1),"))
 def test_two_hundred_parallel_guesses_compare_five(real_world: World) -> None:
     """However many arrive together, five guesses are compared and the rest are refused."""
     draw(real_world, "100001")
@@ -60,7 +60,7 @@ def test_new_codes_bring_no_new_day(world: World) -> None:
     assert guess(world, token, world.phones.codes[-1]) == "too-many-attempts"
 
 
-@attack(3, PER_CODE, NO_NEW_CODE)
+@attack(3, TRIES_OF_A_CODE, NO_NEW_CODE)
 def test_twenty_parallel_recoveries_share_one_cap(real_world: World) -> None:
     """Twenty recoveries of one login guess at once: five tries on a code, ten in the day, for all."""
     draw(real_world)
@@ -143,7 +143,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-@attack(5, PER_CODE)
+@attack(5, TRIES_OF_A_CODE)
 def test_no_route_tries_a_code_uncounted(world: World, compared: list[str]) -> None:
     """A code put to every route there is, in all places, is compared at one of them, which counts."""
     draw(world, "100001")

@@ -1,0 +1,27 @@
+"""Lines of defence that hold off several attacks."""
+
+from __future__ import annotations
+
+from chalicelib.store.codes import Codes
+from tests.attacks.proving import Line
+
+_KEY = 'CodeItem(f"code#{login}")'
+_SHARED_KEY = "CodeItem(\"code#\" + login.removesuffix('_cw'))"
+
+TRIES_OF_A_CODE = Line(Codes.spend, "& (CodeItem.attempts < limits.tries_per_code)")
+"""Five tries on one code, in the write that counts them."""
+
+A_CODE_FOR_EACH_LOGIN = tuple(
+    Line(step, _KEY, _SHARED_KEY) for step in (Codes.spend, Codes.reserve, Codes.complete)
+)
+"""Without these a firm's two logins have one code."""
+
+SAME_LOGIN = Line(Codes.complete, "road.holds()", "None")
+"""A password is set where phone, binding and password are still what they were at the start."""
+
+ONE_BUCKET = Line(
+    Codes.reserve,
+    "self._destination(road.method, road.destination)",
+    "self._destination(road.method, road.destination + login)",
+)
+"""Codes are counted by where they go, whichever login they are for."""
