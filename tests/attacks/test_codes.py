@@ -20,7 +20,7 @@ from chalicelib.store.codes import Codes, Road
 from chalicelib.store.models import CodeItem
 from chalicelib.store.waiting import WaitingCodes
 from chalicelib.stories.recovery import Recovery
-from tests.attacks.defences import A_CODE_FOR_EACH_LOGIN, SAME_LOGIN
+from tests.attacks.defences import A_CODE_FOR_EACH_LOGIN
 from tests.attacks.hands import (
     DETAILS,
     WRONG,
@@ -186,7 +186,15 @@ def test_a_code_of_another_purpose_sets_no_password(world: World) -> None:
 IN_USE = Line(Codes.complete, "CodeItem.digest == digest", "None")
 
 
-@attack(10, Together(IN_USE, SAME_LOGIN))
+@attack(
+    10,
+    Line(
+        Codes.complete,
+        "CodeItem.digest == digest,\n        )\n"
+        "        transaction.update(LoginItem(login), login_actions, road.holds())",
+        "None,\n        )\n        transaction.update(LoginItem(login), login_actions, None)",
+    ),
+)
 def test_of_two_right_confirms_at_once_one_succeeds(real_world: World) -> None:
     """Both have compared before either is written; each has a recovery and a password of its own."""
     draw(real_world, "100001")
