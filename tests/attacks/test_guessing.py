@@ -86,7 +86,7 @@ def test_one_code_tried_on_every_login_is_noticed_and_ended(
 ) -> None:
     """One guess a login is within each login's limits; the service's budget alarms at half, and ends
     it at the full."""
-    budget, logins = 6, [f"{30_000_000 + n}" for n in range(11)]
+    budget, logins = 4, [f"{30_000_000 + n}" for n in range(7)]
     world = make_world(
         LIMIT_WRONG_CODES_PER_SERVICE_HOUR=f"{budget}", LIMIT_STARTS_PER_ADDRESS_HOUR="1000"
     )
