@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q --require-hashes
 
-.PHONY: setup setup-tests run test check format audit bench package lock clean
+.PHONY: setup setup-tests run test check format audit load timing bench package lock clean
 
 setup: $(VENV)/.run
 setup-tests: $(VENV)/.tests
@@ -42,6 +42,12 @@ format: setup-tests
 # What needs the network, and says so where it has none.
 audit: setup-tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.audit
+
+load: setup-tests
+	$(BIN)/python -m tests.load $(ARGS)
+
+timing: setup-tests
+	$(BIN)/python -m tests.timing $(ARGS)
 
 bench: setup-tests
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,10 +172,12 @@ class Api:
 
 
 @contextmanager
-def running(folder: Path, **settings: str) -> Iterator[Twin]:
+def running(
+    folder: Path, firms: list[Firm] | None = None, arguments: Sequence[str] = (), **settings: str
+) -> Iterator[Twin]:
     """A twin with the made-up firms, until the block ends. `settings` come on top of its own."""
     directory = folder / "firms.csv"
-    write_directory(directory, made_up())
+    write_directory(directory, made_up() if firms is None else firms)
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LIMIT_"))
     }
@@ -184,7 +186,7 @@ def running(folder: Path, **settings: str) -> Iterator[Twin]:
     environment.update(settings)
     log = (folder / "twin.log").open("w+")
     process = subprocess.Popen(
-        [sys.executable, "-m", "infra.local", "--port", "0", "--firms", str(directory)],
+        [sys.executable, "-m", "infra.local", "--port", "0", "--firms", str(directory), *arguments],
         cwd=ROOT,
         env=environment,
         stdout=log,

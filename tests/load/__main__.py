@@ -1,0 +1,176 @@
+"""Two hundred people at once, over several processes of the service that share one DynamoDB Local.
+
+`python -m tests.load [--seconds N] [--people N] [--processes N] [--pause S]`. On loopback alone; ends
+by itself. The limits by login and by destination are the real ones, and are checked afterwards; those
+of an address and of the whole service are raised, since everybody comes from one address. Exits 1
+where anything was lost, answered 5xx or let through.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+# Sets the AWS of this process; before anything of AWS.
+from tests import conftest  # isort: skip
+
+from botocore.credentials import Credentials
+
+from chalicelib import wiring
+from chalicelib.domain.limits import Limits
+from chalicelib.doors import cookies
+from chalicelib.settings import load
+from chalicelib.store import audit
+from chalicelib.store.models import AuditItem, LoginItem
+from infra.local.sms import SimulatedSms
+from infra.local.wechat import SimulatedWeChat
+from tests import dynamodb_local
+from tests.browser.twin import Firm, made_up, running
+from tests.load.people import PATIENCE, Outside, Person
+from tests.load.reckoning import Event, Kept, Told, faults
+
+SECRET = "h" * 32
+ENOUGH = "1000000"
+
+
+def _settings(dynamodb: str, sms: str, wechat: str) -> dict[str, str]:
+    """What every process is told, so that any of them can go on where another began."""
+    return {
+        **{name: conftest.SETTINGS[name] for name in conftest.SETTINGS if name != "SMS_GATEWAYS"},
+        "SMS_GATEWAYS": "http",
+        "SMS_HTTP_URL": sms,
+        "SMS_HTTP_SECRET": SECRET,
+        "WECHAT_API_URL": wechat,
+        "WECHAT_OPEN_URL": wechat,
+        "WECHAT_CODE_TEMPLATE_ID": "",
+        "WECHAT_NOTICE_TEMPLATE_ID": "",
+        "LIMIT_STARTS_PER_ADDRESS_HOUR": ENOUGH,
+        "LIMIT_SENDS_PER_SERVICE_HOUR": ENOUGH,
+        "LIMIT_WRONG_CODES_PER_SERVICE_HOUR": ENOUGH,
+        "LIMIT_WRONG_PASSWORDS_PER_SERVICE_HOUR": ENOUGH,
+        # DynamoDB Local keeps the tables of each key and region apart.
+        **{
+            name: os.environ[name]
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
+        },
+    }
+
+
+def _kept(firms: list[Firm]) -> dict[str, Kept]:
+    found = {}
+    for firm in firms:
+        for login in (firm.firm_no, f"{firm.firm_no}_cw"):
+            item = LoginItem.get(login, consistent_read=True)
+            events = [
+                Event(audit.time_of(one), one.event, one.method, one.outcome)
+                for one in AuditItem.query(login, consistent_read=True)
+            ]
+            found[login] = Kept(item.password_hash, item.phone, item.openid, events)
+    return found
+
+
+def _print(told: Told, seconds: float) -> None:
+    print(f"\n{'step':<16}{'n':>7}{'p50':>10}{'p99':>10} ms")
+    for step, times in sorted(told.times.items()):
+        ordered = sorted(1_000 * taken for taken in times)
+        p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+        print(f"{step:<16}{len(ordered):>7}{statistics.median(ordered):>10.0f}{p99:>10.0f}")
+    calls = sum(map(len, told.times.values()))
+    print(
+        f"{calls} calls in {seconds:.0f} s; codes sent {told.sent.total()}, "
+        f"passwords set {sum(map(len, told.passwords.values()))}, unbound {told.unbound.total()}, "
+        f"wrong codes {told.wrong_codes.total()}, errors {told.errors.total()}"
+    )
+
+
+def main() -> int:
+    """Run, print, reckon; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--people", type=int, default=200)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument(
+        "--pause",
+        type=float,
+        default=8,
+        help="seconds that a person rests between steps, on average",
+    )
+    given = parser.parse_args()
+    # The first of the made-up firms has no phone.
+    firms = made_up(given.people + 1)[1:]
+    told = Told()
+    with ExitStack() as parts:
+        folder = Path(parts.enter_context(tempfile.TemporaryDirectory()))
+        dynamodb = parts.enter_context(dynamodb_local.serving())
+        sms = parts.enter_context(SimulatedSms(SECRET))
+        services: list[str] = []
+        turns = itertools.count()
+        wechat = parts.enter_context(
+            SimulatedWeChat(
+                *(
+                    conftest.SETTINGS[name]
+                    for name in (
+                        "WECHAT_APP_ID",
+                        "WECHAT_APP_SECRET",
+                        "WECHAT_TOKEN",
+                        "WECHAT_AES_KEY",
+                    )
+                ),
+                callback_url=lambda: services[next(turns) % len(services)] + "/wechat/callback",
+                visitor=lambda hints: hints["_phone"],
+            )
+        )
+        settings = _settings(dynamodb, sms.url, wechat.url)
+        arguments = ["--dynamodb", dynamodb, "--no-proof"]
+        print(f"{given.processes} processes, {given.people} people, {given.seconds:.0f} s")
+        for number in range(given.processes):
+            place = folder / str(number)
+            place.mkdir()
+            # The first one enrols everybody; the others find them there.
+            theirs = firms if number == 0 else firms[:1]
+            twin = parts.enter_context(
+                running(place, firms=theirs, arguments=arguments, **settings)
+            )
+            services.append(twin.url)
+        os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = dynamodb
+        service = wiring.Service(load(settings))
+        began = time.monotonic()
+        outside = Outside(
+            services,
+            sms,
+            wechat,
+            lambda openid: cookies.keep_visitor(service, openid).partition(";")[0],
+            Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]),
+            told,
+            began + given.seconds,
+            given.pause,
+        )
+        people = [Person(firm, outside, seed) for seed, firm in enumerate(firms)]
+        threads = [threading.Thread(target=person.live, daemon=True) for person in people]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0, outside.ends_at + 3 * PATIENCE - time.monotonic()))
+        if left := sum(thread.is_alive() for thread in threads):
+            told.errors[f"{left} people were still waiting at the end"] += 1
+        _print(told, time.monotonic() - began)
+        codes = {
+            to: sum(message.template == "code" for message in sms.inbox(to)) for to in sms.numbers()
+        }
+        lost = faults(told, _kept(firms), codes, Limits(), service.hasher.verify)
+    for fault in lost:
+        print(f"  {fault}")
+    print(f"{len(lost)} faults" if lost else "nothing was lost, no 5xx, no limit overrun")
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""The load's reckoning: it finds whatever was lost, and finds nothing where nothing was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.domain.limits import Limits
+from tests.load.reckoning import Event, Kept, Told, faults
+
+LOGIN, PHONE = "11010148", "+8613800001234"
+
+
+def story() -> tuple[Told, dict[str, Kept], dict[str, int]]:
+    """One login that was recovered by SMS and then through the WeChat that this bound."""
+    told = Told()
+    told.passwords[LOGIN] += ["first", "second"]
+    told.openids[LOGIN] = "o-alice"
+    told.sent[LOGIN] = 2
+    told.wrong_codes[LOGIN] = 1
+    events = [
+        Event(100, "code-sent", "sms"),
+        Event(101, "password-recovered", "sms"),
+        Event(102, "code-sent", "sms", "failed"),
+        Event(170, "code-sent", "wechat"),
+        Event(171, "password-recovered", "wechat"),
+    ]
+    return told, {LOGIN: Kept("second", PHONE, "o-alice", events)}, {PHONE: 1}
+
+
+def reckon(told: Told, kept: dict[str, Kept], sms: dict[str, int]) -> list[str]:
+    """A password's hash is the password itself here."""
+    return faults(told, kept, sms, Limits(), lambda stored, given: stored == given)
+
+
+def test_a_story_that_adds_up_has_no_fault() -> None:
+    """A send that no gateway took counts for nothing."""
+    assert reckon(*story()) == []
+
+
+Spoil = Callable[[Told, dict[str, Kept], dict[str, int]], object]
+
+
+def _keep(kept: dict[str, Kept], **changed: object) -> None:
+    kept[LOGIN] = replace(kept[LOGIN], **changed)  # type: ignore[arg-type]
+
+
+def _more(kept: dict[str, Kept], *events: Event) -> None:
+    _keep(kept, events=[*kept[LOGIN].events, *events])
+
+
+def _sends(told: Told, kept: dict[str, Kept], sms: dict[str, int], *times: int) -> None:
+    told.sent[LOGIN] += len(times)
+    sms[PHONE] += len(times)
+    _more(kept, *(Event(at, "code-sent", "sms") for at in times))
+
+
+SPOILT: dict[str, tuple[Spoil, str]] = {
+    "password lost": (lambda told, kept, sms: _keep(kept, password_hash="first"), "not the stored"),
+    "password never stored": (lambda told, kept, sms: _keep(kept, password_hash=None), "not the"),
+    "two answers to one": (
+        lambda told, kept, sms: told.passwords[LOGIN].append("second"),
+        "3 times",
+    ),
+    "event lost": (
+        lambda told, kept, sms: _keep(kept, events=kept[LOGIN].events[:-1]),
+        "recovered",
+    ),
+    "binding lost": (lambda told, kept, sms: _keep(kept, openid=None), "binding"),
+    "unbound unasked": (lambda told, kept, sms: _more(kept, Event(9, "wechat-unbound")), "unbound"),
+    "code lost": (lambda told, kept, sms: sms.clear(), "a phone has 0"),
+    "code twice": (lambda told, kept, sms: sms.update({PHONE: 2}), "a phone has 2"),
+    "too soon": (lambda told, kept, sms: _sends(told, kept, sms, 159), "a phone of 2"),
+    "too many codes": (
+        lambda told, kept, sms: _sends(told, kept, sms, *range(4_000, 80_000, 8_000)),
+        "more codes than its limit",
+    ),
+    "guesses": (lambda told, kept, sms: told.wrong_codes.update({LOGIN: 10}), "11 wrong codes"),
+    "5xx": (lambda told, kept, sms: told.errors.update(["send 503"]), "send 503"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_what_does_not_add_up_is_found(name: str) -> None:
+    """Each loss, each repeat and each limit that was overrun."""
+    spoil, words = SPOILT[name]
+    told, kept, sms = story()
+    spoil(told, kept, sms)
+    assert any(words in fault for fault in reckon(told, kept, sms)), reckon(told, kept, sms)
+
+
+def test_sends_a_limit_apart_are_within_it() -> None:
+    """A minute is over after sixty seconds."""
+    told, kept, sms = story()
+    _sends(told, kept, sms, 160)
+    assert reckon(told, kept, sms) == []
