@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,12 @@ TEMPLATE = Path(__file__).with_name("resources.yaml")
 
 def load_template(path: Path = TEMPLATE) -> dict[str, Any]:
     """The template as plain data; its functions are written in their long form."""
+    return copy.deepcopy(_parsed(path))
+
+
+@functools.cache
+def _parsed(path: Path) -> dict[str, Any]:
+    # Tables are made once in a twin and thousands of times in tests, where this was half of it.
     template: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
     return template
 
