@@ -1,10 +1,11 @@
 """Whether time tells what words do not: cases of a call, interleaved, and their medians compared.
 
-`python -m tests.timing [--rounds N]`. Over the app in this process on DynamoDB Local, with the real
-argon2 hasher. Each round asks every case once, in an order thrown anew, so that whatever slows the machine
-slows all of them; processor time is printed beside the time that a caller sees, since others can
-disturb it less. The difference of the medians is printed with its 95 % interval by bootstrap over rounds;
-where that holds 0, these rounds show no difference. Nothing is asserted: a busy machine is no fault.
+`python -m tests.timing [--rounds N] [--only CALL]`. Over the app in this process on DynamoDB Local,
+with the real argon2 hasher. Each round asks every case once, in an order thrown anew, so that
+whatever slows the machine slows all of them; processor time is printed beside the time that a
+caller sees, since others can disturb it less. The difference of the medians is printed with its
+95 % interval by bootstrap over rounds; where that holds 0, these rounds show no difference. Nothing
+is asserted: a busy machine is no fault.
 """
 
 from __future__ import annotations
@@ -189,13 +190,16 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.timing", description=__doc__)
     parser.add_argument("--rounds", type=int, default=300)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--only", default="", help="calls whose name has this in it")
+    given = parser.parse_args()
+    rounds = given.rounds
     warnings.filterwarnings("ignore", category=UserWarning, module="chalice")
     logging.disable(logging.WARNING)
     print(f"{rounds} rounds, interleaved; milliseconds")
     with _world() as world:
         asked = Asked(world)
-        for call, calls in cases(asked).items():
+        chosen = {call: each for call, each in cases(asked).items() if given.only in call}
+        for call, calls in chosen.items():
             taken = interleaved(calls, rounds, asked.forget)
             print(f"\n{call}")
             for clock in ("wall", "cpu"):

@@ -34,7 +34,9 @@ def test_the_readme_has_every_gateway(gateway: str) -> None:
     assert f"| `{gateway}` |" in README
 
 
-@pytest.mark.parametrize("command", ["setup", "run", "test", "check", "audit", "load", "timing", "bench", "package"])
+@pytest.mark.parametrize(
+    "command", ["setup", "run", "test", "check", "audit", "load", "timing", "bench", "package"]
+)
 def test_the_readme_has_every_command_and_make_knows_it(command: str) -> None:
     """What the README tells to type exists."""
     assert f"`make {command}`" in README
