@@ -5,18 +5,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.store.models import AuditItem, FirmItem, LoginItem
+from chalicelib.stories import enrolment
 from infra.ops import __main__ as commands
 from tests.faults.people import MakePlace, Person, make_place, network, stored  # noqa: F401
 from tests.faults.sweep import Faults, Point, faults  # noqa: F401
 from tests.official_account import make_town  # noqa: F401
 from tests.receipt_cases import KEY, aliyun, tencent
 from tests.serial_moto import serial_moto  # noqa: F401
+
+pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
 NEW = "+8613900002222"
 CODES = {"unavailable", "identity"}
@@ -108,10 +113,22 @@ def test_limits_are_lifted(make_place: MakePlace, faults: Faults, insist: Run) -
     faults.sweep("operator lifts limits", act)
 
 
+class SameContext(ThreadPoolExecutor):
+    """Threads in which the point is armed as well."""
+
+    def submit(self, call: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+        return super().submit(copy_context().run, call, *given, **named)
+
+
 def test_a_firm_is_enrolled(
-    make_place: MakePlace, faults: Faults, insist: Run, tmp_path: Path
+    make_place: MakePlace,
+    faults: Faults,
+    insist: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whole or not at all; the file loaded again completes it, and changes nothing more."""
+    monkeypatch.setattr(enrolment, "ThreadPoolExecutor", SameContext)
     place = make_place(PROOF_OF_WORK="0")
     file = tmp_path / "firms.csv"
     file.write_text(
@@ -131,7 +148,8 @@ def test_a_firm_is_enrolled(
         assert all(int(item.password_version) == 1 for item in logins.values())
         assert [item.event for item in stored(AuditItem)] == ["enrolled"] * 2
 
-    faults.sweep("operator enrols a firm", act)
+    swept = faults.sweep("operator enrols a firm", act)
+    assert set(swept) == {"GetCallerIdentity", "BatchGetItem", "TransactWriteItems"}
 
 
 @pytest.mark.parametrize("vendor", ["aliyun", "tencent"])
