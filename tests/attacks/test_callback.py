@@ -19,7 +19,6 @@ from chalicelib.stories.conversation import Conversation
 from chalicelib.wechat import messages, signature
 from chalicelib.wechat.cipher import MessageCipher
 from chalicelib.wechat.platform import Platform
-from tests.attacks.compound import Together
 from tests.attacks.proving import Line, attack
 from tests.callbacks import TAPPED, Signed, post, said, signed, tell
 from tests.conftest import SETTINGS, Door, MakeWorld, World, add_firm

@@ -24,9 +24,14 @@ from chalicelib.stories.yearly_reset import YearlyReset
 from tests.attacks.proving import Line, attack
 from tests.callbacks import post, signed
 from tests.conftest import PASSWORD, SETTINGS, Clock, Door, MakeWorld, World, add_firm
-from tests.reset_world import YEAR, ResetWorld, client, interrupted
+from tests.reset_world import (
+    YEAR,
+    ResetWorld,
+    client,
+    interrupted,
+    yearly,  # noqa: F401
+)
 from tests.serial_moto import serial_moto  # noqa: F401
-from tests.watching import yearly  # noqa: F401
 from tests.wechat_platform import BUSY, EXCHANGE, QR, SEND, SENT, STABLE, WeChat, playing
 
 MAIN = "11010148"

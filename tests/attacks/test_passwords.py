@@ -26,9 +26,11 @@ from chalicelib.stories.recovery import Recovery
 from tests.attacks.proving import Line, attack
 from tests.callbacks import TAPPED, tell
 from tests.conftest import PASSWORD, SETTINGS, CheapHasher, MakeWorld, World, add_firm
-from tests.reset_world import ResetWorld
+from tests.reset_world import (
+    ResetWorld,
+    yearly,  # noqa: F401
+)
 from tests.serial_moto import serial_moto  # noqa: F401
-from tests.watching import yearly  # noqa: F401
 
 MAIN, FINANCE, DEFAULT = "11010148", "11010148_cw", "010123X"
 PEPPER = SETTINGS["CODE_PEPPER"].encode()

@@ -26,13 +26,19 @@ from chalicelib.stories.login import Verification
 from infra.ops import enrol
 from infra.tables import create_tables
 from tests import reset_world
-from tests.attacks.compound import Together
-from tests.attacks.proving import Line, Value, attack
+from tests.attacks.proving import Line, Together, Value, attack
 from tests.conftest import PASSWORD, MakeWorld, World, add_firm
 from tests.dynamodb_local import dynamodb_local  # noqa: F401
-from tests.reset_world import YEAR, Crash, ResetWorld, add_logins, client, interrupted
+from tests.reset_world import (
+    YEAR,
+    Crash,
+    ResetWorld,
+    add_logins,
+    client,
+    interrupted,
+    yearly,  # noqa: F401
+)
 from tests.serial_moto import serial_moto  # noqa: F401
-from tests.watching import yearly  # noqa: F401
 
 FINANCE, DEFAULT = "11010148_cw", "010123X"
 

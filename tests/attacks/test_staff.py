@@ -28,12 +28,11 @@ from chalicelib.telemetry import logs, masking
 from infra.ops import __main__ as commands
 from infra.ops import session
 from infra.ops.command import ops
-from tests.attacks.compound import Together
-from tests.attacks.proving import Line, Value, attack
+from tests.attacks.proving import Line, Together, Value, attack
 from tests.conftest import MakeWorld, World, add_firm
 from tests.reset_world import SCHEDULED, Context, ResetWorld, client, interrupted
 from tests.serial_moto import serial_moto  # noqa: F401
-from tests.watching import Watched, watched, yearly  # noqa: F401
+from tests.watching import Watched, watched  # noqa: F401
 
 LOGIN = "11010148"
 

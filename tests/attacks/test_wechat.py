@@ -19,7 +19,6 @@ from chalicelib.stories.conversation import Conversation
 from chalicelib.stories.entering import Entering
 from chalicelib.stories.recovery import Recovery
 from chalicelib.stories.unbinding import Unbinding
-from tests.attacks.compound import Together
 from tests.attacks.proving import Line, attack
 from tests.callbacks import TAPPED, tell
 from tests.conftest import PHONE, MakeWorld, World, add_firm
