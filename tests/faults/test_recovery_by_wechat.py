@@ -65,7 +65,9 @@ def test_a_recovery_by_pull(make_place: MakePlace, faults: Faults) -> None:
         token = person.begin()["token"]
         assert person.ask(token, "code", LEASED)["delivery"] == "pull"
         person.sends_are_told(1)
-        finishes(person, token, person.tap())
+        code = person.tap()
+        assert place.world.confirm(token, code).status_code == 200
+        person.has_recovered(token, code)
 
     swept = faults.sweep("recovery by WeChat pull", act)
     assert {"/cgi-bin/stable_token", "/cgi-bin/user/info"} <= set(swept)
