@@ -19,7 +19,7 @@ from chalicelib.stories.conversation import Conversation
 from chalicelib.wechat import messages, signature
 from chalicelib.wechat.cipher import MessageCipher
 from chalicelib.wechat.platform import Platform
-from tests.attacks.proving import Line, attack
+from tests.attacks.proving import Line, Together, attack
 from tests.callbacks import TAPPED, Signed, post, said, signed, tell
 from tests.conftest import SETTINGS, Door, MakeWorld, World, add_firm
 from tests.official_account import code_in

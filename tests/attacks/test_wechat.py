@@ -19,7 +19,7 @@ from chalicelib.stories.conversation import Conversation
 from chalicelib.stories.entering import Entering
 from chalicelib.stories.recovery import Recovery
 from chalicelib.stories.unbinding import Unbinding
-from tests.attacks.proving import Line, attack
+from tests.attacks.proving import Line, Together, attack
 from tests.callbacks import TAPPED, tell
 from tests.conftest import PHONE, MakeWorld, World, add_firm
 from tests.official_account import (
