@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from chalicelib.aws import DYNAMODB, SECRETS_MANAGER
-from infra import watching
+from infra import archive, watching
 from infra.tables import load_template
 
 ROOT = Path(__file__).parent.parent
@@ -52,6 +52,7 @@ def build(target: Path, partition: str = "aws-cn") -> None:
     if result.returncode or _MISSING_WHEEL in printed:
         raise SystemExit("the package was not built")
     merged.unlink()
+    archive.finish(target / "deployment.zip")
     path = target / "sam.yaml"
     template = finish(yaml.safe_load(path.read_text("utf-8")))
     path.write_text(yaml.safe_dump(template, allow_unicode=True, width=100), "utf-8")

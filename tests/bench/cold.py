@@ -1,7 +1,7 @@
 """Cold starts: from the start of a process to its first answer.
 
 Ours is the packaged function under Lambda's own runtime client, with an event that waits already;
-its Python is compiled beforehand, and once more it is started just as the package holds it.
+once more it is started without the byte code that the package holds.
 The bare cost is that of `bare`, from the same folder: as a process of its own, and as a function
 under the same runtime client. All take turns, and each has the server's core for itself. Figures
 are medians in milliseconds; CPU is all that the process used until its first answer.
@@ -47,7 +47,7 @@ def starts(around: ours.Place, logins: list[str]) -> dict[str, Start]:
     return {
         "ours, GET /health": of(compiled, "app.app", health),
         "ours, POST /recovery": of(compiled, "app.app", start),
-        "ours as packed, GET /health": of(plain, "app.app", health),
+        "ours without byte code, GET /health": of(plain, "app.app", health),
         "bare process": lambda: _process(around, compiled),
         "bare function": of(compiled, "bare.handler", health),
     }

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shutil
 import subprocess
 import sys
-from pathlib import Path
+import zipfile
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import boto3
@@ -21,7 +23,7 @@ from chalicelib.aws import DYNAMODB, SECRETS_MANAGER
 from chalicelib.doors import reset
 from chalicelib.settings import SETTINGS, load
 from chalicelib.store import models
-from infra import package, watching
+from infra import archive, package, watching
 from infra.package import REGIONS
 from tests.conftest import SETTINGS as GIVEN
 from tests.conftest import Clock, Door, Phones, World, add_firm
@@ -277,3 +279,34 @@ def test_a_missing_wheel_ends_the_build(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(package.subprocess, "run", warned)
     with pytest.raises(SystemExit, match="not built"):
         package.build(tmp_path)
+
+
+def test_the_zip_holds_byte_code_and_no_service_that_nobody_asks_for() -> None:
+    """Every module is compiled, for Lambda's own folder, and will not be looked at again."""
+    with zipfile.ZipFile(built.folder() / "deployment.zip") as package:
+        names = set(package.namelist())
+        sources = {name for name in names if name.endswith(".py")}
+        tag = sys.implementation.cache_tag
+        compiled = {
+            str(path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc")
+            for path in map(PurePosixPath, sources)
+        }
+        assert sources
+        assert compiled <= names
+        code = package.read(f"chalicelib/__pycache__/wiring.{tag}.pyc")
+        # PEP 552: by hash, and not checked against the source.
+        assert int.from_bytes(code[4:8], "little") == 0b01
+        assert b"/var/task/chalicelib/wiring.py" in code
+    described = {name.split("/")[2] for name in names if name.startswith("botocore/data/")}
+    assert {name for name in described if "." not in name} == archive.SERVICES
+
+
+def test_the_same_content_packs_to_the_same_file(tmp_path: Path) -> None:
+    """A deployment of what has not changed changes nothing."""
+    packed = []
+    for number in range(2):
+        path = tmp_path / f"{number}.zip"
+        shutil.copy(built.folder() / "deployment.zip", path)
+        archive.finish(path)
+        packed.append(path.read_bytes())
+    assert packed[0] == packed[1]
