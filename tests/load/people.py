@@ -280,6 +280,8 @@ class Person:
         return f"Correct-horse-{self.firm.number[-3:]}-{self._passwords}x"
 
     def _rest(self) -> None:
-        time.sleep(self._dice.expovariate(1 / self._outside.pause))
-        if time.monotonic() > self._outside.ends_at:
+        left = self._outside.ends_at - time.monotonic()
+        rest = self._dice.expovariate(1 / self._outside.pause)
+        time.sleep(max(0, min(rest, left)))
+        if rest >= left:
             raise TimeIsUp
