@@ -117,7 +117,7 @@ class Machine(RuleBasedStateMachine):
         yield self.follows_or_leaves, 2
         yield self.template_comes_or_goes, 1
         yield self.fetches, 3
-        if self.town.last_letter:
+        if self.town.comes_again:
             yield self.fetches_again, 1
         yield self.operator_changes_phone, 2
         yield self.operator_unbinds, 1

@@ -121,6 +121,7 @@ class Town:
     platform: Platform
     letters: int = 0
     last_letter: tuple[Signed, dict[str, str]] | None = None
+    written_at: int = 0
 
     def outbox(self) -> list[tuple[str, str]]:
         """What has gone to phones since this was asked last."""
@@ -134,8 +135,13 @@ class Town:
         fields = {"MsgType": "text", "Content": "验证码", "MsgId": self.letters}
         letter = signed(self.reset.world, fields, openid)
         told = self.deliver(letter)
-        self.last_letter = letter, told
+        self.last_letter, self.written_at = (letter, told), self.reset.world.clock.time
         return told
+
+    @property
+    def comes_again(self) -> bool:
+        """Whether WeChat may still deliver the last letter again: it does so within seconds."""
+        return self.last_letter is not None and self.reset.world.clock.time <= self.written_at + 30
 
     def deliver(self, letter: Signed) -> dict[str, str]:
         """WeChat delivers it, perhaps again; the codes it is told, by login."""
