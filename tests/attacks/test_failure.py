@@ -46,9 +46,9 @@ DOWN = EndpointConnectionError(endpoint_url="https://down.example")
 
 def stored() -> str:
     """Everything in the tables."""
-    tables = boto3.client("dynamodb")
-    names = sorted(tables.list_tables()["TableNames"])
-    return json.dumps([tables.scan(TableName=name)["Items"] for name in names], default=str)
+    store = client()
+    names = sorted(store.call("ListTables", {})["TableNames"])
+    return json.dumps([store.call("Scan", {"TableName": name})["Items"] for name in names])
 
 
 def failing_at(call: int) -> tuple[Callable[[str], Exception | None], list[str]]:

@@ -196,9 +196,9 @@ def solved(world: World, challenge: dict[str, Any], solution: dict[str, Any] | N
     ),
     Line(Recovery._proved, " or proof.login not in (None, login)"),
     Line(Recovery._proved, 'not use_once("proof", proof.id, now, PROOF_LIFETIME)', "False"),
-    Line(Proofs.check, ' or data["action"] != action'),
-    Line(Proofs.check, 'parameters["expiresAt"] <= self._clock() or '),
-    Line(Proofs.check, "if result.verified:", "if True:"),
+    Line(Proofs.check, 'data.get("action") != action', "False"),
+    Line(Proofs.check, "expires_at <= self._clock()", "False"),
+    Line(Proofs.check, "if not any(", "if False and any("),
 )
 def test_a_proof_of_work_pays_for_one_start(make_world: MakeWorld) -> None:
     """Not for a second one, another login, another action, another time, or another challenge."""

@@ -30,7 +30,14 @@ from infra.ops import session
 from infra.ops.command import ops
 from tests.attacks.proving import Line, Together, Value, attack
 from tests.conftest import MakeWorld, World, add_firm
-from tests.reset_world import SCHEDULED, Context, ResetWorld, client, interrupted
+from tests.reset_world import (
+    SCHEDULED,
+    Context,
+    ResetWorld,
+    client,
+    interrupted,
+    yearly,  # noqa: F401
+)
 from tests.serial_moto import serial_moto  # noqa: F401
 from tests.watching import Watched, watched  # noqa: F401
 
