@@ -1,8 +1,11 @@
-"""The package as `make package` builds it, once for all tests of a process."""
+"""The package as `make package` builds it, once for all tests."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import shutil
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,16 +18,36 @@ ROOT = Path(__file__).parent.parent.parent
 CACHE = ROOT / ".cache" / "package"
 
 
+# What a package is made of.
+_SOURCES = ("app.py", "requirements.txt", ".chalice", "chalicelib", "infra")
+
+
 @cache
 def folder(partition: str = "aws-cn") -> Path:
-    """Where the package of a partition lies."""
-    target = CACHE / partition
+    """Where the package of a partition lies: built once for what the sources are now."""
+    target = CACHE / f"{partition}-{_digest()}"
     CACHE.mkdir(parents=True, exist_ok=True)
     # Chalice keeps what it built in one place, and two builds at once would mix there.
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        package.build(target, partition)
+        if not target.exists():
+            for old in CACHE.glob(f"{partition}-" + "?" * 16):
+                shutil.rmtree(old)
+            staging = CACHE / "staging"
+            shutil.rmtree(staging, ignore_errors=True)
+            package.build(staging, partition)
+            staging.rename(target)
     return target
+
+
+def _digest() -> str:
+    found = hashlib.sha256(sys.version.encode())
+    for source in _SOURCES:
+        path = ROOT / source
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            if file.is_file() and file.suffix != ".pyc" and "deployments" not in file.parts:
+                found.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    return found.hexdigest()[:16]
 
 
 @cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -302,11 +301,24 @@ def test_the_zip_holds_byte_code_and_no_service_that_nobody_asks_for() -> None:
 
 
 def test_the_same_content_packs_to_the_same_file(tmp_path: Path) -> None:
-    """A deployment of what has not changed changes nothing."""
-    packed = []
-    for number in range(2):
-        path = tmp_path / f"{number}.zip"
-        shutil.copy(built.folder() / "deployment.zip", path)
+    """A deployment of what has not changed changes nothing; a module that is none stops it."""
+    content = {
+        "app.py": "x = 1\n",
+        "botocore/data/sqs/a.json": "{}",
+        "botocore/data/s3/a.json": "{}",
+    }
+
+    def finished(year: int) -> Path:
+        path = tmp_path / f"{year}.zip"
+        with zipfile.ZipFile(path, "w") as made:
+            for name, text in content.items():
+                made.writestr(zipfile.ZipInfo(name, (year, 1, 1, 0, 0, 0)), text)
         archive.finish(path)
-        packed.append(path.read_bytes())
-    assert packed[0] == packed[1]
+        return path
+
+    assert finished(2026).read_bytes() == finished(2027).read_bytes()
+    with zipfile.ZipFile(finished(2026)) as package:
+        assert "botocore/data/s3/a.json" not in package.namelist()
+    content["app.py"] = "x = \n"
+    with pytest.raises(SystemExit):
+        finished(2028)
