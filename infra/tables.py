@@ -71,12 +71,13 @@ def create_tables(client: Any, prefix: str, template: dict[str, Any] | None = No
         properties = resolve(resource["Properties"], values)
         names.append(properties["TableName"])
         try:
-            client.create_table(**{key: properties[key] for key in _CREATE})
+            made = client.create_table(**{key: properties[key] for key in _CREATE})
         except client.exceptions.ResourceInUseException:
             continue
-        client.get_waiter("table_exists").wait(
-            TableName=properties["TableName"], WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-        )
+        if made["TableDescription"]["TableStatus"] != "ACTIVE":
+            client.get_waiter("table_exists").wait(
+                TableName=properties["TableName"], WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+            )
         if "TimeToLiveSpecification" in properties:
             client.update_time_to_live(
                 TableName=properties["TableName"],

@@ -85,17 +85,15 @@ PASSWORD_REASONS: dict[str, str] = {
 
 # SMS, by template name. Vendors file their own copies of these texts; the parameters are the
 # names below. `$login` is the login in full: firm numbers are public, and a person with several
-# logins must see which one is meant.
+# logins must see which one is meant. With the signature each fits into the 70 characters of one SMS,
+# for a firm's logins; a branch's longer number may take a second part, which is billed as another.
 SMS_TEMPLATES: dict[str, str] = {
-    "code": "您正在找回账号$login的登录密码，验证码$code，$minutes分钟内有效。"
-    "验证码请勿告知他人，如非本人操作请忽略。",
-    "password-reset": f"您的账号$login已于$time重置登录密码。如非本人操作请立即联系{SUPPORT}。",
-    "wechat-bound": "您的账号$login已于$time重置登录密码并绑定微信公众号，"
-    f"下次找回密码将通过公众号接收验证码。如非本人操作请立即联系{SUPPORT}。",
-    "wechat-unbound": "您的账号$login已于$time解绑微信公众号，找回密码将改用短信验证码。"
-    f"如非本人操作请立即联系{SUPPORT}。",
-    "phone-changed": f"您的账号$login绑定的手机号已于$time变更。如非本人操作请立即联系{SUPPORT}。",
-    "unlocked": f"您的账号$login的次数限制已于$time由工作人员解除。如未申请请立即联系{SUPPORT}。",
+    "code": "账号$login找回密码的验证码是$code，$minutes分钟内有效，请勿告知他人。非本人操作请忽略。",
+    "password-reset": f"账号$login已于$time重置密码。非本人操作请联系{SUPPORT}",
+    "wechat-bound": f"账号$login已于$time重置密码并绑定微信。非本人操作请联系{SUPPORT}",
+    "wechat-unbound": f"账号$login已于$time解绑微信。非本人操作请联系{SUPPORT}",
+    "phone-changed": f"账号$login绑定的手机号已于$time变更。非本人操作请联系{SUPPORT}",
+    "unlocked": f"账号$login的次数限制已于$time解除。未申请请联系{SUPPORT}",
 }
 
 # The same notices as short titles of a WeChat template message (20 characters at most).

@@ -23,6 +23,11 @@ def beijing_time(now: int) -> str:
     return f"{local.year}年{local.month}月{local.day}日 {local:%H:%M}"
 
 
+def _short_time(now: int) -> str:
+    """As a text of seventy characters has room for it: 1月1日00:05."""
+    return beijing_time(now).partition("年")[2].replace(" ", "")
+
+
 class Notices:
     """Sends notices. A notice that fails never undoes what it tells of; it is logged."""
 
@@ -50,7 +55,7 @@ class Notices:
 
     def by_sms(self, notice: str, login: str, now: int, phone: str) -> Attempt:
         """Tell of `notice` by SMS alone; the attempt that settled it. Raises DeliveryFailed."""
-        params = {"login": login, "time": beijing_time(now)}
+        params = {"login": login, "time": _short_time(now)}
         text = fill(SMS_TEMPLATES[notice], **params)
         sms = Sms(phone, text, notice, params, reference=f"{notice}.{login}.{now}")
         return self._sms.send(sms).settled
