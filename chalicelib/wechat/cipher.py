@@ -30,10 +30,8 @@ class MessageCipher:
         self._key = base64.b64decode(encoding_aes_key + "=", validate=True)
         if len(self._key) != 32:
             raise ValueError("an EncodingAESKey has 43 characters of base64")
+        self._aes = Aes(algorithms.AES(self._key), modes.CBC(self._key[:16]))
         self._app_id = app_id.encode()
-
-    def _aes(self) -> Aes[modes.CBC]:
-        return Aes(algorithms.AES(self._key), modes.CBC(self._key[:16]))
 
     def decrypt(self, encrypted: str) -> bytes:
         """The message in an Encrypt element. Raises DecryptError."""
@@ -43,7 +41,7 @@ class MessageCipher:
             raise DecryptError from None
         if not raw or len(raw) % _BLOCK:
             raise DecryptError
-        decryptor = self._aes().decryptor()
+        decryptor = self._aes.decryptor()
         padded = decryptor.update(raw) + decryptor.finalize()
         pad = padded[-1]
         if not 1 <= pad <= _BLOCK or padded[-pad:] != bytes([pad]) * pad:
@@ -59,6 +57,6 @@ class MessageCipher:
         """The text of an Encrypt element; `random16` are 16 fresh random bytes."""
         plain = random16 + len(message).to_bytes(4, "big") + message + self._app_id
         pad = _BLOCK - len(plain) % _BLOCK
-        encryptor = self._aes().encryptor()
+        encryptor = self._aes.encryptor()
         raw = encryptor.update(plain + bytes([pad]) * pad) + encryptor.finalize()
         return base64.b64encode(raw).decode()
