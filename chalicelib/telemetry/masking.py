@@ -7,13 +7,14 @@ has no shape, so that the first net is the one that holds it.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from . import invocation
 
@@ -101,6 +102,13 @@ _SHAPES = re.compile(
 _OPAQUE = re.compile(r"[0-9A-Za-z+_=-]{24,}")
 _KINDS = (re.compile("[0-9]"), re.compile("[A-Z]"), re.compile("[a-z]"))
 
+# What may be base64 of something, in an address too; an escape before it is no part of it.
+_ENCODED = re.compile(
+    r"""(?x)
+    ( %[0-9A-Fa-f]{2} | \\x[0-9A-Fa-f]{2} | \\u[0-9A-Fa-f]{4} | \\[nrt] )?
+    ( (?: [0-9A-Za-z+/_-] | %2[BbFf] ){8,} (?: = | %3[Dd] ){0,2} )"""
+)
+
 # What a terminal obeys, and what makes one line look like two or read backwards.
 _CONTROL = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
@@ -121,12 +129,38 @@ _WORD = re.compile(r"[!-~]{6,}")
 def hide(text: str) -> str:
     """The text without anything that is known, named or shaped as a secret."""
     known = _known()
-    if known is not None:
-        text = known.sub(HIDDEN, text)
-    text = _SHAPES.sub(HIDDEN, text)
+    text = _without_known(text, known)
+    text = _ENCODED.sub(lambda found: _without_encoded(found, known), text)
     text = _NAMED.sub(_without_value, text)
     text = _OPAQUE.sub(_without_opaque, text)
     return text if len(text) <= _LONGEST else text[:_LONGEST] + " (cut)"
+
+
+def _without_known(text: str, known: re.Pattern[str] | None) -> str:
+    if known is not None:
+        text = known.sub(HIDDEN, text)
+    return _SHAPES.sub(HIDDEN, text)
+
+
+def _without_encoded(found: re.Match[str], known: re.Pattern[str] | None) -> str:
+    before, encoded = found[1] or "", found[2]
+    if _encodes_a_secret(encoded, known):
+        return before + HIDDEN
+    # A slash may be a path's as well.
+    parts = encoded.split("/")
+    return before + "/".join(HIDDEN if _encodes_a_secret(part, known) else part for part in parts)
+
+
+def _encodes_a_secret(encoded: str, known: re.Pattern[str] | None) -> bool:
+    digits = unquote(encoded).rstrip("=").translate(_URL_SAFE)
+    try:
+        text = base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True).decode()
+    except ValueError:
+        return False
+    return _without_known(text, known) != text
+
+
+_URL_SAFE = str.maketrans("-_", "+/")
 
 
 def _without_value(found: re.Match[str]) -> str:
@@ -188,7 +222,10 @@ def _pattern(always: frozenset[str], given: frozenset[str]) -> re.Pattern[str] |
 
 
 def _spellings(secret: str) -> set[str]:
-    """The ways in which programs write a text down: as it is, in JSON, a repr, or an address."""
+    """The ways in which programs write a text down: as it is, in JSON, a repr, or an address.
+
+    Base64 is not among them, since what stands before the secret changes it: it is decoded.
+    """
     forms = {secret, *(unicodedata.normalize(form, secret) for form in ("NFC", "NFKC"))}
     spelt = set()
     for form in forms:

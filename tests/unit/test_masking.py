@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+from base64 import b64encode, urlsafe_b64encode
 from typing import Any
 from urllib.parse import quote
 
@@ -59,6 +60,12 @@ def test_what_has_a_secret_s_shape_is_hidden_wherever_it_stands(
     log.info(f"验证码{secret}，请查收")
     log.info("%r %s", f"验证码{secret}\n{secret}，".encode(), ascii(f"验证码{secret}，"))
     log.info("https://x.example/?text=%s", quote(f'"{secret}"'))
+    for spell in (b64encode, urlsafe_b64encode):
+        encoded = spell(f"用户:{secret}".encode()).decode()
+        log.info("Basic %s", encoded)
+        log.info("https://x.example/a/%s?a=%s", encoded, quote(f"\n{encoded}", safe=""))
+        assert encoded not in watched.text
+        assert quote(encoded, safe="") not in watched.text
     log.info("fields", extra={"text": f"<{secret}>", "deep": [{"er": (secret,)}], secret: 1})
     try:
         try:
@@ -67,7 +74,7 @@ def test_what_has_a_secret_s_shape_is_hidden_wherever_it_stands(
             raise KeyError({"value": secret}) from error
     except KeyError:
         log.exception("failed")
-    assert len(watched.lines) == 6
+    assert len(watched.lines) == 10
     assert secret not in watched.text
     assert quote(secret) not in watched.text
     assert watched.text.count(masking.HIDDEN) >= 10
@@ -136,6 +143,17 @@ def test_what_is_known_is_hidden_however_it_is_spelt(secret: str, before: str, a
             # Between brackets, since beside a letter it may be part of another spelling.
             hidden = masking.hide(f"{before}<{spelt}>{after}")
             assert f"<{spelt}>" not in hidden.replace(masking.HIDDEN, "")
+
+
+@pytest.mark.parametrize("secret", ["correct horse", "密码 of my dog", "Str0ng?>~é"])
+def test_what_is_known_is_hidden_in_base64(secret: str) -> None:
+    """Wherever in the encoded text it begins, and in an address too."""
+    with begun(Invocation("c", "r", lambda: [secret])):
+        for before in ("", "a:", "ab:", "abc:"):
+            encoded = b64encode(f"{before}{secret}".encode()).decode()
+            for spelt in (encoded, encoded.rstrip("="), quote(encoded, safe="")):
+                assert masking.hide(f"Basic {spelt}, twice {spelt}") == "Basic ***, twice ***"
+        assert masking.hide("Basic cmVjb3Zlcnk=") == "Basic cmVjb3Zlcnk="
 
 
 def test_a_secret_that_comes_up_on_the_way_is_kept_out_of_this_call_s_lines_alone() -> None:
