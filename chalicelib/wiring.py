@@ -38,7 +38,7 @@ from .stories.notices import Notices
 from .stories.recovery import Recovery
 from .stories.scenes import Scenes
 from .telemetry import masking
-from .telemetry.invocation import correlation_id
+from .telemetry.invocation import correlation_id, keeping
 from .telemetry.metrics import count
 from .wechat.platform import Platform
 
@@ -418,6 +418,7 @@ class Service:
             area_codes=self.settings["AREA_CODE_OVERRIDES"],
             clock=self.clock,
             rebind=rebind,
+            keeping=keeping,
         )
 
     # Addresses of this service; always from SITE_URL, never from a request.

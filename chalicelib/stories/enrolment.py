@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -26,6 +27,9 @@ from ..store.enrolment import (
 
 Rebind = Callable[[str, str], object]
 """Takes a login and its new phone in E.164, and has it bound in place of the old one."""
+
+Keeping = Callable[[Iterable[str]], AbstractContextManager[None]]
+"""A block in which nothing that is written down has any of these texts."""
 
 # Somebody else may write the same login meanwhile; what they wrote is then read and kept.
 _TRIES = 3
@@ -97,6 +101,7 @@ class Enrolment:
         area_codes: Mapping[str, str],
         clock: Callable[[], int],
         rebind: Rebind | None = None,
+        keeping: Keeping = lambda _: nullcontext(),
         workers: int | None = None,
     ) -> None:
         """`area_codes` are the overrides of the built-in table.
@@ -110,6 +115,7 @@ class Enrolment:
         self._area_codes = area_codes
         self._clock = clock
         self._rebind = rebind
+        self._keeping = keeping
         self._workers = workers or (os.cpu_count() or 1) + 1
 
     def load(self, rows: Iterable[Row], *, actor: str, reason: str) -> Iterator[Result]:
@@ -129,7 +135,7 @@ class Enrolment:
                 for row, entry in checked:
                     if isinstance(entry, Entry):
                         there = known[entry.firm_no]
-                        pending.append(pool.submit(self._enrol, row, entry, there, actor, reason))
+                        pending.append(pool.submit(self._keep, row, entry, there, actor, reason))
                     else:
                         pending.append(_ready(_refused(row, entry)))
                 # One batch stays at work while the next one is read and looked up.
@@ -139,6 +145,11 @@ class Enrolment:
                 yield pending.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _keep(self, row: Row, entry: Entry, known: Known, actor: str, reason: str) -> Result:
+        secrets = (entry.head_name, entry.opening_password, entry.head_id_last4)
+        with self._keeping(secret for secret in secrets if secret):
+            return self._enrol(row, entry, known, actor, reason)
 
     def _enrol(self, row: Row, entry: Entry, known: Known, actor: str, reason: str) -> Result:
         hashes = 0

@@ -88,3 +88,18 @@ def begun(invocation: Invocation) -> Iterator[Invocation]:
         yield invocation
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def keeping(secrets: Iterable[str]) -> Iterator[None]:
+    """Keep these texts out of the lines of the block, which need not belong to any call."""
+    found, around = list(secrets), current()
+    invocation = Invocation(
+        correlation_id() or "",
+        "" if around is None else around.request_id,
+        lambda: [*found, *(() if around is None else around.secrets)],
+    )
+    # It counts nothing: what is counted within is written at once, as outside of any call.
+    invocation.end()
+    with begun(invocation):
+        yield

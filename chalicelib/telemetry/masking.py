@@ -232,6 +232,7 @@ def _spellings(secret: str) -> set[str]:
         spelt |= {
             form,
             repr(form)[1:-1],
+            _in_repr(form),
             ascii(form)[1:-1],
             json.dumps(form)[1:-1],
             json.dumps(form, ensure_ascii=False)[1:-1],
@@ -239,4 +240,13 @@ def _spellings(secret: str) -> set[str]:
             quote(form, safe="", errors="replace"),
             quote_plus(form, errors="replace"),
         }
+    # And JSON that is quoted in its turn, as botocore quotes what it sends.
+    for form in forms:
+        for written in (json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1]):
+            spelt |= {_in_repr(written), json.dumps(written)[1:-1]}
     return {form for form in spelt if len(form) >= MINIMUM}
+
+
+def _in_repr(text: str) -> str:
+    # A text with quotation marks of both kinds has its single ones escaped.
+    return repr('"' + text)[2:-1]

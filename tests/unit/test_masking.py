@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from chalicelib.keys.passwords import PasswordHasher
 from chalicelib.settings import load
-from chalicelib.telemetry import logs, masking
-from chalicelib.telemetry.invocation import Invocation, begun, hold
+from chalicelib.telemetry import logs, masking, metrics
+from chalicelib.telemetry.invocation import Invocation, begun, hold, keeping
 from tests.conftest import SETTINGS
 from tests.watching import Watched, watched, watching  # noqa: F401
 
@@ -139,6 +139,7 @@ def test_what_is_known_is_hidden_however_it_is_spelt(secret: str, before: str, a
             json.dumps(secret)[1:-1],
             json.dumps(secret, ensure_ascii=False)[1:-1],
             quote(secret, safe="", errors="replace"),
+            repr(json.dumps({"is": f"<{secret}>"}))[10:-4],
         ):
             # Between brackets, since beside a letter it may be part of another spelling.
             hidden = masking.hide(f"{before}<{spelt}>{after}")
@@ -162,6 +163,17 @@ def test_a_secret_that_comes_up_on_the_way_is_kept_out_of_this_call_s_lines_alon
         hold("my word of honour")
         assert masking.hide("my word of honour!") == "***!"
     assert masking.hide("my word of honour!") == "my word of honour!"
+
+
+def test_what_is_kept_out_of_a_block_s_lines_is_so_beside_what_its_call_was_given() -> None:
+    """And not a moment longer; figures of the block are written as they come."""
+    with begun(Invocation("c", "r", lambda: ["my word of honour"])) as call:
+        with keeping(["her maiden name"]), watching() as watched:
+            assert masking.hide("her maiden name, my word of honour") == "***, ***"
+            metrics.count("Unbound")
+            assert watched.figures() == {"Unbound": 1}
+        assert masking.hide("her maiden name, my word of honour") == "her maiden name, ***"
+        assert call.end() == {}
 
 
 def test_the_settings_secrets_are_hidden_for_good() -> None:
