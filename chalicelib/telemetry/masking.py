@@ -152,6 +152,9 @@ def _without_encoded(found: re.Match[str], known: re.Pattern[str] | None) -> str
 
 
 def _encodes_a_secret(encoded: str, known: re.Pattern[str] | None) -> bool:
+    # Fewer encode less than a code.
+    if len(encoded) < 8:
+        return False
     digits = unquote(encoded).rstrip("=").translate(_URL_SAFE)
     try:
         text = base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True).decode()
