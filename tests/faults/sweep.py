@@ -1,7 +1,7 @@
 """Fails each outgoing call of a story in turn, in every way in which a call can fail.
 
-Calls are DynamoDB's, SQS's, SNS's and Secrets Manager's, where botocore hands them to its endpoint
-with all its repeats still before it; and those of gateways and of WeChat's client, at the one
+Calls are DynamoDB's, SQS's, SNS's and Secrets Manager's, where the service's own client takes them, or
+botocore hands them to its endpoint, with all repeats still before them; and those of gateways and of WeChat's client, at the one
 function by which both send.
 """
 
@@ -29,6 +29,7 @@ from botocore.exceptions import (
 from urllib3.exceptions import NewConnectionError
 
 from chalicelib import wire
+from chalicelib.aws import JsonClient
 from chalicelib.domain.errors import ServiceError
 from chalicelib.sms import wire as sms_wire
 from chalicelib.wechat import wire as wechat_wire
@@ -116,14 +117,17 @@ class Point:
 _armed: ContextVar[Point | None] = ContextVar("armed", default=None)
 
 
-def _aws(make_request: Callable[..., Any]) -> Callable[..., Any]:
-    def faulty(self: Endpoint, model: Any, request: Any) -> Any:
+def _aws(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The method of a client that makes a call: the service's own, or that of botocore's endpoint."""
+
+    def faulty(self: Any, operation: Any, request: Any) -> Any:
         point = _armed.get()
         error = None if point is None else point.kind.aws
-        if point is None or error is None or not point.is_hit(model.name):
-            return make_request(self, model, request)
+        name = getattr(operation, "name", operation)
+        if point is None or error is None or not point.is_hit(name):
+            return call(self, operation, request)
         if point.kind.took_effect:
-            make_request(self, model, request)
+            call(self, operation, request)
         raise error()
 
     return faulty
@@ -206,6 +210,10 @@ def _run(act: Callable[[Point], None], point: Point) -> None:
 def faults(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Faults:
     """Puts itself in the way of every outgoing call, and lets them pass until a point is armed."""
     monkeypatch.setattr(Endpoint, "make_request", _aws(Endpoint.make_request))
+    # pynamodb knows the one by its other name.
+    faulty = _aws(JsonClient.call)
+    monkeypatch.setattr(JsonClient, "call", faulty)
+    monkeypatch.setattr(JsonClient, "_make_api_call", faulty)
     monkeypatch.setattr(sms_wire, "sent", _sent)
     monkeypatch.setattr(wechat_wire, "sent", _sent)
 
