@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -141,6 +141,33 @@ def test_a_default_password_must_be_changed_wherever_it_came_from(
 # 58
 
 
+def read_by_both(reset: ResetWorld) -> Callable[[Any], Any]:
+    """Reading a chunk's logins, where neither of two workers goes on before both have read."""
+    barrier, real = threading.Barrier(2), reset.story._runs.logins
+
+    def read(names: Any) -> Any:
+        found = real(names)
+        barrier.wait(60)
+        return found
+
+    return read
+
+
+@attack(58, Line(Runs._settle, "RunItem.finished == (not finished)", "RunItem.year.exists()"))
+def test_a_chunk_that_two_workers_finish_is_counted_once(reset: ResetWorld) -> None:
+    """One message, delivered twice at once; both workers have found the chunk open."""
+    add_logins(5)
+    reset.schedule()
+    messages = reset.receive()
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(reset.story._runs, "logins", read_by_both(reset))
+        assert list(pool.map(reset.invoke, [messages] * 2)) == [set(), set()]
+    run = reset.story.status(YEAR)
+    assert run is not None
+    assert (run.logins, run.done, run.finished_chunks) == (6, 6, 1)
+    assert len(reset.announcements()) == 1
+
+
 @attack(
     58,
     Line(
@@ -148,7 +175,6 @@ def test_a_default_password_must_be_changed_wherever_it_came_from(
         "LoginItem.login.exists() & fresh & (LoginItem.changed_at < run.started_at)",
         "LoginItem.login.exists()",
     ),
-    Line(Runs._settle, "RunItem.finished == (not finished)", "RunItem.year.exists()"),
     Line(Runs.open, "RunItem.year.does_not_exist()", "None"),
 )
 def test_each_login_is_reset_once_a_year(reset: ResetWorld) -> None:
@@ -164,12 +190,6 @@ def test_each_login_is_reset_once_a_year(reset: ResetWorld) -> None:
     assert (again.started_at, again.logins) == (first.started_at, 6)
 
     # Two workers have read the same logins before either writes; both then die, having written.
-    both_read, real = threading.Barrier(2), reset.story._runs.logins
-
-    def read_by_both(names: Any) -> Any:
-        found = real(names)
-        both_read.wait(60)
-        return found
 
     def dies(operation: str) -> BaseException | None:
         return Crash() if operation == "TransactWriteItems" else None
@@ -185,7 +205,7 @@ def test_each_login_is_reset_once_a_year(reset: ResetWorld) -> None:
         interrupted([client()], dies, after=True),
         ThreadPoolExecutor(2) as pool,
     ):
-        patch.setattr(reset.story._runs, "logins", read_by_both)
+        patch.setattr(reset.story._runs, "logins", read_by_both(reset))
         list(pool.map(work, [[message] for message in messages]))
 
     # Both messages come again, at once, and each once more; and the event a third time.

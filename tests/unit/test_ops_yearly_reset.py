@@ -162,7 +162,9 @@ def test_the_whole_of_it_on_one_machine(tmp_path: Path) -> None:
             timeout=120,
             check=False,
         )
-        assert ran.returncode == 0, ran.stderr
+        assert ran.returncode == 0, (
+            ran.stdout + ran.stderr + (tmp_path / "twin.log").read_text()[-1500:]
+        )
         facts = json.loads(ran.stdout)
         assert facts["state"] == "done"
         assert facts["done"] + facts["skipped"] == facts["logins"] == len(made_up())
