@@ -243,18 +243,19 @@ _IN_THE_CLOUD = "https://dynamodb.cn-north-1.amazonaws.com.cn"
 
 
 @functools.cache
-def _table_maker() -> Any:
+def moto_client(service: str) -> Any:
     """A client for moto, whose answers do not depend on which mock it was made in."""
-    return boto3.client("dynamodb", endpoint_url=_IN_THE_CLOUD)
+    address = _IN_THE_CLOUD.replace("dynamodb", service)
+    return boto3.client(service, endpoint_url=address)  # type: ignore[call-overload]
 
 
 @pytest.fixture
-def make_world() -> Iterator[MakeWorld]:
+def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeWorld]:
     """Builds worlds on moto: `make_world(SETTING="…")`; each replaces the one before."""
-    with mock_aws(), pytest.MonkeyPatch.context() as patch:
-        # As the stack tells its functions; otherwise each world would have botocore work it out.
-        patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", _IN_THE_CLOUD)
-        create_tables(_table_maker(), "recovery")
+    # As the stack tells its functions; otherwise each world would have botocore work it out.
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", _IN_THE_CLOUD)
+    with mock_aws():
+        create_tables(moto_client("dynamodb"), "recovery")
         with wiring.using(None):
 
             def make(**settings: str) -> World:

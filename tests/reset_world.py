@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
@@ -20,7 +19,7 @@ from chalicelib.store.models import LoginItem
 from chalicelib.stories.yearly_reset import YearlyReset
 from infra.local.aws import Resources
 from infra.tables import create_tables, load_template
-from tests.conftest import SETTINGS, CheapHasher, Clock, Door, Phones, World, add_firm
+from tests.conftest import SETTINGS, CheapHasher, Clock, Door, Phones, World, add_firm, moto_client
 from tests.serial_moto import serial_moto  # noqa: F401
 
 YEAR = 2027
@@ -55,7 +54,7 @@ class ResetWorld:
     queue: str
     dead: str
     told: str
-    sqs: Any = field(default_factory=lambda: boto3.client("sqs"))
+    sqs: Any = field(default_factory=lambda: moto_client("sqs"))
 
     @property
     def story(self) -> YearlyReset:
@@ -155,7 +154,7 @@ class ResetWorld:
 
 def make(prefix: str = "recovery", **more: str) -> ResetWorld:
     """The world of this moment's AWS: queue, topic, and a service that knows them; `more` settings."""
-    sqs, sns = boto3.client("sqs"), boto3.client("sns")
+    sqs, sns = moto_client("sqs"), moto_client("sns")
     resources = Resources(load_template(), prefix, REGION)
     resources.make_queues(sqs)
     resources.make_topics(sns)
@@ -191,7 +190,7 @@ def make(prefix: str = "recovery", **more: str) -> ResetWorld:
 def yearly(serial_moto: None) -> Iterator[ResetWorld]:  # noqa: F811
     """A world of a new AWS, without a firm, five seconds into 2027 in Beijing."""
     with mock_aws():
-        create_tables(boto3.client("dynamodb"), "recovery")
+        create_tables(moto_client("dynamodb"), "recovery")
         with wiring.using(None):
             yield make()
 

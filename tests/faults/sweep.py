@@ -56,20 +56,18 @@ REFUSED = Kind(
     lambda: EndpointConnectionError(endpoint_url=NOBODY),
     lambda: requests.ConnectionError(NewConnectionError(None, "refused")),
 )
+# To a caller of AWS an answer that was lost and one that came too late are two classes of one
+# exception: they take turns from call to call.
+_NO_ANSWERS = itertools.cycle((ConnectionClosedError, ReadTimeoutError))
 LOST = Kind(
     "answer lost",
     True,
-    lambda: ConnectionClosedError(endpoint_url=NOBODY),
+    lambda: next(_NO_ANSWERS)(endpoint_url=NOBODY),
     lambda: requests.ConnectionError("the connection was closed"),
 )
 # A call to AWS that took no effect looks to its caller as one that was refused, and is that above.
 HUNG = Kind("time-out, no effect", False, None, lambda: requests.ReadTimeout("no answer"))
-LATE = Kind(
-    "time-out, effect",
-    True,
-    lambda: ReadTimeoutError(endpoint_url=NOBODY),
-    lambda: requests.ReadTimeout("no answer"),
-)
+LATE = Kind("time-out, effect", True, None, lambda: requests.ReadTimeout("no answer"))
 KINDS = (REFUSED, LOST, HUNG, LATE)
 
 

@@ -99,24 +99,24 @@ class Machine(RuleBasedStateMachine):
 
     def _may(self) -> Iterator[tuple[Callable[[Draw], None], int]]:
         """What can happen now, and how often it shall."""
-        yield self.time_passes, 9
+        yield self.time_passes, 4
         if self.tickets:
             yield self.sends, 12
             yield self.confirms_old, 2
             yield self.confirms_weak, 1
             yield self.asks, 3
         if self.with_code:
-            yield self.confirms, 7
-            yield self.confirms_wrong, 7
+            yield self.confirms, 8
+            yield self.confirms_wrong, 12
         if self.bound:
             yield self.unbinds, 4
         yield self.starts, 8
         yield self.starts_unknown, 1
-        yield self.logs_in, 7
+        yield self.logs_in, 9
         yield self.logs_in_unknown, 1
         yield self.follows_or_leaves, 2
         yield self.template_comes_or_goes, 1
-        yield self.fetches, 3
+        yield self.fetches, 5
         if self.town.comes_again:
             yield self.fetches_again, 1
         yield self.operator_changes_phone, 2

@@ -17,6 +17,7 @@ from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.stories import yearly_reset
 from infra.tables import create_tables
 from tests import reset_world
+from tests.conftest import moto_client
 from tests.reset_world import YEAR, Crash, ResetWorld, add_logins, client, interrupted
 
 LOGINS = 3
@@ -35,6 +36,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], ResetWorld]]
     monkeypatch.setattr(yearly_reset, "CHUNK", 2)
     # Calls are counted, so that their order must be the same each time.
     monkeypatch.setattr(reset_door, "AT_ONCE", 1)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", moto_client("dynamodb").meta.endpoint_url)
     mocks = []
 
     def make() -> ResetWorld:
@@ -43,7 +45,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], ResetWorld]]
         mock = mock_aws()
         mock.start()
         mocks.append(mock)
-        create_tables(boto3.client("dynamodb"), "recovery")
+        create_tables(moto_client("dynamodb"), "recovery")
         world = reset_world.make()
         add_logins(LOGINS)
         return world
