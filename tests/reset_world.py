@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import boto3
 import pytest
 from moto import mock_aws
 
@@ -193,6 +195,17 @@ def yearly(serial_moto: None) -> Iterator[ResetWorld]:  # noqa: F811
         create_tables(moto_client("dynamodb"), "recovery")
         with wiring.using(None):
             yield make()
+
+
+@pytest.fixture
+def real_yearly(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ResetWorld]:
+    """The same on DynamoDB Local, fit for several threads; its queue and topic are moto's."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
+    prefix = f"t{uuid.uuid4().hex[:8]}"
+    create_tables(boto3.client("dynamodb", endpoint_url=dynamodb_local), prefix)
+    # DynamoDB Local keeps tables by access key, so that moto must not put its own in.
+    with mock_aws(config={"core": {"mock_credentials": False}}), wiring.using(None):
+        yield make(prefix)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from chalicelib.domain.catalogue import fill
+from chalicelib.domain.errors import Unavailable
 from chalicelib.store.runs import Note, Run
 from chalicelib.stories.yearly_reset import YearlyReset
 
@@ -106,7 +107,17 @@ def _wait(
         *columns, console=terminal(stderr=True), disable=not sys.stderr.isatty()
     ) as progress:
         task = progress.add_task(fill(words.RESETTING, year=year), total=None)
-        while (run := story.status(year)) is not None and not run.complete:
+        while True:
+            try:
+                run = story.status(year)
+            except Unavailable:
+                # The run goes on whether it is watched or not; a busy store will answer again.
+                if clock() - moved > _STALLED:
+                    raise
+                sleep(_PAUSE)
+                continue
+            if run is None or run.complete:
+                break
             accounted = run.done + run.skipped + run.failed
             progress.update(task, completed=accounted, total=run.logins or None)
             if run.finished_chunks != before:

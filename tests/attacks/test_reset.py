@@ -4,16 +4,12 @@
 from __future__ import annotations
 
 import threading
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from chalicelib import wiring
 from chalicelib.domain import passwords
 from chalicelib.store import runs
 from chalicelib.store.codes import Codes, Road
@@ -24,8 +20,6 @@ from chalicelib.stories import recovery
 from chalicelib.stories.enrolment import Enrolment
 from chalicelib.stories.login import Verification
 from infra.ops import enrol
-from infra.tables import create_tables
-from tests import reset_world
 from tests.attacks.proving import Line, Together, Value, attack
 from tests.conftest import PASSWORD, MakeWorld, World, add_firm
 from tests.dynamodb_local import dynamodb_local  # noqa: F401
@@ -36,6 +30,7 @@ from tests.reset_world import (
     add_logins,
     client,
     interrupted,
+    real_yearly,  # noqa: F401
     yearly,  # noqa: F401
 )
 from tests.serial_moto import serial_moto  # noqa: F401
@@ -53,16 +48,10 @@ def verify(world: World, password: str, login: str = FINANCE) -> tuple[int, Any]
 
 
 @pytest.fixture
-def reset(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ResetWorld]:
-    """A world with one firm on DynamoDB Local, its queue and topic on moto."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
-    prefix = f"t{uuid.uuid4().hex[:8]}"
-    create_tables(boto3.client("dynamodb", endpoint_url=dynamodb_local), prefix)
-    # DynamoDB Local keeps tables by access key, so that moto must not put its own in.
-    with mock_aws(config={"core": {"mock_credentials": False}}), wiring.using(None):
-        world = reset_world.make(prefix)
-        add_firm(world.world.service.hasher)
-        yield world
+def reset(real_yearly: ResetWorld) -> ResetWorld:
+    """A world with one firm on DynamoDB Local."""
+    add_firm(real_yearly.world.service.hasher)
+    return real_yearly
 
 
 # 56

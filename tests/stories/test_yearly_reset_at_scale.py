@@ -8,21 +8,22 @@ from __future__ import annotations
 import os
 import random
 import tracemalloc
-import uuid
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from chalicelib import wiring
 from chalicelib.store.models import AuditItem, LoginItem
-from infra.tables import create_tables
-from tests import reset_world
-from tests.reset_world import YEAR, Crash, ResetWorld, add_logins, client, interrupted
+from tests.reset_world import (
+    YEAR,
+    Crash,
+    ResetWorld,
+    add_logins,
+    client,
+    interrupted,
+    real_yearly,  # noqa: F401
+)
 
 FIRMS = int(os.environ.get("RESET_FIRMS", "600"))
 THREADS = 4
@@ -31,14 +32,9 @@ DEADLY = 40
 
 
 @pytest.fixture
-def reset(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ResetWorld]:
-    """A world on DynamoDB Local, its queue and topic on moto."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
-    prefix = f"t{uuid.uuid4().hex[:8]}"
-    create_tables(boto3.client("dynamodb", endpoint_url=dynamodb_local), prefix)
-    # DynamoDB Local keeps tables by access key, so that moto must not put its own in.
-    with mock_aws(config={"core": {"mock_credentials": False}}), wiring.using(None):
-        yield reset_world.make(prefix)
+def reset(real_yearly: ResetWorld) -> ResetWorld:
+    """A world on DynamoDB Local."""
+    return real_yearly
 
 
 def _worst_of_nights(reset: ResetWorld, dice: random.Random) -> int:

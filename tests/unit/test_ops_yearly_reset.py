@@ -10,9 +10,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from chalicelib.domain.errors import Unavailable
+from chalicelib.store import runs
 from chalicelib.store.models import LoginItem
 from infra.ops import __main__ as commands
 from infra.ops import yearly_reset as command
@@ -78,6 +81,27 @@ def test_waiting_gives_up_when_nothing_moves(reset: ResetWorld) -> None:
     reset.schedule()
     times = iter(range(0, 100_000, 600))
     with pytest.raises(command.Failed, match="半小时没有进展"):
+        command._wait(reset.story, YEAR, sleep=lambda _: None, clock=lambda: next(times))
+
+
+def test_a_store_that_is_busy_ends_no_waiting(
+    reset: ResetWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run goes on meanwhile; only one that does not answer for half an hour is given up."""
+    reset.schedule()
+    status, answers = reset.story.status, iter([False, False, True])
+
+    def sometimes(year: int) -> runs.Run | None:
+        if not next(answers, True):
+            raise Unavailable("store")
+        return status(year)
+
+    monkeypatch.setattr(reset.story, "status", sometimes)
+    command._wait(reset.story, YEAR, sleep=lambda _: reset.work(), clock=lambda: 0)
+    assert reset.adds_up()
+    monkeypatch.setattr(reset.story, "status", Mock(side_effect=Unavailable("store")))
+    times = iter(range(0, 100_000, 600))
+    with pytest.raises(Unavailable):
         command._wait(reset.story, YEAR, sleep=lambda _: None, clock=lambda: next(times))
 
 
