@@ -32,7 +32,7 @@ DEADLY = 40
 
 
 @pytest.fixture
-def reset(real_yearly: ResetWorld) -> ResetWorld:
+def reset(real_yearly: ResetWorld) -> ResetWorld:  # noqa: F811
     """A world on DynamoDB Local."""
     return real_yearly
 
