@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -268,14 +269,17 @@ def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeWorld]:
             yield make
 
 
-def _world(settings: dict[str, str]) -> World:
+def _world(
+    settings: dict[str, str],
+    # The clock stands, so that waiting changes nothing.
+    pause: Callable[[float], None] = lambda _: None,
+) -> World:
     clock, phones = Clock(), Phones()
     service = wiring.Service(
         load({**SETTINGS, **settings}),
         clock=clock,
         gateways={"console": phones},
-        # The clock stands, so that waiting changes nothing.
-        pause=lambda _: None,
+        pause=pause,
     )
     service.__dict__["hasher"] = CheapHasher(service._peppers)
     wiring.install(service)
@@ -296,7 +300,8 @@ def make_real_world(
         def make(**settings: str) -> World:
             prefix = f"t{uuid.uuid4().hex[:8]}"
             create_tables(boto3.client("dynamodb"), prefix)
-            return _world({"TABLE_PREFIX": prefix, **settings})
+            # Others at work end meanwhile: here waiting is for real.
+            return _world({"TABLE_PREFIX": prefix, **settings}, time.sleep)
 
         yield make
 
