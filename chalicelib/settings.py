@@ -78,6 +78,8 @@ def _url(value: str) -> str:
     parts = urlsplit(value.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be an http or https address without query")
+    if parts.username is not None or not value.isascii():
+        raise ValueError("must be an address in ASCII without a user's name")
     return value.strip().rstrip("/")
 
 

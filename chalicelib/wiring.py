@@ -40,11 +40,10 @@ from .stories.scenes import Scenes
 from .telemetry import masking
 from .telemetry.invocation import correlation_id, keeping
 from .telemetry.metrics import count
+from .trust import public
 from .wechat.platform import Platform
 
 if TYPE_CHECKING:
-    import requests
-
     from .store.accounts import Accounts
     from .stories.conversation import Conversation
     from .stories.enrolment import Enrolment, Rebind
@@ -127,16 +126,6 @@ class Service:
 
     # The roads to people.
 
-    @cached_property
-    def http(self) -> requests.Session:
-        """What gives outgoing calls their headers and TLS trust; each opens its own connection."""
-        import requests
-
-        session = requests.Session()
-        # Proxies and credentials of the machine must not find their way into these calls.
-        session.trust_env = False
-        return session
-
     def _gateway(self, name: str) -> SmsGateway:
         # Imported one by one: a process pays for the gateways that it has, not for all of them.
         settings = self.settings
@@ -155,7 +144,7 @@ class Service:
                 settings["SMS_ALIYUN_URL"],
                 settings["SMS_SIGN"],
                 settings["SMS_ALIYUN_TEMPLATES"],
-                lambda: self.http,
+                public,
                 self.clock,
                 lambda: secrets.token_hex(16),
             )
@@ -170,7 +159,7 @@ class Service:
                 settings["SMS_TENCENT_URL"],
                 settings["SMS_SIGN"],
                 settings["SMS_TENCENT_TEMPLATES"],
-                lambda: self.http,
+                public,
                 self.clock,
             )
         if name == "http":
@@ -179,7 +168,7 @@ class Service:
             return Http(
                 settings["SMS_HTTP_URL"],
                 settings["SMS_HTTP_SECRET"].reveal(),
-                lambda: self.http,
+                public,
                 correlation_id,
             )
         from .sms.console import Console
@@ -212,7 +201,7 @@ class Service:
                 seal=lambda text: self.sealer.seal("wechat-token", text),
                 unseal=lambda sealed: self.sealer.unseal("wechat-token", sealed),
             ),
-            lambda: self.http,
+            public,
             self.clock,
             time.sleep,
         )

@@ -13,6 +13,7 @@ from wechatpy import create_reply, parse_message
 from wechatpy.crypto import WeChatCrypto
 from wechatpy.utils import to_text
 
+from chalicelib.trust import public
 from chalicelib.wechat.platform import Platform
 from infra.local.loopback import Answer, Call, Simulator
 from infra.local.wechat import SimulatedWeChat
@@ -95,7 +96,6 @@ class World:
 def world() -> Iterator[World]:
     clock = Clock()
     with (
-        requests.Session() as session,
         Service() as service,
         SimulatedWeChat(
             APP_ID,
@@ -111,6 +111,6 @@ def world() -> Iterator[World]:
         ) as wechat,
     ):
         platform = Platform(
-            APP_ID, SECRET, wechat.url, wechat.url, Tokens(), lambda: session, clock, lambda _: None
+            APP_ID, SECRET, wechat.url, wechat.url, Tokens(), public, clock, lambda _: None
         )
         yield World(service, wechat, platform, clock)

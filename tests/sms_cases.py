@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import requests
-
 from chalicelib.sms.aliyun import Aliyun
 from chalicelib.sms.gateway import Sms
 from chalicelib.sms.http import Http
 from chalicelib.sms.tencent import Tencent
+from chalicelib.trust import public
+from chalicelib.wire import Trust
 
 NOW = 1_800_000_000
 PHONE = "13800001234"
@@ -23,24 +23,13 @@ SMS = Sms(
     reference="11010148/1800000000000-00ff00ff00ff00ff",
 )
 
-SESSION = requests.Session()
-SESSION.trust_env = False
-SessionFactory = Callable[[], requests.Session]
 
-
-def session() -> requests.Session:
-    """The session of a gateway where the test has none of its own."""
-    return SESSION
-
-
-def http(url: str, session: SessionFactory = session) -> Http:
+def http(url: str, trust: Trust = public) -> Http:
     """The http gateway at `url`."""
-    return Http(url, "secret", session)
+    return Http(url, "secret", trust)
 
 
-def aliyun(
-    url: str, session: SessionFactory = session, *, key_secret: str = "key-secret"
-) -> Aliyun:
+def aliyun(url: str, trust: Trust = public, *, key_secret: str = "key-secret") -> Aliyun:
     """Aliyun at `url`, which has a template for a code alone."""
     return Aliyun(
         "key-id",
@@ -48,15 +37,13 @@ def aliyun(
         url,
         "示例签名",
         {"code": "SMS_1"},
-        session,
+        trust,
         lambda: NOW,
         lambda: "nonce",
     )
 
 
-def tencent(
-    url: str, session: SessionFactory = session, *, key_secret: str = "key-secret"
-) -> Tencent:
+def tencent(url: str, trust: Trust = public, *, key_secret: str = "key-secret") -> Tencent:
     """Tencent Cloud at `url`, which has a template for a code alone."""
     return Tencent(
         "key-id",
@@ -66,7 +53,7 @@ def tencent(
         url,
         "示例签名",
         {"code": "7"},
-        session,
+        trust,
         lambda: NOW,
     )
 

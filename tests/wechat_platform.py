@@ -11,9 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import requests
 
+from chalicelib.trust import public
 from chalicelib.wechat.platform import Platform, TemplateResult
+from chalicelib.wire import Trust
 from tests.loopback import Received, Reply, serving
 
 APP_ID = "wx0123456789abcdef"
@@ -112,16 +113,15 @@ def playing() -> Iterator[WeChat]:
         yield wechat
 
 
-def platform_at(url: str, clock: Clock, session: requests.Session | None = None) -> Platform:
+def platform_at(url: str, clock: Clock, trust: Trust = public) -> Platform:
     """A client of the platform there."""
-    kept = session or requests.Session()
     return Platform(
         APP_ID,
         SECRET,
         url,
         "https://open.weixin.qq.com",
         Tokens(),
-        lambda: kept,
+        trust,
         clock,
         clock.sleep,
     )

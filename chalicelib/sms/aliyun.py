@@ -15,14 +15,11 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from ..wire import Trust
 from .gateway import Attempt, Outcome, Sms
 from .wire import Answer, NoAnswer, post, word
-
-if TYPE_CHECKING:
-    import requests
 
 ALGORITHM = "ACS3-HMAC-SHA256"
 VERSION = "2017-05-25"
@@ -87,7 +84,7 @@ class Aliyun:
         url: str,
         sign: str,
         templates: Mapping[str, str],
-        session: Callable[[], requests.Session],
+        trust: Trust,
         clock: Callable[[], int],
         nonce: Callable[[], str],
     ) -> None:
@@ -98,7 +95,7 @@ class Aliyun:
         self._host = urlsplit(url).netloc
         self._sign = sign
         self._templates = templates
-        self._session = session
+        self._trust = trust
         self._clock = clock
         self._nonce = nonce
 
@@ -125,7 +122,7 @@ class Aliyun:
         }
         signed = authorization(self._key_id, self._key_secret, "POST", query, headers)
         url = f"{self._url}/?{canonical_query(query)}"
-        answer = post(self._session, url, b"", {**headers, "Authorization": signed})
+        answer = post(self._trust, url, b"", {**headers, "Authorization": signed})
         if isinstance(answer, NoAnswer):
             return Attempt(self.name, answer.outcome, reason=answer.reason)
         return self._read(answer)

@@ -6,13 +6,10 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from ..wire import Trust
 from .gateway import Attempt, Outcome, Sms
 from .wire import NoAnswer, post, word
-
-if TYPE_CHECKING:
-    import requests
 
 
 def signature(secret: str, body: bytes) -> str:
@@ -34,14 +31,14 @@ class Http:
         self,
         url: str,
         secret: str,
-        session: Callable[[], requests.Session],
+        trust: Trust,
         correlation_id: Callable[[], str | None] = lambda: None,
     ) -> None:
         """`correlation_id` names the request that a message comes of; it goes along as a header."""
         self._correlation_id = correlation_id
         self._url = url
         self._secret = secret
-        self._session = session
+        self._trust = trust
 
     def send(self, sms: Sms) -> Attempt:
         """Hand the message over."""
@@ -58,7 +55,7 @@ class Http:
         }
         if name := self._correlation_id():
             headers["X-Correlation-Id"] = name
-        answer = post(self._session, self._url, body, headers)
+        answer = post(self._trust, self._url, body, headers)
         if isinstance(answer, NoAnswer):
             return Attempt(self.name, answer.outcome, reason=answer.reason)
         if 200 <= answer.status < 300:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -20,9 +21,11 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as NotConnected,
 )
+from urllib3.exceptions import ConnectTimeoutError as NotInTime
+from urllib3.exceptions import NewConnectionError
 
 from .gateway import Attempt, Outcome, Sms
-from .wire import TIMEOUT, never_left, word
+from .wire import TIMEOUT, word
 
 # On DEBUG botocore logs the parameters of each call, the text and the phone among them.
 logging.getLogger("botocore").setLevel(logging.INFO)
@@ -110,5 +113,34 @@ _NETWORK = (NotConnected, HTTPClientError, IncompleteReadError)
 def _outcome(error: Exception) -> Outcome:
     # What botocore raises by itself goes wrong before anything is sent: credentials, parameters.
     own = isinstance(error, BotoCoreError) and not isinstance(error, _NETWORK)
-    unsent = own or isinstance(error, _UNSENT) or never_left(error)
+    unsent = own or isinstance(error, _UNSENT) or _never_left(error)
     return Outcome.TRY_ANOTHER if unsent else Outcome.UNKNOWN
+
+
+def _never_left(error: BaseException) -> bool:
+    """Whether a failed request has certainly sent nothing of its message."""
+    unsent = (NewConnectionError, NotInTime, UnicodeEncodeError)
+    return any(isinstance(cause, unsent) or _in_handshake(cause) for cause in _causes(error))
+
+
+def _in_handshake(cause: BaseException) -> bool:
+    # A handshake that fails and a record that breaks later are of one class; the place parts them.
+    frames = traceback.walk_tb(cause.__traceback__)
+    return any(frame.f_code.co_name == "do_handshake" for frame, _ in frames)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and those that it wraps: urllib3's in botocore's.
+
+    `__context__` is left out, since it may lead to whatever the caller was handling.
+    """
+    waiting: list[Any] = [error]
+    seen: set[int] = set()
+    while waiting:
+        cause = waiting.pop()
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            wrapped = getattr(cause, "kwargs", None)
+            waiting += [cause.__cause__, getattr(cause, "reason", None), *cause.args]
+            waiting += wrapped.values() if isinstance(wrapped, dict) else ()

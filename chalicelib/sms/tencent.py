@@ -16,14 +16,12 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
+from ..wire import Trust
 from .gateway import Attempt, Outcome, Sms
 from .wire import Answer, NoAnswer, post, word
-
-if TYPE_CHECKING:
-    import requests
 
 ALGORITHM = "TC3-HMAC-SHA256"
 SERVICE = "sms"
@@ -97,7 +95,7 @@ class Tencent:
         url: str,
         sign: str,
         templates: Mapping[str, str],
-        session: Callable[[], requests.Session],
+        trust: Trust,
         clock: Callable[[], int],
     ) -> None:
         """`templates` maps our template names to the vendor's numbers."""
@@ -109,7 +107,7 @@ class Tencent:
         self._host = urlsplit(url).netloc
         self._sign = sign
         self._templates = templates
-        self._session = session
+        self._trust = trust
         self._clock = clock
 
     def send(self, sms: Sms) -> Attempt:
@@ -137,7 +135,7 @@ class Tencent:
             "X-TC-Timestamp": str(now),
             "Authorization": authorization(self._key_id, self._key_secret, self._host, body, now),
         }
-        answer = post(self._session, self._url, body, headers)
+        answer = post(self._trust, self._url, body, headers)
         if isinstance(answer, NoAnswer):
             return Attempt(self.name, answer.outcome, reason=answer.reason)
         return self._read(answer)

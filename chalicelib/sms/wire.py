@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 import json
-import logging
 import re
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
-
-from ..wire import content, sent
+from ..wire import NotSent, Trust, content, sent
 from .gateway import Outcome
-
-if TYPE_CHECKING:
-    import requests
 
 TIMEOUT = (2.0, 4.0)
 """Seconds to connect, seconds to wait for an answer; a person is waiting."""
-
-# On DEBUG urllib3 logs the address of each request; Aliyun wants the phone and the code in there.
-logging.getLogger("urllib3").setLevel(logging.INFO)
 
 _WORD = re.compile(r"[A-Za-z0-9._:^-]{1,64}")
 
@@ -49,33 +40,20 @@ class NoAnswer:
     reason: str
 
 
-def post(
-    session: Callable[[], requests.Session], url: str, body: bytes, headers: Mapping[str, str]
-) -> Answer | NoAnswer:
-    """Send once, and never raise. The session gives headers and TLS trust.
+def post(trust: Trust, url: str, body: bytes, headers: Mapping[str, str]) -> Answer | NoAnswer:
+    """Send once, and never raise.
 
     TRY_ANOTHER stands for a request that has certainly not arrived: no address, no connection, no
     TLS. From then on the outcome is UNKNOWN, and nobody sends again.
     """
-    from requests import Request
-
     try:
-        request = Request("POST", url, dict(headers), data=body)
-        with sent(session, request, TIMEOUT) as response:
-            return Answer(response.status_code, _object(response))
+        with sent(trust, "POST", url, headers, body, TIMEOUT) as response:
+            return Answer(response.status, _object(response))
+    except NotSent as error:
+        return NoAnswer(Outcome.TRY_ANOTHER, f"not connected: {error}")
     except Exception as error:
-        # Exceptions of requests quote the address and the body, so only their kind is kept.
-        unsent = never_left(error)
-        return NoAnswer(
-            Outcome.TRY_ANOTHER if unsent else Outcome.UNKNOWN,
-            f"{'not connected' if unsent else 'no answer'}: {type(error).__name__}",
-        )
-
-
-def never_left(error: BaseException) -> bool:
-    """Whether a failed request has certainly sent nothing of its message."""
-    unsent = _unsent()
-    return any(isinstance(cause, unsent) or _in_handshake(cause) for cause in _causes(error))
+        # Its words may quote the address or the body, so only its kind is kept.
+        return NoAnswer(Outcome.UNKNOWN, f"no answer: {type(error).__name__}")
 
 
 def word(value: Any) -> str:
@@ -85,45 +63,7 @@ def word(value: Any) -> str:
     return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
 
 
-def _unsent() -> tuple[type[BaseException], ...]:
-    """What is raised before the first byte of a request is written."""
-    from requests import exceptions
-
-    return (
-        NewConnectionError,
-        ConnectTimeoutError,
-        UnicodeEncodeError,
-        exceptions.InvalidURL,
-        exceptions.InvalidHeader,
-        exceptions.InvalidSchema,
-        exceptions.MissingSchema,
-    )
-
-
-def _in_handshake(cause: BaseException) -> bool:
-    # A handshake that fails and a record that breaks later are of one class; the place parts them.
-    frames = traceback.walk_tb(cause.__traceback__)
-    return any(frame.f_code.co_name == "do_handshake" for frame, _ in frames)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and those that it wraps: urllib3's in requests' and botocore's.
-
-    `__context__` is left out, since it may lead to whatever the caller was handling.
-    """
-    waiting: list[Any] = [error]
-    seen: set[int] = set()
-    while waiting:
-        cause = waiting.pop()
-        if isinstance(cause, BaseException) and id(cause) not in seen:
-            seen.add(id(cause))
-            yield cause
-            wrapped = getattr(cause, "kwargs", None)
-            waiting += [cause.__cause__, getattr(cause, "reason", None), *cause.args]
-            waiting += wrapped.values() if isinstance(wrapped, dict) else ()
-
-
-def _object(response: requests.Response) -> dict[str, Any] | None:
+def _object(response: http.client.HTTPResponse) -> dict[str, Any] | None:
     deadline = time.monotonic() + TIMEOUT[1]
     try:
         body = content(response, lambda: time.monotonic() > deadline)

@@ -11,14 +11,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from ..domain.errors import Unavailable
+from ..wire import Trust
 from .wire import NoAnswer, ask
-
-if TYPE_CHECKING:
-    import requests
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +111,7 @@ class Platform:
         api_url: str,
         open_url: str,
         tokens: TokenStore,
-        session: Callable[[], requests.Session],
+        trust: Trust,
         clock: Callable[[], int],
         sleep: Callable[[float], None],
     ) -> None:
@@ -123,7 +121,7 @@ class Platform:
         self._api_url = api_url
         self._open_url = open_url
         self._tokens = tokens
-        self._session = session
+        self._trust = trust
         self._clock = clock
         self._sleep = sleep
 
@@ -293,7 +291,7 @@ class Platform:
         left: Callable[[], float],
     ) -> dict[str, Any]:
         for pause in (*_BUSY_PAUSES, None):
-            answer = ask(self._session, self._api_url, path, query, body, left)
+            answer = ask(self._trust, self._api_url, path, query, body, left)
             if _errcode(answer):
                 _report(path, answer)
             if _errcode(answer) != _BUSY or pause is None:

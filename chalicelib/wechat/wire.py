@@ -1,32 +1,24 @@
 """One request to WeChat's platform, and what its failure means.
 
 A request's address holds the access token or the AppSecret, and the answers to OAuth the openid.
-None of them reaches a log or an exception, so what requests and urllib3 raise ends here.
+None of them reaches a log or an exception, so what goes wrong below ends here.
 """
 
 from __future__ import annotations
 
-import io
+import http.client
 import json
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import urlencode
 
-from urllib3.exceptions import HTTPError
-
-from ..wire import content, sent
-
-if TYPE_CHECKING:
-    import requests
+from ..wire import NotSent, Trust, content, sent
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = (2.0, 4.0)
 """Seconds to connect, seconds to wait for an answer."""
-
-# urllib3 names the whole address: on DEBUG each time, on WARNING where an answer's head is broken.
-logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
-logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 
 class NoAnswer(Exception):
@@ -37,18 +29,8 @@ class NoAnswer(Exception):
         self.arrived = arrived
 
 
-class _Payload(io.BytesIO):
-    """A body that knows whether sending it has begun, which no exception tells reliably."""
-
-    begun = False
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self.begun = True
-        return super().read(size)
-
-
 def ask(
-    session: Callable[[], requests.Session],
+    trust: Trust,
     api_url: str,
     path: str,
     query: Mapping[str, str],
@@ -57,31 +39,27 @@ def ask(
 ) -> dict[str, Any]:
     """POST the body as JSON, or GET where there is none; the object that WeChat answers.
 
-    The session gives headers and TLS trust. Raises NoAnswer.
+    Raises NoAnswer.
     """
-    from requests import Request
-
     left = seconds_left()
     if left <= 0:
         raise NoAnswer(arrived=False)
+    url = f"{api_url}{path}?{urlencode(query)}"
     # WeChat shows escaped characters to people as they are written, so none is escaped.
-    payload = None if body is None else _Payload(json.dumps(body, ensure_ascii=False).encode())
-    request = Request(
-        "GET" if payload is None else "POST",
-        api_url + path,
-        {} if payload is None else {"Content-Type": "application/json; charset=utf-8"},
-        params=query,
-        data=payload,
-    )
+    payload = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+    method = "GET" if payload is None else "POST"
+    headers = {} if payload is None else {"Content-Type": "application/json; charset=utf-8"}
+    timeout = (min(TIMEOUT[0], left), min(TIMEOUT[1], left))
     arrived = True
     try:
-        timeout = (min(TIMEOUT[0], left), min(TIMEOUT[1], left))
-        with sent(session, request, timeout) as response:
-            status, body_read = response.status_code, content(response, lambda: seconds_left() <= 0)
-    except (OSError, ValueError, HTTPError) as error:
-        # OSError is what requests' exceptions descend from. They quote the address: the kind will do.
+        with sent(trust, method, url, headers, payload, timeout) as response:
+            status, body_read = response.status, content(response, lambda: seconds_left() <= 0)
+    except NotSent as error:
+        log.warning("no connection to wechat: %s %s", path, error)
+        arrived = False
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        # Their words may quote the answer: the kind will do.
         log.warning("no answer from wechat: %s %s", path, type(error).__name__)
-        arrived = payload is None or payload.begun
     else:
         answer = _object(body_read) if status == 200 else None
         if answer is not None:

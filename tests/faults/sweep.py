@@ -15,18 +15,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from http.client import HTTPResponse, RemoteDisconnected
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import requests
 from botocore.endpoint import Endpoint
 from botocore.exceptions import (
     ConnectionClosedError,
     EndpointConnectionError,
     ReadTimeoutError,
 )
-from urllib3.exceptions import NewConnectionError
 
 from chalicelib import wire
 from chalicelib.aws import JsonClient
@@ -39,7 +38,7 @@ NOBODY = "http://127.0.0.1:9"
 
 @dataclass(frozen=True)
 class Kind:
-    """A way to fail; `aws` and `http` make what botocore and requests raise. Where `aws` is None,
+    """A way to fail; `aws` and `http` make what botocore and `wire` raise. Where `aws` is None,
     AWS's calls are passed over."""
 
     name: str
@@ -48,13 +47,11 @@ class Kind:
     http: Callable[[], BaseException]
 
 
-# Made up and not met at an address where nobody listens: within moto, `responses` reads a body even
-# where there is no connection to send it by, and WeChat's client goes by what was read.
 REFUSED = Kind(
     "refused",
     False,
     lambda: EndpointConnectionError(endpoint_url=NOBODY),
-    lambda: requests.ConnectionError(NewConnectionError(None, "refused")),
+    lambda: wire.NotSent("ConnectionRefusedError"),
 )
 # To a caller of AWS an answer that was lost and one that came too late are two classes of one
 # exception: they take turns from call to call.
@@ -63,11 +60,11 @@ LOST = Kind(
     "answer lost",
     True,
     lambda: next(_NO_ANSWERS)(endpoint_url=NOBODY),
-    lambda: requests.ConnectionError("the connection was closed"),
+    lambda: RemoteDisconnected("the connection was closed"),
 )
 # A call to AWS that took no effect looks to its caller as one that was refused, and is that above.
-HUNG = Kind("time-out, no effect", False, None, lambda: requests.ReadTimeout("no answer"))
-LATE = Kind("time-out, effect", True, None, lambda: requests.ReadTimeout("no answer"))
+HUNG = Kind("time-out, no effect", False, None, lambda: TimeoutError("no answer"))
+LATE = Kind("time-out, effect", True, None, lambda: TimeoutError("no answer"))
 KINDS = (REFUSED, LOST, HUNG, LATE)
 
 
@@ -132,20 +129,15 @@ def _aws(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def _sent(
-    session: Callable[[], requests.Session], request: requests.Request, timeout: tuple[float, float]
-) -> Iterator[requests.Response]:
+def _sent(trust: Any, method: str, url: str, *rest: Any) -> Iterator[HTTPResponse]:
     point = _armed.get()
-    if point is None or not point.is_hit(urlsplit(request.url).path or "/"):
-        with wire.sent(session, request, timeout) as response:
+    if point is None or not point.is_hit(urlsplit(url).path or "/"):
+        with wire.sent(trust, method, url, *rest) as response:
             yield response
         return
     if point.kind.took_effect:
-        with wire.sent(session, request, timeout):
+        with wire.sent(trust, method, url, *rest):
             pass
-    elif point.kind is not REFUSED and hasattr(request.data, "read"):
-        # It went out; nobody knows that nothing came of it.
-        request.data.read()
     raise point.kind.http()
 
 

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from chalicelib.sms import wire
 from chalicelib.sms.gateway import Outcome
+from chalicelib.trust import trusting
+from chalicelib.wire import Trust
 from tests.loopback import Received, Reply, self_signed, serving
 from tests.sms_cases import ACCEPTED, MAKERS, SMS, quotes_the_message
 
@@ -89,7 +91,7 @@ def test_a_vendor_that_is_not_there_lets_the_next_one_try(name: str) -> None:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         attempt = MAKERS[name](url).send(SMS)
     assert attempt.outcome is Outcome.TRY_ANOTHER
-    assert attempt.reason == "not connected: ConnectionError"
+    assert attempt.reason == "not connected: ConnectionRefusedError"
 
 
 @each_gateway
@@ -122,7 +124,7 @@ def test_a_vendor_that_does_not_take_the_connection_lets_the_next_one_try(
         for one in waiting:
             one.close()
     assert attempt.outcome is Outcome.TRY_ANOTHER
-    assert attempt.reason == "not connected: ConnectTimeout"
+    assert attempt.reason == "not connected: TimeoutError"
 
 
 @each_gateway
@@ -146,7 +148,7 @@ def test_a_slow_vendor_leaves_the_outcome_unknown(
     with serving(slowly) as server:
         attempt = MAKERS[name](server.url).send(SMS)
     assert attempt.outcome is Outcome.UNKNOWN
-    assert attempt.reason == "no answer: ReadTimeout"
+    assert attempt.reason == "no answer: TimeoutError"
     assert len(server.received) == 1
 
 
@@ -305,13 +307,13 @@ def test_any_json_is_an_answer() -> None:
 
 
 @each_gateway
-def test_a_session_that_fails_is_an_outcome(name: str) -> None:
+def test_trust_that_cannot_be_read_is_an_outcome(name: str) -> None:
     """Not even our own mistake comes out of a gateway as an exception, and its words stay in."""
 
-    def fail() -> requests.Session:
+    def fail() -> ssl.SSLContext:
         raise RuntimeError(SMS.text)
 
-    attempt = MAKERS[name]("http://127.0.0.1:1", fail).send(SMS)
+    attempt = MAKERS[name]("https://127.0.0.1:1", fail).send(SMS)
     assert attempt.outcome is Outcome.UNKNOWN
     assert not quotes_the_message(repr(attempt))
 
@@ -336,11 +338,8 @@ def _over_tls(
     return speak
 
 
-def _trusting(certificate: Path) -> Callable[[], requests.Session]:
-    session = requests.Session()
-    session.trust_env = False
-    session.verify = str(certificate)
-    return lambda: session
+def _trusting(certificate: Path) -> Trust:
+    return lambda: trusting(str(certificate))
 
 
 @each_gateway
@@ -358,18 +357,23 @@ def test_a_vendor_of_a_trusted_certificate_is_spoken_to(name: str, certificate: 
 
 
 @each_gateway
-@pytest.mark.parametrize("verify", [True, False, None])
-def test_a_vendor_of_an_unknown_certificate_gets_nothing(
-    name: str, verify: bool | None, certificate: Path
-) -> None:
-    """Certificates are checked, also where a session was told not to."""
-    session = requests.Session()
-    session.trust_env = False
-    session.verify = verify
+def test_a_vendor_of_an_unknown_certificate_gets_nothing(name: str, certificate: Path) -> None:
+    """Certificates are checked before anything is said."""
     with raw(_over_tls(certificate, lambda secured, _: _whole(secured))) as server:
-        attempt = MAKERS[name](f"https://{server.address}", lambda: session).send(SMS)
+        attempt = MAKERS[name](f"https://{server.address}").send(SMS)
     assert attempt.outcome is Outcome.TRY_ANOTHER
-    assert attempt.reason == "not connected: SSLError"
+    assert attempt.reason == "not connected: SSLCertVerificationError"
+    assert server.connections == []
+
+
+@each_gateway
+def test_a_certificate_of_another_name_gets_nothing(name: str, certificate: Path) -> None:
+    """It is trusted, and the vendor's name is not on it."""
+    with raw(_over_tls(certificate, lambda secured, _: _whole(secured))) as server:
+        url = f"https://localhost:{server.address.rpartition(':')[2]}"
+        attempt = MAKERS[name](url, _trusting(certificate)).send(SMS)
+    assert attempt.outcome is Outcome.TRY_ANOTHER
+    assert attempt.reason == "not connected: SSLCertVerificationError"
     assert server.connections == []
 
 

@@ -16,13 +16,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import requests
-from requests.adapters import HTTPAdapter
 
 from chalicelib.domain.errors import Unavailable
+from chalicelib.trust import public
 from chalicelib.wechat import wire
 from chalicelib.wechat.platform import OAuthRefused, Platform, TemplateOutcome, TemplateResult
-from chalicelib.wire import MAXIMUM_ANSWER
+from chalicelib.wire import MAXIMUM_ANSWER, sent
 from tests.loopback import Reply, self_signed
 from tests.wechat_platform import (
     CALLS,
@@ -59,22 +58,20 @@ def platform(wechat: WeChat, clock: Clock) -> Platform:
     return platform_at(wechat.url, clock)
 
 
-def test_time_limits_and_trust_are_given_to_each_request(
+def test_each_request_has_its_times(
     wechat: WeChat, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two seconds to connect, four to wait, and the certificate checked."""
-    given: list[dict[str, Any]] = []
-    original = HTTPAdapter.send
+    """Two seconds to connect, four to wait."""
+    given: list[object] = []
 
-    def noting(self: HTTPAdapter, request: Any, **kwargs: Any) -> requests.Response:
-        given.append(kwargs)
-        return original(self, request, **kwargs)
+    def noting(*request: Any) -> Any:
+        given.append(request[-1])
+        return sent(*request)
 
-    monkeypatch.setattr(HTTPAdapter, "send", noting)
+    monkeypatch.setattr(wire, "sent", noting)
     wechat.answers[SEND] = [SENT]
     send(platform)
-    assert [one["timeout"] for one in given] == [(2.0, 4.0)] * 2
-    assert [one["verify"] for one in given] == [True] * 2
+    assert given == [(2.0, 4.0)] * 2
 
 
 def test_a_message_that_is_not_answered_may_have_been_sent(
@@ -158,15 +155,15 @@ def test_a_trickling_answer_is_cut_off(wechat: WeChat) -> None:
     """Reading goes on only while there is time, though each read comes in time."""
     wechat.answers[INFO] = [{"subscribe": 1}]
     left = iter([5.0, 0.0])
-    with requests.Session() as session, pytest.raises(wire.NoAnswer) as caught:
-        wire.ask(lambda: session, wechat.url, INFO, {}, None, lambda: next(left))
+    with pytest.raises(wire.NoAnswer) as caught:
+        wire.ask(public, wechat.url, INFO, {}, None, lambda: next(left))
     assert caught.value.arrived
 
 
 def test_no_time_left_means_nothing_is_sent(wechat: WeChat) -> None:
     """A request that could not be waited for does not go out."""
-    with requests.Session() as session, pytest.raises(wire.NoAnswer) as caught:
-        wire.ask(lambda: session, wechat.url, SEND, {}, {}, lambda: 0)
+    with pytest.raises(wire.NoAnswer) as caught:
+        wire.ask(public, wechat.url, SEND, {}, {}, lambda: 0)
     assert not caught.value.arrived
     assert wechat.received == []
 
@@ -281,11 +278,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return self_signed(tmp_path_factory.mktemp("tls") / "both.pem")
 
 
-@pytest.mark.parametrize("trust", [True, False])
-def test_a_stranger_s_certificate_gets_nothing(
-    clock: Clock, certificate: Path, trust: bool
-) -> None:
-    """Even a session that was told to trust anybody sends no secret to one."""
+def test_a_stranger_s_certificate_gets_nothing(clock: Clock, certificate: Path) -> None:
+    """No secret goes to somebody whom no authority knows."""
     received: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -308,11 +302,9 @@ def test_a_stranger_s_certificate_gets_nothing(
         server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        session = requests.Session()
-        session.verify = trust
         try:
             url = f"https://127.0.0.1:{server.server_address[1]}"
-            platform = platform_at(url, clock, session)
+            platform = platform_at(url, clock)
             platform._tokens.token = "canary-token-0"  # type: ignore[attr-defined]
             started = time.monotonic()
             with pytest.raises(Unavailable):
