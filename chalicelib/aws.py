@@ -109,14 +109,28 @@ class JsonClient:
         """The answer to a request in the wire's own form.
 
         Raises ClientError for what the service refuses, and whatever botocore raises where there is
-        no answer.
+        no answer. `RetryAttempts` in the refusal's metadata, where it has any, tells of attempts
+        before the one that was refused; one of them may have taken effect.
         """
         if operation == "TransactWriteItems":
             # By this the service knows a repeat, whoever sends it.
             params = {"ClientRequestToken": str(uuid.uuid4()), **params}
         answer = self._asked(operation, params)
-        if answer is None:
-            answer = self._botocore()._make_api_call(operation, params)
+        if answer is not None:
+            return answer
+        if self._connected() is None:
+            return self._answered_by_botocore(operation, params)
+        try:
+            return self._answered_by_botocore(operation, params)
+        except ClientError as error:
+            # What botocore calls its first attempt was a repeat already.
+            response: Any = error.response
+            told = response.setdefault("ResponseMetadata", {})
+            told["RetryAttempts"] = told.get("RetryAttempts", 0) + 1
+            raise
+
+    def _answered_by_botocore(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._botocore()._make_api_call(operation, params)
         return answer
 
     # pynamodb calls its client by this name.

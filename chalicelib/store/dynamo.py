@@ -118,8 +118,19 @@ def _hash_key(model: type[Model]) -> str:
     return str(model._hash_keyname)
 
 
-def update(item: M, actions: Sequence[Action], condition: Condition) -> M:
+def update(
+    item: M,
+    actions: Sequence[Action],
+    condition: Condition,
+    is_done: Callable[[M], bool] = lambda _: False,
+) -> M:
     """One conditional UpdateItem; returns the item as it is afterwards (ALL_NEW).
+
+    `is_done` says of an item whether these very actions seem to have been done to it. The client
+    asks again by itself where an answer was lost, and DynamoDB knows a repeat of a transaction, but
+    none of an update: what the lost attempt wrote may then stand in the way of the second one. Only
+    the refusal of a repeat is held against it. Not for counts of guesses, which had better be
+    counted twice than once too little.
 
     Raises Refused with the item as it was, Unavailable where DynamoDB does not answer.
     """
@@ -136,7 +147,12 @@ def update(item: M, actions: Sequence[Action], condition: Condition) -> M:
             code = error.response["Error"].get("Code")
             if code == "ConditionalCheckFailedException":
                 response = getattr(error.__cause__, "response", {})
-                raise Refused([response.get("Item")], [True]) from None
+                stood = response.get("Item")
+                if stood and response.get("ResponseMetadata", {}).get("RetryAttempts"):
+                    found = type(item).from_raw_data(stood)
+                    if is_done(found):
+                        return found
+                raise Refused([stood], [True]) from None
             if code != "TransactionConflictException" or not tries_left:
                 raise Unavailable("store") from error
             _pause()

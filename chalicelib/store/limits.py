@@ -65,7 +65,8 @@ def use_once(kind: str, name: str, now: int, lifetime: int) -> bool:
     item = OnceItem(f"{kind}#{name}")
     unused = OnceItem.id.does_not_exist() | (OnceItem.expires_at <= now)
     try:
-        update(item, [OnceItem.expires_at.set(now + min(lifetime, DAY))], unused)
+        ends = now + min(lifetime, DAY)
+        update(item, [OnceItem.expires_at.set(ends)], unused, lambda seen: seen.expires_at == ends)
     except Refused:
         return False
     return True

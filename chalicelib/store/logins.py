@@ -86,7 +86,14 @@ class Logins:
             actions.append(noted(LoginItem.proofs, proof))
             condition &= LoginItem.proofs.does_not_exist() | ~LoginItem.proofs.contains(proof)
         try:
-            item = update(LoginItem(login), actions, condition)
+            item = update(
+                LoginItem(login),
+                actions,
+                condition,
+                lambda seen: bool(
+                    proof and seen.proofs and (seen.proofs[0], seen.starts[0]) == (proof, now)
+                ),
+            )
         except Refused as refused:
             raise self._refusal(refused, now) from None
         kept = self._limits.starts_per_login_hour

@@ -129,6 +129,7 @@ class PlatformTokens:
                     PlatformTokenItem.expires_at.set(now + _KEPT),
                 ],
                 (leased_until.does_not_exist() | (leased_until <= now)) & unchanged,
+                lambda seen: seen.leased_until == now + LEASE and seen.sealed == known,
             )
         except Refused:
             return None

@@ -270,6 +270,7 @@ class Runs:
                 & free
                 & (RunItem.planned == True)  # noqa: E712
                 & (RunItem.finished_chunks == RunItem.chunks),
+                lambda seen: seen.telling_until == now + _TELLING,
             )
         except Refused:
             return False

@@ -152,6 +152,20 @@ def test_a_repeated_transaction_carries_the_same_token(aws: Aws, client: JsonCli
     assert first == again != second
 
 
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_the_refusal_of_a_repeat_tells_of_the_attempts_before(
+    aws: Aws, client: JsonClient, before: int
+) -> None:
+    """One of them may have taken effect, and what it wrote be what the last one was refused for."""
+    lost: list[Reply] = [(500, b"{}")] * before
+    aws.replies = [*lost, refusal("ConditionalCheckFailedException", Item={"id": {"S": "a"}})]
+    with pytest.raises(ClientError) as raised:
+        client.call("UpdateItem", {"TableName": "t", "Key": {"id": {"S": "a"}}})
+    told = raised.value.response.get("ResponseMetadata", {})
+    assert told.get("RetryAttempts", 0) == before
+    assert raised.value.response["Item"] == {"id": {"S": "a"}}
+
+
 def test_nobody_listening_is_an_error_of_botocore_s(monkeypatch: pytest.MonkeyPatch) -> None:
     """The store tells it apart from a refusal by its kind."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
@@ -162,11 +176,9 @@ def test_nobody_listening_is_an_error_of_botocore_s(monkeypatch: pytest.MonkeyPa
 def test_a_connection_that_died_is_found_out_beforehand(aws: Aws, client: JsonClient) -> None:
     """A function that slept finds its connections closed, and botocore need not be made for it."""
     client.call(*GET)
-    pool = client._pool
-    assert pool is not None
-    kept = pool.pool.get()
-    kept.sock.shutdown(2)
-    pool.pool.put(kept)
+    assert client._kept is not None
+    (idle,) = client._kept._idle
+    idle.sock.shutdown(2)
     client.call(*GET)
     assert [by_botocore(request) for request in aws.asked] == [False, False]
 
