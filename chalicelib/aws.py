@@ -3,8 +3,7 @@
 For each call botocore's client walks the service's model: rules for the endpoint, the parts of a
 user agent, serialising, parsing, events of features that these services do not have. Its settings
 take away a seventh of that (docs/speed.md has the figures). What pynamodb gives is in the wire's own
-form already, so it goes out as it stands, under botocore's own signature and over urllib3's
-connections.
+form already, so it goes out as it stands, signed and over kept connections.
 
 Only a plain answer is taken from there: the result, or a refusal that the caller has to know of.
 Whatever may pass (a connection that breaks, a server's error, throttling, credentials that have
@@ -16,23 +15,26 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import threading
+import time
 import uuid
 from dataclasses import dataclass
+from http.client import HTTPException
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSPreparedRequest, AWSRequest
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 from botocore.httpsession import get_cert_path
 from botocore.session import get_session
 from botocore.utils import get_environ_proxies
 
+from .sigv4 import signed
 from .trust import trusting
+from .wire import Kept, NotSent
 
 _FINAL = frozenset(
     {
@@ -99,7 +101,7 @@ class JsonClient:
         self._limits = limits
         self._session = get_session()
         self._lock = threading.RLock()
-        self._pool: urllib3.HTTPConnectionPool | None = None
+        self._kept: Kept | None = None
         self._url = ""
         self._real: Any = None
         self._region = self._session.get_config_variable("region")
@@ -143,10 +145,11 @@ class JsonClient:
     def _asked(self, operation: str, params: dict[str, Any]) -> dict[str, Any] | None:
         """The plain answer; None where botocore must see to it."""
         protocol, emit = self._protocol, self.meta.events.emit_until_response
-        pool = self._connected()
-        if pool is None:
+        kept = self._connected()
+        if kept is None:
             return None
         headers = {
+            "Host": urlsplit(self._url).netloc,
             "Content-Type": protocol.content_type,
             "X-Amz-Target": f"{protocol.target}.{operation}",
         }
@@ -154,20 +157,16 @@ class JsonClient:
         name = f"{protocol.service}.{operation}"
         model = _Operation(operation)
         emit(f"before-call.{name}", model=model, params={"headers": headers, "body": body})
-        request = AWSRequest("POST", self._url, headers, body)
-        self._signer().add_auth(request)
-        prepared = AWSPreparedRequest("POST", self._url, request.headers, body, False)
+        given: Any = self._signed(headers, body)
+        prepared = AWSPreparedRequest("POST", self._url, given, body, False)
         _, played = emit(f"before-send.{name}", request=prepared)
         if played is not None:
             status, content = played.status_code, played.content
         else:
             try:
-                sent = pool.urlopen(
-                    "POST", "/", body, dict(request.headers), retries=False, redirect=False
-                )
-            except urllib3.exceptions.HTTPError:
+                status, content = kept.ask("POST", given, body)
+            except (NotSent, OSError, HTTPException):
                 return None
-            status, content = sent.status, sent.data
         answer = self._read(operation, status, content)
         if answer is not None:
             emit(f"after-call.{name}", model=model, parsed=answer)
@@ -188,41 +187,37 @@ class JsonClient:
         response: Any = {**answer, "Error": {"Code": code, "Message": said}}
         raise ClientError(response, operation)
 
-    def _connected(self) -> urllib3.HTTPConnectionPool | None:
+    def _connected(self) -> Kept | None:
         """Connections to the service; None where they must go by way of a proxy."""
         if not self._url:
             with self._lock:
                 if not self._url:
-                    self._pool = self._made_pool()
-        return self._pool
+                    self._kept, self._url = self._connections()
+        return self._kept
 
-    def _made_pool(self) -> urllib3.HTTPConnectionPool | None:
+    def _connections(self) -> tuple[Kept | None, str]:
         # The stack says where its services are; working that out takes botocore a client.
         address = os.environ.get(self._protocol.address) or self._botocore().meta.endpoint_url
         parts = urlsplit(address)
-        self._url = f"{parts.scheme}://{parts.netloc}/"
-        if parts.scheme in get_environ_proxies(self._url):
-            return None
-        timeout = urllib3.Timeout(self._limits.connect_timeout, self._limits.read_timeout)
-        host, size = parts.hostname or "", self._limits.connections
-        if parts.scheme == "https":
-            authorities = self._session.get_config_variable("ca_bundle") or get_cert_path(True)
-            return urllib3.HTTPSConnectionPool(
-                host,
-                parts.port,
-                timeout=timeout,
-                maxsize=size,
-                ssl_context=trusting(authorities),
-            )
-        return urllib3.HTTPConnectionPool(host, parts.port, timeout=timeout, maxsize=size)
+        url = f"{parts.scheme}://{parts.netloc}/"
+        limits = self._limits
+        if parts.scheme in get_environ_proxies(url):
+            return None, url
+        timeout = (limits.connect_timeout, limits.read_timeout)
+        return Kept(self._trust, url, timeout, limits.connections), url
 
-    def _signer(self) -> SigV4Auth:
+    def _trust(self) -> ssl.SSLContext:
+        given: str | None = self._session.get_config_variable("ca_bundle")
+        return trusting(given or get_cert_path(True))
+
+    def _signed(self, headers: dict[str, str], body: bytes) -> dict[str, str]:
         credentials = self._session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
         if self._region is None:
             raise NoRegionError
-        return SigV4Auth(credentials.get_frozen_credentials(), self._protocol.service, self._region)
+        frozen = credentials.get_frozen_credentials()
+        return signed(frozen, self._region, self._protocol.service, headers, body, time.time())
 
     def _botocore(self) -> Any:
         with self._lock:

@@ -1,8 +1,9 @@
-"""One HTTP request on a connection of its own, and an answer that is read only so far.
+"""One HTTP request by the standard library, on a connection of its own or on one that is kept.
 
-What a failure means for a message is for the gateways and for WeChat's client to say. They ask
-whether anything of the request has left, which http.client shows at once: it connects in one step
-and sends in the next. Sending one SMS so takes a third of the processor that `requests` takes.
+What a failure means is for who asks to say: gateways and WeChat's client want to know whether anything
+of a message has left, which http.client shows, since it connects in one step and sends in the next.
+One SMS takes a third of the processor that it took by `requests`, a kept connection half of that of
+urllib3 (docs/speed.md).
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from urllib.parse import urlsplit
+
+from urllib3.util.wait import wait_for_read
 
 MAXIMUM_ANSWER = 65_536
 """Bytes of an answer that are read; those of SMS vendors and of WeChat have a few hundred."""
@@ -42,17 +45,11 @@ def sent(
     meanwhile, and a message lost on it could not be told from one that the other side took. Raises
     NotSent; once something has left, OSError or http.client.HTTPException.
     """
-    connecting, waiting = timeout
-    connection, target = _connection(trust, url, connecting)
-    with closing(connection):
-        try:
-            connection.connect()
-        except (OSError, ValueError) as error:
-            raise NotSent(type(error).__name__) from None
-        connection.sock.settimeout(waiting)
+    with closing(_connection(trust, url, timeout[0])) as connection:
+        _connect(connection, timeout[1])
         given = {"User-Agent": "login-recovery", "Connection": "close", **headers}
         try:
-            connection.request(method, target, body, given)
+            connection.request(method, _target(url), body, given)
         except (ValueError, http.client.InvalidURL) as error:
             # A header or a path that cannot be written; all of them are before the first byte is.
             raise NotSent(type(error).__name__) from None
@@ -60,22 +57,33 @@ def sent(
             yield response
 
 
-def _connection(trust: Trust, url: str, timeout: float) -> tuple[http.client.HTTPConnection, str]:
-    """What will connect to an address, and the address's path and query."""
+def _connection(trust: Trust, url: str, timeout: float) -> http.client.HTTPConnection:
+    """What will connect to an address. Raises NotSent where it is none."""
     try:
         parts = urlsplit(url)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if not parts.hostname or parts.scheme not in ("http", "https"):
             raise http.client.InvalidURL
         if parts.scheme == "http":
-            plain = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
-            return plain, target
-        secured = http.client.HTTPSConnection(
+            return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+        return http.client.HTTPSConnection(
             parts.hostname, parts.port, timeout=timeout, context=trust()
         )
-        return secured, target
     except (ValueError, http.client.InvalidURL) as error:
         raise NotSent(type(error).__name__) from None
+
+
+def _target(url: str) -> str:
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _connect(connection: http.client.HTTPConnection, waiting: float) -> None:
+    """Connect within the connection's own time-out, and wait so long for each answer."""
+    try:
+        connection.connect()
+    except (OSError, ValueError) as error:
+        raise NotSent(type(error).__name__) from None
+    connection.sock.settimeout(waiting)
 
 
 def content(response: http.client.HTTPResponse, is_late: Callable[[], bool]) -> bytes | None:
@@ -89,3 +97,50 @@ def content(response: http.client.HTTPResponse, is_late: Callable[[], bool]) -> 
         if len(body) > MAXIMUM_ANSWER or is_late():
             return None
     return body
+
+
+class Kept:
+    """Connections to one server, kept from request to request; safe for several threads.
+
+    For requests that somebody may repeat: one on a connection that dies at that moment is lost.
+    """
+
+    def __init__(self, trust: Trust, url: str, timeout: tuple[float, float], most: int) -> None:
+        """At most so many wait for the next request; `timeout` as for `sent`."""
+        self._trust = trust
+        self._url = url
+        self._timeout = timeout
+        self._most = most
+        self._idle: list[http.client.HTTPConnection] = []
+
+    def ask(self, method: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        """The status and the body of the answer.
+
+        Raises NotSent; once something has left, OSError or http.client.HTTPException.
+        """
+        connection = self._connected()
+        try:
+            connection.request(method, _target(self._url), body, headers)
+            with connection.getresponse() as response:
+                answer = response.read()
+            kept = not response.will_close and len(self._idle) < self._most
+        except BaseException:
+            connection.close()
+            raise
+        if kept:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return response.status, answer
+
+    def _connected(self) -> http.client.HTTPConnection:
+        with suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                # There is nothing to read before a question, unless the server has hung up.
+                if not wait_for_read(connection.sock, timeout=0):
+                    return connection
+                connection.close()
+        fresh = _connection(self._trust, self._url, self._timeout[0])
+        _connect(fresh, self._timeout[1])
+        return fresh
