@@ -1,50 +1,64 @@
 """Fails each outgoing call of a story in turn, in every way in which a call can fail.
 
-Calls are DynamoDB's, SQS's, SNS's and Secrets Manager's, where the service's own client takes them, or
-botocore hands them to its endpoint, with all repeats still before them; and those of gateways and of WeChat's client, at the one
+Calls are those to AWS, where the service's own client takes them up or botocore hands them to its
+endpoint, with all repeats still before them; and those of gateways and of WeChat's client, at the one
 function by which both send.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http.client import HTTPResponse, RemoteDisconnected
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
+import botocore.endpoint
 import pytest
 from botocore.endpoint import Endpoint
 from botocore.exceptions import (
+    ClientError,
     ConnectionClosedError,
     EndpointConnectionError,
     ReadTimeoutError,
 )
+from moto.dynamodb.responses import DynamoHandler
 
 from chalicelib import wire
 from chalicelib.aws import JsonClient
 from chalicelib.domain.errors import ServiceError
 from chalicelib.sms import wire as sms_wire
 from chalicelib.wechat import wire as wechat_wire
+from tests.quick_moto import quicken
 
 NOBODY = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A way to fail; `aws` and `http` make what botocore and `wire` raise. Where `aws` is None,
-    AWS's calls are passed over."""
+    """A way to fail; `aws` and `http` make what botocore and `wire` raise. Where one of them is
+    None, such calls are passed over."""
 
     name: str
     took_effect: bool
     aws: Callable[[], BaseException] | None
-    http: Callable[[], BaseException]
+    http: Callable[[], BaseException] | None = None
+    repeats: bool = False
+    """The first answer alone is lost, and whether to ask again is left to the client."""
+    only: str | None = None
+    """The one call that can fail like this."""
+
+    def meets(self, name: str, *, by_aws: bool) -> bool:
+        """Whether a call of this name can fail like this."""
+        return (self.aws if by_aws else self.http) is not None and self.only in (None, name)
 
 
 REFUSED = Kind(
@@ -65,7 +79,16 @@ LOST = Kind(
 # A call to AWS that took no effect looks to its caller as one that was refused, and is that above.
 HUNG = Kind("time-out, no effect", False, None, lambda: TimeoutError("no answer"))
 LATE = Kind("time-out, effect", True, None, lambda: TimeoutError("no answer"))
-KINDS = (REFUSED, LOST, HUNG, LATE)
+# What the client lives through on its own. Gateways' and WeChat's clients never ask again by
+# themselves: what they do after an answer was lost is seen above.
+REPEATED = Kind(
+    "answer lost, asked again",
+    True,
+    lambda: ConnectionClosedError(endpoint_url=NOBODY),
+    repeats=True,
+)
+KINDS = (REFUSED, LOST, HUNG, LATE, REPEATED)
+_NOTHING = Kind("no fault", False, None)
 
 
 @dataclass
@@ -76,13 +99,14 @@ class Point:
     number: int
     step: str = ""
     """What the person is doing; the story says it."""
-    name: str | None = None
-    """The call that failed: AWS's operation, or the path of an address. None where there are fewer."""
-    failed_at: str | None = None
-    """The step in which it failed."""
+    hit: str | None = None
+    """The call that met the fault: AWS's operation, or the path of an address."""
+    hit_at: str | None = None
+    """The step in which it did."""
     unexpected: list[str] = field(default_factory=list)
     """Failures that no code of ours had foreseen."""
-    _seen: Iterator[int] = field(default_factory=itertools.count)
+    calls: list[tuple[str, bool]] = field(default_factory=list)
+    """The calls that could meet it, in order, and whether each was to AWS."""
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Point:
@@ -92,49 +116,122 @@ class Point:
     def __exit__(self, *_: object) -> None:
         _armed.reset(self._token)
 
-    def is_hit(self, name: str) -> bool:
+    @property
+    def name(self) -> str | None:
+        """The call that failed, as its caller saw it; None where there is none."""
+        return None if self.kind.repeats else self.hit
+
+    def is_hit(self, name: str, *, by_aws: bool) -> bool:
         """Count a call; whether it is the one that fails."""
+        if self.kind is not _NOTHING and not self.kind.meets(name, by_aws=by_aws):
+            return False
         with self._guard:
-            if next(self._seen) != self.number:
+            self.calls.append((name, by_aws))
+            if len(self.calls) - 1 != self.number:
                 return False
-            self.name, self.failed_at = name, self.step
+            self.hit, self.hit_at = name, self.step
             return True
 
-    def failed(self, step: str, name: str | None = None) -> bool:
+    def met(self, step: str, name: str | None = None) -> bool:
         """Whether the fault was in this step, and at a call of this name."""
-        return self.failed_at == step and name in (None, self.name)
+        return self.hit_at == step and name in (None, self.hit)
+
+    def failed(self, step: str, name: str | None = None) -> bool:
+        """The same, where the call failed as its caller saw it."""
+        return self.met(step, name) and not self.kind.repeats
 
     def __str__(self) -> str:
-        return f"{self.kind.name} at call {self.number}, {self.failed_at or '-'}: {self.name}"
+        return f"{self.kind.name} at call {self.number}, {self.hit_at or '-'}: {self.hit}"
 
 
 # A context's own, so that what other threads of the test call meanwhile is not counted.
 _armed: ContextVar[Point | None] = ContextVar("armed", default=None)
 
 
-def _aws(call: Callable[..., Any]) -> Callable[..., Any]:
-    """The method of a client that makes a call: the service's own, or that of botocore's endpoint."""
+# Whether the next answer that botocore gets is lost.
+_losing: ContextVar[bool] = ContextVar("losing", default=False)
 
-    def faulty(self: Any, operation: Any, request: Any) -> Any:
+
+def _asked(ask: Callable[..., Any]) -> Callable[..., Any]:
+    """The first attempt of the service's own client."""
+
+    def faulty(self: JsonClient, operation: str, params: dict[str, Any]) -> Any:
         point = _armed.get()
-        error = None if point is None else point.kind.aws
-        name = getattr(operation, "name", operation)
-        if point is None or error is None or not point.is_hit(name):
-            return call(self, operation, request)
+        if point is None or not point.is_hit(operation, by_aws=True):
+            return ask(self, operation, params)
+        assert point.kind.aws is not None
         if point.kind.took_effect:
-            call(self, operation, request)
-        raise error()
+            # What is lost may be a refusal.
+            with suppress(ClientError):
+                ask(self, operation, params)
+        if point.kind.repeats:
+            return None
+        raise point.kind.aws()
 
     return faulty
+
+
+def _requested(request: Callable[..., Any]) -> Callable[..., Any]:
+    """A call of botocore's, with its repeats."""
+
+    def faulty(self: Endpoint, operation: Any, params: Any) -> Any:
+        point = _armed.get()
+        if point is None or not point.is_hit(operation.name, by_aws=True):
+            return request(self, operation, params)
+        assert point.kind.aws is not None
+        if point.kind.repeats:
+            losing = _losing.set(True)
+            try:
+                return request(self, operation, params)
+            finally:
+                _losing.reset(losing)
+        if point.kind.took_effect:
+            request(self, operation, params)
+        raise point.kind.aws()
+
+    return faulty
+
+
+def _got(get: Callable[..., Any]) -> Callable[..., Any]:
+    """The answer to one attempt of botocore's."""
+
+    def losing(self: Endpoint, *given: Any) -> Any:
+        got = get(self, *given)
+        if not _losing.get():
+            return got
+        _losing.set(False)
+        return None, ConnectionClosedError(endpoint_url=NOBODY)
+
+    return losing
+
+
+def _known_again(transact: Callable[[DynamoHandler], Any]) -> Callable[[DynamoHandler], Any]:
+    """moto's transactions, where a repeat with the token of a success changes nothing.
+
+    DynamoDB says so of its ClientRequestToken, for ten minutes; moto takes no notice of it.
+    """
+    done: dict[str, tuple[str, Any]] = {}
+
+    def idempotent(self: DynamoHandler) -> Any:
+        token, items = self.body["ClientRequestToken"], json.dumps(self.body["TransactItems"])
+        if token not in done:
+            answer = transact(self)
+            done[token] = items, answer
+        of_token, answer = done[token]
+        assert of_token == items, "another transaction under the same token"
+        return answer
+
+    return idempotent
 
 
 @contextmanager
 def _sent(trust: Any, method: str, url: str, *rest: Any) -> Iterator[HTTPResponse]:
     point = _armed.get()
-    if point is None or not point.is_hit(urlsplit(url).path or "/"):
+    if point is None or not point.is_hit(urlsplit(url).path or "/", by_aws=False):
         with wire.sent(trust, method, url, *rest) as response:
             yield response
         return
+    assert point.kind.http is not None
     if point.kind.took_effect:
         with wire.sent(trust, method, url, *rest):
             pass
@@ -165,18 +262,21 @@ class Faults:
     def sweep(
         self, story: str, act: Callable[[Point], None], kinds: Sequence[Kind] = KINDS
     ) -> Counter[str]:
-        """Call `act` with each point of the story until there are no more, and once without a fault.
+        """Call `act` once without a fault, and then with each point that its calls make.
 
         Returns how often each call was made to fail, and prints the sum.
         """
+        whole = Point(_NOTHING, -1)
+        _run(act, whole)
         swept: Counter[str] = Counter()
         for kind in kinds:
-            for number in itertools.count():
+            # Up to the fault a run is as the one without.
+            met = [name for name, by_aws in whole.calls if kind.meets(name, by_aws=by_aws)]
+            for number, name in enumerate(met):
                 point = Point(kind, number)
                 _run(act, point)
-                if point.name is None:
-                    break
-                swept[point.name] += 1
+                assert point.hit == name, point
+                swept[name] += 1
         named = ", ".join(f"{name} {times}" for name, times in sorted(swept.items()))
         self._say(f"{story}: {swept.total()} points swept ({named})")
         return swept
@@ -199,11 +299,14 @@ def _run(act: Callable[[Point], None], point: Point) -> None:
 @pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Faults:
     """Puts itself in the way of every outgoing call, and lets them pass until a point is armed."""
-    monkeypatch.setattr(Endpoint, "make_request", _aws(Endpoint.make_request))
-    # pynamodb knows the one by its other name.
-    faulty = _aws(JsonClient.call)
-    monkeypatch.setattr(JsonClient, "call", faulty)
-    monkeypatch.setattr(JsonClient, "_make_api_call", faulty)
+    monkeypatch.setattr(Endpoint, "make_request", _requested(Endpoint.make_request))
+    monkeypatch.setattr(Endpoint, "_get_response", _got(Endpoint._get_response))
+    # botocore waits up to a second before it asks again.
+    monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr(JsonClient, "_asked", _asked(JsonClient._asked))
+    quicken(monkeypatch)
+    once = _known_again(DynamoHandler.transact_write_items)
+    monkeypatch.setattr(DynamoHandler, "transact_write_items", once)
     monkeypatch.setattr(sms_wire, "sent", _sent)
     monkeypatch.setattr(wechat_wire, "sent", _sent)
 

@@ -1,4 +1,4 @@
-"""Operators' commands and vendors' receipts, in which each outgoing call fails once."""
+"""Operators' commands, in which each outgoing call fails once."""
 
 # ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
@@ -18,7 +18,6 @@ from infra.ops import __main__ as commands
 from tests.faults.people import MakePlace, Person, make_place, network, stored  # noqa: F401
 from tests.faults.sweep import Faults, Point, faults  # noqa: F401
 from tests.official_account import make_town  # noqa: F401
-from tests.receipt_cases import KEY, aliyun, tencent
 from tests.serial_moto import serial_moto  # noqa: F401
 
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
@@ -150,24 +149,3 @@ def test_a_firm_is_enrolled(
 
     swept = faults.sweep("operator enrols a firm", act)
     assert set(swept) == {"GetCallerIdentity", "BatchGetItem", "TransactWriteItems"}
-
-
-@pytest.mark.parametrize("vendor", ["aliyun", "tencent"])
-def test_a_vendor_s_receipt(make_place: MakePlace, faults: Faults, vendor: str) -> None:
-    """The vendor is told to push again where it could not be kept, and then it stands once."""
-    place = make_place(PROOF_OF_WORK="0", RECEIPTS_PATH=KEY)
-
-    def act(point: Point) -> None:
-        person = place.person(point)
-        assert place.world.send(place.world.token(person.login, person.phone.openid)).json_body
-        (send,) = person.events("code-sent")
-        name = f"{person.login}/{send.at}"
-        record = aliyun(name) if vendor == "aliyun" else tencent(ext=name)
-        path = f"/receipts/{vendor}/{KEY}"
-        person.done("receipt", lambda: place.world.call("POST", path, [record]))
-        assert place.world.call("POST", path, [record]).status_code == 200
-        (send,) = stored(AuditItem)
-        assert send.receipt == "delivered"
-        assert person.counted() == 1
-
-    assert set(faults.sweep(f"receipt of {vendor}", act)) == {"UpdateItem"}

@@ -1,0 +1,103 @@
+"""A yearly reset, each of whose outgoing calls fails once, or has its process end; the next start finishes it."""
+
+# ruff: noqa: F811 - fixtures of other modules are imported by their names.
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from moto.sqs.models import sqs_backends
+
+from chalicelib import wiring
+from chalicelib.domain.errors import ServiceError
+from chalicelib.doors import reset as reset_door
+from chalicelib.store.models import AuditItem, LoginItem
+from chalicelib.stories import yearly_reset
+from tests.conftest import moto_client
+from tests.faults.people import stored, tables
+from tests.faults.sweep import LOST, REFUSED, REPEATED, Faults, Kind, Point, faults  # noqa: F401
+from tests.reset_world import MIDNIGHT, REGION, YEAR, Crash, ResetWorld, add_logins, yearly  # noqa: F401
+from tests.serial_moto import serial_moto  # noqa: F401
+
+LOGINS = 3
+KINDS = (
+    REFUSED,
+    LOST,
+    REPEATED,
+    Kind("crash before", False, Crash),
+    Kind("crash after", True, Crash),
+)
+
+
+@pytest.fixture
+def world(yearly: ResetWorld, monkeypatch: pytest.MonkeyPatch) -> ResetWorld:
+    """A world whose chunks have two logins."""
+    monkeypatch.setattr(yearly_reset, "CHUNK", 2)
+    # Calls are counted, so that their order must be the same each time.
+    monkeypatch.setattr(reset_door, "AT_ONCE", 1)
+    monkeypatch.setattr(wiring, "_sqs", lambda: moto_client("sqs"))
+    monkeypatch.setattr(wiring, "_sns", lambda: moto_client("sns"))
+    return yearly
+
+
+def purge(world: ResetWorld) -> None:
+    """Empty the queue, which SQS itself does only once a minute."""
+    queues = sqs_backends["123456789012"][REGION].queues
+    queues[world.queue.rpartition("/")[2]]._messages.clear()
+
+
+def begin(world: ResetWorld) -> None:
+    """Three finance logins in two chunks, on New Year's Eve, and nothing else."""
+    for table in tables().values():
+        table.items.clear()
+    purge(world)
+    world.world.clock.time = MIDNIGHT
+    add_logins(LOGINS)
+
+
+def run(world: ResetWorld, point: Point | None = None) -> None:
+    """One start and the queue's work, as far as it comes; what Lambda does with the queue is sure."""
+
+    def armed(call: Callable[[], set[str] | None]) -> set[str]:
+        if point is None:
+            return call() or set()
+        with point:
+            return call() or set()
+
+    try:
+        armed(world.schedule)
+        while messages := world.receive():
+            world.delete(messages, armed(lambda messages=messages: world.invoke(messages)))
+    except (ServiceError, Crash):
+        return
+
+
+def test_the_next_start_finishes_whatever_failed(world: ResetWorld, faults: Faults) -> None:
+    """After any failure and one more start each login is set once, and the report adds up.
+
+    Where the client made up for the failure, no other start is needed.
+    """
+
+    def act(point: Point) -> None:
+        begin(world)
+        run(world, point)
+        if point.name is not None:
+            # What a worker left undone is visible again by then.
+            purge(world)
+            world.world.clock.time += 3_600
+            run(world)
+        for login in stored(LoginItem):
+            expected = (2, YEAR) if login.login.endswith("_cw") else (1, None)
+            assert (login.password_version, login.reset_year) == expected
+        events = stored(AuditItem)
+        assert [event.event for event in events] == ["yearly-reset"] * LOGINS
+        assert world.adds_up()
+        told = world.announcements()
+        # Operators may read a message twice where the answer to it, or the note that it was told,
+        # was lost, but never none.
+        twice = point.hit == "Publish" and point.kind.took_effect
+        assert 1 <= len(told) <= (2 if twice or point.name == "UpdateItem" else 1)
+
+    swept = faults.sweep("yearly reset", act, KINDS)
+    assert {"Scan", "TransactWriteItems", "UpdateItem", "GetItem", "BatchGetItem"} <= set(swept)
+    assert {"SendMessageBatch", "Publish"} <= set(swept)
