@@ -49,7 +49,7 @@ def whole_recovery(arguments: argparse.Namespace) -> Found:
         ours.serving(cores, people) as function,
         _peers(arguments, lambda: peer_servers.serving(cores, people)) as peers,
     ):
-        found = recovery.measure(cores, {"ours": function, **peers}, arguments.recoveries)
+        found = recovery.measure({"ours": function, **peers}, arguments.recoveries)
     rows = [
         {"": name, **{key: value for key, value in facts.items() if key != "steps"}}
         for name, facts in found.items()
@@ -59,7 +59,7 @@ def whole_recovery(arguments: argparse.Namespace) -> Found:
         for name, facts in found.items()
         for step, spread in facts["steps"].items()
     ]
-    print(figures.table("whole recovery: CPU of the server, ms", rows))
+    print(figures.table("whole recovery: CPU of the server without a password hash, ms", rows))
     print(figures.table("its steps: wall p50 and p99, and CPU, ms", steps))
     return {"recovery": found}
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from chalicelib.keys.passwords import PasswordHasher
-
 T = TypeVar("T")
 
 
@@ -116,14 +114,3 @@ class Watch:
         answer = call()
         self.resume()
         return answer
-
-
-def hash_cpu_ms(cores: Cores, rounds: int = 30) -> float:
-    """CPU of one argon2id hash with the service's own parameters, on the server's core."""
-    hasher = PasswordHasher({1: b"p" * 32})
-    with on(cores.server):
-        hasher.hash("Correct-horse-7")
-        before = time.thread_time()
-        for _ in range(rounds):
-            hasher.hash("Correct-horse-7")
-        return (time.thread_time() - before) * 1000 / rounds

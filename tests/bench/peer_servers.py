@@ -5,6 +5,8 @@ They are installed by pip, pinned, into an environment of their own below .cache
 
 from __future__ import annotations
 
+import email
+import email.policy
 import fcntl
 import hashlib
 import http.client
@@ -22,7 +24,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aiosmtpd.controller import Controller
+
 from tests.bench import machine
+from tests.bench.goals import BY_SMTP
 from tests.bench.machine import Cores, Watch
 from tests.bench.ours import CACHE, PASSWORD
 from tests.dynamodb_local import free_port
@@ -59,6 +64,38 @@ def python() -> Path:
     return command
 
 
+class Office:
+    """A post office: takes mail by SMTP and gives the last one away."""
+
+    def __init__(self) -> None:
+        self._taken: list[str] = []
+
+    async def handle_DATA(self, _: Any, __: Any, envelope: Any) -> str:
+        """What aiosmtpd calls for each mail."""
+        mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        body = mail.get_body(("plain",))
+        self._taken.append("" if body is None else body.get_content())
+        return "250 OK"
+
+    def last(self) -> str:
+        """The text of the last mail, which has come before the request that sent it was answered."""
+        text = self._taken[-1]
+        self._taken.clear()
+        return text
+
+
+@contextmanager
+def _office() -> Iterator[tuple[Office, int]]:
+    """A post office and its port."""
+    office = Office()
+    controller = Controller(office, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    try:
+        yield office, controller.port
+    finally:
+        controller.stop()
+
+
 @dataclass
 class Peer:
     """A running peer, as `recovery` takes what it measures."""
@@ -66,7 +103,8 @@ class Peer:
     port: int
     pids: list[int]
     """The master's and the worker's."""
-    hashes: int = 0
+    office: Office | None = None
+    """Where its mail goes; None where it keeps it in memory."""
     _connection: http.client.HTTPConnection = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,8 +125,11 @@ class Peer:
 
     def mail(self, watch: Watch, pattern: str) -> str:
         """What the pattern's group finds in the last mail."""
-        _, text = watch.aside(lambda: self.call("GET", "/bench/mail"))
-        found = re.search(pattern, text.decode())
+        if self.office is None:
+            text = watch.aside(lambda: self.call("GET", "/bench/mail"))[1].decode()
+        else:
+            text = self.office.last()
+        found = re.search(pattern, text)
         if found is None:
             raise AssertionError(f"no code in the mail: {text!r}")
         return found[1]
@@ -246,14 +287,19 @@ def _child(pid: int) -> int:
 
 @contextmanager
 def serving(cores: Cores, people: int) -> Iterator[dict[str, Peer]]:
-    """All peers with so many people each, by name, until the block ends."""
+    """All peers with so many people each, by name, until the block ends: each keeps its mail in
+    memory once, and hands it over by SMTP once."""
     with ExitStack() as stack:
-        yield {
-            name: stack.enter_context(
-                running(kind, stack.enter_context(filled(kind, people)), cores)
-            )
-            for name, kind in PEERS.items()
-        }
+        office, port = stack.enter_context(_office())
+        found: dict[str, Peer] = {}
+        for name, kind in PEERS.items():
+            environment = stack.enter_context(filled(kind, people))
+            found[name] = stack.enter_context(running(kind, environment, cores))
+            environment = stack.enter_context(filled(kind, people))
+            sending = {**environment, "BENCH_SMTP_PORT": str(port)}
+            found[name + BY_SMTP] = stack.enter_context(running(kind, sending, cores))
+            found[name + BY_SMTP].office = office
+        yield found
 
 
 @contextmanager

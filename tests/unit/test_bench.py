@@ -96,17 +96,23 @@ def test_a_long_sms_is_billed_by_sixty_seven_characters() -> None:
 
 def test_goals_are_ratios_of_one_run() -> None:
     """Against the best peer; a part that did not run has no goal."""
-    services = {"ours": 10.0, "slow": 40.0, "fast": 16.0}
+    services = {"ours": 10.0, "slow": 40.0, "fast": 16.0, "slow, mail by SMTP": 50.0}
     found = {
-        "recovery": {name: {"cpu_ms_without_hash": cpu} for name, cpu in services.items()},
+        "recovery": {name: {"cpu_ms": cpu} for name, cpu in services.items()},
         "worker": {"ratio": 0.95},
     }
     assert goals.goals(found) == [
         {
-            "goal": "whole recovery, CPU without the hash / fast",
+            "goal": "whole recovery, CPU without a hash / fast",
             "measured": 0.625,
             "target": "<= 0.5",
             "met": False,
+        },
+        {
+            "goal": "whole recovery, CPU without a hash / slow, mail by SMTP",
+            "measured": 0.2,
+            "target": "<= 0.5",
+            "met": True,
         },
         {
             "goal": "yearly worker, logins per s / bare argon2",

@@ -1,8 +1,9 @@
 """An ordinary django-allauth behind its headless API for apps: passwords are reset by a code.
 
 Runs in the peers' own environment: `python allauth_site.py COUNT` makes the database of
-BENCH_DATABASE with so many people, `gunicorn allauth_site:application` serves it. Mail goes to
-Django's locmem backend, `/bench/mail` gives the last one away; rate limits are off, and MD5 takes
+BENCH_DATABASE with so many people, `gunicorn allauth_site:application` serves it. Mail goes
+by SMTP to BENCH_SMTP_PORT, or else to Django's locmem backend, where `/bench/mail` gives the last one
+away; rate limits are off, and MD5 takes
 the place of a password hash, so that nothing needs to be subtracted.
 """
 
@@ -14,6 +15,8 @@ from typing import Any
 
 import django
 from django.conf import settings
+
+SMTP_PORT = int(os.environ.get("BENCH_SMTP_PORT", "0"))
 
 settings.configure(
     SECRET_KEY="s" * 50,
@@ -71,7 +74,9 @@ settings.configure(
         )
     ],
     PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
-    EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend",
+    EMAIL_BACKEND=f"django.core.mail.backends.{'smtp' if SMTP_PORT else 'locmem'}.EmailBackend",
+    EMAIL_HOST="127.0.0.1",
+    EMAIL_PORT=SMTP_PORT,
     ACCOUNT_LOGIN_METHODS={"email"},
     ACCOUNT_SIGNUP_FIELDS=["email*", "password1*"],
     ACCOUNT_EMAIL_VERIFICATION="mandatory",

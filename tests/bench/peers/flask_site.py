@@ -2,8 +2,9 @@
 
 It has no reset by a code; a token that is mailed, looked at and then used is the nearest to one.
 Runs in the peers' own environment: `python flask_site.py COUNT` makes the database of
-BENCH_DATABASE with so many people, `gunicorn flask_site:application` serves it. Mail is built and
-not sent, `/bench/mail` gives the last one away; there are no rate limits, and the `plaintext` scheme
+BENCH_DATABASE with so many people, `gunicorn flask_site:application` serves it. Mail goes
+by SMTP to BENCH_SMTP_PORT; without one it is built and not sent, and `/bench/mail` gives the last one
+away; there are no rate limits, and the `plaintext` scheme
 takes the place of a password hash, MD5 of the token's, so that nothing needs to be subtracted.
 """
 
@@ -20,11 +21,15 @@ from flask_security import Security, SQLAlchemyUserDatastore
 from flask_security.models import fsqla_v3
 from flask_sqlalchemy import SQLAlchemy
 
+SMTP_PORT = int(os.environ.get("BENCH_SMTP_PORT", "0"))
+
 application = Flask(__name__)
 application.config.update(
     SECRET_KEY="s" * 50,
     SQLALCHEMY_DATABASE_URI=f"sqlite:///{os.environ['BENCH_DATABASE']}",
-    MAIL_SUPPRESS_SEND=True,
+    MAIL_SUPPRESS_SEND=not SMTP_PORT,
+    MAIL_SERVER="127.0.0.1",
+    MAIL_PORT=SMTP_PORT,
     MAIL_DEFAULT_SENDER="recovery@bench.example",
     WTF_CSRF_ENABLED=False,
     SECURITY_PASSWORD_SALT="p" * 32,
@@ -69,7 +74,8 @@ def _keep(_: Any, message: Any) -> None:
     _outbox.append(str(message.body))
 
 
-email_dispatched.connect(_keep)
+if not SMTP_PORT:
+    email_dispatched.connect(_keep)
 
 
 @application.get("/bench/mail")
