@@ -30,6 +30,7 @@ class Invocation:
         self._given = given
         self._found: frozenset[str] | None = None
         self._held: list[str] = []
+        self._all: tuple[int, frozenset[str]] = (-1, frozenset())
         self._counts: Counter[Figure] = Counter()
         self._lock = threading.Lock()
         self._ended = False
@@ -39,11 +40,17 @@ class Invocation:
         self._held.extend(secrets)
 
     @property
-    def secrets(self) -> Iterable[str]:
+    def secrets(self) -> frozenset[str]:
         """Every text that no line of this call may show."""
         if self._found is None:
             self._found = frozenset(self._given())
-        return [*self._found, *self._held]
+        # What is held only grows, so that its number tells whether anything has come.
+        number = len(self._held)
+        known, found = self._all
+        if known != number:
+            found = self._found.union(self._held[:number])
+            self._all = (number, found)
+        return found
 
     def add(self, figure: Figure, value: int) -> bool:
         """Count; False where the call has ended and its figures are out."""

@@ -116,6 +116,12 @@ _CONTROL = re.compile(
 
 _LONGEST = 20_000
 
+# A word without a digit, and shorter than what base64 makes of anything worth hiding.
+_PLAIN = re.compile("[a-z]{0,7}")
+
+# What every way of writing a text down leaves as it is.
+_UNRESERVED = re.compile(r"[0-9A-Za-z_.~-]+")
+
 
 def parts(text: str) -> list[str]:
     """What of a text that somebody wrote may be a secret: all of it, and each longer word in it."""
@@ -129,6 +135,9 @@ _WORD = re.compile(r"[!-~]{6,}")
 def hide(text: str) -> str:
     """The text without anything that is known, named or shaped as a secret."""
     known = _known()
+    if _PLAIN.fullmatch(text):
+        # Too short for every shape, and for what encodes a secret: most of a line is such words.
+        return _without_spellings(text, known)
     text = _without_known(text, known)
     text = _ENCODED.sub(lambda found: _without_encoded(found, known), text)
     text = _NAMED.sub(_without_value, text)
@@ -142,10 +151,14 @@ compiling them cost ten times what looking for them does."""
 
 
 def _without_known(text: str, known: Known) -> str:
+    return _SHAPES.sub(HIDDEN, _without_spellings(text, known))
+
+
+def _without_spellings(text: str, known: Known) -> str:
     for spelling in known:
         if spelling in text:
             text = text.replace(spelling, HIDDEN)
-    return _SHAPES.sub(HIDDEN, text)
+    return text
 
 
 def _without_encoded(found: re.Match[str], known: Known) -> str:
@@ -218,7 +231,7 @@ def clean(value: Any, *, lines: bool = False, name: str = "") -> Any:
 
 def _known() -> Known:
     held = invocation.current()
-    return _spelt_out(_always, frozenset(held.secrets) if held is not None else frozenset())
+    return _spelt_out(_always, held.secrets if held is not None else frozenset())
 
 
 @lru_cache(maxsize=8)
@@ -234,6 +247,8 @@ def _spellings(secret: str) -> frozenset[str]:
 
     Base64 is not among them, since what stands before the secret changes it: it is decoded.
     """
+    if _UNRESERVED.fullmatch(secret):
+        return frozenset({secret} if len(secret) >= MINIMUM else ())
     forms = {secret, *(unicodedata.normalize(form, secret) for form in ("NFC", "NFKC"))}
     spelt: set[str] = set()
     for form in forms:

@@ -146,6 +146,15 @@ def test_what_is_known_is_hidden_however_it_is_spelt(secret: str, before: str, a
             assert f"<{spelt}>" not in hidden.replace(masking.HIDDEN, "")
 
 
+def test_a_plain_word_is_hidden_where_it_is_known() -> None:
+    """Such as a password of a few letters, from the moment on at which it is."""
+    with begun(Invocation("c", "r", lambda: ["horse"])):
+        assert masking.hide("horse") == masking.hide("horses")[:3] == masking.HIDDEN
+        assert masking.hide("battery") == "battery"
+        hold("batt")
+        assert masking.hide("battery") == "***ery"
+
+
 @pytest.mark.parametrize("secret", ["correct horse", "密码 of my dog", "Str0ng?>~é"])
 def test_what_is_known_is_hidden_in_base64(secret: str) -> None:
     """Wherever in the encoded text it begins, and in an address too."""
