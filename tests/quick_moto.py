@@ -1,19 +1,24 @@
 """moto, without the half of its work that changes nothing in what it answers.
 
 For each answer of DynamoDB moto looks for ten possible types of each attribute, in three spellings
-each; for each update it walks the expression once for each of ten checks, by way of abstract classes.
+each. It reads each expression anew, three times and word by word, and walks it once for each of ten
+checks, by way of abstract classes.
 """
 
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import moto.core.responses
 import pytest
 from moto.core.serialize import BaseJSONSerializer
+from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
+from moto.dynamodb.parsing.expressions import UpdateExpressionParser
+from moto.dynamodb.parsing.validators import ActionCountValidator
 
 
 def quicken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,6 +28,10 @@ def quicken(monkeypatch: pytest.MonkeyPatch) -> None:
     structure = _as_it_stands(BaseJSONSerializer._serialize_type_structure)
     monkeypatch.setattr(BaseJSONSerializer, "_serialize_type_structure", structure)
     monkeypatch.setattr(DepthFirstTraverser, "traverse_node_recursively", _traverse)
+    monkeypatch.setattr(UpdateExpressionParser, "make", _read_once(UpdateExpressionParser.make))
+    monkeypatch.setattr(ActionCountValidator, "traverse", lambda _, node: node)
+    words = _words_once(ConditionExpressionParser._lex_condition_expression)
+    monkeypatch.setattr(ConditionExpressionParser, "_lex_condition_expression", words)
 
 
 def _as_it_stands(serialize: Callable[..., None]) -> Callable[..., None]:
@@ -33,6 +42,33 @@ def _as_it_stands(serialize: Callable[..., None]) -> Callable[..., None]:
             self._default_serialize(serialized, value, shape, key)
         else:
             serialize(self, serialized, value, shape, key)
+
+    return quick
+
+
+def _read_once(make: Callable[[str], Node]) -> Callable[[str], Node]:
+    """An expression's tree, of which moto makes a copy before it changes anything in it.
+
+    How many clauses there are of each kind is seen to here, since it takes as long as all the rest.
+    """
+    counted, traverse = ActionCountValidator(), ActionCountValidator.traverse
+
+    @functools.cache
+    def read(expression: str) -> Node:
+        return traverse(counted, make(expression))
+
+    return read
+
+
+def _words_once(words: Callable[[Any], deque[Any]]) -> Callable[[Any], deque[Any]]:
+    """A condition's words; the parser uses its own copy of the queue up."""
+    known: dict[str | None, tuple[Any, ...]] = {}
+
+    def quick(self: ConditionExpressionParser) -> deque[Any]:
+        expression = self.condition_expression
+        if expression not in known:
+            known[expression] = tuple(words(self))
+        return deque(known[expression])
 
     return quick
 
