@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,15 +17,28 @@ class Said:
 
     status: int
     body: dict[str, Any]
+    why: str = field(default="", compare=False)
+    """What led to it, where one answer has several causes; nobody outside is told."""
+
+    @property
+    def kind(self) -> str:
+        """A short name, the same for all answers that came about in one way."""
+        return f"{self.body.get('code', self.status)} {self.why}".rstrip()
 
 
-def said(status: int, code: str | None = None, **members: Any) -> Said:
+def said(status: int, code: str | None = None, *, why: str = "", **members: Any) -> Said:
     """An answer; `code` is a problem's."""
-    return Said(status, members if code is None else {"code": code, **members})
+    return Said(status, members if code is None else {"code": code, **members}, why)
 
 
-EXPIRED = said(401, "recovery-expired")
-NO_CODE = said(410, "code-expired")
+def expired(why: str) -> Said:
+    """The recovery is over."""
+    return said(401, "recovery-expired", why=why)
+
+
+def no_code(why: str) -> Said:
+    """There is no code that could be used."""
+    return said(410, "code-expired", why=why)
 
 
 @dataclass(frozen=True)
@@ -34,23 +47,31 @@ class Rules:
 
     starts_login: Window
     starts_address: Window
-    sends_destination: tuple[Window, ...]
+    sends_destination: Mapping[str, Window]
+    """By a name for the answers' causes."""
     sends_login: Window
     tries: int
     wrong_codes: Window
     wrong_details: Window
     wrong_passwords: Window
 
+    @property
+    def sends_day(self) -> Window:
+        """The widest of a destination's windows."""
+        return max(self.sends_destination.values(), key=lambda window: window[1])
 
-def wait(events: Sequence[int], windows: Iterable[Window], now: int) -> int:
-    """Seconds until one more event fits into every window; 0 where it does now."""
-    longest = 0
-    for most, seconds in windows:
-        within = sorted(at for at in events if at > now - seconds)
-        if len(within) >= most:
-            # Room comes when so many have left that one less than the limit remains.
-            longest = max(longest, within[len(within) - most] + seconds - now)
-    return longest
+
+def wait(events: Sequence[int], window: Window, now: int) -> int:
+    """Seconds until one more event fits into the window; 0 where it does now."""
+    most, seconds = window
+    within = sorted(at for at in events if at > now - seconds)
+    # Room comes when so many have left that one less than the limit remains.
+    return within[len(within) - most] + seconds - now if len(within) >= most else 0
+
+
+def longest(waits: Mapping[str, int]) -> tuple[int, str]:
+    """The longest wait and its name; 0 where nobody has to wait."""
+    return max((seconds, name) for name, seconds in waits.items())
 
 
 @dataclass(frozen=True)
@@ -76,6 +97,11 @@ class Code:
     until: int
     tries: int = 0
 
+    @property
+    def kept(self) -> tuple[int, int, str]:
+        """How it is stored, but for its digits."""
+        return self.until, self.tries, self.method
+
 
 @dataclass
 class Used:
@@ -94,6 +120,8 @@ class Login:
     password: str
     changed_at: int
     must_change: bool
+    finance: bool = False
+    """Whether the yearly reset is for it."""
     version: int = 1
     recovered_at: int | None = None
     reset_year: int | None = None

@@ -10,39 +10,41 @@ from typing import Any
 
 import boto3
 from moto import mock_aws
-from moto.backends import get_backend
 
 from chalicelib import wiring
+from chalicelib.domain.catalogue import NOTICE_TITLES
 from chalicelib.domain.limits import DAY, HOUR, MINUTE
 from chalicelib.store.models import FirmItem, LoginItem
+from chalicelib.store.statements import Statements
 from chalicelib.wechat.platform import TemplateOutcome, TemplateResult
 from infra.tables import create_tables
 from tests import reset_world
 from tests.callbacks import Signed, post, said, signed
+from tests.machine import at_hand
 from tests.machine.model import Model
 from tests.machine.rules import Login, Rules
 from tests.reset_world import MIDNIGHT, ResetWorld
 
 # Low, so that a story of fifty steps meets each of them; how they are kept depends on no number.
 LIMITS = {
-    "LIMIT_STARTS_PER_LOGIN_HOUR": "6",
-    "LIMIT_STARTS_PER_ADDRESS_HOUR": "15",
+    "LIMIT_STARTS_PER_LOGIN_HOUR": "5",
+    "LIMIT_STARTS_PER_ADDRESS_HOUR": "12",
     "LIMIT_SENDS_PER_DESTINATION_MINUTE": "1",
-    "LIMIT_SENDS_PER_DESTINATION_HOUR": "3",
-    "LIMIT_SENDS_PER_DESTINATION_DAY": "5",
-    "LIMIT_SENDS_PER_LOGIN_DAY": "4",
+    "LIMIT_SENDS_PER_DESTINATION_HOUR": "2",
+    "LIMIT_SENDS_PER_DESTINATION_DAY": "4",
+    "LIMIT_SENDS_PER_LOGIN_DAY": "3",
     "LIMIT_TRIES_PER_CODE": "3",
-    "LIMIT_WRONG_CODES_PER_LOGIN_DAY": "5",
+    "LIMIT_WRONG_CODES_PER_LOGIN_DAY": "4",
     "LIMIT_WRONG_DETAILS_PER_LOGIN_DAY": "2",
     "LIMIT_WRONG_PASSWORDS_PER_LOGIN_HALF_HOUR": "3",
 }
 RULES = Rules(
-    starts_login=(6, HOUR),
-    starts_address=(15, HOUR),
-    sends_destination=((1, MINUTE), (3, HOUR), (5, DAY)),
-    sends_login=(4, DAY),
+    starts_login=(5, HOUR),
+    starts_address=(12, HOUR),
+    sends_destination={"minute": (1, MINUTE), "hour": (2, HOUR), "day": (4, DAY)},
+    sends_login=(3, DAY),
     tries=3,
-    wrong_codes=(5, DAY),
+    wrong_codes=(4, DAY),
     wrong_details=(2, DAY),
     wrong_passwords=(3, 30 * MINUTE),
 )
@@ -58,21 +60,25 @@ HEAD = "阿依古丽·买买提"
 
 
 def logins() -> dict[str, Login]:
-    """Two logins on one phone, one on another, and one that has a WeChat and no phone at all."""
+    """Two logins on one phone, one on another; one with a WeChat and no phone; one without either."""
     roads: dict[str, tuple[str | None, str | None]] = {
         "11010148": (SHARED, None),
         "11010148_cw": (SHARED, None),
         "31000001": (None, BOB),
         "31000001_cw": (OWN, ALICE),
+        "44000001": (None, None),
     }
     return {
-        name: Login(phone, openid, OPENING, LONG_AGO, must_change=name.endswith("_cw"))
+        name: Login(
+            phone, openid, OPENING, LONG_AGO, must_change=name in DEFAULTS, finance=name in DEFAULTS
+        )
         for name, (phone, openid) in roads.items()
     }
 
 
 DEFAULTS = {"11010148_cw": "010123X", "31000001_cw": "021123X"}
-PROVINCES = {"11010148": "11", "31000001": "31"}
+PROVINCES = {"11010148": "11", "31000001": "31", "44000001": "44"}
+_NOTICES = {title: notice for notice, title in NOTICE_TITLES.items()}
 
 
 @dataclass
@@ -92,7 +98,7 @@ class Platform:
     following: set[str]
     may_push: bool = False
     pushed: list[tuple[str, str, str]] = field(default_factory=list)
-    """Openid, login, code."""
+    """Openid, login, and the code or the notice."""
 
     def is_following(self, openid: str) -> bool:
         return openid in self.following
@@ -107,8 +113,12 @@ class Platform:
             return TemplateResult(TemplateOutcome.NO_TEMPLATE, errcode=48001)
         if openid not in self.following:
             return TemplateResult(TemplateOutcome.NOT_FOLLOWING, errcode=43004)
-        self.pushed.append((openid, fields["character_string1"], fields["character_string2"]))
-        return TemplateResult(TemplateOutcome.SENT, msgid=f"w{len(self.pushed)}")
+        if template_id == "code-template":
+            told = fields["character_string1"], fields["character_string2"]
+        else:
+            told = fields["character_string2"], _NOTICES[fields["thing1"]]
+        self.pushed.append((openid, *told))
+        return TemplateResult(TemplateOutcome.SENT)
 
 
 @dataclass
@@ -153,22 +163,32 @@ class Town:
         fields: dict[str, Any] = {"MsgType": "event", "Event": event}
         assert post(self.reset.world, signed(self.reset.world, fields, openid)).status_code == 200
 
-    def items(self, table: str) -> list[dict[str, Any]]:
+    def items(self, table: str, *kinds: str) -> list[dict[str, Any]]:
         """What stands in a table, straight out of moto: a scan would cost more than a step does."""
         return [
             {name: _plain(value.to_json()) for name, value in item.attrs.items()}
             for item in _tables()[f"recovery-{table}"].all_items()
+            if not kinds or item.hash_key.value.startswith(kinds)
         ]
+
+    def events(self) -> Iterator[tuple[str, str]]:
+        """Logins and events of the audit."""
+        for item in _tables()["recovery-audit"].all_items():
+            yield item.attrs["login"].value, item.attrs["event"].value
 
     def begin(self) -> None:
         """Forget everything, and enrol the logins anew."""
         for table in _tables().values():
             table.items.clear()
-        while self.model.begun and (left := self.reset.receive()):
-            self.reset.delete(left, keep=set())
+        at_hand.empty_queues()
         self.reset.world.clock.time = MIDNIGHT
-        self.reset.world.phones.sent.clear()
+        for told in (self.reset.world.phones.sent, self.reset.world.phones.outcomes):
+            told.clear()
+        self.platform.pushed.clear()
         self.reset.world.service.__dict__.pop("addresses", None)
+        for store in (self.reset.world.service.codes, self.reset.world.service.logins):
+            # What a breakage changes beneath them is rendered anew.
+            store._statements = Statements()
         self.model = Model(RULES, logins(), DEFAULTS, MIDNIGHT, following={ALICE, BOB})
         self.platform.following = self.model.following
         self.platform.may_push = False
@@ -178,13 +198,14 @@ class Town:
 
 
 def _tables() -> dict[str, Any]:
-    backend = get_backend("dynamodb")["123456789012"]["cn-north-1"]
-    tables: dict[str, Any] = backend.tables
+    tables: dict[str, Any] = at_hand.backend().tables
     return tables
 
 
 def _plain(value: dict[str, Any]) -> Any:
     ((kind, content),) = value.items()
+    if kind == "L":
+        return [_plain(at_hand.plain(entry)) for entry in content]
     return int(content) if kind == "N" else content
 
 
@@ -193,8 +214,13 @@ def running() -> Iterator[Town]:
     """The town, until the block ends; each story begins with `begin`."""
     with mock_aws(), wiring.using(None):
         create_tables(boto3.client("dynamodb"), "recovery")
-        reset = reset_world.make(WECHAT_CODE_TEMPLATE_ID="code-template", **LIMITS)
+        reset = reset_world.make(
+            WECHAT_CODE_TEMPLATE_ID="code-template",
+            WECHAT_NOTICE_TEMPLATE_ID="notice-template",
+            **LIMITS,
+        )
         service = reset.world.service
+        at_hand.use()
         dice, platform = Dice(), Platform(set())
         service.randbelow = dice
         service.__dict__["platform"] = platform

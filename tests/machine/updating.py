@@ -1,0 +1,130 @@
+"""Update expressions as pynamodb writes them, carried out on an item in the wire's form.
+
+moto's own way copies and walks the parsed expression ten times, which was half of the machine's time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+Item = dict[str, Any]
+"""Attributes as DynamoDB sends them: `{"at": {"N": "1"}}`."""
+
+_TOKEN = re.compile(r"\s*(SET|REMOVE|ADD|DELETE|[a-z_]+|[#:]\w+|\[\d+\]|[=,()+-])")
+_CLAUSES = ("SET", "REMOVE", "ADD", "DELETE")
+
+
+@cache
+def _tokens(expression: str) -> tuple[str, ...]:
+    found = tuple(_TOKEN.findall(expression))
+    assert "".join(found) == re.sub(r"\s", "", expression), expression
+    return found
+
+
+class _Update:
+    """One expression on its way; every operand is read from the item as it was."""
+
+    def __init__(self, item: Mapping[str, Any], part: Mapping[str, Any]) -> None:
+        self._was = item
+        self._names = part.get("ExpressionAttributeNames", {})
+        self._values = part.get("ExpressionAttributeValues", {})
+        self._tokens = _tokens(part["UpdateExpression"])
+        self._place = 0
+        self._gone: dict[str, set[int]] = {}
+        self.item = dict(item)
+
+    def _next(self) -> str:
+        self._place += 1
+        return self._tokens[self._place - 1]
+
+    def _is_next(self, *tokens: str) -> bool:
+        return self._place < len(self._tokens) and self._tokens[self._place] in tokens
+
+    def _skip(self, token: str) -> None:
+        assert self._next() == token, self._tokens
+
+    def run(self) -> Item:
+        clause = ""
+        while self._place < len(self._tokens):
+            if self._is_next(*_CLAUSES):
+                clause = self._next()
+            else:
+                self._skip(",")
+            name, index = self._path()
+            if clause == "SET":
+                assert index is None, "no entry of a list is set"
+                self._skip("=")
+                self.item[name] = self._operand()
+            elif clause == "REMOVE":
+                self._remove(name, index)
+            else:
+                assert clause == "ADD", "nothing is taken out of a set"
+                assert index is None
+                self._add(name, self._operand())
+        return self.item
+
+    def _path(self) -> tuple[str, int | None]:
+        name = self._names[self._next()]
+        listed = self._place < len(self._tokens) and self._tokens[self._place][0] == "["
+        return name, int(self._next()[1:-1]) if listed else None
+
+    def _operand(self) -> Any:
+        first = self._single()
+        if not self._is_next("+", "-"):
+            return first
+        sign = 1 if self._next() == "+" else -1
+        return {"N": str(int(first["N"]) + sign * int(self._single()["N"]))}
+
+    def _single(self) -> Any:
+        token = self._tokens[self._place]
+        if token[0] == ":":
+            return self._values[self._next()]
+        if token[0] == "#":
+            name, index = self._path()
+            assert index is None
+            return self._was[name]
+        if token == "(":
+            self._skip("(")
+            inner = self._operand()
+            self._skip(")")
+            return inner
+        function = self._next()
+        self._skip("(")
+        if function == "if_not_exists":
+            name, _ = self._path()
+            self._skip(",")
+            otherwise = self._operand()
+            self._skip(")")
+            return self._was.get(name, otherwise)
+        assert function == "list_append", function
+        left = self._operand()
+        self._skip(",")
+        right = self._operand()
+        self._skip(")")
+        return {"L": [*left["L"], *right["L"]]}
+
+    def _remove(self, name: str, index: int | None) -> None:
+        if index is None:
+            self.item.pop(name, None)
+            return
+        # DynamoDB refuses the path where there is no such list, and passes over a missing entry.
+        entries = self._was[name]["L"]
+        gone = self._gone.setdefault(name, set())
+        gone.add(index)
+        self.item[name] = {"L": [entry for at, entry in enumerate(entries) if at not in gone]}
+
+    def _add(self, name: str, more: Any) -> None:
+        ((kind, value),) = more.items()
+        before = self._was.get(name)
+        if kind == "N":
+            self.item[name] = {"N": str(int(value) + int(before["N"] if before else 0))}
+        else:
+            self.item[name] = {kind: sorted({*value, *(before[kind] if before else ())})}
+
+
+def updated(item: Mapping[str, Any], part: Mapping[str, Any]) -> Item:
+    """The item after the update that a request, or a part of a transaction, asks for."""
+    return _Update(item, part).run()
