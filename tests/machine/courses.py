@@ -224,7 +224,8 @@ COURSES = (
     ),
     # The login page.
     course(any_login, LOCKS, A.verifies, A.operator_looks, A.half_hour_passes, A.verifies),
-    course(any_login, LOCKS, RECOVERS, A.verifies, A.verifies_another),
+    course(with_way, LOCKS, RECOVERS, A.verifies, A.verifies_another, weight=3),
+    course(with_way, A.verifies_wrong, RECOVERS, A.verifies, weight=4),
     course(any_login, A.verifies_wrong, (A.verifies,) * 4, LOCKS, A.minute_passes, A.verifies),
     course(
         any_login,
@@ -269,10 +270,9 @@ COURSES = (
     course(unbindable, A.starts, A.sends, A.operator_unbinds, A.confirms_late, A.sends, A.unbinds),
     course(
         unbindable,
-        (A.follows, A.template_goes, A.starts, A.sends, A.operator_unbinds),
-        (A.starts_in_other_wechat, A.sends, A.confirms, A.follows, A.starts, A.minute_passes),
-        (A.sends, A.fetches_elsewhere, A.fetches),
-        weight=6,
+        (A.starts, A.sends, A.operator_unbinds, A.starts_in_other_wechat, A.sends, A.confirms),
+        (A.starts, A.sends, A.fetches_elsewhere, A.fetches),
+        weight=8,
     ),
     # Operators.
     course(by_sms, A.starts, A.sends, A.operator_changes_phone, A.confirms_late, A.sends, A.asks),

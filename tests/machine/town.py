@@ -129,9 +129,17 @@ class Town:
     model: Model
     dice: Dice
     platform: Platform
+    given: frozenset[str]
+    """The service's parts that are not built by itself."""
     letters: int = 0
     last_letter: tuple[Signed, dict[str, str]] | None = None
     written_at: int = 0
+
+    def build_anew(self) -> None:
+        """Let the service build all of its parts anew, none of which then remembers anything."""
+        parts = self.reset.world.service.__dict__
+        for name in set(parts) - self.given:
+            del parts[name]
 
     def outbox(self) -> list[tuple[str, str]]:
         """What has gone to phones since this was asked last."""
@@ -185,6 +193,7 @@ class Town:
         for told in (self.reset.world.phones.sent, self.reset.world.phones.outcomes):
             told.clear()
         self.platform.pushed.clear()
+        # It remembers the addresses.
         self.reset.world.service.__dict__.pop("addresses", None)
         for store in (self.reset.world.service.codes, self.reset.world.service.logins):
             # What a breakage changes beneath them is rendered anew.
@@ -224,7 +233,8 @@ def running() -> Iterator[Town]:
         dice, platform = Dice(), Platform(set())
         service.randbelow = dice
         service.__dict__["platform"] = platform
-        yield Town(reset, Model(RULES, {}, {}, MIDNIGHT), dice, platform)
+        given = frozenset(service.__dict__)
+        yield Town(reset, Model(RULES, {}, {}, MIDNIGHT), dice, platform, given)
 
 
 def _enrol(model: Model, service: wiring.Service) -> None:
