@@ -52,14 +52,18 @@ class Signer:
         """`keys` newest first; the newest signs, all of them verify."""
         self._keys = list(keys)
         self._clock = clock
+        self._serializers: dict[str, URLSafeSerializer] = {}
 
     def _serializer(self, purpose: str) -> URLSafeSerializer:
-        # itsdangerous wants the newest key last.
-        return URLSafeSerializer(
-            list(reversed(self._keys)),
-            salt=f"login-recovery.{purpose}",
-            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
-        )
+        found = self._serializers.get(purpose)
+        if found is None:
+            # itsdangerous wants the newest key last.
+            found = self._serializers[purpose] = URLSafeSerializer(
+                list(reversed(self._keys)),
+                salt=f"login-recovery.{purpose}",
+                signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+            )
+        return found
 
     def sign(self, purpose: str, value: Any, lifetime: int) -> str:
         """A URL-safe text that `verify` takes for `lifetime` seconds."""

@@ -11,6 +11,7 @@ import hmac
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -34,10 +35,12 @@ from .dynamo import (
     raw_text,
     read,
     room,
+    run,
     transact,
     update,
 )
 from .models import AuditItem, CodeItem, DestinationItem, LoginItem
+from .statements import NOW, Statement, Statements, Transaction, number, text, texts
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +69,22 @@ class Road:
     """The login's password version."""
 
     def holds(self) -> Condition:
-        """The condition on the login that it still has this road and this password version."""
+        """The condition on the login that it still has this road and this password version.
+
+        It has places for `values`, and is another one for each method.
+        """
+        destination = text("destination")
         if self.method == "sms":
-            road = (LoginItem.phone == self.destination) & LoginItem.openid.does_not_exist()
+            road = (LoginItem.phone == destination) & LoginItem.openid.does_not_exist()
         else:
-            road = LoginItem.openid == self.destination
-        same: Condition = (LoginItem.password_version == self.version) & road
+            road = LoginItem.openid == destination
+        same: Condition = (LoginItem.password_version == number("version")) & road
         return same
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What `holds` is filled with."""
+        return {"destination": self.destination, "version": self.version}
 
 
 @dataclass(frozen=True)
@@ -99,6 +111,7 @@ class Codes:
         """`pepper` keeps phones and openids out of the destinations' keys."""
         self._limits = limits
         self._pepper = pepper
+        self._statements = Statements()
 
     def destination_id(self, method: str, destination: str) -> str:
         """The key of the counts of a phone or an openid."""
@@ -116,39 +129,58 @@ class Codes:
         Raises TooManyRequests or TooManyAttempts with the seconds to wait, RecoveryExpired where
         the login has changed since the recovery began.
         """
-        limits = self._limits
-        code_actions: list[Action] = [
-            CodeItem.digest.set(digest),
-            CodeItem.method.set(road.method),
-            CodeItem.code_expires_at.set(now + LIFETIME),
-            CodeItem.attempts.set(0),
-            CodeItem.send.set(send.at),
-            CodeItem.sealed.remove() if sealed is None else CodeItem.sealed.set(sealed),
-            CodeItem.expires_at.set(now + DAY),
-            noted(CodeItem.sends, now),
-        ]
-        code_room = room(CodeItem.sends, limits.sends_per_login, now) & room(
-            CodeItem.wrongs, limits.wrong_codes_per_login, now
-        )
-
-        def build(transaction: TransactWrite) -> None:
-            transaction.condition_check(LoginItem, login, condition=road.holds())
-            transaction.save(send)
-            transaction.update(
-                CodeItem(f"code#{login}"), code_actions, code_room, return_values="ALL_OLD"
-            )
-            transaction.update(
-                self._destination(road.method, road.destination),
+        limits, method = self._limits, road.method
+        code = self._statements(
+            lambda method, sealing: Statement(
+                CodeItem,
                 [
-                    noted(DestinationItem.sends, now),
-                    DestinationItem.login.set(login),
-                    DestinationItem.send.set(send.at),
-                    *([] if sealed is None else [DestinationItem.logins.add({login})]),
-                    DestinationItem.expires_at.set(now + DAY),
+                    CodeItem.digest.set(text("digest")),
+                    CodeItem.method.set(method),
+                    CodeItem.code_expires_at.set(NOW + LIFETIME),
+                    CodeItem.attempts.set(0),
+                    CodeItem.send.set(text("send")),
+                    CodeItem.sealed.remove()
+                    if sealed is None
+                    else CodeItem.sealed.set(text("sealed")),
+                    CodeItem.expires_at.set(NOW + DAY),
+                    noted(CodeItem.sends, NOW),
                 ],
-                room(DestinationItem.sends, limits.sends_per_destination, now),
-                return_values="ALL_OLD",
-            )
+                room(CodeItem.sends, limits.sends_per_login, NOW)
+                & room(CodeItem.wrongs, limits.wrong_codes_per_login, NOW),
+            ),
+            method,
+            sealed is not None,
+        )
+        destination = self._statements(
+            lambda sealing: Statement(
+                DestinationItem,
+                [
+                    noted(DestinationItem.sends, NOW),
+                    DestinationItem.login.set(text("login")),
+                    DestinationItem.send.set(text("send")),
+                    *([DestinationItem.logins.add(texts("logins"))] if sealing else []),
+                    DestinationItem.expires_at.set(NOW + DAY),
+                ],
+                room(DestinationItem.sends, limits.sends_per_destination, NOW),
+            ),
+            sealed is not None,
+        )
+        still_so = self._statements(lambda _: Statement(LoginItem, condition=road.holds()), method)
+        values = {
+            "now": now,
+            "login": login,
+            "logins": {login},
+            "digest": digest,
+            "send": send.at,
+            "sealed": sealed,
+        }
+
+        def build(transaction: Transaction) -> None:
+            transaction.check(still_so, login, road.values)
+            transaction.save(send)
+            transaction.run(code, f"code#{login}", values)
+            to = self.destination_id(method, road.destination)
+            transaction.run(destination, to, values)
 
         try:
             transact(build, CodeItem)
@@ -178,7 +210,7 @@ class Codes:
         Best effort: where it fails, the counts stay and the person waits for them.
         """
 
-        def build(transaction: TransactWrite) -> None:
+        def build(transaction: Transaction) -> None:
             transaction.update(
                 CodeItem(f"code#{login}"),
                 [
@@ -211,19 +243,22 @@ class Codes:
         Raises CodeExpired where there is no live code, TooManyAttempts where no try is left.
         """
         limits = self._limits
-        condition = (
-            CodeItem.digest.exists()
-            & (CodeItem.code_expires_at > now)
-            & (CodeItem.attempts < limits.tries_per_code)
-            & room(CodeItem.wrongs, limits.wrong_codes_per_login, now)
+        statement = self._statements(
+            lambda: Statement(
+                CodeItem,
+                [
+                    CodeItem.attempts.add(1),
+                    noted(CodeItem.wrongs, NOW),
+                    CodeItem.expires_at.set(NOW + DAY),
+                ],
+                CodeItem.digest.exists()
+                & (CodeItem.code_expires_at > NOW)
+                & (CodeItem.attempts < limits.tries_per_code)
+                & room(CodeItem.wrongs, limits.wrong_codes_per_login, NOW),
+            ),
         )
-        actions = [
-            CodeItem.attempts.add(1),
-            noted(CodeItem.wrongs, now),
-            CodeItem.expires_at.set(now + DAY),
-        ]
         try:
-            item = update(CodeItem(f"code#{login}"), actions, condition)
+            item = run(CodeItem, statement, f"code#{login}", {"now": now})
         except Refused as refused:
             raw = refused.items[0]
             used, by = raw_text(raw, "used_digest"), raw_text(raw, "used_by")
@@ -269,31 +304,53 @@ class Codes:
         Raises CodeExpired where the code was used or replaced meanwhile, RecoveryExpired where
         the login got another password, phone or binding since the recovery began.
         """
-        login_actions: list[Action] = [
-            LoginItem.password_hash.set(password_hash),
-            LoginItem.password_version.set(LoginItem.password_version + 1),
-            LoginItem.changed_at.set(now),
-            LoginItem.recovered_at.set(now),
-            LoginItem.must_change.set(False),
-            LoginItem.failures.remove(),
-        ]
-        if bind is not None:
-            login_actions += [LoginItem.openid.set(bind), LoginItem.bound_at.set(now)]
-
-        def build(transaction: TransactWrite) -> None:
-            transaction.save(event)
-            transaction.update(
-                CodeItem(f"code#{login}"),
+        use = self._statements(
+            lambda: Statement(
+                CodeItem,
                 [
                     *END_CODE,
                     # The attempt was right, so it is taken out of the wrong ones again.
                     CodeItem.wrongs[0].remove(),
-                    CodeItem.used_digest.set(digest),
-                    CodeItem.used_by.set(recovery),
+                    CodeItem.used_digest.set(text("digest")),
+                    CodeItem.used_by.set(text("recovery")),
                 ],
-                CodeItem.digest == digest,
-            )
-            transaction.update(LoginItem(login), login_actions, road.holds())
+                CodeItem.digest == text("digest"),
+            ),
+        )
+        change = self._statements(
+            lambda _, binding: Statement(
+                LoginItem,
+                [
+                    LoginItem.password_hash.set(text("hash")),
+                    LoginItem.password_version.set(LoginItem.password_version + 1),
+                    LoginItem.changed_at.set(NOW),
+                    LoginItem.recovered_at.set(NOW),
+                    LoginItem.must_change.set(False),
+                    LoginItem.failures.remove(),
+                    *(
+                        [LoginItem.openid.set(text("bind")), LoginItem.bound_at.set(NOW)]
+                        if binding
+                        else []
+                    ),
+                ],
+                road.holds(),
+            ),
+            road.method,
+            bind is not None,
+        )
+        values = {
+            **road.values,
+            "now": now,
+            "digest": digest,
+            "recovery": recovery,
+            "hash": password_hash,
+            "bind": bind,
+        }
+
+        def build(transaction: Transaction) -> None:
+            transaction.save(event)
+            transaction.run(use, f"code#{login}", values)
+            transaction.run(change, login, values)
 
         try:
             transact(build, CodeItem)
@@ -323,7 +380,7 @@ class Codes:
         Raises RecoveryExpired where the binding is gone or another one, or no phone is left.
         """
 
-        def build(transaction: TransactWrite) -> None:
+        def build(transaction: Transaction) -> None:
             # The try was right, so it is taken out of the wrong ones again.
             code_actions = [*END_CODE, CodeItem.wrong_details[0].remove()]
             add_unbinding(transaction, login, openid, code_actions, event)

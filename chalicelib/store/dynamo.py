@@ -19,10 +19,10 @@ from pynamodb.exceptions import (
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
-from pynamodb.transactions import TransactWrite
 
 from ..domain.errors import Unavailable
 from ..domain.limits import Window
+from .statements import Given, Request, Statement, Transaction
 
 # On DEBUG pynamodb logs the arguments of each call, phones and hashes among them.
 logging.getLogger("pynamodb").setLevel(logging.INFO)
@@ -134,14 +134,31 @@ def update(
 
     Raises Refused with the item as it was, Unavailable where DynamoDB does not answer.
     """
-    kwargs = item.get_update_kwargs_from_instance(
+    request = item.get_update_kwargs_from_instance(
         actions=list(actions), condition=condition, return_values_on_condition_failure="ALL_OLD"
     )
-    kwargs["ReturnValues"] = "ALL_NEW"
-    connection = type(item)._get_connection().connection
+    return _updated(type(item), request, is_done)
+
+
+def run(
+    model: type[M],
+    statement: Statement,
+    key: str,
+    values: dict[str, Any],
+    is_done: Callable[[M], bool] = lambda _: False,
+) -> M:
+    """The same as a statement, of the item with this key."""
+    request = statement.request(key, values)
+    request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    return _updated(model, request, is_done)
+
+
+def _updated(model: type[M], request: Request, is_done: Callable[[M], bool]) -> M:
+    request["ReturnValues"] = "ALL_NEW"
+    connection = model._get_connection().connection
     for tries_left in reversed(range(_CONFLICT_TRIES)):
         try:
-            answer = connection.dispatch("UpdateItem", kwargs)
+            answer = connection.dispatch("UpdateItem", request)
             break
         except VerboseClientError as error:
             code = error.response["Error"].get("Code")
@@ -149,7 +166,7 @@ def update(
                 response = getattr(error.__cause__, "response", {})
                 stood = response.get("Item")
                 if stood and response.get("ResponseMetadata", {}).get("RetryAttempts"):
-                    found = type(item).from_raw_data(stood)
+                    found = model.from_raw_data(stood)
                     if is_done(found):
                         return found
                 raise Refused([stood], [True]) from None
@@ -158,10 +175,10 @@ def update(
             _pause()
         except (PynamoDBException, BotoCoreError) as error:
             raise Unavailable("store") from error
-    return type(item).from_raw_data(answer["Attributes"])
+    return model.from_raw_data(answer["Attributes"])
 
 
-def transact(build: Callable[[TransactWrite], None], model: type[Model]) -> None:
+def transact(build: Callable[[Transaction], None], model: type[Model]) -> None:
     """One TransactWriteItems of what `build` adds; `model` lends its connection.
 
     botocore gives each call a client request token, so that its own repeat after a lost answer
@@ -171,7 +188,7 @@ def transact(build: Callable[[TransactWrite], None], model: type[Model]) -> None
     connection = model._get_connection().connection
     for tries_left in reversed(range(_CONFLICT_TRIES)):
         try:
-            with TransactWrite(connection=connection) as transaction:
+            with Transaction(connection=connection) as transaction:
                 build(transaction)
             return
         except TransactWriteError as error:
@@ -194,7 +211,7 @@ def _pause() -> None:
     time.sleep(_CONFLICT_PAUSE * (0.5 + random.random()))  # noqa: S311  # nosec B311
 
 
-def room(events: ListAttribute[int], windows: Sequence[Window], now: int) -> Condition:
+def room(events: ListAttribute[int], windows: Sequence[Window], now: int | Given) -> Condition:
     """The condition that one more event fits into every window of a newest-first list."""
     condition: Condition | None = None
     for window in windows:
@@ -207,12 +224,13 @@ def room(events: ListAttribute[int], windows: Sequence[Window], now: int) -> Con
     return condition
 
 
-def noted(events: ListAttribute[Any], entry: int | str) -> Action:
+def noted(events: ListAttribute[Any], entry: int | str | Given) -> Action:
     """The action that puts an entry at the front of a list, which it makes where there is none.
 
     Such a list grows only by what its limits let through, and vanishes with its item.
     """
-    return events.set((events | []).prepend([entry]))
+    entries = entry.in_list() if isinstance(entry, Given) else [entry]
+    return events.set((events | []).prepend(entries))
 
 
 def raw_list(item: dict[str, Any] | None, name: str) -> list[int]:

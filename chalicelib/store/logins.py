@@ -19,8 +19,9 @@ from ..domain.errors import (
     TooManyRequests,
 )
 from ..domain.limits import Limits, retry_after
-from .dynamo import Refused, noted, raw_list, raw_text, read, room, update
+from .dynamo import Refused, noted, raw_list, raw_text, read, room, run, update
 from .models import LoginItem
+from .statements import NOW, Statement, Statements, text
 
 log = logging.getLogger(__name__)
 
@@ -73,23 +74,20 @@ class Logins:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._statements = Statements()
 
     def start(self, login: str, proof: str | None, now: int) -> Account:
         """Count the start of a recovery, use the proof up, and return the account: one UpdateItem.
 
         Raises AccountNotFound, TooManyRequests, or ProofInvalid where the proof was used before.
         """
-        windows = self._limits.starts_per_login
-        actions = [noted(LoginItem.starts, now)]
-        condition = LoginItem.login.exists() & room(LoginItem.starts, windows, now)
-        if proof is not None:
-            actions.append(noted(LoginItem.proofs, proof))
-            condition &= LoginItem.proofs.does_not_exist() | ~LoginItem.proofs.contains(proof)
+        statement = self._statements(self._starting, proof is not None)
         try:
-            item = update(
-                LoginItem(login),
-                actions,
-                condition,
+            item = run(
+                LoginItem,
+                statement,
+                login,
+                {"now": now, "proof": proof},
                 lambda seen: bool(
                     proof and seen.proofs and (seen.proofs[0], seen.starts[0]) == (proof, now)
                 ),
@@ -107,6 +105,16 @@ class Logins:
         )
         return _account(item)
 
+    def _starting(self, proven: bool) -> Statement:
+        actions = [noted(LoginItem.starts, NOW)]
+        windows = self._limits.starts_per_login
+        condition = LoginItem.login.exists() & room(LoginItem.starts, windows, NOW)
+        if proven:
+            proof = text("proof")
+            actions.append(noted(LoginItem.proofs, proof))
+            condition &= LoginItem.proofs.does_not_exist() | ~LoginItem.proofs.contains(proof)
+        return Statement(LoginItem, actions, condition)
+
     def _refusal(self, refused: Refused, now: int) -> ServiceError:
         item = refused.items[0]
         if item is None:
@@ -121,9 +129,15 @@ class Logins:
         Raises TooManyAttempts with the seconds to wait.
         """
         windows = self._limits.wrong_passwords_per_login
-        condition = LoginItem.login.exists() & room(LoginItem.failures, windows, now)
+        statement = self._statements(
+            lambda: Statement(
+                LoginItem,
+                [noted(LoginItem.failures, NOW)],
+                LoginItem.login.exists() & room(LoginItem.failures, windows, NOW),
+            ),
+        )
         try:
-            item = update(LoginItem(login), [noted(LoginItem.failures, now)], condition)
+            item = run(LoginItem, statement, login, {"now": now})
         except Refused as refused:
             raw = refused.items[0]
             if raw is None:

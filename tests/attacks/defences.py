@@ -5,8 +5,8 @@ from __future__ import annotations
 from chalicelib.store.codes import Codes
 from tests.attacks.proving import Line
 
-_KEY = 'CodeItem(f"code#{login}")'
-_SHARED_KEY = "CodeItem(\"code#\" + login.removesuffix('_cw'))"
+_KEY = 'f"code#{login}"'
+_SHARED_KEY = "\"code#\" + login.removesuffix('_cw')"
 
 TRIES_OF_A_CODE = Line(Codes.spend, "& (CodeItem.attempts < limits.tries_per_code)")
 """Five tries on one code, in the write that counts them."""
@@ -21,7 +21,7 @@ SAME_LOGIN = Line(Codes.complete, "road.holds()", "None")
 
 ONE_BUCKET = Line(
     Codes.reserve,
-    "self._destination(road.method, road.destination)",
-    "self._destination(road.method, road.destination + login)",
+    "self.destination_id(method, road.destination)",
+    "self.destination_id(method, road.destination + login)",
 )
 """Codes are counted by where they go, whichever login they are for."""

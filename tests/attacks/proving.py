@@ -37,23 +37,36 @@ class Line:
     function: Callable[..., Any]
     text: str
     instead: str = ""
+    further: tuple[tuple[str, str], ...] = ()
+    """Other pieces of the same function, and what comes in their place."""
 
     @property
     def named(self) -> str:
         bare = _bare(self.function)
-        return f"{bare.__module__}.{bare.__qualname__}: {' '.join(self.text.split())}"
+        texts = [text for text, _ in self._pieces]
+        return f"{bare.__module__}.{bare.__qualname__}: {' + '.join(map(_flat, texts))}"
+
+    @property
+    def _pieces(self) -> tuple[tuple[str, str], ...]:
+        return ((self.text, self.instead), *self.further)
 
     @contextmanager
     def taken_out(self) -> Iterator[None]:
         bare = _bare(self.function)
         source = textwrap.dedent(inspect.getsource(bare))
-        assert source.count(self.text) == 1, f"not once in the source: {self.named}"
+        for text, instead in self._pieces:
+            assert source.count(text) == 1, f"not once in the source: {self.named}"
+            source = source.replace(text, instead)
         before = bare.__code__
-        bare.__code__ = _compiled(bare, source.replace(self.text, self.instead))
+        bare.__code__ = _compiled(bare, source)
         try:
             yield
         finally:
             bare.__code__ = before
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _bare(function: Any) -> FunctionType:

@@ -143,7 +143,7 @@ def _unbound_with_a_code(world: World) -> tuple[str, CodeItem]:
     9,
     Together(
         Line(Codes.unbind, "*END_CODE, "),
-        Line(Road.holds, "LoginItem.openid == self.destination", "LoginItem.login.exists()"),
+        Line(Road.holds, "LoginItem.openid == destination", "LoginItem.login.exists()"),
     ),
 )
 def test_a_code_ends_with_the_binding_that_it_went_to(world: World) -> None:
@@ -183,16 +183,16 @@ def test_a_code_of_another_purpose_sets_no_password(world: World) -> None:
     assert version() == 1
 
 
-IN_USE = Line(Codes.complete, "CodeItem.digest == digest", "None")
+IN_USE = Line(Codes.complete, 'CodeItem.digest == text("digest")', "None")
 
 
 @attack(
     10,
     Line(
         Codes.complete,
-        "CodeItem.digest == digest,\n        )\n"
-        "        transaction.update(LoginItem(login), login_actions, road.holds())",
-        "None,\n        )\n        transaction.update(LoginItem(login), login_actions, None)",
+        'CodeItem.digest == text("digest")',
+        "None",
+        further=(("road.holds()", "None"),),
     ),
 )
 def test_of_two_right_confirms_at_once_one_succeeds(real_world: World) -> None:
@@ -217,7 +217,7 @@ def test_of_two_right_confirms_at_once_one_succeeds(real_world: World) -> None:
     assert real_world.service.hasher.verify(item.password_hash, passwords[winner])
 
 
-@attack(11, Line(Codes.reserve, "CodeItem.digest.set(digest),"))
+@attack(11, Line(Codes.reserve, 'CodeItem.digest.set(text("digest")),'))
 def test_a_resend_ends_the_earlier_code(world: World) -> None:
     """The old one is wrong, and counts as such; the new one is right."""
     draw(world, "100001", "100002")
@@ -250,7 +250,7 @@ def test_a_resend_ends_an_earlier_code_that_was_just_compared(world: World) -> N
 
 @attack(
     12,
-    Line(Codes.spend, "& (CodeItem.code_expires_at > now)"),
+    Line(Codes.spend, "& (CodeItem.code_expires_at > NOW)"),
     Line(Codes.is_live, " and item.code_expires_at > now"),
     Line(WaitingCodes._may_be_fetched, "and code.code_expires_at > now"),
 )

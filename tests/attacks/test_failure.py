@@ -67,13 +67,12 @@ def failing_at(call: int) -> tuple[Callable[[str], Exception | None], list[str]]
     Line(
         Codes.complete,
         "transact(build, CodeItem)",
-        "update(LoginItem(login), login_actions, road.holds())\n        transact(build, CodeItem)",
+        "run(LoginItem, change, login, values)\n        transact(build, CodeItem)",
     ),
     Line(
         Codes.reserve,
         "transact(build, CodeItem)",
-        "update(CodeItem(f'code#{login}'), code_actions, code_room)\n"
-        "        transact(build, CodeItem)",
+        "run(CodeItem, code, f'code#{login}', values)\n        transact(build, CodeItem)",
     ),
     Line(wechat_door.callback, "except Exception:", "except ZeroDivisionError:"),
 )

@@ -109,7 +109,7 @@ def test_a_new_phone_ends_a_code_that_was_just_compared(world: World) -> None:
 
 @attack(
     18,
-    Line(Codes.reserve, "room(DestinationItem.sends, limits.sends_per_destination, now),"),
+    Line(Codes.reserve, "room(DestinationItem.sends, limits.sends_per_destination, NOW),"),
     ONE_BUCKET,
 )
 def test_fifty_parallel_sends_bring_a_phone_one_code(real_world: World) -> None:
@@ -229,8 +229,8 @@ def test_a_header_makes_no_other_address(make_world: MakeWorld) -> None:
 ENDS_BY_TIME = Line(room, " | (oldest <= now - window.seconds)")
 APART = Line(
     Logins.count_password,
-    "room(LoginItem.failures, windows, now)",
-    "room(LoginItem.starts, windows, now)",
+    "room(LoginItem.failures, windows, NOW)",
+    "room(LoginItem.starts, windows, NOW)",
 )
 SMALL = {
     "LIMIT_STARTS_PER_LOGIN_HOUR": "8",

@@ -24,11 +24,8 @@ from tests.conftest import PASSWORD, MakeWorld, World, add_firm
 # Chalice's own test client lets every signature pass; the local twin's test checks them.
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
-IN_A_DAY = Line(Codes.spend, "& room(CodeItem.wrongs, limits.wrong_codes_per_login, now)")
-NO_NEW_CODE = Line(
-    Codes.reserve,
-    "& room(\n        CodeItem.wrongs, limits.wrong_codes_per_login, now\n    )",
-)
+IN_A_DAY = Line(Codes.spend, "& room(CodeItem.wrongs, limits.wrong_codes_per_login, NOW)")
+NO_NEW_CODE = Line(Codes.reserve, "& room(CodeItem.wrongs, limits.wrong_codes_per_login, NOW)")
 
 
 @attack(1, TRIES_OF_A_CODE, Line(Codes.spend, "CodeItem.attempts.add(1),"))

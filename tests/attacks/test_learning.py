@@ -196,7 +196,7 @@ def test_a_refusal_tells_nothing_of_the_code(world: World) -> None:
     assert alike(answers)
 
 
-@attack(25, Line(Logins.count_password, "& room(LoginItem.failures, windows, now)"))
+@attack(25, Line(Logins.count_password, "& room(LoginItem.failures, windows, NOW)"))
 def test_a_refusal_tells_nothing_of_the_password(world: World) -> None:
     """A locked login answers the right password as it answers a wrong one."""
     assert {ask(world, "11010148", "Wrong-1").status_code for _ in range(5)} == {200}

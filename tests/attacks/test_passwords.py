@@ -111,8 +111,8 @@ def test_the_tables_alone_give_no_code_and_no_password(world: World) -> None:
 
 @attack(
     61,
-    Line(Road.holds, "(LoginItem.password_version == self.version) & road", "road"),
-    Line(Codes.complete, "LoginItem.changed_at.set(now),"),
+    Line(Road.holds, '(LoginItem.password_version == number("version")) & road', "road"),
+    Line(Codes.complete, "LoginItem.changed_at.set(NOW),"),
 )
 @pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 def test_a_recovery_ends_all_others_and_tells_when_sessions_must_end(world: World) -> None:
@@ -190,7 +190,7 @@ def solved(world: World, challenge: dict[str, Any], solution: dict[str, Any] | N
 @attack(
     63,
     Line(
-        Logins.start,
+        Logins._starting,
         "condition &= LoginItem.proofs.does_not_exist() | ~LoginItem.proofs.contains(proof)",
         "pass",
     ),

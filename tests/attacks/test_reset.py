@@ -60,7 +60,7 @@ def reset(real_yearly: ResetWorld) -> ResetWorld:
 @attack(
     56,
     Line(Verification.verify, "Verified(True, stored.must_change,", "Verified(True, False,"),
-    Line(Logins.count_password, "& room(LoginItem.failures, windows, now)"),
+    Line(Logins.count_password, "& room(LoginItem.failures, windows, NOW)"),
     Line(Verification.verify, "self._wrongs_budget.check(self._clock())", "pass"),
 )
 def test_a_spray_of_default_passwords_logs_nobody_in(make_world: MakeWorld) -> None:
@@ -216,7 +216,7 @@ def test_each_login_is_reset_once_a_year(reset: ResetWorld) -> None:
 
 NOT_CHANGED_SINCE = Line(runs._add_reset, " & (LoginItem.changed_at < run.started_at)")
 ENDS_CODE = Line(runs._add_reset, "*END_CODE, ")
-SAME_VERSION = Line(Road.holds, "(LoginItem.password_version == self.version) & road", "road")
+SAME_VERSION = Line(Road.holds, '(LoginItem.password_version == number("version")) & road', "road")
 
 
 def hooked(reset: ResetWorld, before_writing: Any) -> pytest.MonkeyPatch:

@@ -52,7 +52,7 @@ STATE_ONCE = Line(
 SIGNED_COOKIE = Line(
     Signer.verify, '.loads(text.encode("ascii"))', '.loads_unsafe(text.encode("ascii"))[1]'
 )
-ONE_CODE_ONE_USE = Line(Codes.complete, "CodeItem.digest == digest", "CodeItem.id.exists()")
+ONE_CODE_ONE_USE = Line(Codes.complete, 'CodeItem.digest == text("digest")', "CodeItem.id.exists()")
 ROAD_HOLDS = Line(Road.holds, "return same", "return LoginItem.login.exists()")
 
 
@@ -295,7 +295,7 @@ def held_codes(world: World, *logins: str) -> dict[str, tuple[str, str]]:
     37,
     Line(Conversation._live_codes, "login=held.login, code", 'login="", code'),
     Together(
-        Line(Codes.spend, 'update(CodeItem(f"code#{login}")', "update(CodeItem('code#11010148')"),
+        Line(Codes.spend, 'f"code#{login}"', "'code#11010148'"),
         Line(Recovery._matches, "login=login", "login='11010148'"),
     ),
 )
@@ -324,7 +324,7 @@ def test_each_code_of_one_wechat_names_its_login_and_works_there_alone(
     38,
     Line(
         Codes.reserve,
-        "room(DestinationItem.sends, limits.sends_per_destination, now)",
+        "room(DestinationItem.sends, limits.sends_per_destination, NOW)",
         "DestinationItem.id.exists() | DestinationItem.id.does_not_exist()",
     ),
 )

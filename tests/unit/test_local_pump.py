@@ -215,7 +215,7 @@ def test_a_running_pump_works_the_queue_and_ends(sqs: Any, resources: Resources)
     pump = Pump(sqs, [(wire, function)], lambda name: f"context of {name}")
     fill(sqs, resources, 12)
     pump.start()
-    assert all_there.wait(10)
+    assert all_there.wait(60)
     pump.close()
     assert sorted(int(body) for body, _ in seen) == list(range(12))
     assert {context for _, context in seen} == {"context of reset_accounts"}
