@@ -8,7 +8,6 @@ function by which both send.
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import threading
 from collections import Counter
@@ -30,14 +29,15 @@ from botocore.exceptions import (
     EndpointConnectionError,
     ReadTimeoutError,
 )
+from moto.core.responses import ActionResult
 from moto.dynamodb.responses import DynamoHandler
 
 from chalicelib import wire
-from chalicelib.aws import JsonClient
+from chalicelib.aws import DYNAMODB, JsonClient
 from chalicelib.domain.errors import ServiceError
 from chalicelib.sms import wire as sms_wire
 from chalicelib.wechat import wire as wechat_wire
-from tests.quick_moto import quicken
+from tests.machine.at_hand import AtHand
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -205,23 +205,40 @@ def _got(get: Callable[..., Any]) -> Callable[..., Any]:
     return losing
 
 
-def _known_again(transact: Callable[[DynamoHandler], Any]) -> Callable[[DynamoHandler], Any]:
-    """moto's transactions, where a repeat with the token of a success changes nothing.
+class _Store:
+    """DynamoDB, with what moto does not know of it.
 
-    DynamoDB says so of its ClientRequestToken, for ten minutes; moto takes no notice of it.
+    A repeat with the token of a success changes nothing: DynamoDB says so of its ClientRequestToken,
+    for ten minutes. The first attempt of a call reaches moto as a function, since it is made a
+    hundred times for one that is looked at; what botocore repeats goes all the way.
     """
-    done: dict[str, tuple[str, Any]] = {}
 
-    def idempotent(self: DynamoHandler) -> Any:
-        token, items = self.body["ClientRequestToken"], json.dumps(self.body["TransactItems"])
-        if token not in done:
-            answer = transact(self)
-            done[token] = items, answer
-        of_token, answer = done[token]
-        assert of_token == items, "another transaction under the same token"
-        return answer
+    def __init__(self) -> None:
+        self._tokens: set[str] = set()
+        self._guard = threading.Lock()
 
-    return idempotent
+    def asked(self, ask: Callable[..., Any]) -> Callable[..., Any]:
+        """The way of the service's own client."""
+
+        def at_hand(client: JsonClient, operation: str, params: dict[str, Any]) -> Any:
+            if client._protocol is not DYNAMODB:
+                return ask(client, operation, params)
+            with self._guard:
+                answer = AtHand.call(client, operation, params)  # type: ignore[arg-type]
+                self._tokens.add(params.get("ClientRequestToken", ""))
+            return answer
+
+        return at_hand
+
+    def transacted(self, transact: Callable[[DynamoHandler], Any]) -> Callable[..., Any]:
+        """The way of botocore's."""
+
+        def once(handler: DynamoHandler) -> Any:
+            if handler.body["ClientRequestToken"] in self._tokens:
+                return ActionResult({})
+            return transact(handler)
+
+        return once
 
 
 @contextmanager
@@ -303,9 +320,9 @@ def faults(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     monkeypatch.setattr(Endpoint, "_get_response", _got(Endpoint._get_response))
     # botocore waits up to a second before it asks again.
     monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _: None))
-    monkeypatch.setattr(JsonClient, "_asked", _asked(JsonClient._asked))
-    quicken(monkeypatch)
-    once = _known_again(DynamoHandler.transact_write_items)
+    store = _Store()
+    monkeypatch.setattr(JsonClient, "_asked", _asked(store.asked(JsonClient._asked)))
+    once = store.transacted(DynamoHandler.transact_write_items)
     monkeypatch.setattr(DynamoHandler, "transact_write_items", once)
     monkeypatch.setattr(sms_wire, "sent", _sent)
     monkeypatch.setattr(wechat_wire, "sent", _sent)

@@ -3,7 +3,9 @@
 # ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from moto.sqs.models import sqs_backends
@@ -40,23 +42,26 @@ def world(yearly: ResetWorld, monkeypatch: pytest.MonkeyPatch) -> ResetWorld:
     return yearly
 
 
-def purge(world: ResetWorld) -> None:
-    """Empty the queue, which SQS itself does only once a minute."""
-    queues = sqs_backends["123456789012"][REGION].queues
-    queues[world.queue.rpartition("/")[2]]._messages.clear()
+def taken(url: str) -> list[Any]:
+    """What is in a queue, and no longer is; as by SQS's own calls, in a tenth of their time."""
+    waiting = sqs_backends["123456789012"][REGION].queues[url.rpartition("/")[2]]._messages
+    messages = list(waiting)
+    waiting.clear()
+    return messages
 
 
 def begin(world: ResetWorld) -> None:
     """Three finance logins in two chunks, on New Year's Eve, and nothing else."""
     for table in tables().values():
         table.items.clear()
-    purge(world)
+    taken(world.queue)
     world.world.clock.time = MIDNIGHT
     add_logins(LOGINS)
 
 
 def run(world: ResetWorld, point: Point | None = None) -> None:
     """One start and the queue's work, as far as it comes; what Lambda does with the queue is sure."""
+    receives: Counter[str] = Counter()
 
     def armed(call: Callable[[], set[str] | None]) -> set[str]:
         if point is None:
@@ -66,10 +71,25 @@ def run(world: ResetWorld, point: Point | None = None) -> None:
 
     try:
         armed(world.schedule)
-        while messages := world.receive():
-            world.delete(messages, armed(lambda messages=messages: world.invoke(messages)))
+        waiting: list[Any] = []
+        while waiting := waiting + taken(world.queue):
+            batch = [received(message, receives) for message in waiting]
+            again = armed(lambda batch=batch: world.invoke(batch))
+            waiting = [message for message in waiting if message.id in again]
     except (ServiceError, Crash):
         return
+
+
+def received(message: Any, receives: Counter[str]) -> dict[str, Any]:
+    """A message as SQS hands it out."""
+    receives[message.id] += 1
+    return {
+        "MessageId": message.id,
+        "ReceiptHandle": message.id,
+        "Body": message.body,
+        "MD5OfBody": message.body_md5,
+        "Attributes": {"ApproximateReceiveCount": str(receives[message.id])},
+    }
 
 
 def test_the_next_start_finishes_whatever_failed(world: ResetWorld, faults: Faults) -> None:
@@ -83,7 +103,7 @@ def test_the_next_start_finishes_whatever_failed(world: ResetWorld, faults: Faul
         run(world, point)
         if point.name is not None:
             # What a worker left undone is visible again by then.
-            purge(world)
+            taken(world.queue)
             world.world.clock.time += 3_600
             run(world)
         for login in stored(LoginItem):
@@ -92,7 +112,7 @@ def test_the_next_start_finishes_whatever_failed(world: ResetWorld, faults: Faul
         events = stored(AuditItem)
         assert [event.event for event in events] == ["yearly-reset"] * LOGINS
         assert world.adds_up()
-        told = world.announcements()
+        told = taken(world.told)
         # Operators may read a message twice where the answer to it, or the note that it was told,
         # was lost, but never none.
         twice = point.hit == "Publish" and point.kind.took_effect
