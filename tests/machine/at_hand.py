@@ -107,8 +107,8 @@ def _update(part: dict[str, Any]) -> dict[str, Any]:
     """One item, as moto does it."""
     current = backend().get_item(part["TableName"], part["Key"])
     if not _holds(part, current):
-        shown = part.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and current
-        raise ConditionalCheckFailed(item=plain(current.attrs) if shown else None)
+        shown = part.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+        raise ConditionalCheckFailed(item=plain(current.attrs) if current and shown else None)
     after = _put_updated(part, current)
     return {"Attributes": after} if part.get("ReturnValues") == "ALL_NEW" else {}
 
@@ -125,8 +125,8 @@ def _transact(items: list[dict[str, dict[str, Any]]]) -> None:
         if _holds(part, current):
             refusals.append((None, None, None))
             continue
-        shown = part.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and current
-        attributes = plain(current.attrs) if shown else None
+        shown = part.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+        attributes = plain(current.attrs) if current and shown else None
         refusals.append(("ConditionalCheckFailed", "The conditional request failed", attributes))
     if any(code for code, _, _ in refusals):
         raise TransactionCanceledException(refusals)

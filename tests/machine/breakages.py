@@ -35,11 +35,6 @@ _PHONE_LEFT = Together(
 )
 
 
-def _window(of: property, right: str, wrong: str) -> Line:
-    assert of.fget is not None
-    return Line(of.fget, right, wrong)
-
-
 BREAKAGES: dict[str, Defence] = {
     # What a recovery's end does.
     "wrong passwords stay counted": Line(Codes.complete, "LoginItem.failures.remove(),"),
@@ -103,14 +98,14 @@ BREAKAGES: dict[str, Defence] = {
         Codes.reserve,
         "& room(CodeItem.wrongs, limits.wrong_codes_per_login, NOW)",
     ),
-    "wrong codes are forgotten in an hour": _window(Limits.wrong_codes_per_login, "DAY", "HOUR"),
+    "wrong codes are forgotten in an hour": Line(Limits.wrong_codes_per_login, "DAY", "HOUR"),
     "a login's sends are not counted": Line(Codes.reserve, "noted(CodeItem.sends, NOW),"),
-    "a login's sends are forgotten in an hour": _window(Limits.sends_per_login, "DAY", "HOUR"),
+    "a login's sends are forgotten in an hour": Line(Limits.sends_per_login, "DAY", "HOUR"),
     "a phone's sends are not counted": Line(Codes.reserve, "noted(DestinationItem.sends, NOW),"),
     "a phone's sends are counted by login": ONE_BUCKET,
-    "no limit by the minute": _window(Limits.sends_per_destination, "MINUTE", "1"),
-    "an hour of sends is half of one": _window(Limits.sends_per_destination, "HOUR", "30 * MINUTE"),
-    "a day of sends is an hour": _window(Limits.sends_per_destination, "DAY", "HOUR"),
+    "no limit by the minute": Line(Limits.sends_per_destination, "MINUTE", "1"),
+    "an hour of sends is half of one": Line(Limits.sends_per_destination, "HOUR", "30 * MINUTE"),
+    "a day of sends is an hour": Line(Limits.sends_per_destination, "DAY", "HOUR"),
     "a send that failed stays counted": Line(Codes.release, "CodeItem.sends[0].remove(),"),
     "a phone's send that failed stays counted": Line(
         Codes.release, "[DestinationItem.sends[0].remove()]", "[DestinationItem.login.set(login)]"
@@ -120,9 +115,7 @@ BREAKAGES: dict[str, Defence] = {
         Line(Codes.count_details, "noted(CodeItem.wrong_details, now), "),
         Line(Codes.unbind, ", CodeItem.wrong_details[0].remove()"),
     ),
-    "wrong details are forgotten in an hour": _window(
-        Limits.wrong_details_per_login, "DAY", "HOUR"
-    ),
+    "wrong details are forgotten in an hour": Line(Limits.wrong_details_per_login, "DAY", "HOUR"),
     "right details stay counted": Line(Codes.unbind, ", CodeItem.wrong_details[0].remove()"),
     "any details are right": Line(Unbinding.unbind, "not all(right)", "False"),
     "no way may be left": _PHONE_LEFT,
@@ -131,17 +124,15 @@ BREAKAGES: dict[str, Defence] = {
         "LoginItem.login.exists() & room(LoginItem.failures, windows, NOW)",
         "LoginItem.login.exists()",
     ),
-    "wrong passwords are forgotten early": _window(
+    "wrong passwords are forgotten early": Line(
         Limits.wrong_passwords_per_login, "30 * MINUTE", "MINUTE"
     ),
     "right passwords are counted": Line(Logins.take_back, "range(_TAKE_BACK_TRIES)", "range(0)"),
     "starts of a login are not counted": Line(
         Logins._starting, "noted(LoginItem.starts, NOW)", "LoginItem.starts.set([])"
     ),
-    "starts of a login are forgotten early": _window(Limits.starts_per_login, "HOUR", "MINUTE"),
-    "starts of an address are forgotten early": _window(
-        Limits.starts_per_address, "HOUR", "MINUTE"
-    ),
+    "starts of a login are forgotten early": Line(Limits.starts_per_login, "HOUR", "MINUTE"),
+    "starts of an address are forgotten early": Line(Limits.starts_per_address, "HOUR", "MINUTE"),
     # WeChat and operators.
     "codes are told to who was bound": Line(waiting.WaitingCodes.held_for, "bound and "),
     "late codes are told": Line(

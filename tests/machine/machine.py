@@ -39,7 +39,7 @@ class Machine(Acts):
 
     def next_act(self, draw: Draw) -> Act:
         """The course's next one mostly."""
-        die = draw(DIE)
+        die: int = draw(DIE)
         self.leading = die % OUT_OF_COURSE > 0
         if self.leading:
             if not self.course:

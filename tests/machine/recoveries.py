@@ -7,6 +7,7 @@ is counted here, where the store asks for one entry of a list; a transaction is 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.machine.rules import (
     Code,
@@ -281,7 +282,7 @@ class Recoveries:
 
     def verify(self, name: str, password: str) -> Said:
         """Ask whether it is the password."""
-        wrong = {"valid": False, "must_change": False, "changed_at": 0}
+        wrong: dict[str, Any] = {"valid": False, "must_change": False, "changed_at": 0}
         login = self.logins.get(name)
         if login is None:
             return said(200, why="unknown", **wrong)
@@ -291,5 +292,5 @@ class Recoveries:
             login.wrong_passwords.append(self.now)
             return said(200, why="wrong", **wrong)
         why = "must change" if login.must_change else "right"
-        known = {"must_change": login.must_change, "changed_at": login.changed_at}
+        known: dict[str, Any] = {"must_change": login.must_change, "changed_at": login.changed_at}
         return said(200, why=why, valid=True, **known)
