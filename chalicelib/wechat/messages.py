@@ -9,11 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from xml.etree import ElementTree
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from xml.parsers import expat
 
 MAXIMUM_BYTES = 65_536
 """A callback of WeChat has a few kilobytes at the most."""
@@ -110,33 +106,51 @@ Fields = dict[str, list[str]]
 def _fields(xml: bytes) -> Fields:
     if len(xml) > MAXIMUM_BYTES:
         raise MessageError
-    try:
-        root = _parsed(xml)
-    except (ParseError, DefusedXmlException, ValueError, LookupError):
-        raise MessageError from None
-    if root.tag != "xml":
-        raise MessageError
     found: Fields = {}
-    for element in root:
-        found.setdefault(element.tag, []).append((element.text or "").strip())
+    path: list[str] = []
+
+    def start(name: str, _: object) -> None:
+        path.append(name)
+        if len(path) == 1 and name != "xml":
+            raise MessageError
+        if len(path) == 2:
+            found.setdefault(name, []).append("")
+
+    def text(part: str) -> None:
+        if len(path) == 2:
+            found[path[1]][-1] += part
+
+    def end(_: str) -> None:
+        path.pop()
+
+    # Straight at expat, since all of these documents are flat: a tree of elements takes half as long
+    # again. With a separator no namespace passes for another one's name.
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = _refuse
+    parser.StartElementHandler = start
+    parser.CharacterDataHandler = text
+    parser.EndElementHandler = end
+    try:
+        parser.Parse(xml, True)
+    except (expat.ExpatError, ValueError, LookupError):
+        raise MessageError from None
     return found
 
 
-def _parsed(xml: bytes) -> Element:
-    text = xml.decode()
-    if "<!D" in text or "<!E" in text or "<?" in text:
-        # Any document type is refused, and with it every entity. It may also be words of a person,
-        # which defusedxml tells apart; all that WeChat writes gets by without its slower parser.
-        return fromstring(xml, forbid_dtd=True)
-    return ElementTree.fromstring(text)  # noqa: S314  # nosec B314
+def _refuse(*_: object) -> None:
+    """Any document type, and with it every entity that it could declare."""
+    raise MessageError
 
 
 def _value(fields: Fields, name: str) -> str | None:
     found = fields.get(name)
+    if not found:
+        return None
     # Two elements of a name: no telling which of them somebody else would read.
-    if found and len(found) > 1:
+    if len(found) > 1:
         raise MessageError
-    return found[0] if found else None
+    return found[0].strip()
 
 
 def _required(fields: Fields, name: str) -> str:
