@@ -28,10 +28,12 @@ def test_every_story_goes_as_the_model_says(capsys: pytest.CaptureFixture[str]) 
     anew = secrets.randbelow(2**32) if "MACHINE_STEPS" in os.environ else 0
     first = int(os.environ.get("MACHINE_SEED", anew))
     numbers = [first + number for number in seeds(steps)]
+    with capsys.disabled():
+        print(f"\nMACHINE_SEED={first}")
     with town.running() as Machine.town:
         tell(numbers, [Phase.generate, Phase.shrink])
     with capsys.disabled():
-        print(f"\n{Machine.steps.total()} steps: {_table(Machine.steps)}")
+        print(f"{Machine.steps.total()} steps: {_table(Machine.steps)}")
         print(f"{len(Machine.answers)} kinds of answers: {_table(Machine.answers)}")
     assert Machine.steps.total() >= steps
     # A machine that never meets a rule says nothing about it.
