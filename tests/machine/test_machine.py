@@ -37,7 +37,7 @@ def test_every_story_goes_as_the_model_says(capsys: pytest.CaptureFixture[str]) 
         print(f"{len(Machine.answers)} kinds of answers: {_table(Machine.answers)}")
     assert Machine.steps.total() >= steps
     # A machine that never meets a rule says nothing about it.
-    assert not MET - set(Machine.answers)
+    assert steps < NEEDED or not MET - set(Machine.answers)
 
 
 MET = {
