@@ -206,5 +206,5 @@ def _event(fields: Fields, sender: str, recipient: str, created: int) -> Message
 
 def _key(*parts: str) -> str:
     # Each part brings its length, so that no two lists of parts look alike when they are joined.
-    joined = "".join(f"{len(part)}:{part}" for part in parts)
+    joined = "".join([f"{len(part)}:{part}" for part in parts])
     return hashlib.sha256(joined.encode()).hexdigest()

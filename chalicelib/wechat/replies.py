@@ -20,6 +20,9 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 def clean(content: str) -> str:
     """Text that fits into a reply: without control characters, cut at a character's edge."""
     text = _FORBIDDEN.sub("", content)
+    # No character has more than four bytes.
+    if 4 * len(text) <= MAXIMUM_BYTES:
+        return text
     return text.encode()[:MAXIMUM_BYTES].decode(errors="ignore")
 
 
