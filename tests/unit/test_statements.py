@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -62,8 +63,7 @@ def _readable(request: dict[str, Any]) -> dict[str, Any]:
         **{name: repr(value) for name, value in found.pop("ExpressionAttributeValues").items()},
     }
     for part in ("UpdateExpression", "ConditionExpression"):
-        for place in sorted(places, key=len, reverse=True):
-            found[part] = found[part].replace(place, places[place])
+        found[part] = re.sub("[:#][0-9]+", lambda place: places[place[0]], found[part])
     return found
 
 
