@@ -37,7 +37,7 @@ from chalicelib.aws import DYNAMODB, JsonClient
 from chalicelib.domain.errors import ServiceError
 from chalicelib.sms import wire as sms_wire
 from chalicelib.wechat import wire as wechat_wire
-from tests.machine.at_hand import AtHand
+from tests.dynamodb_at_hand import AtHand
 
 NOBODY = "http://127.0.0.1:9"
 

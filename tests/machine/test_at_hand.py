@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import Phase
 
-from tests.machine import at_hand, town
+from tests import dynamodb_at_hand as at_hand
+from tests.dynamodb_updates import updated
+from tests.machine import town
 from tests.machine.machine import Machine
 from tests.machine.telling import seeds, tell
-from tests.machine.updating import updated
 
 
 @pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")

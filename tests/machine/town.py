@@ -18,9 +18,9 @@ from chalicelib.store.models import FirmItem, LoginItem
 from chalicelib.store.statements import Statements
 from chalicelib.wechat.platform import TemplateOutcome, TemplateResult
 from infra.tables import create_tables
+from tests import dynamodb_at_hand as at_hand
 from tests import reset_world
 from tests.callbacks import Signed, post, said, signed
-from tests.machine import at_hand
 from tests.machine.model import Model
 from tests.machine.rules import Login, Rules
 from tests.reset_world import MIDNIGHT, ResetWorld

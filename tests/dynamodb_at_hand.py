@@ -1,6 +1,7 @@
 """moto's DynamoDB called as a function: no request is signed, routed, read and written as JSON.
 
-The machine takes thousands of steps, and of each the way to moto and back would be the most part.
+The state machine takes thousands of steps, and the fault sweep hundreds of whole stories: of each the way to
+moto and back would be the most part.
 The wire is what other tests look at.
 """
 
@@ -20,7 +21,7 @@ from moto.dynamodb.responses import DynamoHandler
 from chalicelib.aws import DYNAMODB, JsonClient
 from chalicelib.store.connection import LIMITS
 from chalicelib.store.models import LoginItem
-from tests.machine.updating import updated
+from tests.dynamodb_updates import updated
 
 
 def backend() -> DynamoDBBackend:
