@@ -109,6 +109,7 @@ class Kept:
         """At most so many wait for the next request; `timeout` as for `sent`."""
         self._trust = trust
         self._url = url
+        self._target = _target(url)
         self._timeout = timeout
         self._most = most
         self._idle: list[http.client.HTTPConnection] = []
@@ -120,7 +121,7 @@ class Kept:
         """
         connection = self._connected()
         try:
-            connection.request(method, _target(self._url), body, headers)
+            connection.request(method, self._target, body, headers)
             with connection.getresponse() as response:
                 answer = response.read()
             kept = not response.will_close and len(self._idle) < self._most

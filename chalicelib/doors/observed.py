@@ -17,7 +17,7 @@ from .. import wiring
 from ..domain.errors import ServiceError
 from ..telemetry import logs, metrics
 from ..telemetry.invocation import Invocation, begun
-from ..telemetry.masking import parts
+from ..telemetry.masking import MINIMUM, parts
 from .problems import note, problem
 from .requests import raw_body
 
@@ -86,8 +86,11 @@ def _secrets(request: Request) -> Iterator[str]:
     """What the caller sent and no line may show, as far as one can tell without knowing the call."""
     for name in ("authorization", "cookie"):
         value = str(request.headers.get(name, ""))
-        yield value
-        yield from value.replace("=", " ").replace(";", " ").split()
+        words = value.replace("=", " ").replace(";", " ").split()
+        if any(len(word) < MINIMUM for word in words):
+            # Otherwise nothing of it is left where its words are hidden.
+            yield value
+        yield from words
     yield from map(str, (request.uri_params or {}).values())
     query = request.query_params or MultiDict({})
     for name in query:

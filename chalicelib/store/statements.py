@@ -92,7 +92,8 @@ class Statement:
         if condition is not None:
             self._fixed["ConditionExpression"] = condition.serialize(names, values)
         self._fixed["ExpressionAttributeNames"] = {by: name for name, by in names.items()}
-        self._values = values
+        self._constant = {by: value for by, value in values.items() if not _has_place(value)}
+        self._places = [(by, value) for by, value in values.items() if _has_place(value)]
         self._model = model
         self._hash_key = str(model._hash_keyname)
 
@@ -103,19 +104,24 @@ class Statement:
             "Key": {self._hash_key: {"S": key}},
             **self._fixed,
         }
-        if self._values:
-            request["ExpressionAttributeValues"] = _filled(self._values, values)
+        filled = {by: _filled(place, values) for by, place in self._places}
+        if filled or self._constant:
+            request["ExpressionAttributeValues"] = {**self._constant, **filled}
         return request
 
 
-def _filled(template: Any, values: dict[str, Any]) -> Any:
-    if isinstance(template, Given):
-        return template.wire(values)
-    if isinstance(template, dict):
-        return {name: _filled(part, values) for name, part in template.items()}
-    if isinstance(template, list):
-        return [_filled(part, values) for part in template]
-    return template
+def _has_place(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_place, value.values()))
+    return isinstance(value, Given) or (isinstance(value, list) and any(map(_has_place, value)))
+
+
+def _filled(place: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """A value in the wire's form: of one type, and its content; of a list the one entry."""
+    ((kind, content),) = place.items()
+    if isinstance(content, Given):
+        return {kind: content.wire(values)}
+    return {kind: [_filled(entry, values) for entry in content]}
 
 
 class Statements:
