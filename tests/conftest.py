@@ -231,6 +231,31 @@ class CheapHasher(PasswordHasher):
         super().__init__(peppers, memory_kib=8, passes=1)
 
 
+Tell = Callable[[str], None]
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """Says something at the end of the run, in whichever of its processes the test was."""
+    return lambda text: record_property("told", text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests told."""
+    reports = [report for group in terminalreporter.stats.values() for report in group]
+    told = [
+        str(text)
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, text in report.user_properties
+        if name == "told"
+    ]
+    if told:
+        terminalreporter.section("told by the tests")
+    for text in sorted(told):
+        terminalreporter.write_line(text)
+
+
 @pytest.fixture(autouse=True)
 def nothing_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test's settings keep secret is a word like any other to the next test's log."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Request
@@ -46,8 +45,13 @@ def _name(service: Service, name: str) -> str:
 
 
 def _read(service: Service, request: Request, name: str) -> Any:
+    given = str(request.headers.get("cookie", ""))
+    if not given:
+        return None
+    from http.cookies import CookieError, SimpleCookie
+
     try:
-        jar = SimpleCookie(str(request.headers.get("cookie", "")))
+        jar = SimpleCookie(given)
     except CookieError:
         return None
     morsel = jar.get(_name(service, name))

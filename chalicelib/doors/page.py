@@ -6,9 +6,7 @@ in the function would need every content type, and with them every request, to c
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
-from string import Template
 from urllib.parse import urlsplit
 
 from chalice.app import Blueprint, Response
@@ -17,7 +15,6 @@ from .. import wiring
 from ..domain.catalogue import ACCOUNT_NAME, ENTRY, SUPPORT
 from ..domain.errors import InvalidInput
 from ..domain.logins import parse_login
-from ..page.assets import assets, by_name, read
 from . import cookies
 from .problems import HEADERS, problem, problems
 
@@ -58,6 +55,11 @@ _PLAIN_TEXT = {**HEADERS, "Content-Type": "text/plain; charset=utf-8"}
 @problems
 def document() -> Response:
     """The page; `?login=` fills the login in, `?entry=` says why the way here from WeChat failed."""
+    import html
+    from string import Template
+
+    from ..page.assets import assets, read
+
     service = wiring.service()
     request = blueprint.current_request
     settings = service.settings
@@ -99,6 +101,8 @@ def _login(text: str) -> str:
 @problems
 def asset(name: str) -> Response:
     """A file of the page under its hashed name."""
+    from ..page.assets import by_name
+
     found = by_name().get(name)
     if found is None:
         return problem("not-found", 404)
@@ -115,6 +119,8 @@ def asset(name: str) -> Response:
 @problems
 def icon() -> Response:
     """The icon, for browsers that ask without looking at the page."""
+    from ..page.assets import assets
+
     headers: dict[str, str | list[str]] = {
         "Location": assets()["icon.svg"].address,
         "Cache-Control": "public, max-age=86400",

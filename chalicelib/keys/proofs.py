@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import altcha
-
 LIFETIME = 300
 """Seconds in which a challenge must be solved and handed in."""
 
@@ -45,6 +43,8 @@ class Proofs:
 
     def challenge(self, action: str, login: str | None) -> dict[str, Any]:
         """An ALTCHA v2 challenge as the widget and the page read it."""
+        import altcha
+
         data = {"action": action} if login is None else {"action": action, "login": login}
         challenge = altcha.create_challenge(
             ALGORITHM,
@@ -59,6 +59,8 @@ class Proofs:
 
     def check(self, payload: str, action: str) -> Proof | None:
         """The proof, or None where it is malformed, forged, too old, unsolved, or of another action."""
+        import altcha
+
         if len(payload) > MAXIMUM_LENGTH or not payload.isascii():
             return None
         try:

@@ -11,8 +11,8 @@ import base64
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
@@ -30,6 +30,21 @@ def hide_always(secrets: Iterable[str]) -> None:
     """Hide these texts in every line of this process from now on."""
     global _always  # noqa: PLW0603
     _always |= {secret for secret in secrets if len(secret) >= MINIMUM}
+
+
+class _Lazily:
+    """A pattern that is compiled when it is first looked for: most cold starts write no line."""
+
+    def __init__(self, pattern: str) -> None:
+        self._text = pattern
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(self._text)
+
+    def sub(self, instead: str | Callable[[re.Match[str]], str], text: str) -> str:
+        """As a pattern's own."""
+        return self._pattern.sub(instead, text)
 
 
 # Names under which secrets stand in reprs, JSON, form bodies, headers and DynamoDB's typed values.
@@ -68,7 +83,7 @@ _NAMES = (
     "signature",
     "msg_signature",
 )
-_NAMED = re.compile(
+_NAMED = _Lazily(
     "(?ix) (?<![0-9a-z_]) ( (?:"
     + "|".join(re.escape(name) for name in _NAMES)
     + r""") (?:\\*["'])? \s* [:=] \s* (?: \{ \s* ["'][snb]["'] : \s* )? )
@@ -76,7 +91,7 @@ _NAMED = re.compile(
       | (?:bearer\s+)? [^\s"',;&<>()\[\]{}]+ )"""
 )
 
-_SHAPES = re.compile(
+_SHAPES = _Lazily(
     r"""(?x)
     (?:\$|%24) (?: argon2(?:id|i|d) | 2[abxy] | scrypt | pbkdf2[0-9a-z-]* | [156y] ) (?:\$|%24) [^\s"'<>)}\]]+  # PHC
     | (?:
@@ -103,7 +118,7 @@ _OPAQUE = re.compile(r"[0-9A-Za-z+_=-]{24,}")
 _KINDS = (re.compile("[0-9]"), re.compile("[A-Z]"), re.compile("[a-z]"))
 
 # What may be base64 of something, in an address too; an escape before it is no part of it.
-_ENCODED = re.compile(
+_ENCODED = _Lazily(
     r"""(?x)
     ( %[0-9A-Fa-f]{2} | \\x[0-9A-Fa-f]{2} | \\u[0-9A-Fa-f]{4} | \\[nrt] )?
     ( (?: [0-9A-Za-z+/_-] | %2[BbFf] ){8,} (?: = | %3[Dd] ){0,2} )"""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.attacks.__main__ import DOCUMENT, declared, written
+from tests.conftest import Tell
 
 MOST = 64
 
 
-def test_every_attack_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_attack_is_made(tell: Tell) -> None:
     """Sixty-four of them, and each names a line whose loss its test notices."""
     table = declared()
     lines = {line for attacks in table.values() for each in attacks for line in each.defences}
     tests = sum(len(attacks) for attacks in table.values())
-    with capsys.disabled():
-        print(f"\n{len(table)} attacks in {tests} tests, held off by {len(lines)} lines of defence")
+    tell(f"{len(table)} attacks in {tests} tests, held off by {len(lines)} lines of defence")
     assert sorted(table) == list(range(1, MOST + 1))
 
 

@@ -23,9 +23,9 @@ from chalicelib import wiring
 from chalicelib.settings import load
 from chalicelib.wechat import replies, signature
 from chalicelib.wechat.messages import envelope, message
-from tests.bench import ours
 from tests.callbacks import Signed, signed
 from tests.conftest import SETTINGS
+from tests.package import runtime
 
 SAID = "请点击菜单「找回密码」，或打开 https://recovery.example/wechat/enter"
 _EVENT = {"MsgType": "event", "Event": "subscribe", "EventKey": ""}
@@ -42,7 +42,7 @@ class _Conversation:
 def event(delivery: Signed) -> dict[str, Any]:
     """A delivery as API Gateway hands it over."""
     query = parse_qs(delivery.query)
-    made = ours.request("POST", "/wechat/callback", Content_Type="text/xml")
+    made = runtime.api_event("POST", "/wechat/callback", Content_Type="text/xml")
     made["multiValueQueryStringParameters"] = query
     made["queryStringParameters"] = {name: values[-1] for name, values in query.items()}
     made["body"] = delivery.body.decode()

@@ -33,13 +33,13 @@ def starts(around: ours.Place, logins: list[str]) -> dict[str, Start]:
     left = iter(logins)
 
     def health() -> Any:
-        return ours.request("GET", "/health")
+        return runtime.api_event("GET", "/health")
 
     def start() -> Any:
         login = next(left)
         cookie = around.cookie(f"o-{login}")
         body = {"user_type": "firm", "login": login}
-        return ours.request("POST", "/recovery", body, Cookie=cookie)
+        return runtime.api_event("POST", "/recovery", body, Cookie=cookie)
 
     def of(folder: Path, handler: str, event: Callable[[], Any]) -> Start:
         return lambda: _function(around, folder, handler, event())

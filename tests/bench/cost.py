@@ -104,7 +104,7 @@ def _stories(around: ours.Place) -> tuple[dict[str, Told], dict[str, Any]]:
     with runtime.running(folder, "app.app", around.environment, around.cores.server) as api:
         function = ours.Function(around, api, [])
         start = Watch(function.pids)
-        start("first", lambda: api.invoke(ours.request("GET", "/health")))
+        start("first", lambda: api.invoke(runtime.api_event("GET", "/health")))
         for name, (story, _) in stories.STORIES.items():
             # Once without being counted: the first of a kind builds what later ones use.
             stories.play(function, story, next(logins[name]), Watch(function.pids))

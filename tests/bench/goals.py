@@ -90,5 +90,5 @@ def _memory(found: Found) -> Iterator[Row]:
 
 def _page(found: Found) -> Iterator[Row]:
     if "page_load" in found:
-        sent = found["page_load"]["transferred_bytes"]
-        yield "page, bytes of the first view", sent, PAGE_BYTES, False
+        sent = found["page_load"]["content_bytes"]
+        yield "page, bytes of content in the first view", sent, PAGE_BYTES, False

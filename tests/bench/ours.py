@@ -64,47 +64,6 @@ def unpacked(*, compiled: bool = True) -> Path:
     return folder
 
 
-def request(
-    method: str, path: str, body: Any = None, *, source: str = "203.0.113.7", **headers: str
-) -> dict[str, Any]:
-    """An event of API Gateway's REST proxy integration, with the headers that a browser sends."""
-    given = {
-        "Accept": "*/*",
-        "Accept-Encoding": "gzip, deflate, br",
-        "Accept-Language": "zh-CN,zh;q=0.9",
-        "Content-Type": "application/json",
-        "Host": "recovery.example",
-        "Origin": "https://recovery.example",
-        "User-Agent": "Mozilla/5.0 (Linux; Android 14) MicroMessenger/8.0.49",
-        "X-Amzn-Trace-Id": "Root=1-67891233-abcdef012345678912345678",
-        "X-Forwarded-For": source,
-        "X-Forwarded-Port": "443",
-        "X-Forwarded-Proto": "https",
-        **{name.replace("_", "-"): value for name, value in headers.items()},
-    }
-    return {
-        "resource": path,
-        "path": path,
-        "httpMethod": method,
-        "headers": given,
-        "multiValueHeaders": {name: [value] for name, value in given.items()},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
-        "pathParameters": None,
-        "stageVariables": None,
-        "requestContext": {
-            "resourcePath": path,
-            "httpMethod": method,
-            "path": f"/prod{path}",
-            "stage": "prod",
-            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
-            "identity": {"sourceIp": source, "userAgent": given["User-Agent"]},
-        },
-        "body": None if body is None else json.dumps(body),
-        "isBase64Encoded": False,
-    }
-
-
 @dataclass
 class Place:
     """What a function finds around it: the store, the phone network, and its settings."""
@@ -235,7 +194,7 @@ class Function:
         number = int(login)
         source = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         cookie = self.place.cookie(f"o-{login}")
-        event = request("POST", path, body, source=source, Cookie=cookie, **headers)
+        event = runtime.api_event("POST", path, body, source=source, Cookie=cookie, **headers)
         answer = watch(step, lambda: self.api.invoke(event))
         if answer["statusCode"] not in (200, 201, 202):
             raise AssertionError(f"{path}: {answer}")

@@ -33,7 +33,8 @@ _PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 def measure(url: str, chromium: str, *, runs: int = 3) -> dict[str, Any]:
     """Load the page of the service at `url` with an empty cache, `runs` times.
 
-    Times are medians in milliseconds; `transferred_bytes` and `requests` are of the first view.
+    Times are medians in milliseconds; `content_bytes` (compressed), `transferred_bytes` (with the
+    answers' heads) and `requests` are of the first view.
     """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -49,6 +50,7 @@ def measure(url: str, chromium: str, *, runs: int = 3) -> dict[str, Any]:
         "first_contentful_paint_ms": round(
             statistics.median(load["first_contentful_paint_ms"] for load in loads)
         ),
+        "content_bytes": max(load["content_bytes"] for load in loads),
         "transferred_bytes": max(load["transferred_bytes"] for load in loads),
         "requests": max(load["requests"] for load in loads),
         "within_target": usable < USABLE_WITHIN_MS,
@@ -61,6 +63,11 @@ def _load(browser: Browser, url: str) -> dict[str, Any]:
         page = context.new_page()
         session = context.new_cdp_session(page)
         transferred: list[int] = []
+        heads: list[int] = []
+        session.on(
+            "Network.responseReceived",
+            lambda event: heads.append(int(event["response"]["encodedDataLength"])),
+        )
         session.on(
             "Network.loadingFinished",
             lambda event: transferred.append(int(event["encodedDataLength"])),
@@ -72,6 +79,7 @@ def _load(browser: Browser, url: str) -> dict[str, Any]:
         return {
             "usable_ms": usable,
             "first_contentful_paint_ms": page.evaluate(_PAINT),
+            "content_bytes": sum(transferred) - sum(heads),
             "transferred_bytes": sum(transferred),
             "requests": len(transferred),
         }

@@ -13,6 +13,7 @@ from xml.etree.ElementTree import fromstring
 
 from tests.bench import callback, ours
 from tests.bench.machine import Watch
+from tests.package import runtime
 
 Story = Callable[[ours.Function, str, Watch], Iterator[None]]
 """Of a login that no story has used yet; the watch sees what is counted."""
@@ -48,7 +49,7 @@ def wrong_code(function: ours.Function, login: str, watch: Watch) -> Iterator[No
     function.post(aside, "code", "/recovery/code", login, {}, Authorization=bearer)
     wrong = "000000" if function.place.code() != "000000" else "000001"
     body = {"code": wrong, "password": ours.PASSWORD}
-    event = ours.request("POST", "/recovery/password", body, Authorization=bearer)
+    event = runtime.api_event("POST", "/recovery/password", body, Authorization=bearer)
     yield
     answer = watch("wrong code", lambda: function.api.invoke(event))
     if answer["statusCode"] != 400:

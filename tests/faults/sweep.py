@@ -37,6 +37,7 @@ from chalicelib.aws import DYNAMODB, JsonClient
 from chalicelib.domain.errors import ServiceError
 from chalicelib.sms import wire as sms_wire
 from chalicelib.wechat import wire as wechat_wire
+from tests.conftest import Tell
 from tests.dynamodb_at_hand import AtHand
 
 NOBODY = "http://127.0.0.1:9"
@@ -273,8 +274,8 @@ class _Unexpected(logging.Handler):
 class Faults:
     """Sweeps stories."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
 
     def sweep(
         self, story: str, act: Callable[[Point], None], kinds: Sequence[Kind] = KINDS
@@ -295,7 +296,7 @@ class Faults:
                 assert point.hit == name, point
                 swept[name] += 1
         named = ", ".join(f"{name} {times}" for name, times in sorted(swept.items()))
-        self._say(f"{story}: {swept.total()} points swept ({named})")
+        self._tell(f"faults, {story}: {swept.total()} points swept ({named})")
         return swept
 
 
@@ -314,7 +315,7 @@ def _run(act: Callable[[Point], None], point: Point) -> None:
 
 
 @pytest.fixture
-def faults(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Faults:
+def faults(monkeypatch: pytest.MonkeyPatch, tell: Tell) -> Faults:
     """Puts itself in the way of every outgoing call, and lets them pass until a point is armed."""
     monkeypatch.setattr(Endpoint, "make_request", _requested(Endpoint.make_request))
     monkeypatch.setattr(Endpoint, "_get_response", _got(Endpoint._get_response))
@@ -326,9 +327,4 @@ def faults(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     monkeypatch.setattr(DynamoHandler, "transact_write_items", once)
     monkeypatch.setattr(sms_wire, "sent", _sent)
     monkeypatch.setattr(wechat_wire, "sent", _sent)
-
-    def say(text: str) -> None:
-        with capsys.disabled():
-            print(f"\n{text}")
-
-    return Faults(say)
+    return Faults(tell)

@@ -13,13 +13,14 @@ from collections import Counter
 import pytest
 from hypothesis import Phase
 
-from tests.machine import town
+from tests.conftest import Tell
+from tests.machine import telling, town
 from tests.machine.machine import Machine
-from tests.machine.telling import NEEDED, seeds, tell
+from tests.machine.telling import NEEDED, seeds
 
 
 @pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
-def test_every_story_goes_as_the_model_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_story_goes_as_the_model_says(tell: Tell) -> None:
     """Whatever happens in whatever order, each answer and each login are what the rules say."""
     Machine.steps.clear()
     Machine.answers.clear()
@@ -28,13 +29,11 @@ def test_every_story_goes_as_the_model_says(capsys: pytest.CaptureFixture[str]) 
     anew = secrets.randbelow(2**32) if "MACHINE_STEPS" in os.environ else 0
     first = int(os.environ.get("MACHINE_SEED", anew))
     numbers = [first + number for number in seeds(steps)]
-    with capsys.disabled():
-        print(f"\nMACHINE_SEED={first}")
+    tell(f"machine, MACHINE_SEED={first}")
     with town.running() as Machine.town:
-        tell(numbers, [Phase.generate, Phase.shrink])
-    with capsys.disabled():
-        print(f"{Machine.steps.total()} steps: {_table(Machine.steps)}")
-        print(f"{len(Machine.answers)} kinds of answers: {_table(Machine.answers)}")
+        telling.tell(numbers, [Phase.generate, Phase.shrink])
+    tell(f"machine, {Machine.steps.total()} steps: {_table(Machine.steps)}")
+    tell(f"machine, {len(Machine.answers)} kinds of answers: {_table(Machine.answers)}")
     assert Machine.steps.total() >= steps
     # A machine that never meets a rule says nothing about it.
     assert steps < NEEDED or not MET - set(Machine.answers)

@@ -102,6 +102,47 @@ class RuntimeApi:
         self._server.server_close()
 
 
+def api_event(
+    method: str, path: str, body: Any = None, *, source: str = "203.0.113.7", **headers: str
+) -> dict[str, Any]:
+    """An event of API Gateway's REST proxy integration, with the headers that a browser sends."""
+    given = {
+        "Accept": "*/*",
+        "Accept-Encoding": "gzip, deflate, br",
+        "Accept-Language": "zh-CN,zh;q=0.9",
+        "Content-Type": "application/json",
+        "Host": "recovery.example",
+        "Origin": "https://recovery.example",
+        "User-Agent": "Mozilla/5.0 (Linux; Android 14) MicroMessenger/8.0.49",
+        "X-Amzn-Trace-Id": "Root=1-67891233-abcdef012345678912345678",
+        "X-Forwarded-For": source,
+        "X-Forwarded-Port": "443",
+        "X-Forwarded-Proto": "https",
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    return {
+        "resource": path,
+        "path": path,
+        "httpMethod": method,
+        "headers": given,
+        "multiValueHeaders": {name: [value] for name, value in given.items()},
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "pathParameters": None,
+        "stageVariables": None,
+        "requestContext": {
+            "resourcePath": path,
+            "httpMethod": method,
+            "path": f"/prod{path}",
+            "stage": "prod",
+            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+            "identity": {"sourceIp": source, "userAgent": given["User-Agent"]},
+        },
+        "body": None if body is None else json.dumps(body),
+        "isBase64Encoded": False,
+    }
+
+
 def unpack(package: Path, folder: Path) -> Path:
     """The Python of a clean environment beside the unpacked zip and the runtime client."""
     with zipfile.ZipFile(package) as archive:

@@ -9,7 +9,6 @@ import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
@@ -64,45 +63,19 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     aws.close()
 
 
-def _request(method: str, path: str, body: Any = None) -> dict[str, Any]:
-    """An event of a REST API's proxy integration."""
-    headers = {"Content-Type": "application/json", "Host": "recovery.example"}
-    return {
-        "resource": path,
-        "path": path,
-        "httpMethod": method,
-        "headers": headers,
-        "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
-        "pathParameters": None,
-        "stageVariables": None,
-        "requestContext": {
-            "resourcePath": path,
-            "httpMethod": method,
-            "path": path,
-            "stage": "prod",
-            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
-            "identity": {"sourceIp": "203.0.113.7", "userAgent": "test"},
-        },
-        "body": None if body is None else json.dumps(body),
-        "isBase64Encoded": False,
-    }
-
-
 def test_the_api_answers_api_gateway(unpacked: Path, environment: dict[str, str]) -> None:
     """The page, a recovery's start, and a refusal, from the secret's settings alone."""
     with runtime.running(unpacked, "app.app", environment) as api:
-        page = api.invoke(_request("GET", "/"))
+        page = api.invoke(runtime.api_event("GET", "/"))
         assert page["statusCode"] == 200
         assert "找回密码" in page["body"]
         started = api.invoke(
-            _request("POST", "/recovery", {"user_type": "firm", "login": "11010148"})
+            runtime.api_event("POST", "/recovery", {"user_type": "firm", "login": "11010148"})
         )
         assert started["statusCode"] == 201, started
         assert json.loads(started["body"])["method"] == "follow"
         unknown = api.invoke(
-            _request("POST", "/recovery", {"user_type": "firm", "login": "99999999"})
+            runtime.api_event("POST", "/recovery", {"user_type": "firm", "login": "99999999"})
         )
         assert json.loads(unknown["body"])["code"] == "account-not-found"
 
@@ -172,6 +145,6 @@ def test_a_function_without_settings_says_so(unpacked: Path, environment: dict[s
     """People get a plain 503, and never a traceback."""
     given = {**environment, "SECRETS_ID": "no-such-secret"}
     with runtime.running(unpacked, "app.app", given) as api:
-        answer = api.invoke(_request("GET", "/health"))
+        answer = api.invoke(runtime.api_event("GET", "/health"))
     assert answer["statusCode"] == 503
     assert json.loads(answer["body"])["code"] == "unavailable"

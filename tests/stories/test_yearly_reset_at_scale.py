@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from chalicelib.store.models import AuditItem, LoginItem
+from tests.conftest import Tell
 from tests.reset_world import (
     YEAR,
     Crash,
@@ -68,9 +69,7 @@ def _worst_of_nights(reset: ResetWorld, dice: random.Random) -> int:
     return len(killed)
 
 
-def test_the_worst_of_nights_sets_each_login_once(
-    reset: ResetWorld, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_worst_of_nights_sets_each_login_once(reset: ResetWorld, tell: Tell) -> None:
     """Killed workers, triple deliveries, two starts at once: one run, each finance login set once."""
     add_logins(FIRMS)
     with ThreadPoolExecutor(2) as pool:
@@ -99,8 +98,7 @@ def test_the_worst_of_nights_sets_each_login_once(
     assert (run.logins, run.done) == (FIRMS, FIRMS)
     # A worker that dies between telling and noting it makes the next one tell again.
     assert 1 <= len(reset.announcements()) <= 2
-    with capsys.disabled():
-        print(f"\nyearly reset of {FIRMS} firms: {killed} workers killed")
+    tell(f"yearly reset of {FIRMS} firms: {killed} workers killed")
 
 
 def test_planning_needs_no_more_memory_for_more_logins(reset: ResetWorld) -> None:
