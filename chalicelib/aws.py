@@ -19,10 +19,9 @@ import ssl
 import threading
 import time
 import uuid
-from dataclasses import dataclass
 from http.client import HTTPException
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest
@@ -46,8 +45,7 @@ _FINAL = frozenset(
 """What the caller decides upon; asking again at once would only be told the same."""
 
 
-@dataclass(frozen=True)
-class Protocol:
+class Protocol(NamedTuple):
     """How a service is spoken to, as its model in botocore says (`metadata`)."""
 
     service: str
@@ -70,8 +68,7 @@ SECRETS_MANAGER = Protocol(
 )
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """How long to wait, in seconds for each attempt, how often to ask, over how many connections."""
 
     connect_timeout: float
@@ -81,8 +78,7 @@ class Limits:
     connections: int = 1
 
 
-@dataclass(frozen=True)
-class _Operation:
+class _Operation(NamedTuple):
     """As much of botocore's OperationModel as the handlers of its events ask for."""
 
     name: str

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 MINUTE = 60
 HOUR = 3_600
 DAY = 86_400
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """At most `limit` events in any `seconds` in a row."""
 
     limit: int

@@ -7,16 +7,15 @@ import itertools
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
 from .catalogue import PASSWORD_REASONS, fill
 from .logins import Login
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(NamedTuple):
     """A password policy. Lengths count Unicode code points after NFC."""
 
     name: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalice.app import Request
 
@@ -107,8 +107,7 @@ def _required(body: dict[str, str], name: str) -> str:
     return body[name]
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(NamedTuple):
     """`POST /recovery`."""
 
     login: str
@@ -129,7 +128,7 @@ class Confirm:
     """`POST /recovery/password`."""
 
     code: str
-    password: str
+    password: str = field(repr=False)
 
     @classmethod
     def read(cls, request: Request) -> Confirm:
@@ -158,8 +157,7 @@ class Verify:
         return cls(_required(body, "login"), body["password"])
 
 
-@dataclass(frozen=True)
-class Unbind:
+class Unbind(NamedTuple):
     """`POST /recovery/unbinding`."""
 
     firm_no: str

@@ -7,8 +7,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 LIFETIME = 300
 """Seconds in which a challenge must be solved and handed in."""
@@ -22,8 +21,7 @@ COUNTERS = range(500, 1_500)
 MAXIMUM_LENGTH = 4_096
 
 
-@dataclass(frozen=True)
-class Proof:
+class Proof(NamedTuple):
     """A solved challenge. `id` is unique; `login` is None where the challenge named none."""
 
     id: str

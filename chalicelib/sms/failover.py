@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..domain.errors import DeliveryFailed
 from .gateway import Attempt, Outcome, Sms, SmsGateway
 
 
-@dataclass(frozen=True)
-class Delivery:
+class Delivery(NamedTuple):
     """The attempts of one send, in order; the last one settled it."""
 
     attempts: tuple[Attempt, ...]

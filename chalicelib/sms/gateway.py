@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 # What their receipts carry besides the message id is nothing of ours, or only in some accounts.
 BY_MESSAGE_ID = frozenset({"sns", "tencent"})
@@ -41,8 +41,7 @@ class Sms:
     """Our name of this send, at most 128 characters; vendors that can echo it in their receipt do."""
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """What one gateway answered."""
 
     gateway: str

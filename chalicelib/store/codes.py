@@ -10,8 +10,7 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -57,8 +56,7 @@ END_CODE: list[Action] = [
 """The actions that end a live code and leave the counts as they are."""
 
 
-@dataclass(frozen=True)
-class Road:
+class Road(NamedTuple):
     """Where a login's codes go: what must still be true of the login when a write takes effect."""
 
     method: str
@@ -87,8 +85,7 @@ class Road:
         return {"destination": self.destination, "version": self.version}
 
 
-@dataclass(frozen=True)
-class Spent:
+class Spent(NamedTuple):
     """One attempt, already counted, and what it is to be compared with."""
 
     digest: str
@@ -96,8 +93,7 @@ class Spent:
     attempts_left: int
 
 
-@dataclass(frozen=True)
-class UsedCode:
+class UsedCode(NamedTuple):
     """What is left of a code after its use."""
 
     digest: str

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .dynamo import read
 from .models import FirmItem
 
 
-@dataclass(frozen=True)
-class Firm:
+class Firm(NamedTuple):
     """A firm or a branch; `head_id_last4` is three digits and a digit or X."""
 
     firm_no: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pynamodb.attributes import ListAttribute
 from pynamodb.expressions.condition import Condition
@@ -29,8 +29,7 @@ log = logging.getLogger(__name__)
 _TAKE_BACK_TRIES = 12
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(NamedTuple):
     """A login as the stories see it."""
 
     login: str

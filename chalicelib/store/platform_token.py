@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pynamodb.expressions.update import Action
 
@@ -27,8 +27,7 @@ _WAITS = 40
 _PAUSE = 0.1
 
 
-@dataclass(frozen=True)
-class _Token:
+class _Token(NamedTuple):
     text: str
     renew_at: int
     ends_at: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..domain.catalogue import ACCOUNT_NAME, SMS_TEMPLATES, fill
 from ..domain.codes import LIFETIME
@@ -24,8 +24,7 @@ log = logging.getLogger(__name__)
 MINUTES = str(LIFETIME // MINUTE)
 
 
-@dataclass(frozen=True)
-class Handed:
+class Handed(NamedTuple):
     """How a code went: `sent`, or `pull` where the person fetches it in the Official Account."""
 
     delivery: str

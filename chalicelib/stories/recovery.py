@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from ..domain import codes as one_time
 from ..domain.catalogue import INPUT_REASONS
@@ -47,8 +48,7 @@ PROOF_ACTION = "recovery"
 _TIME_TO_RELEASE = 3
 
 
-@dataclass(frozen=True)
-class Started:
+class Started(NamedTuple):
     """A recovery that has begun; `scene` is there for the method `follow` alone."""
 
     token: str
@@ -59,8 +59,7 @@ class Started:
     scene: str | None
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(NamedTuple):
     """A code is on its way; times in seconds."""
 
     method: str
@@ -70,16 +69,14 @@ class Sent:
     resend_in: int
 
 
-@dataclass(frozen=True)
-class Completed:
+class Completed(NamedTuple):
     """The new password is set."""
 
     login: str
     wechat_bound: bool
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """Where a recovery stands: `open`, `code_sent` or `done`."""
 
     login: str

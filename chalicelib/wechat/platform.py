@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode
 
 from ..domain.errors import Unavailable
@@ -80,8 +79,7 @@ _OUTCOMES = {
 }
 
 
-@dataclass(frozen=True)
-class TemplateResult:
+class TemplateResult(NamedTuple):
     """`msgid` is the name by which the receipt (TEMPLATESENDJOBFINISH) calls the message."""
 
     outcome: TemplateOutcome
