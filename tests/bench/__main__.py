@@ -10,12 +10,12 @@ import argparse
 import json
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from infra.local.twin import Options, Twin
 from tests import dynamodb_local
 from tests.bench import (
     callback,
@@ -33,7 +33,9 @@ from tests.bench import (
     steps,
     worker,
 )
+from tests.browser import twin
 from tests.browser.needs import browser
+from tests.browser.twin import Firm
 
 OUT = Path("artifacts/bench.json")
 
@@ -145,11 +147,14 @@ def page(_: argparse.Namespace) -> Found:
 
 @contextmanager
 def _twin() -> Iterator[str]:
-    with Twin(Options(port=0, proof=False), lambda _: None) as twin:
-        yield twin.url
+    firm = Firm(steps.LOGIN, "13800001234", ours.APPROVAL_NO, ours.HEAD_NAME)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        twin.running(Path(folder), [firm], ["--no-proof"]) as running,
+    ):
+        yield running.url
 
 
-# The parts with the twin come last: it points every AWS client of the process at its own.
 PARTS: dict[str, Callable[[argparse.Namespace], Found]] = {
     "recovery": whole_recovery,
     "cold": cold_start,
@@ -172,8 +177,8 @@ def main() -> None:
     parser.add_argument(
         "--memory-logins",
         type=_sizes,
-        default=(1_000, 10_000),
-        help="sizes at which the yearly reset's memory is measured; 100000 takes some minutes",
+        default=(1_000, 100_000),
+        help="sizes at which the yearly reset's memory is measured",
     )
     parser.add_argument(
         "--yearly-logins",

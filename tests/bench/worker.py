@@ -1,8 +1,8 @@
 """The yearly reset's worker against bare argon2, and what planning and working hold in memory.
 
 The worker has one core for itself, as a Lambda function of 1,769 MB has one vCPU; DynamoDB is
-Amazon's DynamoDB Local in a process of its own on the machine's other cores. The queue is moto's, and
-is asked by the planning alone, which is not timed.
+Amazon's DynamoDB Local in a process of its own on the machine's other cores. The queue is moto's, which
+the planning alone asks, and that is not timed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import time
 import tracemalloc
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -22,10 +22,8 @@ from moto import mock_aws
 from chalicelib import wiring
 from chalicelib.doors.reset import AT_ONCE
 from chalicelib.keys.passwords import PasswordHasher
-from chalicelib.messaging.queue import Message
 from infra.tables import create_tables
 from tests import reset_world
-from tests.dynamodb_at_hand import empty_queues
 from tests.reset_world import YEAR, ResetWorld, add_logins
 
 ROUNDS = 4
@@ -99,7 +97,7 @@ def measure_memory(dynamodb_url: str, sizes: tuple[int, ...] = (1_000, 10_000)) 
     """Peak of what planning, and working one chunk, hold in Python's memory, by number of logins."""
     peaks: dict[str, dict[str, int]] = {}
     with _world(dynamodb_url) as world:
-        _drain(world)
+        world.story._queue._made = _Sink()
         there = 0
         for number, size in enumerate(sizes):
             add_logins(size - there, first=21_000_000 + there)
@@ -116,16 +114,12 @@ def measure_memory(dynamodb_url: str, sizes: tuple[int, ...] = (1_000, 10_000)) 
     return {"logins": peaks}
 
 
-def _drain(world: ResetWorld) -> None:
-    """Have moto forget each message that it has taken: it would hold them in this very process, and
-    count them all at each further one."""
-    send = world.story._queue.send
+class _Sink:
+    """Takes messages and forgets them. moto would hold them in this very process, where its memory
+    could not be told from the planning's."""
 
-    def drained(messages: Sequence[Message]) -> None:
-        send(messages)
-        empty_queues()
-
-    world.story._queue.send = drained  # type: ignore[method-assign]
+    def send_message_batch(self, **_: Any) -> dict[str, Any]:
+        return {}
 
 
 def _accounted(world: ResetWorld) -> int:
