@@ -14,7 +14,7 @@ from .wire import NoAnswer, post, word
 
 def signature(secret: str, body: bytes) -> str:
     """The value of X-Signature: HMAC-SHA256 of the body in hex."""
-    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), body, hashlib.sha256).hex()
 
 
 class Http:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
 import secrets
 from collections.abc import Callable
 from typing import Any
 
 from chalice.test import HTTPResponse
-from itsdangerous import URLSafeSerializer
+from itsdangerous.encoding import base64_decode
 
 from chalicelib.domain.codes import DIGITS
 from chalicelib.store.models import CodeItem, LoginItem
@@ -105,9 +106,15 @@ def all_of(answer: HTTPResponse) -> str:
     return f"{answer.headers} {body} {opened}"
 
 
+def ticket_in(token: str) -> list[Any]:
+    """What a token carries, whoever signed it."""
+    _, ticket = json.loads(base64_decode(token.rpartition(".")[0]))
+    return list(ticket)
+
+
 def laid_open(token: str) -> str:
     """What a token shows to whoever holds it: its parts, and those parts' bytes."""
-    _, (_, parts) = URLSafeSerializer("").loads_unsafe(token)
+    parts = ticket_in(token)
     raw = [base64.urlsafe_b64decode(part) for part in parts if _is_base64(part)]
     return f"{parts} {raw}"
 

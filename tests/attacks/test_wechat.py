@@ -51,7 +51,9 @@ STATE_ONCE = Line(
     Entering.arrive, ' or not use_once("state", state, self._clock(), STATE_LIFETIME)'
 )
 SIGNED_COOKIE = Line(
-    Signer.verify, '.loads(text.encode("ascii"))', '.loads_unsafe(text.encode("ascii"))[1]'
+    Signer.verify,
+    'self._signer(purpose).unsign(text.encode("ascii"))',
+    'text.encode("ascii").rpartition(b".")[0]',
 )
 ONE_CODE_ONE_USE = Line(Codes.complete, 'CodeItem.digest == text("digest")', "CodeItem.id.exists()")
 ROAD_HOLDS = Line(Road.holds, "return same", "return LoginItem.login.exists()")
