@@ -58,7 +58,7 @@ def sent(
 
 
 def _connection(trust: Trust, url: str, timeout: float) -> http.client.HTTPConnection:
-    """What will connect to an address. Raises NotSent where it is none."""
+    """What will connect to an address. Raises NotSent where it is none, or nobody can be trusted."""
     try:
         parts = urlsplit(url)
         if not parts.hostname or parts.scheme not in ("http", "https"):
@@ -68,7 +68,7 @@ def _connection(trust: Trust, url: str, timeout: float) -> http.client.HTTPConne
         return http.client.HTTPSConnection(
             parts.hostname, parts.port, timeout=timeout, context=trust()
         )
-    except (ValueError, http.client.InvalidURL) as error:
+    except (OSError, ValueError, http.client.InvalidURL) as error:
         raise NotSent(type(error).__name__) from None
 
 

@@ -307,7 +307,15 @@ def test_any_json_is_an_answer() -> None:
 
 
 @each_gateway
-def test_trust_that_cannot_be_read_is_an_outcome(name: str) -> None:
+def test_authorities_that_cannot_be_read_let_the_next_one_try(name: str, tmp_path: Path) -> None:
+    """Nothing was said to anybody."""
+    attempt = MAKERS[name]("https://127.0.0.1:1", _trusting(tmp_path / "none.pem")).send(SMS)
+    assert attempt.outcome is Outcome.TRY_ANOTHER
+    assert attempt.reason == "not connected: FileNotFoundError"
+
+
+@each_gateway
+def test_a_mistake_of_our_own_is_an_outcome(name: str) -> None:
     """Not even our own mistake comes out of a gateway as an exception, and its words stay in."""
 
     def fail() -> ssl.SSLContext:
