@@ -98,7 +98,7 @@ class JsonClient:
         self._session = get_session()
         self._lock = threading.RLock()
         self._kept: Kept | None = None
-        self._host = self._url = ""
+        self._url = ""
         self._real: Any = None
         self._region = self._session.get_config_variable("region")
         self.meta = SimpleNamespace(events=self._session.get_component("event_emitter"))
@@ -145,7 +145,7 @@ class JsonClient:
         if kept is None:
             return None
         headers = {
-            "Host": self._host,
+            "Host": urlsplit(self._url).netloc,
             "Content-Type": protocol.content_type,
             "X-Amz-Target": f"{protocol.target}.{operation}",
         }
@@ -188,19 +188,19 @@ class JsonClient:
         if not self._url:
             with self._lock:
                 if not self._url:
-                    self._kept, self._host, self._url = self._connections()
+                    self._kept, self._url = self._connections()
         return self._kept
 
-    def _connections(self) -> tuple[Kept | None, str, str]:
+    def _connections(self) -> tuple[Kept | None, str]:
         # The stack says where its services are; working that out takes botocore a client.
         address = os.environ.get(self._protocol.address) or self._botocore().meta.endpoint_url
         parts = urlsplit(address)
         url = f"{parts.scheme}://{parts.netloc}/"
         limits = self._limits
         if parts.scheme in get_environ_proxies(url):
-            return None, parts.netloc, url
+            return None, url
         timeout = (limits.connect_timeout, limits.read_timeout)
-        return Kept(self._trust, url, timeout, limits.connections), parts.netloc, url
+        return Kept(self._trust, url, timeout, limits.connections), url
 
     def _trust(self) -> ssl.SSLContext:
         given: str | None = self._session.get_config_variable("ca_bundle")

@@ -1,8 +1,7 @@
 """moto's DynamoDB called as a function: no request is signed, routed, read and written as JSON.
 
-The state machine takes thousands of steps, and the fault sweep hundreds of whole stories: of each the way to
-moto and back would be the most part.
-The wire is what other tests look at.
+The state machine takes thousands of steps, and the fault sweep hundreds of whole stories: of each the
+way to moto and back would be the most part. The wire is what other tests look at.
 """
 
 from __future__ import annotations
@@ -28,12 +27,6 @@ def backend() -> DynamoDBBackend:
     """moto's tables."""
     found: DynamoDBBackend = get_backend("dynamodb")["123456789012"]["cn-north-1"]
     return found
-
-
-def empty_queues() -> None:
-    """Also of what is being worked; moto's own way is there once in a minute, as AWS's is."""
-    for queue in get_backend("sqs")["123456789012"]["cn-north-1"].queues.values():
-        queue._messages.clear()
 
 
 class _Handler(DynamoHandler):

@@ -114,9 +114,6 @@ class Codes:
         name = f"{method}\0{destination}".encode()
         return "to#" + hmac.new(self._pepper, name, hashlib.sha256).hexdigest()
 
-    def _destination(self, method: str, destination: str) -> DestinationItem:
-        return DestinationItem(self.destination_id(method, destination))
-
     def reserve(
         self, login: str, road: Road, digest: str, sealed: str | None, send: AuditItem, now: int
     ) -> None:
@@ -125,26 +122,23 @@ class Codes:
         Raises TooManyRequests or TooManyAttempts with the seconds to wait, RecoveryExpired where
         the login has changed since the recovery began.
         """
-        limits, method = self._limits, road.method
+        limits = self._limits
         code = self._statements(
-            lambda method, sealing: Statement(
+            lambda sealing: Statement(
                 CodeItem,
                 [
                     CodeItem.digest.set(text("digest")),
-                    CodeItem.method.set(method),
+                    CodeItem.method.set(text("method")),
                     CodeItem.code_expires_at.set(NOW + LIFETIME),
                     CodeItem.attempts.set(0),
                     CodeItem.send.set(text("send")),
-                    CodeItem.sealed.remove()
-                    if sealed is None
-                    else CodeItem.sealed.set(text("sealed")),
+                    CodeItem.sealed.set(text("sealed")) if sealing else CodeItem.sealed.remove(),
                     CodeItem.expires_at.set(NOW + DAY),
                     noted(CodeItem.sends, NOW),
                 ],
                 room(CodeItem.sends, limits.sends_per_login, NOW)
                 & room(CodeItem.wrongs, limits.wrong_codes_per_login, NOW),
             ),
-            method,
             sealed is not None,
         )
         destination = self._statements(
@@ -161,9 +155,12 @@ class Codes:
             ),
             sealed is not None,
         )
-        still_so = self._statements(lambda _: Statement(LoginItem, condition=road.holds()), method)
+        still_so = self._statements(
+            lambda _: Statement(LoginItem, condition=road.holds()), road.method
+        )
         values = {
             "now": now,
+            "method": road.method,
             "login": login,
             "logins": {login},
             "digest": digest,
@@ -175,7 +172,7 @@ class Codes:
             transaction.check(still_so, login, road.values)
             transaction.save(send)
             transaction.run(code, f"code#{login}", values)
-            to = self.destination_id(method, road.destination)
+            to = self.destination_id(road.method, road.destination)
             transaction.run(destination, to, values)
 
         try:
@@ -217,7 +214,7 @@ class Codes:
             )
             # Where a newer entry came on top, that one is newer by at least the resend time.
             transaction.update(
-                self._destination(road.method, road.destination),
+                DestinationItem(self.destination_id(road.method, road.destination)),
                 [DestinationItem.sends[0].remove()],
                 DestinationItem.sends[0] == now,
             )
@@ -254,7 +251,7 @@ class Codes:
             ),
         )
         try:
-            item = run(CodeItem, statement, f"code#{login}", {"now": now})
+            item = run(statement, f"code#{login}", {"now": now})
         except Refused as refused:
             raw = refused.items[0]
             used, by = raw_text(raw, "used_digest"), raw_text(raw, "used_by")

@@ -22,7 +22,7 @@ from pynamodb.models import Model
 
 from ..domain.errors import Unavailable
 from ..domain.limits import Window
-from .statements import Given, Request, Statement, Transaction
+from .statements import Given, Request, Statement, Transaction, hash_key
 
 # On DEBUG pynamodb logs the arguments of each call, phones and hashes among them.
 logging.getLogger("pynamodb").setLevel(logging.INFO)
@@ -91,7 +91,7 @@ def _batch(
     models = {model.Meta.table_name: model for model, _ in keys}
     wanted: dict[str, Any] = {
         table: {
-            "Keys": [{_hash_key(model): {"S": key}} for of_model, key in keys if of_model is model],
+            "Keys": [{hash_key(model): {"S": key}} for of_model, key in keys if of_model is model],
             "ConsistentRead": True,
         }
         for table, model in models.items()
@@ -104,7 +104,7 @@ def _batch(
         for table, items in answer["Responses"].items():
             model = models[table]
             for item in items:
-                key = item[_hash_key(model)]["S"]
+                key = item[hash_key(model)]["S"]
                 found[model, key] = model.from_raw_data(item)
         # DynamoDB may leave some for later, where it is busy.
         wanted = answer.get("UnprocessedKeys") or {}
@@ -112,10 +112,6 @@ def _batch(
             return found
         _pause()
     raise Unavailable("store")
-
-
-def _hash_key(model: type[Model]) -> str:
-    return str(model._hash_keyname)
 
 
 def update(
@@ -141,16 +137,13 @@ def update(
 
 
 def run(
-    model: type[M],
-    statement: Statement,
+    statement: Statement[M],
     key: str,
     values: dict[str, Any],
     is_done: Callable[[M], bool] = lambda _: False,
 ) -> M:
     """The same as a statement, of the item with this key."""
-    request = statement.request(key, values)
-    request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-    return _updated(model, request, is_done)
+    return _updated(statement.model, statement.request(key, values), is_done)
 
 
 def _updated(model: type[M], request: Request, is_done: Callable[[M], bool]) -> M:

@@ -83,7 +83,6 @@ class Logins:
         statement = self._statements(self._starting, proof is not None)
         try:
             item = run(
-                LoginItem,
                 statement,
                 login,
                 {"now": now, "proof": proof},
@@ -104,7 +103,7 @@ class Logins:
         )
         return _account(item)
 
-    def _starting(self, proven: bool) -> Statement:
+    def _starting(self, proven: bool) -> Statement[LoginItem]:
         actions = [noted(LoginItem.starts, NOW)]
         windows = self._limits.starts_per_login
         condition = LoginItem.login.exists() & room(LoginItem.starts, windows, NOW)
@@ -136,7 +135,7 @@ class Logins:
             ),
         )
         try:
-            item = run(LoginItem, statement, login, {"now": now})
+            item = run(statement, login, {"now": now})
         except Refused as refused:
             raw = refused.items[0]
             if raw is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from types import CodeType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pynamodb.constants import NUMBER, STRING, STRING_SET
 from pynamodb.expressions.condition import Condition
@@ -22,6 +22,14 @@ Request = dict[str, Any]
 """A part of a request in the wire's own form."""
 
 Fill = Callable[[dict[str, Any]], Any]
+
+
+M = TypeVar("M", bound=Model)
+
+
+def hash_key(model: type[Model]) -> str:
+    """The name of a table's hash key."""
+    return str(model._hash_keyname)
 
 
 class Given(Value):
@@ -77,31 +85,34 @@ NOW = number("now")
 """The time of the call, epoch seconds."""
 
 
-class Statement:
+class Statement(Generic[M]):
     """An update, a check, or both, of one item of a table, whatever its key and values are."""
 
     def __init__(
-        self, model: type[Model], actions: Sequence[Action] = (), condition: Condition | None = None
+        self, model: type[M], actions: Sequence[Action] = (), condition: Condition | None = None
     ) -> None:
-        """Without actions it is a check, without a condition it is always done."""
+        """Without actions it is a check, without a condition it is always done.
+
+        The refusal of an update brings the item as it stands.
+        """
         names: dict[str, str] = {}
         values: dict[str, Any] = {}
         self._fixed: Request = {}
         if actions:
             self._fixed["UpdateExpression"] = Update(*actions).serialize(names, values)
+            self._fixed["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         if condition is not None:
             self._fixed["ConditionExpression"] = condition.serialize(names, values)
         self._fixed["ExpressionAttributeNames"] = {by: name for name, by in names.items()}
         self._constant = {by: value for by, value in values.items() if not _has_place(value)}
         self._places = [(by, value) for by, value in values.items() if _has_place(value)]
-        self._model = model
-        self._hash_key = str(model._hash_keyname)
+        self.model = model
 
     def request(self, key: str, values: dict[str, Any]) -> Request:
         """The request for the item of this key with these values. Raises KeyError where one is missing."""
         request = {
-            "TableName": self._model.Meta.table_name,
-            "Key": {self._hash_key: {"S": key}},
+            "TableName": self.model.Meta.table_name,
+            "Key": {hash_key(self.model): {"S": key}},
             **self._fixed,
         }
         filled = {by: _filled(place, values) for by, place in self._places}
@@ -128,9 +139,9 @@ class Statements:
     """The statements of one object, each rendered when it is first needed."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[CodeType, tuple[Hashable, ...]], Statement] = {}
+        self._made: dict[tuple[CodeType, tuple[Hashable, ...]], Statement[Any]] = {}
 
-    def __call__(self, make: Callable[..., Statement], *variant: Hashable) -> Statement:
+    def __call__(self, make: Callable[..., Statement[M]], *variant: Hashable) -> Statement[M]:
         """What `make` makes of the variant: whatever of the expression is not a Given.
 
         Whether it was made before goes by the code of `make`, and not by what that has of its
@@ -146,12 +157,10 @@ class Statements:
 class Transaction(TransactWrite):
     """pynamodb's transaction, which takes statements as well."""
 
-    def run(self, statement: Statement, key: str, values: dict[str, Any]) -> None:
-        """Add an update; a refusal brings the item as it stands."""
-        request = statement.request(key, values)
-        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        self._update_items.append(request)
+    def run(self, statement: Statement[Any], key: str, values: dict[str, Any]) -> None:
+        """Add an update."""
+        self._update_items.append(statement.request(key, values))
 
-    def check(self, statement: Statement, key: str, values: dict[str, Any]) -> None:
+    def check(self, statement: Statement[Any], key: str, values: dict[str, Any]) -> None:
         """Add a check of an item that is not written."""
         self._condition_check_items.append(statement.request(key, values))

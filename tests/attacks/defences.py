@@ -21,7 +21,7 @@ SAME_LOGIN = Line(Codes.complete, "road.holds()", "None")
 
 ONE_BUCKET = Line(
     Codes.reserve,
-    "self.destination_id(method, road.destination)",
-    "self.destination_id(method, road.destination + login)",
+    "self.destination_id(road.method, road.destination)",
+    "self.destination_id(road.method, road.destination + login)",
 )
 """Codes are counted by where they go, whichever login they are for."""

@@ -67,12 +67,12 @@ def failing_at(call: int) -> tuple[Callable[[str], Exception | None], list[str]]
     Line(
         Codes.complete,
         "transact(build, CodeItem)",
-        "run(LoginItem, change, login, values)\n        transact(build, CodeItem)",
+        "run(change, login, values)\n        transact(build, CodeItem)",
     ),
     Line(
         Codes.reserve,
         "transact(build, CodeItem)",
-        "run(CodeItem, code, f'code#{login}', values)\n        transact(build, CodeItem)",
+        "run(code, f'code#{login}', values)\n        transact(build, CodeItem)",
     ),
     Line(wechat_door.callback, "except Exception:", "except ZeroDivisionError:"),
 )

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import altcha
 import pytest
 from chalice.test import HTTPResponse
-from moto.dynamodb.models import dynamodb_backends
 from pynamodb.models import Model
 
 from chalicelib.domain.catalogue import MENU_CODE
@@ -24,6 +23,7 @@ from chalicelib.keys.proofs import Proofs
 from chalicelib.store import platform_token
 from chalicelib.store.models import AuditItem, CodeItem, LoginItem
 from tests.conftest import PASSWORD, World, add_firm
+from tests.dynamodb_at_hand import backend
 from tests.faults.sweep import Point
 from tests.loopback import Received, Reply, Server, serving
 from tests.official_account import MakeTown, Phone, Town, code_in
@@ -38,7 +38,7 @@ M = TypeVar("M", bound=Model)
 
 def tables() -> dict[str, Any]:
     """moto's tables by name. To look into them takes a hundredth of the time of a call."""
-    return dict(dynamodb_backends["123456789012"]["cn-north-1"].tables)
+    return dict(backend().tables)
 
 
 def stored(model: type[M]) -> list[M]:

@@ -42,7 +42,7 @@ def test_it_says_what_pynamodb_says(now: int, digest: str, login: str, attempts:
 
     actions, condition = parts(now, digest, login, {login}, attempts)
     theirs = CodeItem("code#1").get_update_kwargs_from_instance(
-        actions=actions, condition=condition
+        actions=actions, condition=condition, return_values_on_condition_failure="ALL_OLD"
     )
     places = parts(NOW, text("digest"), text("login"), texts("logins"), number("attempts"))
     values = {"now": now, "digest": digest, "login": login, "attempts": attempts}
@@ -89,7 +89,7 @@ def test_a_statement_is_rendered_once_for_each_variant(world: World) -> None:
     """However many calls there are; another variant is another statement."""
     statements, made = Statements(), []
 
-    def make(method: str) -> Statement:
+    def make(method: str) -> Statement[CodeItem]:
         made.append(method)
         return Statement(CodeItem, [CodeItem.method.set(method)])
 
