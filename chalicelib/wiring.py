@@ -276,13 +276,14 @@ class Service:
 
     @cached_property
     def unbinding(self) -> Unbinding:
+        from .store.bindings import Bindings
         from .stories.unbinding import Unbinding
 
         return Unbinding(
             clock=self.clock,
             logins=self.logins,
             firms=self.firms,
-            codes=self.codes,
+            bindings=Bindings(self.settings.limits),
             notices=self.notices,
             count=count,
         )

@@ -11,7 +11,8 @@ from pynamodb.transactions import TransactWrite
 
 from ..domain.limits import DAY, HOUR
 from . import audit
-from .codes import END_CODE, Codes, add_unbinding
+from .bindings import add_unbinding
+from .codes import END_CODE, Codes
 from .dynamo import Refused, guarded, read, transact
 from .models import AuditItem, BudgetItem, CodeItem, DestinationItem, LoginItem
 

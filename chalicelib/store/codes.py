@@ -9,12 +9,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
-from pynamodb.transactions import TransactWrite
 
 from ..domain.codes import LIFETIME
 from ..domain.errors import (
@@ -36,7 +34,6 @@ from .dynamo import (
     room,
     run,
     transact,
-    update,
 )
 from .models import AuditItem, CodeItem, DestinationItem, LoginItem
 from .statements import NOW, Statement, Statements, Transaction, number, text, texts
@@ -350,39 +347,6 @@ class Codes:
         except Refused as refused:
             raise (CodeExpired() if refused.failed[1] else RecoveryExpired()) from None
 
-    def count_details(self, login: str, now: int) -> None:
-        """Count one try at the firm's details, before it is compared: one UpdateItem.
-
-        Raises TooManyRequests with the seconds to wait.
-        """
-        windows = self._limits.wrong_details_per_login
-        try:
-            update(
-                CodeItem(f"code#{login}"),
-                [noted(CodeItem.wrong_details, now), CodeItem.expires_at.set(now + DAY)],
-                room(CodeItem.wrong_details, windows, now),
-            )
-        except Refused as refused:
-            tries = raw_list(refused.items[0], "wrong_details")
-            wait = max(1, retry_after(tries, windows, now))
-            raise TooManyRequests(wait, "wrong-details") from None
-
-    def unbind(self, login: str, openid: str, event: AuditItem) -> None:
-        """Take the binding and the live code away and write the event: one transaction.
-
-        Raises RecoveryExpired where the binding is gone or another one, or no phone is left.
-        """
-
-        def build(transaction: Transaction) -> None:
-            # The try was right, so it is taken out of the wrong ones again.
-            code_actions = [*END_CODE, CodeItem.wrong_details[0].remove()]
-            add_unbinding(transaction, login, openid, code_actions, event)
-
-        try:
-            transact(build, CodeItem)
-        except Refused:
-            raise RecoveryExpired from None
-
     def is_live(self, login: str, now: int) -> bool:
         """Whether the login has a code that could be used now."""
         item = self._read(login)
@@ -391,26 +355,6 @@ class Codes:
     @staticmethod
     def _read(login: str) -> CodeItem | None:
         return read(CodeItem, f"code#{login}")
-
-
-def add_unbinding(
-    transaction: TransactWrite,
-    login: str,
-    openid: str | None,
-    code_actions: Sequence[Action],
-    event: AuditItem,
-) -> None:
-    """Add what undoes a binding: the event, the login's part, the code's.
-
-    Refused where another openid is bound, or where no phone would be left to send codes to.
-    """
-    transaction.save(event)
-    transaction.update(
-        LoginItem(login),
-        [LoginItem.openid.remove(), LoginItem.bound_at.remove()],
-        (LoginItem.openid == openid) & LoginItem.phone.exists(),
-    )
-    transaction.update(CodeItem(f"code#{login}"), list(code_actions))
 
 
 def new_send(login: str, road: Road, shown: str, gateway: str, now: int) -> AuditItem:

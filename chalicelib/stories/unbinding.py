@@ -17,7 +17,7 @@ from ..domain.details import number as fold_number
 from ..domain.errors import DetailsDoNotMatch, PhoneNotBound, RecoveryExpired
 from ..keys.tokens import Ticket
 from ..store import audit
-from ..store.codes import Codes
+from ..store.bindings import Bindings
 from ..store.firms import Firms
 from ..store.logins import Logins
 from .counting import Count
@@ -43,7 +43,7 @@ class Unbinding:
         clock: Callable[[], int],
         logins: Logins,
         firms: Firms,
-        codes: Codes,
+        bindings: Bindings,
         notices: Notices,
         count: Count,
     ) -> None:
@@ -51,7 +51,7 @@ class Unbinding:
         self._clock = clock
         self._logins = logins
         self._firms = firms
-        self._codes = codes
+        self._bindings = bindings
         self._notices = notices
 
     def unbind(self, ticket: Ticket, firm_no: str, approval_no: str, head_name: str) -> Unbound:
@@ -63,7 +63,7 @@ class Unbinding:
         now = self._clock()
         if ticket.bound is None:
             raise RecoveryExpired
-        self._codes.count_details(ticket.login, now)
+        self._bindings.count_details(ticket.login, now)
         account = self._logins.get(ticket.login)
         firm = self._firms.get(account.firm_no) if account else None
         if account is None or firm is None:
@@ -79,7 +79,7 @@ class Unbinding:
         if account.phone is None:
             raise PhoneNotBound
         event = audit.entry(ticket.login, "wechat-unbound", now, method="wechat")
-        self._codes.unbind(ticket.login, ticket.bound, event)
+        self._bindings.unbind(ticket.login, ticket.bound, event)
         self._count("Unbound")
         log.info("wechat unbound")
         self._notices.tell(

@@ -16,6 +16,7 @@ from chalicelib.domain import codes as one_time
 from chalicelib.doors import problems, requests
 from chalicelib.settings import load
 from chalicelib.sms.gateway import Attempt, Outcome
+from chalicelib.store.bindings import Bindings
 from chalicelib.store.codes import Codes, Road
 from chalicelib.store.models import CodeItem
 from chalicelib.store.waiting import WaitingCodes
@@ -142,7 +143,7 @@ def _unbound_with_a_code(world: World) -> tuple[str, CodeItem]:
 @attack(
     9,
     Together(
-        Line(Codes.unbind, "*END_CODE, "),
+        Line(Bindings.unbind, "*END_CODE, "),
         Line(Road.holds, "LoginItem.openid == destination", "LoginItem.login.exists()"),
     ),
 )

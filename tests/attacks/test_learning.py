@@ -15,6 +15,7 @@ from chalice.test import HTTPResponse
 from chalicelib.domain import codes as one_time
 from chalicelib.domain import logins
 from chalicelib.keys.tokens import Tokens
+from chalicelib.store.bindings import Bindings
 from chalicelib.store.codes import Codes
 from chalicelib.store.logins import Logins
 from chalicelib.store.models import LoginItem
@@ -205,7 +206,7 @@ def test_a_refusal_tells_nothing_of_the_password(world: World) -> None:
     assert alike(answers)
 
 
-@attack(25, Line(Codes.count_details, "room(CodeItem.wrong_details, windows, now),"))
+@attack(25, Line(Bindings.count_details, "room(CodeItem.wrong_details, windows, now),"))
 def test_a_refusal_tells_nothing_of_the_details(world: World) -> None:
     """After five wrong tries the right details are refused as wrong ones are."""
     add_firm(world.service.hasher, openid="o-alice")

@@ -14,7 +14,8 @@ import pytest
 
 from chalicelib.domain.limits import Limits
 from chalicelib.keys.tokens import Signer
-from chalicelib.store.codes import Codes, Road, add_unbinding
+from chalicelib.store.bindings import Bindings, add_unbinding
+from chalicelib.store.codes import Codes, Road
 from chalicelib.store.models import AuditItem, CodeItem, LoginItem
 from chalicelib.stories.conversation import Conversation
 from chalicelib.stories.entering import Entering
@@ -228,7 +229,7 @@ def test_a_binding_is_told_to_the_person_and_can_be_undone(town: Town) -> None:
     36,
     Line(Unbinding.unbind, "phone=account.phone, openid=ticket.bound", "phone=None, openid=None"),
     Line(add_unbinding, "transaction.save(event)", "pass"),
-    Line(Codes.unbind, "*END_CODE, "),
+    Line(Bindings.unbind, "*END_CODE, "),
 )
 def test_public_details_lead_back_to_the_bound_phone_and_no_further(
     pushing: World, wechat: WeChat
@@ -253,7 +254,7 @@ def test_public_details_lead_back_to_the_bound_phone_and_no_further(
     assert pushing.phones.sent[-1].to == PHONE
 
 
-@attack(36, Line(Codes.count_details, "room(CodeItem.wrong_details, windows, now)", ANYTHING))
+@attack(36, Line(Bindings.count_details, "room(CodeItem.wrong_details, windows, now)", ANYTHING))
 def test_details_are_tried_five_times_a_day(pushing: World) -> None:
     """In however many recoveries; then the right ones are refused as well."""
     for number in range(5):

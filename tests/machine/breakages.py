@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from chalicelib.domain.limits import Limits
 from chalicelib.keys.tokens import Tokens
-from chalicelib.store import accounts, codes, runs, waiting
+from chalicelib.store import accounts, bindings, codes, runs, waiting
 from chalicelib.store.accounts import Accounts
+from chalicelib.store.bindings import Bindings
 from chalicelib.store.codes import Codes, Road
 from chalicelib.store.inbox import Inbox
 from chalicelib.store.logins import Logins
@@ -29,7 +30,7 @@ _NO_LATER_YEAR = Together(
     Line(YearlyReset._obstacle, "login.reset_year is not None and ", "False and "),
 )
 _PHONE_LEFT = Together(
-    Line(codes.add_unbinding, " & LoginItem.phone.exists()"),
+    Line(bindings.add_unbinding, " & LoginItem.phone.exists()"),
     Line(Unbinding.unbind, "account.phone is None", "False"),
     Line(Operations.unbind, "        if was.phone is None:\n            raise PhoneNotBound\n"),
 )
@@ -63,7 +64,7 @@ BREAKAGES: dict[str, Defence] = {
         Recovery._set_password, 'ticket.visitor if spent.method == "sms" else None', "None"
     ),
     # What ends a code, and a recovery.
-    "an unbinding leaves the code": Line(Codes.unbind, _ENDED),
+    "an unbinding leaves the code": Line(Bindings.unbind, _ENDED),
     "an operator's change leaves the code": Line(accounts._without_code, _ENDED),
     "the yearly reset leaves the code": Line(runs._add_reset, _ENDED),
     "the yearly reset leaves the version": Line(runs._add_reset, _VERSION),
@@ -112,11 +113,11 @@ BREAKAGES: dict[str, Defence] = {
     ),
     "a code that was not sent is live": Line(Codes.release, _ENDED_LINE, "\n"),
     "wrong details are not counted": Together(
-        Line(Codes.count_details, "noted(CodeItem.wrong_details, now), "),
-        Line(Codes.unbind, ", CodeItem.wrong_details[0].remove()"),
+        Line(Bindings.count_details, "noted(CodeItem.wrong_details, now), "),
+        Line(Bindings.unbind, ", CodeItem.wrong_details[0].remove()"),
     ),
     "wrong details are forgotten in an hour": Line(Limits.wrong_details_per_login, "DAY", "HOUR"),
-    "right details stay counted": Line(Codes.unbind, ", CodeItem.wrong_details[0].remove()"),
+    "right details stay counted": Line(Bindings.unbind, ", CodeItem.wrong_details[0].remove()"),
     "any details are right": Line(Unbinding.unbind, "not all(right)", "False"),
     "no way may be left": _PHONE_LEFT,
     "wrong passwords have no limit": Line(
