@@ -10,7 +10,10 @@ from enum import StrEnum
 from .catalogue import INPUT_REASONS
 from .errors import InvalidInput
 
-_LOGIN = re.compile(r"([0-9]{8,20})(_cw)?", re.ASCII)
+LOGIN_PATTERN = "([0-9]{8,20})(_cw)?"
+"""A login in canonical form: the firm's number, and `_cw` for the finance account."""
+
+_LOGIN = re.compile(LOGIN_PATTERN)
 
 
 class Kind(StrEnum):

@@ -1,21 +1,29 @@
-"""Request bodies: strict JSON to frozen request types, naming the field that is wrong."""
+"""Request bodies: strict JSON to frozen request types, naming the field that is wrong.
+
+Each request type has a table of its fields, `FIELDS`. The parser checks a body against it, and
+`chalicelib.doors.openapi` makes the body's schema from it.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 from chalice.app import Request
 
 from ..domain.catalogue import INPUT_REASONS
+from ..domain.codes import DIGITS
 from ..domain.errors import InvalidInput
+from ..domain.logins import LOGIN_PATTERN
 from ..domain.passwords import MAXIMUM_BYTES as PASSWORD_BYTES
 from ..keys.proofs import MAXIMUM_LENGTH as PROOF_LENGTH
 
 ANY_CONTENT: list[str] = []
-"""For `content_types` of a route: Chalice lets every type pass, and the door itself refuses a wrong
-one in the form that all its refusals have."""
+"""For `content_types` of a route: Chalice accepts every type, and the parser refuses a wrong one as
+a problem like every other error."""
 
 MAXIMUM_BODY = 8_192
 """Bytes. The largest honest body is a proof of work of under 2 KB."""
@@ -26,17 +34,50 @@ MAXIMUM_TEXT = 200
 _DEPTH = 4
 
 
+@dataclass(frozen=True, kw_only=True)
+class TextField:
+    """A text field of a request body: what the parser checks and what the API's description states."""
+
+    name: str
+    maximum: int = MAXIMUM_TEXT
+    """Greatest length, in bytes of UTF-8."""
+    optional: bool = False
+    """Whether the field may be absent or empty."""
+    blank: bool = False
+    """Whether white space alone is a value; otherwise it counts as missing."""
+    constant: str | None = None
+    """The only value, if there is one."""
+    pattern: str | None = None
+    """The canonical form: a regular expression, without anchors, for the whole value."""
+    reason: str | None = None
+    """Key of INPUT_REASONS for a value that is not the constant or not of the pattern. None: the
+    parser accepts other forms, because the domain folds them into the canonical one."""
+    examples: tuple[str, ...] = ()
+
+    def accepts(self, value: str) -> bool:
+        """Return whether the value is the constant, or of the pattern, where there is one."""
+        if self.constant is not None and value != self.constant:
+            return False
+        return self.pattern is None or re.fullmatch(self.pattern, value) is not None
+
+
+LOGIN = TextField(name="login", pattern=LOGIN_PATTERN, examples=("11010148", "11010148_cw"))
+# Only ASCII digits: the page folds what people paste or type in full width.
+CODE = TextField(name="code", pattern=f"[0-9]{{{DIGITS}}}", reason="code", examples=("123456",))
+PASSWORD = TextField(name="password", maximum=PASSWORD_BYTES, blank=True)
+
+
 def raw_body(request: Request) -> bytes:
-    """The body's bytes as they came."""
+    """Return the body's bytes, undecoded."""
     raw = request.raw_body or b""
     return raw.encode() if isinstance(raw, str) else raw
 
 
-def json_object(request: Request, allowed: dict[str, int]) -> dict[str, str]:
-    """The body as an object of texts. `allowed` maps each field to its greatest length in bytes.
+def json_object(request: Request, fields: Sequence[TextField]) -> dict[str, str]:
+    """Return the body's texts by field name; an optional field may be absent.
 
-    Chalice's own reading lets pass what must not: content types by prefix, duplicate keys,
-    unbounded depth. Raises InvalidInput.
+    Stricter than Chalice's `json_body`, which accepts content types by prefix, duplicate keys and
+    unbounded depth. Raises InvalidInput with the first field, in the table's order, that is wrong.
     """
     content_type = str(request.headers.get("content-type", "")).partition(";")[0]
     if content_type.strip().lower() != "application/json":
@@ -45,10 +86,15 @@ def json_object(request: Request, allowed: dict[str, int]) -> dict[str, str]:
     if len(raw) > MAXIMUM_BODY:
         raise InvalidInput("body", INPUT_REASONS["body-too-large"])
     body = _parse(raw)
-    unknown = sorted(set(body) - set(allowed))
+    unknown = sorted(set(body) - {each.name for each in fields})
     if unknown:
         raise InvalidInput(unknown[0][:MAXIMUM_TEXT], INPUT_REASONS["unknown"])
-    return {name: _text(body, name, limit) for name, limit in allowed.items() if name in body}
+    texts = {
+        each.name: _text(body, each.name, each.maximum) for each in fields if each.name in body
+    }
+    for each in fields:
+        _check(each, texts.get(each.name, ""))
+    return texts
 
 
 def _parse(raw: bytes) -> dict[str, Any]:
@@ -101,64 +147,73 @@ def _text(body: dict[str, Any], name: str, limit: int) -> str:
     return value
 
 
-def _required(body: dict[str, str], name: str) -> str:
-    if not body.get(name, "").strip():
-        raise InvalidInput(name, INPUT_REASONS["missing"])
-    return body[name]
+def _check(expected: TextField, value: str) -> None:
+    is_missing = not (value if expected.blank else value.strip())
+    if is_missing and not expected.optional:
+        raise InvalidInput(expected.name, INPUT_REASONS["missing"])
+    if not is_missing and expected.reason is not None and not expected.accepts(value):
+        raise InvalidInput(expected.name, INPUT_REASONS[expected.reason])
 
 
-class Start(NamedTuple):
+@dataclass(frozen=True)
+class Start:
     """`POST /recovery`."""
+
+    FIELDS: ClassVar[tuple[TextField, ...]] = (
+        TextField(name="user_type", constant="firm", reason="user-type"),
+        LOGIN,
+        TextField(name="proof", maximum=PROOF_LENGTH, optional=True),
+    )
 
     login: str
     proof: str | None
 
     @classmethod
     def read(cls, request: Request) -> Start:
-        body = json_object(
-            request, {"user_type": MAXIMUM_TEXT, "login": MAXIMUM_TEXT, "proof": PROOF_LENGTH}
-        )
-        if _required(body, "user_type") != "firm":
-            raise InvalidInput("user_type", INPUT_REASONS["user-type"])
-        return cls(_required(body, "login"), body.get("proof"))
+        """Return the request of the body. Raises InvalidInput."""
+        body = json_object(request, cls.FIELDS)
+        return cls(body["login"], body.get("proof"))
 
 
 @dataclass(frozen=True)
 class Confirm:
     """`POST /recovery/password`."""
 
+    FIELDS: ClassVar[tuple[TextField, ...]] = (CODE, PASSWORD)
+
     code: str
     password: str = field(repr=False)
 
     @classmethod
     def read(cls, request: Request) -> Confirm:
-        body = json_object(request, {"code": MAXIMUM_TEXT, "password": PASSWORD_BYTES})
-        # One spelling alone: what people paste or type in full width, the page has folded.
-        code = _required(body, "code")
-        if len(code) != 6 or not (code.isascii() and code.isdigit()):
-            raise InvalidInput("code", INPUT_REASONS["code"])
-        if not body.get("password"):
-            raise InvalidInput("password", INPUT_REASONS["missing"])
-        return cls(code, body["password"])
+        """Return the request of the body. Raises InvalidInput."""
+        return cls(**json_object(request, cls.FIELDS))
 
 
 @dataclass(frozen=True)
 class Verify:
     """`POST /credentials/verify`."""
 
+    FIELDS: ClassVar[tuple[TextField, ...]] = (LOGIN, PASSWORD)
+
     login: str
     password: str = field(repr=False)
 
     @classmethod
     def read(cls, request: Request) -> Verify:
-        body = json_object(request, {"login": MAXIMUM_TEXT, "password": PASSWORD_BYTES})
-        if not body.get("password"):
-            raise InvalidInput("password", INPUT_REASONS["missing"])
-        return cls(_required(body, "login"), body["password"])
+        """Return the request of the body. Raises InvalidInput."""
+        return cls(**json_object(request, cls.FIELDS))
 
 
-class Unbind(NamedTuple):
+@dataclass(frozen=True)
+class Unbind:
     """`POST /recovery/unbinding`."""
+
+    FIELDS: ClassVar[tuple[TextField, ...]] = (
+        TextField(name="firm_no"),
+        TextField(name="approval_no"),
+        TextField(name="head_name"),
+    )
 
     firm_no: str
     approval_no: str
@@ -166,26 +221,23 @@ class Unbind(NamedTuple):
 
     @classmethod
     def read(cls, request: Request) -> Unbind:
-        body = json_object(
-            request,
-            {"firm_no": MAXIMUM_TEXT, "approval_no": MAXIMUM_TEXT, "head_name": MAXIMUM_TEXT},
-        )
-        return cls(*(_required(body, name) for name in ("firm_no", "approval_no", "head_name")))
+        """Return the request of the body. Raises InvalidInput."""
+        return cls(**json_object(request, cls.FIELDS))
 
 
 def empty(request: Request) -> None:
-    """A body without fields; none at all is as good."""
+    """Accept no body, or one without fields. Raises InvalidInput."""
     if request.raw_body:
-        json_object(request, {})
+        json_object(request, ())
 
 
 def bearer(request: Request) -> str | None:
-    """The bearer token, or None."""
+    """Return the bearer token, or None."""
     scheme, _, token = str(request.headers.get("authorization", "")).partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
 def address(request: Request) -> str:
-    """The peer's address as API Gateway saw it; never a header, which anybody can write."""
+    """Return the peer's address as API Gateway saw it; never a header, which anybody can write."""
     identity = request.context.get("identity") or {}
     return str(identity.get("sourceIp", ""))

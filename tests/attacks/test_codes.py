@@ -73,12 +73,17 @@ FORMS: Sequence[Any] = (
         requests._text,
         'if not isinstance(value, str):\n        raise InvalidInput(name, INPUT_REASONS["text"])',
     ),
-    Line(requests.Confirm.read, "(code.isascii() and code.isdigit())", "code.isdigit()"),
     Line(
-        requests.Confirm.read,
-        'code = _required(body, "code")',
-        'code = _required(body, "code").strip()',
+        requests.TextField.accepts,
+        "re.fullmatch(self.pattern, value)",
+        're.fullmatch(self.pattern.replace("[0-9]", r"\\d"), value)',
     ),
+    Line(
+        requests.TextField.accepts,
+        "re.fullmatch(self.pattern, value)",
+        "re.match(self.pattern, value)",
+    ),
+    Line(requests._check, "expected.accepts(value)", "expected.accepts(value.strip())"),
 )
 def test_six_digits_are_the_one_form_of_a_code(world: World) -> None:
     """The right code in any other form is refused as malformed, and nothing is counted."""

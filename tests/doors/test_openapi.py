@@ -6,12 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import openapi_spec_validator
+import pytest
 
 from app import app
-from chalicelib.doors.description import document
+from chalicelib.doors import requests
+from chalicelib.doors.openapi import route
+from chalicelib.doors.openapi.document import document
 from chalicelib.doors.problems import STATUSES
 from tests.browser.twin import Api, made_up, running
 from tests.conftest import World
@@ -51,9 +56,60 @@ def test_every_error_of_the_code_is_described() -> None:
     }
 
 
-def test_it_is_served(world: World) -> None:
-    """`GET /openapi.json` gives the document."""
-    assert world.call("GET", "/openapi.json").json_body == document()
+BODIES = {
+    "/recovery": requests.Start,
+    "/recovery/password": requests.Confirm,
+    "/recovery/unbinding": requests.Unbind,
+    "/credentials/verify": requests.Verify,
+}
+
+
+@pytest.mark.parametrize(("path", "kind"), BODIES.items())
+def test_a_body_is_described_by_the_parser_s_own_table(path: str, kind: Any) -> None:
+    """Names, requiredness, lengths, patterns and constants are those that the parser checks."""
+    content = document()["paths"][path]["post"]["requestBody"]["content"]
+    schema = content["application/json"]["schema"]
+    assert schema["additionalProperties"] is False
+    assert list(schema["properties"]) == [field.name for field in kind.FIELDS]
+    assert schema["required"] == [field.name for field in kind.FIELDS if not field.optional]
+    for field in kind.FIELDS:
+        described = schema["properties"][field.name]
+        if field.constant is not None:
+            assert described == {"const": field.constant}
+            continue
+        assert (described["type"], described["maxLength"]) == ("string", field.maximum)
+        pattern = described.get("pattern")
+        assert pattern == (None if field.pattern is None else f"^{field.pattern}$")
+        for example in described.get("examples", ()):
+            assert field.accepts(example)
+
+
+@pytest.fixture
+def unread() -> Iterator[None]:
+    """The route as in a new process: it has not read or made the document yet."""
+    route._text.cache_clear()
+    yield
+    route._text.cache_clear()
+
+
+@pytest.mark.usefixtures("unread")
+def test_a_checkout_serves_the_document_made_from_the_schemas(world: World) -> None:
+    """`GET /openapi.json` answers without a packaged file, and a checkout has none."""
+    assert not route.PACKAGED.exists()
+    answer = world.call("GET", "/openapi.json")
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert answer.json_body == document()
+
+
+@pytest.mark.usefixtures("unread")
+def test_a_package_serves_its_file(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where the file exists, it is the answer."""
+    packaged = tmp_path / "openapi.json"
+    packaged.write_text('{"openapi": "packaged"}', "utf-8")
+    monkeypatch.setattr(route, "PACKAGED", packaged)
+    assert world.call("GET", "/openapi.json").json_body == {"openapi": "packaged"}
 
 
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import altcha
 import pytest
 
 from chalicelib.domain.errors import Unavailable
+from chalicelib.doors import requests
 from chalicelib.keys.proofs import LIFETIME
 from tests.conftest import MakeWorld, World, add_firm
 
@@ -48,6 +49,64 @@ def test_a_body_that_is_not_what_it_must_be_names_the_field(world: World, body: 
     assert answer.json_body["code"] == "invalid-input"
     assert answer.json_body["field"]
     assert answer.json_body["detail"]
+
+
+FIELDS = [
+    ("/recovery", requests.Start, GOOD),
+    ("/recovery/password", requests.Confirm, {"code": "123456", "password": "New-password-1"}),
+    (
+        "/recovery/unbinding",
+        requests.Unbind,
+        {"firm_no": "11010148", "approval_no": "x", "head_name": "y"},
+    ),
+    ("/credentials/verify", requests.Verify, {"login": "11010148", "password": "x"}),
+]
+EACH = [
+    pytest.param(path, good, field, id=f"{path}-{field.name}")
+    for path, kind, good in FIELDS
+    for field in kind.FIELDS
+]
+
+
+@pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
+@pytest.mark.parametrize(("path", "good", "field"), EACH)
+def test_every_field_is_checked_by_its_table(
+    world: World, path: str, good: dict[str, str], field: requests.TextField
+) -> None:
+    """Absent, blank, one byte too long, of another type or form: the answer names this field."""
+    token = world.token()
+
+    def refused(body: dict[str, Any]) -> str | None:
+        answer = world.call("POST", path, body, token=token)
+        if answer.json_body.get("code") != "invalid-input":
+            return None
+        assert answer.status_code == 422
+        return str(answer.json_body["field"])
+
+    other = {name: value for name, value in good.items() if name != field.name}
+    assert refused(good) is None
+    assert (refused(other) is None) == field.optional
+    for value in (None, 1, True, ["x"], "x" * (field.maximum + 1)):
+        assert refused({**other, field.name: value}) == field.name, value
+    if not field.optional:
+        assert refused(other) == refused({**other, field.name: ""}) == field.name
+        blank = refused({**other, field.name: " "})
+        assert blank == (None if field.blank else field.name)
+    if field.reason is not None:
+        good_value = good[field.name]
+        for value in ("x", f"{good_value}\n", f" {good_value}", f"{good_value}{good_value}"):
+            assert refused({**other, field.name: value}) == field.name, value
+
+
+@pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
+@pytest.mark.parametrize(("path", "kind", "_"), FIELDS)
+def test_of_several_missing_fields_the_table_s_first_is_named(
+    world: World, path: str, kind: Any, _: object
+) -> None:
+    """A body without fields is refused by the first one that it must have."""
+    answer = world.call("POST", path, {}, token=world.token())
+    first = next(field.name for field in kind.FIELDS if not field.optional)
+    assert (answer.status_code, answer.json_body["field"]) == (422, first)
 
 
 def test_an_upper_case_content_type_is_one_too(world: World) -> None:
