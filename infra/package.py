@@ -6,12 +6,14 @@ import argparse
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from chalicelib.aws import DYNAMODB, SECRETS_MANAGER
+from chalicelib.doors.openapi import document, route
 from infra import archive, watching
 from infra.tables import load_template
 
@@ -52,6 +54,8 @@ def build(target: Path, partition: str = "aws-cn") -> None:
     if result.returncode or _MISSING_WHEEL in printed:
         raise SystemExit("the package was not built")
     merged.unlink()
+    with zipfile.ZipFile(target / "deployment.zip", "a") as package:
+        package.writestr(route.PACKAGED.relative_to(ROOT).as_posix(), document.text())
     archive.finish(target / "deployment.zip")
     path = target / "sam.yaml"
     template = finish(yaml.safe_load(path.read_text("utf-8")))

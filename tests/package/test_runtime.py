@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from chalicelib import wiring
+from chalicelib.doors.openapi.document import document
 from chalicelib.settings import load
 from chalicelib.store.models import LoginItem
 from infra.local.aws import LocalAws, Resources
@@ -78,6 +79,26 @@ def test_the_api_answers_api_gateway(unpacked: Path, environment: dict[str, str]
             runtime.api_event("POST", "/recovery", {"user_type": "firm", "login": "99999999"})
         )
         assert json.loads(unknown["body"])["code"] == "account-not-found"
+
+
+def test_the_description_is_served_without_its_schemas(
+    unpacked: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The function answers with the packaged file and imports no schema file: those are taken away."""
+    schemas = unpacked / "task" / "chalicelib" / "doors" / "openapi"
+    kept = {"__init__.py", "route.py"}
+    taken = [path for path in schemas.glob("*.py") if path.name not in kept]
+    assert schemas / "document.py" in taken
+    for path in taken:
+        path.rename(tmp_path / path.name)
+    try:
+        with runtime.running(unpacked, "app.app", environment) as api:
+            answer = api.invoke(runtime.api_event("GET", "/openapi.json"))
+    finally:
+        for path in taken:
+            (tmp_path / path.name).rename(path)
+    assert answer["statusCode"] == 200, answer
+    assert json.loads(answer["body"]) == document()
 
 
 def test_the_schedule_and_the_queue_reset_a_login(

@@ -20,6 +20,7 @@ from samtranslator.translator.translator import Translator
 from chalicelib import wiring
 from chalicelib.aws import DYNAMODB, SECRETS_MANAGER
 from chalicelib.doors import reset
+from chalicelib.doors.openapi import document, route
 from chalicelib.settings import SETTINGS, load
 from chalicelib.store import models
 from infra import archive, package, watching
@@ -298,6 +299,15 @@ def test_the_zip_holds_byte_code_and_no_service_that_nobody_asks_for() -> None:
         assert b"/var/task/chalicelib/wiring.py" in code
     described = {name.split("/")[2] for name in names if name.startswith("botocore/data/")}
     assert {name for name in described if "." not in name} == archive.SERVICES
+
+
+def test_the_zip_holds_the_api_s_description() -> None:
+    """Once, beside the route that serves it, and no build leaves it in the checkout."""
+    name = route.PACKAGED.relative_to(built.ROOT).as_posix()
+    with zipfile.ZipFile(built.folder() / "deployment.zip") as package:
+        assert package.namelist().count(name) == 1
+        assert json.loads(package.read(name)) == document.document()
+    assert not route.PACKAGED.exists()
 
 
 def test_the_same_content_packs_to_the_same_file(tmp_path: Path) -> None:
