@@ -1,0 +1,329 @@
+"""HTTP requests to SMS vendors and to WeChat, on requests.
+
+A message must not be sent twice, so a failure says whether the request may have left: RequestNotSent
+or OutcomeUnknown. The class of a library's exception does not say that: an SSLError may come of the
+handshake or of the answer, an InvalidHeader of the request or of the response. The place does:
+urllib3's connection connects in one method and writes in another.
+
+Each request has a connection of its own. A kept connection that died while idle fails in the same
+way as one that dies with the request on it, and the second kind must not be repeated.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import logging
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import certifi
+import requests
+from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidSchema, InvalidURL
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util import Timeout
+from urllib3.util.ssl_ import create_urllib3_context
+
+if TYPE_CHECKING:
+    import socket
+
+# urllib3 logs addresses, at WARNING too; an address may hold a token, or a phone and its code.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+
+MAXIMUM_BODY = 65_536
+"""Bytes of an answer's body that are read; the vendors' and WeChat's have a few hundred."""
+
+_MAXIMUM_RECEIVED = 2 * MAXIMUM_BODY
+"""Bytes received in answer to one request, heads and chunk sizes included."""
+
+TlsContext = Callable[[], ssl.SSLContext]
+"""Returns the context of outgoing TLS connections; called for https addresses alone."""
+
+
+class RequestNotSent(Exception):
+    """Nothing of the request has left: no address, no connection, no TLS, or an invalid request.
+
+    Carries the kind of the failure and never its text, which may quote the address.
+    """
+
+
+class OutcomeUnknown(Exception):
+    """The request may have arrived, and there is no answer. Carries the kind of the failure."""
+
+
+class Timeouts(NamedTuple):
+    """Seconds to connect (and as many again for the TLS handshake), and seconds for the answer.
+
+    The second bounds the answer as a whole, not each read of it. Resolving the server's name, and
+    trying more than one of its addresses, may add to the first.
+    """
+
+    connect: float = 2.0
+    answer: float = 4.0
+
+
+DEFAULT_TIMEOUTS = Timeouts()
+
+
+class Response(NamedTuple):
+    """An answer; `body` is None where it was cut off, too large, late, or encoded."""
+
+    status: int
+    body: bytes | None
+
+
+@lru_cache(maxsize=4)
+def tls_context(authorities: str) -> ssl.SSLContext:
+    """TLS context for outgoing connections, cached: reading the authorities takes 20 ms of a core.
+
+    `authorities` is the path of a PEM file. Raises OSError where it cannot be read.
+    """
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    context.check_hostname = True
+    context.load_verify_locations(authorities)
+    return context
+
+
+def public_tls_context() -> ssl.SSLContext:
+    """TLS context with the authorities that browsers accept, as Mozilla publishes them."""
+    return tls_context(certifi.where())
+
+
+class HttpClient:
+    """Requests to one vendor; safe for several threads.
+
+    No repeats, no redirects, no cookies, and nothing of the environment: no proxy, no netrc, no
+    other authorities. An operator's proxy is set as the vendor's address.
+    """
+
+    def __init__(
+        self, tls: TlsContext = public_tls_context, timeouts: Timeouts = DEFAULT_TIMEOUTS
+    ) -> None:
+        self._timeouts = timeouts
+        self._session = _Session()
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session.headers.clear()
+        self._session.headers.update(
+            {
+                "User-Agent": "login-recovery",
+                "Accept-Encoding": "identity",
+                "Connection": "close",
+            }
+        )
+        self._session.mount("http://", _Adapter(tls))
+        self._session.mount("https://", _Adapter(tls))
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        seconds_left: float | None = None,
+    ) -> Response:
+        """Send one request once and return its answer, whatever the status.
+
+        `seconds_left` bounds connecting and the answer together. Raises RequestNotSent and OutcomeUnknown, without the
+        library's exception as their cause or context.
+        """
+        failure: Exception
+        if seconds_left is not None and seconds_left <= 0:
+            raise RequestNotSent("TimeoutError")
+        try:
+            prepared = self._session.prepare_request(
+                requests.Request(method, url, headers=headers, data=body)
+            )
+        except Exception as error:
+            failure = RequestNotSent(_kind(error))
+        else:
+            try:
+                return self._send(prepared, seconds_left)
+            except (RequestNotSent, OutcomeUnknown) as error:
+                failure = error
+            except (InvalidSchema, InvalidURL) as error:
+                # Redirects are not followed, so it is the request's own address.
+                failure = RequestNotSent(_kind(error))
+            except Exception as error:
+                failure = OutcomeUnknown(_kind(error))
+        # Outside the handlers, so that the exception has no context.
+        raise failure
+
+    def _send(self, prepared: requests.PreparedRequest, seconds_left: float | None) -> Response:
+        connect, answer = self._timeouts
+        total = connect + answer
+        if seconds_left is not None:
+            total = min(total, seconds_left)
+        # The annotations of requests leave out urllib3's own type, which its documentation allows.
+        timeout: Any = Timeout(total=total, connect=connect, read=answer)
+        with self._session.send(
+            prepared, stream=True, allow_redirects=False, timeout=timeout
+        ) as response:
+            if response.status_code < 200:
+                # An interim answer that http.client takes for the final one.
+                raise OutcomeUnknown("InterimAnswer")
+            return Response(response.status_code, _body(response))
+
+
+def _body(response: requests.Response) -> bytes | None:
+    """Return the body, undecoded; None where it ends early, late, or after MAXIMUM_BODY bytes.
+
+    Content codings are not decoded, since a small answer may decode to a large one; none was asked
+    for.
+    """
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        return None
+    body = b""
+    try:
+        while chunk := response.raw.read(MAXIMUM_BODY + 1 - len(body), decode_content=False):
+            body += chunk
+            if len(body) > MAXIMUM_BODY:
+                return None
+    except Exception:
+        # The status is known by now, and the rest of the body adds nothing to it.
+        return None
+    return body
+
+
+def _kind(error: BaseException) -> str:
+    # urllib3 wraps the system's exception, whose class says more.
+    return type(error.__cause__ or error).__name__
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: Any) -> None:
+        """Return none: to find the next request, requests would read the whole body, unbounded."""
+
+
+class _BoundedReader(io.RawIOBase):
+    """Reads a socket until a deadline, up to a number of bytes.
+
+    A socket's own time-out starts anew with each read, so that a server that sends a byte at a time,
+    or one interim answer after the other, would never end.
+    """
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
+        """`raw` reads the socket, which has the whole answer's time-out."""
+        self._socket = sock
+        self._raw = raw
+        self._deadline = time.monotonic() + (sock.gettimeout() or 0)
+        self._left = _MAXIMUM_RECEIVED
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        seconds = self._deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("the answer is late")
+        self._socket.settimeout(seconds)
+        count: int = self._raw.readinto(buffer)
+        self._left -= count
+        if self._left < 0:
+            raise OSError("the answer is too large")
+        return count
+
+    def close(self) -> None:
+        try:
+            self._raw.close()
+        finally:
+            super().close()
+
+
+class _BoundedAnswer(http.client.HTTPResponse):
+    """An answer that is read within its bounds, and is the last one of its connection."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp: Any = io.BufferedReader(_BoundedReader(sock, self.fp.detach()))
+
+    def begin(self) -> None:
+        super().begin()
+        # Whatever the server says of it: the pool gets the connection back closed.
+        self.will_close = True
+
+
+class _MarkedConnection(HTTPConnection):
+    """Raises RequestNotSent for what fails before the first byte of the request is written."""
+
+    response_class = _BoundedAnswer
+    _is_written = False
+
+    def connect(self) -> None:
+        failure = None
+        try:
+            super().connect()
+        except Exception as error:
+            failure = RequestNotSent(_kind(error))
+        if failure is not None:
+            raise failure
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._is_written = False
+        failure: Exception | None = None
+        try:
+            super().request(*args, **kwargs)
+        except (ValueError, http.client.HTTPException) as error:
+            # A path or a header that cannot be written.
+            failure = error if self._is_written else RequestNotSent(_kind(error))
+        if failure is not None:
+            raise failure
+
+    def send(self, *args: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        self._is_written = True
+        super().send(*args)
+
+
+class _MarkedTlsConnection(_MarkedConnection, HTTPSConnection):
+    """The same over TLS; the handshake is a part of connecting."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _MarkedConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _MarkedTlsConnection
+
+
+class _Adapter(HTTPAdapter):
+    """Makes the connections above, over the given TLS context."""
+
+    def __init__(self, tls: TlsContext) -> None:
+        self._tls = tls
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[Any, Any]:
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host["scheme"] == "https":
+            pool["ssl_context"] = self._trusted()
+        return host, pool
+
+    def _trusted(self) -> ssl.SSLContext:
+        kind = ""
+        try:
+            return self._tls()
+        except OSError as error:
+            kind = _kind(error)
+        raise RequestNotSent(kind)
+
+    def cert_verify(self, *_: Any) -> None:
+        """Leave the pool as it is: requests would have each connection read the authorities anew.
+
+        The pool's `cert_reqs`, set by its key, and the context require a certificate.
+        """

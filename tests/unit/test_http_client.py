@@ -1,0 +1,393 @@
+"""The HTTP client: sent or not, read within its bounds, and nothing of the address in a failure."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib import http_client
+from chalicelib.http_client import (
+    MAXIMUM_BODY,
+    HttpClient,
+    OutcomeUnknown,
+    RequestNotSent,
+    Response,
+    Timeouts,
+    public_tls_context,
+    tls_context,
+)
+from tests.http_cases import (
+    CASES,
+    PATIENT,
+    UNSENT,
+    Case,
+    RawServer,
+    answering,
+    ok,
+    over_tls,
+    raw_server,
+)
+from tests.loopback import self_signed, serving
+
+TOKEN = "canary-token"
+PATH = f"/path?access_token={TOKEN}"
+HEADERS = {"X-Canary": TOKEN}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1 with its key."""
+    return self_signed(tmp_path_factory.mktemp("tls") / "vendor.pem")
+
+
+def _post(client: HttpClient, url: str) -> Response | Exception:
+    """The answer, or the exception, which holds nothing of the request."""
+    try:
+        return client.request("POST", url, HEADERS, TOKEN.encode())
+    except (RequestNotSent, OutcomeUnknown) as error:
+        failure = error
+    assert (failure.__cause__, failure.__context__) == (None, None)
+    assert TOKEN not in "".join(traceback.format_exception(failure)) + repr(failure)
+    assert str(failure).isidentifier()
+    return failure
+
+
+def _came_to(result: Response | Exception, expected: object) -> bool:
+    return result == expected or type(result) is expected
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_bad_server(case: Case, certificate: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One connection, one request at the most, the right end in time, and no secret in a log."""
+    caplog.set_level(logging.DEBUG)
+    client = HttpClient(lambda: tls_context(str(certificate)), case.timeouts)
+    began = time.monotonic()
+    with case.running(certificate) as (url, server):
+        result = _post(client, url + PATH)
+        # Waiting for the server to end would take a minute.
+        assert time.monotonic() - began < 45
+    assert _came_to(result, case.expected), repr(result)
+    assert server.accepted == 1
+    assert len(server.received) <= (case not in UNSENT)
+    assert TOKEN not in caplog.text
+
+
+def test_a_closed_port() -> None:
+    """Nothing is sent where nobody listens."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        result = _post(HttpClient(), f"http://127.0.0.1:{unused.getsockname()[1]}{PATH}")
+    assert repr(result) == "RequestNotSent('ConnectionRefusedError')"
+
+
+def test_a_name_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name cannot be resolved."""
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    result = _post(HttpClient(), f"https://vendor.invalid{PATH}")
+    assert repr(result) == "RequestNotSent('gaierror')"
+
+
+def test_a_connection_that_is_not_accepted() -> None:
+    """The time-out of the connection is not that of the answer."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        address = full.getsockname()
+        # A full backlog drops packets, as a firewall does.
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(address)
+        client = HttpClient(timeouts=Timeouts(0.1, 30.0))
+        result = _post(client, f"http://127.0.0.1:{address[1]}{PATH}")
+        for one in waiting:
+            one.close()
+    assert repr(result) == "RequestNotSent('TimeoutError')"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://vendor.example",
+        "http://",
+        "http://*.com",
+        "vendor",
+        "http://[::",
+        "http://a:b",
+        f"http://{'a' * 64}.example",
+        "http://a..b",
+        "http://127.0.0.1:99999",
+    ],
+)
+def test_an_address_that_is_none(url: str) -> None:
+    """A malformed setting must not pass for a message that was perhaps sent."""
+    assert _came_to(_post(HttpClient(), url), RequestNotSent)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X-A": "a\r\nX-B: b"}, {"X-A": "a\nb"}, {"X-A\r\n": "a"}, {"X-A": "中"}, {"X:": "a"}],
+)
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_header_that_cannot_be_written(
+    headers: dict[str, str], tls: bool, certificate: Path
+) -> None:
+    """Over TLS it is refused only after the handshake, and before the first byte all the same."""
+    behave = answering(ok(b"{}"))
+    with raw_server(over_tls(certificate, behave) if tls else behave) as server:
+        client = HttpClient(lambda: tls_context(str(certificate)), PATIENT)
+        url = f"http{'s' * tls}://{server.address}"
+        with pytest.raises(RequestNotSent):
+            client.request("POST", url, headers, b"")
+    assert server.received == []
+
+
+def test_no_time_left() -> None:
+    """A request that could not be waited for does not go out."""
+    with serving(lambda _: (200, b"{}")) as server, pytest.raises(RequestNotSent):
+        HttpClient().request("GET", server.url, {}, seconds_left=0)
+    assert server.received == []
+
+
+def test_the_time_left_bounds_the_answer() -> None:
+    """A caller with less time than the client's own time-outs waits for no longer."""
+
+    def silence(server: RawServer, connection: socket.socket) -> None:
+        server.read(connection)
+        server.closing.wait(60)
+
+    with raw_server(silence) as server:
+        began = time.monotonic()
+        with pytest.raises(OutcomeUnknown):
+            HttpClient(timeouts=PATIENT).request(
+                "GET", f"http://{server.address}", {}, seconds_left=1
+            )
+        assert time.monotonic() - began < 20
+
+
+# TLS
+
+
+def test_a_trusted_certificate(certificate: Path) -> None:
+    """What the other tests of TLS refuse works where the certificate is good."""
+    with raw_server(over_tls(certificate, answering(ok(b"{}")))) as server:
+        client = HttpClient(lambda: tls_context(str(certificate)), PATIENT)
+        assert _post(client, f"https://{server.address}{PATH}") == Response(200, b"{}")
+
+
+def test_a_self_signed_certificate(certificate: Path) -> None:
+    """Certificates are checked before anything is said."""
+    with raw_server(over_tls(certificate, answering(ok(b"{}")))) as server:
+        result = _post(HttpClient(timeouts=PATIENT), f"https://{server.address}{PATH}")
+    assert repr(result) == "RequestNotSent('SSLCertVerificationError')"
+    assert server.received == []
+
+
+def test_a_certificate_of_another_name(certificate: Path) -> None:
+    """It is trusted, and the server's name is not on it."""
+    with raw_server(over_tls(certificate, answering(ok(b"{}")))) as server:
+        client = HttpClient(lambda: tls_context(str(certificate)), PATIENT)
+        result = _post(client, f"https://localhost:{server.address.rpartition(':')[2]}{PATH}")
+    assert repr(result) == "RequestNotSent('SSLCertVerificationError')"
+    assert server.received == []
+
+
+def test_the_authorities_are_read_once(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for each request, nor for each client, and never by requests or urllib3 themselves."""
+    read: list[object] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def counting(self: ssl.SSLContext, *given: object, **named: object) -> None:
+        read.append((given, named))
+        load(self, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counting)
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", counting)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere.pem")
+    tls_context.cache_clear()
+    contexts: list[ssl.SSLContext] = []
+
+    def trusted() -> ssl.SSLContext:
+        contexts.append(tls_context(str(certificate)))
+        return contexts[-1]
+
+    with raw_server(over_tls(certificate, answering(ok(b"{}")))) as server:
+        for client in (HttpClient(trusted, PATIENT), HttpClient(trusted, PATIENT)):
+            for _ in range(2):
+                assert _post(client, f"https://{server.address}") == Response(200, b"{}")
+    assert read == [((str(certificate),), {})]
+    assert len(set(map(id, contexts))) == 1
+    assert contexts[0].verify_mode is ssl.CERT_REQUIRED
+    assert contexts[0].check_hostname
+
+
+def test_the_public_authorities_are_certifi_s() -> None:
+    """One context for all vendors, with certificates required."""
+    context = public_tls_context()
+    assert context is public_tls_context()
+    assert context.get_ca_certs()
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_authorities_that_cannot_be_read(tmp_path: Path) -> None:
+    """Nothing was said to anybody; an address without TLS needs none."""
+    client = HttpClient(lambda: tls_context(str(tmp_path / "none.pem")))
+    result = _post(client, "https://127.0.0.1:1")
+    assert repr(result) == "RequestNotSent('FileNotFoundError')"
+    with serving(lambda _: (200, b"{}")) as server:
+        assert _post(client, server.url) == Response(200, b"{}")
+
+
+def test_a_mistake_of_our_own_is_unknown() -> None:
+    """Its text stays in, too."""
+
+    def fail() -> ssl.SSLContext:
+        raise RuntimeError(TOKEN)
+
+    assert repr(_post(HttpClient(fail), "https://127.0.0.1:1")) == "OutcomeUnknown('RuntimeError')"
+
+
+# What goes out, and what comes back.
+
+
+def test_the_request_is_what_was_given() -> None:
+    """No further header than those every request has, and the given ones go before them."""
+    with serving(lambda _: (200, b"{}")) as server:
+        HttpClient().request("POST", f"{server.url}/a/b?c=%2F", {"host": "vendor"}, b"body")
+        HttpClient().request("GET", server.url, {"User-Agent": "another"})
+    post, get = server.received
+    assert (post.method, post.path, post.body) == ("POST", "/a/b?c=%2F", b"body")
+    assert post.headers == {
+        "host": "vendor",
+        "user-agent": "login-recovery",
+        "accept-encoding": "identity",
+        "connection": "close",
+        "content-length": "4",
+    }
+    assert (get.method, get.path, get.body) == ("GET", "/", b"")
+    assert get.headers["user-agent"] == "another"
+
+
+def test_each_request_has_a_connection_of_its_own() -> None:
+    """Also where the server keeps the connection open against our wish."""
+
+    def behave(server: RawServer, connection: socket.socket) -> None:
+        server.read(connection)
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}"
+        )
+        with_rest = connection.recv(65_536)
+        assert with_rest == b""
+
+    with raw_server(behave) as server:
+        client = HttpClient(timeouts=PATIENT)
+        for _ in range(3):
+            assert _post(client, f"http://{server.address}") == Response(200, b"{}")
+        assert server.accepted == 3
+
+
+def test_many_threads_share_a_client() -> None:
+    """Each gets its own answer."""
+    with serving(lambda request: (200, request.body)) as server:
+        client = HttpClient(timeouts=PATIENT)
+        answers: dict[int, Response] = {}
+
+        def ask(number: int) -> None:
+            answers[number] = client.request("POST", server.url, {}, b"%d" % number)
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert answers == {number: Response(200, b"%d" % number) for number in range(4)}
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(status: int) -> None:
+    """The request goes to the address of the settings and to no other."""
+    with serving(lambda _: (status, b"")) as server:
+        assert _post(HttpClient(), server.url) == Response(status, b"")
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("status", [b"429 No", b"503 No", b"413 No"])
+def test_nothing_is_repeated(status: bytes) -> None:
+    """Not even where the server names the time."""
+    answer = b"HTTP/1.1 %s\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n" % status
+    with raw_server(answering(answer)) as server:
+        result = _post(HttpClient(timeouts=PATIENT), f"http://{server.address}")
+    assert result == Response(int(status[:3]), b"")
+    assert len(server.received) == 1
+
+
+def test_no_cookie_is_kept() -> None:
+    """One request leaves nothing for the next one."""
+    answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 2\r\n\r\n{}"
+    with raw_server(answering(answer)) as server:
+        client = HttpClient(timeouts=PATIENT)
+        for _ in range(2):
+            assert _post(client, f"http://{server.address}") == Response(200, b"{}")
+    assert len(server.received) == 2
+    assert not [request for request in server.received if b"cookie" in request.lower()]
+
+
+def test_nothing_of_the_environment_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No proxy that a message would go through, and no password of a netrc."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login a password b\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with serving(lambda _: (200, b"{}")) as server:
+        # requests on its own would use both.
+        assert requests.Session().trust_env
+        assert _post(HttpClient(), server.url) == Response(200, b"{}")
+    assert "authorization" not in server.received[0].headers
+
+
+@pytest.mark.parametrize("size", [0, 1, MAXIMUM_BODY, MAXIMUM_BODY + 1])
+def test_a_body_up_to_its_size(size: int) -> None:
+    """The last byte is read, the one after it is too many."""
+    with serving(lambda _: (200, b"x" * size)) as server:
+        result = HttpClient().request("GET", server.url, {})
+    assert result == Response(200, b"x" * size if size <= MAXIMUM_BODY else None)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=50), max_size=5))
+def test_a_body_in_chunks(chunks: list[bytes]) -> None:
+    """Any chunks, as a vendor's proxy may send them."""
+    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with raw_server(answering(head + body)) as server:
+        client = HttpClient(timeouts=PATIENT)
+        assert _post(client, f"http://{server.address}") == Response(200, b"".join(chunks))
+
+
+def test_an_answer_after_a_100() -> None:
+    """An interim answer that http.client passes over."""
+    answer = b"HTTP/1.1 100 Continue\r\n\r\n" + ok(b"{}")
+    with raw_server(answering(answer)) as server:
+        client = HttpClient(timeouts=PATIENT)
+        assert _post(client, f"http://{server.address}") == Response(200, b"{}")
+
+
+def test_the_times() -> None:
+    """Two seconds to connect and four for the answer, since a person is waiting."""
+    assert http_client.DEFAULT_TIMEOUTS == (2.0, 4.0)
