@@ -18,10 +18,3 @@ def trusting(authorities: str) -> ssl.SSLContext:
     context.check_hostname = True
     context.load_verify_locations(authorities)
     return context
-
-
-def public() -> ssl.SSLContext:
-    """The authorities that browsers trust, as Mozilla keeps them."""
-    import certifi  # noqa: PLC0415 - for those that speak TLS to others than AWS
-
-    return trusting(certifi.where())

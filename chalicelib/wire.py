@@ -1,26 +1,17 @@
-"""One HTTP request by the standard library, on a connection of its own or on one that is kept.
-
-What a failure means is for who asks to say: gateways and WeChat's client want to know whether anything
-of a message has left, which http.client shows, since it connects in one step and sends in the next.
-One SMS takes a third of the processor that it took by `requests`, a kept connection half of that of
-urllib3 (docs/speed.md).
-"""
+"""HTTP requests to AWS over kept connections, by the standard library."""
 
 from __future__ import annotations
 
 import http.client
 import ssl
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from urllib3.util.wait import wait_for_read
 
-MAXIMUM_ANSWER = 65_536
-"""Bytes of an answer that are read; those of SMS vendors and of WeChat have a few hundred."""
-
 Trust = Callable[[], ssl.SSLContext]
-"""Whose certificates are taken; asked where an address wants TLS."""
+"""Returns the context of TLS connections."""
 
 
 class NotSent(Exception):
@@ -28,33 +19,6 @@ class NotSent(Exception):
 
     It carries the kind of what went wrong and never its words, which may quote the address.
     """
-
-
-@contextmanager
-def sent(
-    trust: Trust,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    body: bytes | None,
-    timeout: tuple[float, float],
-) -> Iterator[http.client.HTTPResponse]:
-    """The head of the answer to one request; `timeout` is to connect and to wait, in seconds.
-
-    The connection is not one that was kept since the last request: such a one may have died
-    meanwhile, and a message lost on it could not be told from one that the other side took. Raises
-    NotSent; once something has left, OSError or http.client.HTTPException.
-    """
-    with closing(_connection(trust, url, timeout[0])) as connection:
-        _connect(connection, timeout[1])
-        given = {"User-Agent": "login-recovery", "Connection": "close", **headers}
-        try:
-            connection.request(method, _target(url), body, given)
-        except (ValueError, http.client.InvalidURL) as error:
-            # A header or a path that cannot be written; all of them are before the first byte is.
-            raise NotSent(type(error).__name__) from None
-        with connection.getresponse() as response:
-            yield response
 
 
 def _connection(trust: Trust, url: str, timeout: float) -> http.client.HTTPConnection:
@@ -86,19 +50,6 @@ def _connect(connection: http.client.HTTPConnection, waiting: float) -> None:
     connection.sock.settimeout(waiting)
 
 
-def content(response: http.client.HTTPResponse, is_late: Callable[[], bool]) -> bytes | None:
-    """The answer's body; None where it is larger than MAXIMUM_ANSWER, or late before its end.
-
-    Without the latter a server that trickles would hold the person for as long as it likes.
-    """
-    body = b""
-    while chunk := response.read1(MAXIMUM_ANSWER):
-        body += chunk
-        if len(body) > MAXIMUM_ANSWER or is_late():
-            return None
-    return body
-
-
 class Kept:
     """Connections to one server, kept from request to request; safe for several threads.
 
@@ -106,7 +57,7 @@ class Kept:
     """
 
     def __init__(self, trust: Trust, url: str, timeout: tuple[float, float], most: int) -> None:
-        """At most so many wait for the next request; `timeout` as for `sent`."""
+        """At most so many wait for the next request; `timeout` is to connect and to wait, in seconds."""
         self._trust = trust
         self._url = url
         self._target = _target(url)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .aws import SECRETS_MANAGER, JsonClient
 from .domain.catalogue import CODE_KEY, MENU_CODE, MENU_RECOVER
 from .domain.errors import ServiceError
+from .http_client import HttpClient
 from .keys.passwords import PasswordHasher
 from .keys.proofs import Proofs
 from .keys.tokens import TOKEN_LIFETIME, Sealer, Signer, Tokens
@@ -40,7 +41,6 @@ from .stories.scenes import Scenes
 from .telemetry import masking
 from .telemetry.invocation import correlation_id, keeping
 from .telemetry.metrics import count
-from .trust import public
 from .wechat.platform import Platform
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Service:
                 settings["SMS_ALIYUN_URL"],
                 settings["SMS_SIGN"],
                 settings["SMS_ALIYUN_TEMPLATES"],
-                public,
+                HttpClient(),
                 self.clock,
                 lambda: secrets.token_hex(16),
             )
@@ -159,7 +159,7 @@ class Service:
                 settings["SMS_TENCENT_URL"],
                 settings["SMS_SIGN"],
                 settings["SMS_TENCENT_TEMPLATES"],
-                public,
+                HttpClient(),
                 self.clock,
             )
         if name == "http":
@@ -168,7 +168,7 @@ class Service:
             return Http(
                 settings["SMS_HTTP_URL"],
                 settings["SMS_HTTP_SECRET"].reveal(),
-                public,
+                HttpClient(),
                 correlation_id,
             )
         from .sms.console import Console
@@ -201,7 +201,7 @@ class Service:
                 seal=lambda text: self.sealer.seal("wechat-token", text),
                 unseal=lambda sealed: self.sealer.unseal("wechat-token", sealed),
             ),
-            public,
+            HttpClient(),
             self.clock,
             time.sleep,
         )

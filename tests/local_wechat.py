@@ -13,7 +13,7 @@ from wechatpy import create_reply, parse_message
 from wechatpy.crypto import WeChatCrypto
 from wechatpy.utils import to_text
 
-from chalicelib.trust import public
+from chalicelib.http_client import HttpClient
 from chalicelib.wechat.platform import Platform
 from infra.local.loopback import Answer, Call, Simulator
 from infra.local.wechat import SimulatedWeChat
@@ -111,6 +111,6 @@ def world() -> Iterator[World]:
         ) as wechat,
     ):
         platform = Platform(
-            APP_ID, SECRET, wechat.url, wechat.url, Tokens(), public, clock, lambda _: None
+            APP_ID, SECRET, wechat.url, wechat.url, Tokens(), HttpClient(), clock, lambda _: None
         )
         yield World(service, wechat, platform, clock)

@@ -6,12 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from chalicelib.http_client import HttpClient
 from chalicelib.sms.aliyun import Aliyun
 from chalicelib.sms.gateway import Sms
 from chalicelib.sms.http import Http
 from chalicelib.sms.tencent import Tencent
-from chalicelib.trust import public
-from chalicelib.wire import Trust
 
 NOW = 1_800_000_000
 PHONE = "13800001234"
@@ -24,12 +23,12 @@ SMS = Sms(
 )
 
 
-def http(url: str, trust: Trust = public) -> Http:
+def http(url: str, client: HttpClient | None = None) -> Http:
     """The http gateway at `url`."""
-    return Http(url, "secret", trust)
+    return Http(url, "secret", client or HttpClient())
 
 
-def aliyun(url: str, trust: Trust = public, *, key_secret: str = "key-secret") -> Aliyun:
+def aliyun(url: str, client: HttpClient | None = None, *, key_secret: str = "key-secret") -> Aliyun:
     """Aliyun at `url`, which has a template for a code alone."""
     return Aliyun(
         "key-id",
@@ -37,13 +36,15 @@ def aliyun(url: str, trust: Trust = public, *, key_secret: str = "key-secret") -
         url,
         "示例签名",
         {"code": "SMS_1"},
-        trust,
+        client or HttpClient(),
         lambda: NOW,
         lambda: "nonce",
     )
 
 
-def tencent(url: str, trust: Trust = public, *, key_secret: str = "key-secret") -> Tencent:
+def tencent(
+    url: str, client: HttpClient | None = None, *, key_secret: str = "key-secret"
+) -> Tencent:
     """Tencent Cloud at `url`, which has a template for a code alone."""
     return Tencent(
         "key-id",
@@ -53,7 +54,7 @@ def tencent(url: str, trust: Trust = public, *, key_secret: str = "key-secret") 
         url,
         "示例签名",
         {"code": "7"},
-        trust,
+        client or HttpClient(),
         lambda: NOW,
     )
 

@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chalicelib.trust import public
+from chalicelib.http_client import HttpClient
 from chalicelib.wechat.platform import Platform, TemplateResult
-from chalicelib.wire import Trust
 from tests.loopback import Received, Reply, serving
 
 APP_ID = "wx0123456789abcdef"
@@ -113,7 +112,7 @@ def playing() -> Iterator[WeChat]:
         yield wechat
 
 
-def platform_at(url: str, clock: Clock, trust: Trust = public) -> Platform:
+def platform_at(url: str, clock: Clock, client: HttpClient | None = None) -> Platform:
     """A client of the platform there."""
     return Platform(
         APP_ID,
@@ -121,7 +120,7 @@ def platform_at(url: str, clock: Clock, trust: Trust = public) -> Platform:
         url,
         "https://open.weixin.qq.com",
         Tokens(),
-        trust,
+        client or HttpClient(),
         clock,
         clock.sleep,
     )

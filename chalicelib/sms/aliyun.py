@@ -15,11 +15,12 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote, urlsplit
 
-from ..wire import Trust
-from .gateway import Attempt, Outcome, Sms
-from .wire import Answer, NoAnswer, post, word
+from ..http_client import HttpClient
+from .gateway import Outcome, Sms
+from .vendor import TemplateGateway, VendorReply, VendorRequest
 
 ALGORITHM = "ACS3-HMAC-SHA256"
 VERSION = "2017-05-25"
@@ -72,10 +73,11 @@ def authorization(
     return f"{ALGORITHM} Credential={key_id},SignedHeaders={';'.join(names)},Signature={signature}"
 
 
-class Aliyun:
-    """Sends by a filed template; the receipt carries our reference back as its out_id."""
+class Aliyun(TemplateGateway):
+    """Sends by a filed template; the receipt returns our reference as its out_id."""
 
     name = "aliyun"
+    success = "OK"
 
     def __init__(
         self,
@@ -84,27 +86,21 @@ class Aliyun:
         url: str,
         sign: str,
         templates: Mapping[str, str],
-        trust: Trust,
+        client: HttpClient,
         clock: Callable[[], int],
         nonce: Callable[[], str],
     ) -> None:
         """`templates` maps our template names to the vendor's codes (SMS_…)."""
+        super().__init__(client, templates)
         self._key_id = key_id
         self._key_secret = key_secret
         self._url = url
         self._host = urlsplit(url).netloc
         self._sign = sign
-        self._templates = templates
-        self._trust = trust
         self._clock = clock
         self._nonce = nonce
 
-    def send(self, sms: Sms) -> Attempt:
-        """Hand the message over."""
-        template = self._templates.get(sms.template)
-        if template is None:
-            reason = f"no template for {sms.template}"
-            return Attempt(self.name, Outcome.TRY_ANOTHER, reason=reason)
+    def _request(self, sms: Sms, template: str) -> VendorRequest:
         query = {
             "PhoneNumbers": sms.to.removeprefix("+86").removeprefix("+"),
             "SignName": self._sign,
@@ -122,20 +118,10 @@ class Aliyun:
         }
         signed = authorization(self._key_id, self._key_secret, "POST", query, headers)
         url = f"{self._url}/?{canonical_query(query)}"
-        answer = post(self._trust, url, b"", {**headers, "Authorization": signed})
-        if isinstance(answer, NoAnswer):
-            return Attempt(self.name, answer.outcome, reason=answer.reason)
-        return self._read(answer)
+        return VendorRequest(url, {**headers, "Authorization": signed}, b"")
 
-    def _read(self, answer: Answer) -> Attempt:
-        body = answer.body or {}
-        code = word(body.get("Code"))
-        if not code:
-            reason = f"HTTP {answer.status}, unreadable"
-            return Attempt(self.name, answer.unreadable, reason=reason)
-        if code == "OK":
-            return Attempt(self.name, Outcome.SENT, message_id=word(body.get("BizId")) or None)
-        # The vendor's words may quote the number; its code and the request's name do not.
-        reason = f"{code} {word(body.get('RequestId'))}".strip()
-        final = code in FINAL
-        return Attempt(self.name, Outcome.REFUSED if final else Outcome.TRY_ANOTHER, reason=reason)
+    def _reply(self, body: Mapping[str, Any]) -> VendorReply:
+        return VendorReply(body.get("Code"), body.get("RequestId"), body.get("BizId"))
+
+    def _outcome(self, code: str) -> Outcome:
+        return Outcome.REFUSED if code in FINAL else Outcome.TRY_ANOTHER

@@ -1,4 +1,4 @@
-"""Any gateway that takes our own JSON: `{"to", "text", "template", "params"}`, signed."""
+"""A gateway that accepts our own JSON: `{"to", "text", "template", "params"}`, signed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import hmac
 import json
 from collections.abc import Callable
 
-from ..wire import Trust
+from ..http_client import HttpClient
 from .gateway import Attempt, Outcome, Sms
-from .wire import NoAnswer, post, word
+from .vendor import NoAnswer, post, word
 
 
 def signature(secret: str, body: bytes) -> str:
@@ -18,10 +18,10 @@ def signature(secret: str, body: bytes) -> str:
 
 
 class Http:
-    """Posts the message to an address. 2xx is taken, 4xx is final, 5xx fails over.
+    """Posts the message to an address. 2xx accepts it, 4xx is final, 5xx fails over.
 
-    Of time-outs, one before the connection stands fails over. One after the request has left does
-    not: the message may have been taken, and a second SMS with the same code is worse than none.
+    A time-out before the connection is established fails over. One after the request has left does
+    not: the message may have been accepted, and a second SMS with the same code is worse than none.
     The answer may name the message: `{"id": "…"}`.
     """
 
@@ -31,14 +31,14 @@ class Http:
         self,
         url: str,
         secret: str,
-        trust: Trust,
+        client: HttpClient,
         correlation_id: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`correlation_id` names the request that a message comes of; it goes along as a header."""
+        """`correlation_id` returns the id of the request that sends the message, for a header."""
         self._correlation_id = correlation_id
         self._url = url
         self._secret = secret
-        self._trust = trust
+        self._client = client
 
     def send(self, sms: Sms) -> Attempt:
         """Hand the message over."""
@@ -53,13 +53,13 @@ class Http:
             "Content-Type": "application/json; charset=utf-8",
             "X-Signature": signature(self._secret, body),
         }
-        if name := self._correlation_id():
-            headers["X-Correlation-Id"] = name
-        answer = post(self._trust, self._url, body, headers)
+        if correlation_id := self._correlation_id():
+            headers["X-Correlation-Id"] = correlation_id
+        answer = post(self._client, self._url, headers, body)
         if isinstance(answer, NoAnswer):
             return Attempt(self.name, answer.outcome, reason=answer.reason)
         if 200 <= answer.status < 300:
-            message_id = word((answer.body or {}).get("id")) or None
+            message_id = word(answer.body.get("id")) or None
             return Attempt(self.name, Outcome.SENT, message_id=message_id)
         refused = 400 <= answer.status < 500
         return Attempt(

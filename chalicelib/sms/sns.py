@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import threading
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -21,11 +21,10 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as NotConnected,
 )
-from urllib3.exceptions import ConnectTimeoutError as NotInTime
-from urllib3.exceptions import NewConnectionError
 
+from ..http_client import DEFAULT_TIMEOUTS
 from .gateway import Attempt, Outcome, Sms
-from .wire import TIMEOUT, word
+from .vendor import word
 
 # On DEBUG botocore logs the parameters of each call, the text and the phone among them.
 logging.getLogger("botocore").setLevel(logging.INFO)
@@ -40,10 +39,9 @@ FINAL = frozenset({"InvalidParameter", "ParameterValueInvalid", "OptedOut"})
 
 def sns_config() -> Config:
     """botocore's settings for sending: one attempt alone, since a repeat is a second SMS."""
-    connect, read = TIMEOUT
     return Config(
-        connect_timeout=connect,
-        read_timeout=read,
+        connect_timeout=DEFAULT_TIMEOUTS.connect,
+        read_timeout=DEFAULT_TIMEOUTS.answer,
         retries={"total_max_attempts": 1, "mode": "standard"},
     )
 
@@ -75,6 +73,7 @@ class Sns:
             return self._publish(client, sms)
 
     def _publish(self, client: Any, sms: Sms) -> Attempt:
+        body = _PublishBody(client)
         try:
             answer = client.publish(
                 PhoneNumber=sms.to,
@@ -90,7 +89,7 @@ class Sns:
             return self._refusal(error.response)
         except Exception as error:
             # Texts of botocore can quote parameters, so only the kind is kept.
-            return Attempt(self.name, _outcome(error), reason=type(error).__name__)
+            return Attempt(self.name, _outcome(error, body), reason=type(error).__name__)
         message_id = word(answer.get("MessageId")) or None
         outcome = Outcome.SENT if message_id else Outcome.UNKNOWN
         return Attempt(self.name, outcome, message_id=message_id)
@@ -106,41 +105,45 @@ class Sns:
         )
 
 
+class _PublishBody:
+    """The body of a client's one request, and whether any of it was written.
+
+    botocore's SSLError and ConnectionClosedError do not say whether the handshake failed or the
+    answer did, and its ReadTimeoutError may be the handshake's. urllib3 reads a body only once the
+    connection is established and the head is written; a message whose body was not read was not
+    sent.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._stream: _MarkedStream | None = None
+        # After other handlers, which may answer in the place of AWS and read the body for it.
+        client.meta.events.register_last("before-send", self._replace)
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether there was a request, and certainly none of its body has left."""
+        return self._stream is not None and not self._stream.is_read
+
+    def _replace(self, request: Any, **_: Any) -> None:
+        body = request.body
+        stream = _MarkedStream(body.encode() if isinstance(body, str) else body)
+        self._stream = request.body = stream
+
+
+class _MarkedStream(io.BytesIO):
+    is_read = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.is_read = True
+        return super().read(size)
+
+
 _UNSENT = (EndpointConnectionError, ConnectTimeoutError)
 _NETWORK = (NotConnected, HTTPClientError, IncompleteReadError)
 
 
-def _outcome(error: Exception) -> Outcome:
+def _outcome(error: Exception, body: _PublishBody) -> Outcome:
     # What botocore raises by itself goes wrong before anything is sent: credentials, parameters.
     own = isinstance(error, BotoCoreError) and not isinstance(error, _NETWORK)
-    unsent = own or isinstance(error, _UNSENT) or _never_left(error)
+    unsent = own or isinstance(error, _UNSENT) or body.is_held_back
     return Outcome.TRY_ANOTHER if unsent else Outcome.UNKNOWN
-
-
-def _never_left(error: BaseException) -> bool:
-    """Whether a failed request has certainly sent nothing of its message."""
-    unsent = (NewConnectionError, NotInTime, UnicodeEncodeError)
-    return any(isinstance(cause, unsent) or _in_handshake(cause) for cause in _causes(error))
-
-
-def _in_handshake(cause: BaseException) -> bool:
-    # A handshake that fails and a record that breaks later are of one class; the place parts them.
-    frames = traceback.walk_tb(cause.__traceback__)
-    return any(frame.f_code.co_name == "do_handshake" for frame, _ in frames)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and those that it wraps: urllib3's in botocore's.
-
-    `__context__` is left out, since it may lead to whatever the caller was handling.
-    """
-    waiting: list[Any] = [error]
-    seen: set[int] = set()
-    while waiting:
-        cause = waiting.pop()
-        if isinstance(cause, BaseException) and id(cause) not in seen:
-            seen.add(id(cause))
-            yield cause
-            wrapped = getattr(cause, "kwargs", None)
-            waiting += [cause.__cause__, getattr(cause, "reason", None), *cause.args]
-            waiting += wrapped.values() if isinstance(wrapped, dict) else ()

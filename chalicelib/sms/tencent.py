@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..wire import Trust
-from .gateway import Attempt, Outcome, Sms
-from .wire import Answer, NoAnswer, post, word
+from ..http_client import HttpClient
+from .gateway import Outcome, Sms
+from .vendor import TemplateGateway, VendorReply, VendorRequest
 
 ALGORITHM = "TC3-HMAC-SHA256"
 SERVICE = "sms"
@@ -81,10 +81,11 @@ def authorization(key_id: str, key_secret: str, host: str, body: bytes, now: int
     )
 
 
-class Tencent:
+class Tencent(TemplateGateway):
     """Sends by a filed template, whose values go by position; receipts name the serial number."""
 
     name = "tencent"
+    success = "Ok"
 
     def __init__(
         self,
@@ -95,10 +96,11 @@ class Tencent:
         url: str,
         sign: str,
         templates: Mapping[str, str],
-        trust: Trust,
+        client: HttpClient,
         clock: Callable[[], int],
     ) -> None:
         """`templates` maps our template names to the vendor's numbers."""
+        super().__init__(client, templates)
         self._key_id = key_id
         self._key_secret = key_secret
         self._app_id = app_id
@@ -106,16 +108,9 @@ class Tencent:
         self._url = url
         self._host = urlsplit(url).netloc
         self._sign = sign
-        self._templates = templates
-        self._trust = trust
         self._clock = clock
 
-    def send(self, sms: Sms) -> Attempt:
-        """Hand the message over."""
-        template = self._templates.get(sms.template)
-        if template is None:
-            reason = f"no template for {sms.template}"
-            return Attempt(self.name, Outcome.TRY_ANOTHER, reason=reason)
+    def _request(self, sms: Sms, template: str) -> VendorRequest:
         message = {
             "PhoneNumberSet": [sms.to],
             "SmsSdkAppId": self._app_id,
@@ -135,35 +130,22 @@ class Tencent:
             "X-TC-Timestamp": str(now),
             "Authorization": authorization(self._key_id, self._key_secret, self._host, body, now),
         }
-        answer = post(self._trust, self._url, body, headers)
-        if isinstance(answer, NoAnswer):
-            return Attempt(self.name, answer.outcome, reason=answer.reason)
-        return self._read(answer)
+        return VendorRequest(self._url, headers, body)
 
-    def _read(self, answer: Answer) -> Attempt:
-        response = _part(answer.body, "Response")
+    def _reply(self, body: Mapping[str, Any]) -> VendorReply:
+        response = _part(body, "Response")
         # An error of the whole request stands alone; otherwise each number has a status.
         status = _part(response, "Error") or _only(response.get("SendStatusSet"))
-        code = word(status.get("Code"))
-        if not code:
-            reason = f"HTTP {answer.status}, unreadable"
-            return Attempt(self.name, answer.unreadable, reason=reason)
-        if code == "Ok":
-            message_id = word(status.get("SerialNo")) or None
-            return Attempt(self.name, Outcome.SENT, message_id=message_id)
-        # The vendor's words may quote the number; its code and the request's name do not.
-        reason = f"{code} {word(response.get('RequestId'))}".strip()
-        return Attempt(self.name, _outcome(code), reason=reason)
+        return VendorReply(status.get("Code"), response.get("RequestId"), status.get("SerialNo"))
+
+    def _outcome(self, code: str) -> Outcome:
+        if code in FINAL:
+            return Outcome.REFUSED
+        return Outcome.UNKNOWN if code in PERHAPS_SENT else Outcome.TRY_ANOTHER
 
 
-def _outcome(code: str) -> Outcome:
-    if code in FINAL:
-        return Outcome.REFUSED
-    return Outcome.UNKNOWN if code in PERHAPS_SENT else Outcome.TRY_ANOTHER
-
-
-def _part(body: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
-    part = (body or {}).get(name)
+def _part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = body.get(name)
     return part if isinstance(part, dict) else {}
 
 

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode
 
 from ..domain.errors import Unavailable
-from ..wire import Trust
-from .wire import NoAnswer, ask
+from ..http_client import HttpClient
+from . import api
+from .api import NoAnswer
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class Platform:
         api_url: str,
         open_url: str,
         tokens: TokenStore,
-        trust: Trust,
+        client: HttpClient,
         clock: Callable[[], int],
         sleep: Callable[[float], None],
     ) -> None:
@@ -119,7 +120,7 @@ class Platform:
         self._api_url = api_url
         self._open_url = open_url
         self._tokens = tokens
-        self._trust = trust
+        self._client = client
         self._clock = clock
         self._sleep = sleep
 
@@ -289,7 +290,7 @@ class Platform:
         left: Callable[[], float],
     ) -> dict[str, Any]:
         for pause in (*_BUSY_PAUSES, None):
-            answer = ask(self._trust, self._api_url, path, query, body, left)
+            answer = api.request(self._client, self._api_url, path, query, body, left)
             if _errcode(answer):
                 _report(path, answer)
             if _errcode(answer) != _BUSY or pause is None:

@@ -12,7 +12,7 @@ import pytest
 import segno
 from chalice.test import HTTPResponse
 
-from chalicelib import aws, wire, wiring
+from chalicelib import aws, http_client, wiring
 from chalicelib.doors import cookies, page, problems, receipts, recovery, requests
 from chalicelib.doors import wechat as wechat_door
 from chalicelib.store import models
@@ -90,7 +90,11 @@ def untrusted(tmp_path: Path) -> Iterator[Server]:
 
 @attack(
     48,
-    Line(wire._connection, "context=trust()", f"context={ANYBODY}"),
+    Line(
+        http_client._Adapter.build_connection_pool_key_attributes,
+        'pool["ssl_context"] = self._trusted()',
+        f'pool["ssl_context"], pool["cert_reqs"] = {ANYBODY}, "CERT_NONE"',
+    ),
 )
 def test_nothing_is_said_to_a_server_with_a_bad_certificate(
     make_world: MakeWorld, untrusted: Server

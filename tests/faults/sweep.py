@@ -2,7 +2,7 @@
 
 Calls are those to AWS, where the service's own client takes them up or botocore hands them to its
 endpoint, with all repeats still before them; and those of gateways and of WeChat's client, at the one
-function by which both send.
+method by which both send.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import itertools
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from http.client import HTTPResponse, RemoteDisconnected
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,11 +31,9 @@ from botocore.exceptions import (
 from moto.core.responses import ActionResult
 from moto.dynamodb.responses import DynamoHandler
 
-from chalicelib import wire
 from chalicelib.aws import DYNAMODB, JsonClient
 from chalicelib.domain.errors import ServiceError
-from chalicelib.sms import wire as sms_wire
-from chalicelib.wechat import wire as wechat_wire
+from chalicelib.http_client import HttpClient, OutcomeUnknown, RequestNotSent, Response
 from tests.conftest import Tell
 from tests.dynamodb_at_hand import AtHand
 
@@ -45,7 +42,7 @@ NOBODY = "http://127.0.0.1:9"
 
 @dataclass(frozen=True)
 class Kind:
-    """A way to fail; `aws` and `http` make what botocore and `wire` raise. Where one of them is
+    """A way to fail; `aws` and `http` make what botocore and HttpClient raise. Where one of them is
     None, such calls are passed over."""
 
     name: str
@@ -66,7 +63,7 @@ REFUSED = Kind(
     "refused",
     False,
     lambda: EndpointConnectionError(endpoint_url=NOBODY),
-    lambda: wire.NotSent("ConnectionRefusedError"),
+    lambda: RequestNotSent("ConnectionRefusedError"),
 )
 # To a caller of AWS an answer that was lost and one that came too late are two classes of one
 # exception: they take turns from call to call.
@@ -75,11 +72,11 @@ LOST = Kind(
     "answer lost",
     True,
     lambda: next(_NO_ANSWERS)(endpoint_url=NOBODY),
-    lambda: RemoteDisconnected("the connection was closed"),
+    lambda: OutcomeUnknown("RemoteDisconnected"),
 )
 # A call to AWS that took no effect looks to its caller as one that was refused, and is that above.
-HUNG = Kind("time-out, no effect", False, None, lambda: TimeoutError("no answer"))
-LATE = Kind("time-out, effect", True, None, lambda: TimeoutError("no answer"))
+HUNG = Kind("time-out, no effect", False, None, lambda: OutcomeUnknown("TimeoutError"))
+LATE = Kind("time-out, effect", True, None, lambda: OutcomeUnknown("TimeoutError"))
 # What the client lives through on its own. Gateways' and WeChat's clients never ask again by
 # themselves: what they do after an answer was lost is seen above.
 REPEATED = Kind(
@@ -242,18 +239,19 @@ class _Store:
         return once
 
 
-@contextmanager
-def _sent(trust: Any, method: str, url: str, *rest: Any) -> Iterator[HTTPResponse]:
-    point = _armed.get()
-    if point is None or not point.is_hit(urlsplit(url).path or "/", by_aws=False):
-        with wire.sent(trust, method, url, *rest) as response:
-            yield response
-        return
-    assert point.kind.http is not None
-    if point.kind.took_effect:
-        with wire.sent(trust, method, url, *rest):
-            pass
-    raise point.kind.http()
+def _sent(send: Callable[..., Response]) -> Callable[..., Response]:
+    """A request to a gateway or to WeChat."""
+
+    def faulty(self: HttpClient, method: str, url: str, *rest: Any, **named: Any) -> Response:
+        point = _armed.get()
+        if point is None or not point.is_hit(urlsplit(url).path or "/", by_aws=False):
+            return send(self, method, url, *rest, **named)
+        assert point.kind.http is not None
+        if point.kind.took_effect:
+            send(self, method, url, *rest, **named)
+        raise point.kind.http()
+
+    return faulty
 
 
 class _Unexpected(logging.Handler):
@@ -325,6 +323,5 @@ def faults(monkeypatch: pytest.MonkeyPatch, tell: Tell) -> Faults:
     monkeypatch.setattr(JsonClient, "_asked", _asked(store.asked(JsonClient._asked)))
     once = store.transacted(DynamoHandler.transact_write_items)
     monkeypatch.setattr(DynamoHandler, "transact_write_items", once)
-    monkeypatch.setattr(sms_wire, "sent", _sent)
-    monkeypatch.setattr(wechat_wire, "sent", _sent)
+    monkeypatch.setattr(HttpClient, "request", _sent(HttpClient.request))
     return Faults(tell)

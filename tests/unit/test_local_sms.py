@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from chalicelib.http_client import HttpClient
 from chalicelib.sms.gateway import Outcome, Sms
 from chalicelib.sms.http import Http, signature
 from infra.local.sms import Message, SimulatedSms
@@ -29,8 +30,7 @@ def network(told: list[Message]) -> Iterator[SimulatedSms]:
 
 
 def send(network: SimulatedSms, secret: str = SECRET) -> Outcome:
-    with requests.Session() as session:
-        return Http(network.url, secret, lambda: session).send(SMS).outcome
+    return Http(network.url, secret, HttpClient()).send(SMS).outcome
 
 
 def test_a_message_lands_in_its_phone_s_inbox(network: SimulatedSms, told: list[Message]) -> None:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.sms import aliyun as signing
-from chalicelib.sms.gateway import Attempt, Outcome, Sms
+from chalicelib.sms.gateway import Attempt, Outcome
 from tests.loopback import Received, Reply, serving
 from tests.sms_cases import NOW, PHONE, SMS, aliyun, aliyun_body, quotes_the_message
 
@@ -198,40 +198,6 @@ def test_every_documented_code_has_its_outcome() -> None:
     for code, attempt in found.items():
         assert attempt.reason == f"{code} 819BE656-D2E0-4858-8B21-B2E477085AAF"
         assert not quotes_the_message(repr(attempt))
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "outcome"),
-    [
-        (200, b"<html>", Outcome.UNKNOWN),
-        (200, b"", Outcome.UNKNOWN),
-        (200, b"{}", Outcome.UNKNOWN),
-        (200, b'{"Code": null}', Outcome.UNKNOWN),
-        (200, b'{"Code": "+8613800001234 is bad"}', Outcome.UNKNOWN),
-        (200, b"[" * 60_000, Outcome.UNKNOWN),
-        (400, b"<html>", Outcome.TRY_ANOTHER),
-        (503, b"", Outcome.TRY_ANOTHER),
-        (503, aliyun_body("ServiceUnavailable"), Outcome.TRY_ANOTHER),
-    ],
-)
-def test_an_answer_that_cannot_be_read(status: int, body: bytes, outcome: Outcome) -> None:
-    """A 200 may have been a success, so nobody sends again; another status was none."""
-    with serving(lambda _: (status, body)) as server:
-        attempt = aliyun(server.url).send(SMS)
-    assert attempt.outcome is outcome
-    assert attempt.reason
-    assert not quotes_the_message(repr(attempt))
-
-
-def test_a_template_that_was_not_filed_lets_the_next_gateway_try() -> None:
-    """Nothing is sent, and the operator reads which template is missing."""
-    notice = Sms(SMS.to, SMS.text, "password-reset", {}, "r")
-    with serving(lambda _: (200, aliyun_body("OK"))) as server:
-        attempt = aliyun(server.url).send(notice)
-    assert attempt == Attempt(
-        "aliyun", Outcome.TRY_ANOTHER, reason="no template for password-reset"
-    )
-    assert server.received == []
 
 
 def test_the_time_of_the_signature_is_the_clock_s() -> None:

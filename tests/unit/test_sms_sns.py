@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import NoCredentialsError, NoRegionError
 from botocore.stub import Stubber
 from moto import mock_aws
 from moto.sns.models import sns_backends
 
+from chalicelib.http_client import OutcomeUnknown, RequestNotSent, Timeouts
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.sms.sns import FINAL, Sns, sns_config
-from tests.loopback import serving
+from tests.http_cases import UNANSWERED, UNSENT, Case, answering, ok, over_tls, raw_server
+from tests.loopback import self_signed, serving
 from tests.sms_cases import SMS, quotes_the_message
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -201,3 +206,82 @@ def test_a_parameter_that_botocore_refuses_lets_the_next_gateway_try() -> None:
     number: Any = 13800001234
     attempt = _gateway("http://127.0.0.1:9").send(Sms(number, "t", "code", {}, "r"))
     assert attempt == Attempt("sns", Outcome.TRY_ANOTHER, reason="ParamValidationError")
+
+
+# Whether the message has left, over real sockets.
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1 with its key."""
+    return self_signed(tmp_path_factory.mktemp("tls") / "sns.pem")
+
+
+def _gateway_of(url: str, timeouts: Timeouts, authorities: Path | None = None) -> Sns:
+    """A gateway that accepts the authorities' certificates, and waits for so long."""
+    times = Config(connect_timeout=timeouts.connect, read_timeout=timeouts.answer)
+    config = sns_config().merge(times)
+    verify = str(authorities) if authorities else None
+    return Sns(
+        lambda: boto3.client("sns", REGION, config=config, endpoint_url=url, verify=verify), "s"
+    )
+
+
+# What botocore has no bounds for, or reads without looking at it.
+_UNBOUNDED = {"trickling head", "endless 100", "trickling 100", "103", "two lengths"}
+_BAD = [case for case in (*UNSENT, *UNANSWERED) if case.name not in _UNBOUNDED]
+
+
+@pytest.mark.parametrize("case", _BAD, ids=str)
+def test_a_bad_server(case: Case, certificate: Path) -> None:
+    """The same classes of botocore's come of a handshake that fails and of an answer that does."""
+    with case.running(certificate) as (url, server):
+        attempt = _gateway_of(url, case.timeouts, certificate).send(SMS)
+    unsent = case.expected is RequestNotSent
+    assert unsent or case.expected is OutcomeUnknown
+    assert attempt.outcome is (Outcome.TRY_ANOTHER if unsent else Outcome.UNKNOWN), attempt
+    assert server.accepted == 1
+    assert not quotes_the_message(repr(attempt))
+
+
+def test_a_good_server_over_tls(certificate: Path) -> None:
+    """What the cases above refuse works, and the message goes out once and whole."""
+    with raw_server(over_tls(certificate, answering(ok(TAKEN)))) as server:
+        gateway = _gateway_of(f"https://{server.address}", Timeouts(30, 30), certificate)
+        assert gateway.send(SMS).outcome is Outcome.SENT
+    (request,) = server.received
+    assert b"Action=Publish" in request
+    assert b"PhoneNumber=%2B86" in request
+
+
+def test_a_stranger_s_certificate_lets_the_next_gateway_try(certificate: Path) -> None:
+    """Certificates are checked before anything is said."""
+    with raw_server(over_tls(certificate, answering(ok(TAKEN)))) as server:
+        attempt = _gateway_of(f"https://{server.address}", Timeouts(30, 30)).send(SMS)
+    assert attempt == Attempt("sns", Outcome.TRY_ANOTHER, reason="SSLError")
+    assert server.received == []
+
+
+def test_a_closed_port_lets_the_next_gateway_try() -> None:
+    """Nothing was sent where nothing was connected."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        attempt = _gateway(f"http://127.0.0.1:{unused.getsockname()[1]}").send(SMS)
+    assert attempt == Attempt("sns", Outcome.TRY_ANOTHER, reason="EndpointConnectionError")
+
+
+def test_a_proxy_that_is_not_there_lets_the_next_gateway_try(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """botocore goes by the environment's proxies."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    attempt = _gateway("https://sns.invalid").send(SMS)
+    assert attempt == Attempt("sns", Outcome.TRY_ANOTHER, reason="ProxyConnectionError")
+
+
+def test_a_failure_of_an_unknown_class_leaves_the_outcome_unknown() -> None:
+    """Where neither the class nor the request says that nothing has left."""
+    client = _client()
+    with mock.patch.object(client, "publish", side_effect=RuntimeError(SMS.text)):
+        attempt = Sns(lambda: client, "s").send(SMS)
+    assert attempt == Attempt("sns", Outcome.UNKNOWN, reason="RuntimeError")

@@ -19,6 +19,7 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.sms.v20210111 import errorcodes, models
 from tencentcloud.sms.v20210111.sms_client import SmsClient
 
+from chalicelib.http_client import HttpClient, RequestNotSent
 from chalicelib.sms import tencent as signing
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from tests.loopback import Received, Reply, serving
@@ -130,16 +131,14 @@ def test_values_go_in_the_order_of_the_template(params: dict[str, str]) -> None:
     """Any names and values: the order in which the message has them."""
     sent: list[bytes] = []
 
-    class _Stop(Exception):
-        pass
-
-    def taking(_: Any, __: str, body: bytes, ___: Any) -> None:
-        sent.append(body)
-        raise _Stop
+    class Client(HttpClient):
+        def request(self, method: str, url: str, headers: Any, body: Any = None, **_: Any) -> Any:
+            sent.append(body)
+            raise RequestNotSent("stopped")
 
     message = Sms(SMS.to, "text", "code", params, "r")
-    with mock.patch.object(signing, "post", taking), pytest.raises(_Stop):
-        tencent("http://127.0.0.1:9").send(message)
+    attempt = tencent("http://127.0.0.1:9", Client()).send(message)
+    assert attempt.reason == "not connected: stopped"
     assert json.loads(sent[0])["TemplateParamSet"] == list(params.values())
 
 
@@ -200,42 +199,3 @@ def test_every_documented_code_has_its_outcome(body: Any) -> None:
 def test_the_codes_that_count_are_the_vendor_s() -> None:
     """A misspelt code would never match."""
     assert set(CODES) >= signing.FINAL | signing.PERHAPS_SENT
-
-
-TWO = json.loads(tencent_body("Ok"))
-TWO["Response"]["SendStatusSet"] *= 2
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "outcome"),
-    [
-        (200, b"<html>", Outcome.UNKNOWN),
-        (200, b"[]", Outcome.UNKNOWN),
-        (200, b"{}", Outcome.UNKNOWN),
-        (200, b'{"Response": []}', Outcome.UNKNOWN),
-        (200, b'{"Response": {"SendStatusSet": []}}', Outcome.UNKNOWN),
-        (200, b'{"Response": {"SendStatusSet": [7]}}', Outcome.UNKNOWN),
-        (200, b'{"Response": {"Error": {"Code": "+8613800001234 012345"}}}', Outcome.UNKNOWN),
-        (200, json.dumps(TWO).encode(), Outcome.UNKNOWN),
-        (404, b"", Outcome.TRY_ANOTHER),
-        (500, b"", Outcome.TRY_ANOTHER),
-    ],
-)
-def test_an_answer_that_cannot_be_read(status: int, body: bytes, outcome: Outcome) -> None:
-    """A 200 may have been a success, so nobody sends again; another status was none."""
-    with serving(lambda _: (status, body)) as server:
-        attempt = tencent(server.url).send(SMS)
-    assert attempt.outcome is outcome
-    assert attempt.reason
-    assert not quotes_the_message(repr(attempt))
-
-
-def test_a_template_that_was_not_filed_lets_the_next_gateway_try() -> None:
-    """Nothing is sent, and the operator reads which template is missing."""
-    notice = Sms(SMS.to, SMS.text, "password-reset", {}, "r")
-    with serving(lambda _: (200, tencent_body("Ok"))) as server:
-        attempt = tencent(server.url).send(notice)
-    assert attempt == Attempt(
-        "tencent", Outcome.TRY_ANOTHER, reason="no template for password-reset"
-    )
-    assert server.received == []

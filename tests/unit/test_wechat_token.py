@@ -8,13 +8,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import requests
 
 from chalicelib.domain.errors import Unavailable
+from chalicelib.http_client import HttpClient
 from chalicelib.store.models import PlatformTokenItem
 from chalicelib.store.platform_token import LEASE, MARGIN, PlatformTokens
 from chalicelib.wechat.platform import Platform
 from tests.conftest import store_calls
+from tests.http_cases import PATIENT
 from tests.loopback import Received, Reply, serving
 from tests.serial_moto import serial_moto  # noqa: F401
 from tests.wechat_tokens import (
@@ -46,9 +47,10 @@ def test_twenty_threads_at_an_empty_cache_make_one_call(any_table: None, clock: 
         assert "access_token=canary-token" in request.path
         return 200, b'{"subscribe":1}'
 
-    with serving(reply) as server, requests.Session() as session:
+    with serving(reply) as server:
+        client = HttpClient(timeouts=PATIENT)
         platform = Platform(
-            APP_ID, "s", server.url, "", instance(clock), lambda: session, clock, clock.sleep
+            APP_ID, "s", server.url, "", instance(clock), client, clock, clock.sleep
         )
         start = threading.Barrier(20)
 

@@ -1,28 +1,29 @@
-"""A request to WeChat that goes wrong: late, broken, redirected, at a stranger's, and what is told."""
+"""A request to WeChat that goes wrong: late, broken, redirected, at a stranger's, and what is logged."""
 
 from __future__ import annotations
 
 import logging
 import socket
-import ssl
-import threading
-import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from chalicelib.domain.errors import Unavailable
-from chalicelib.trust import public
-from chalicelib.wechat import wire
+from chalicelib.http_client import (
+    MAXIMUM_BODY,
+    HttpClient,
+    OutcomeUnknown,
+    RequestNotSent,
+    Response,
+    tls_context,
+)
+from chalicelib.wechat import api
 from chalicelib.wechat.platform import OAuthRefused, Platform, TemplateOutcome, TemplateResult
-from chalicelib.wire import MAXIMUM_ANSWER, sent
-from tests.loopback import Reply, self_signed
+from tests.http_cases import UNANSWERED, UNREADABLE, UNSENT, Case, answering, raw_server
+from tests.loopback import Reply, self_signed, serving
 from tests.wechat_platform import (
     CALLS,
     CODE,
@@ -58,39 +59,27 @@ def platform(wechat: WeChat, clock: Clock) -> Platform:
     return platform_at(wechat.url, clock)
 
 
-def test_each_request_has_its_times(
-    wechat: WeChat, platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two seconds to connect, four to wait."""
-    given: list[object] = []
-
-    def noting(*request: Any) -> Any:
-        given.append(request[-1])
-        return sent(*request)
-
-    monkeypatch.setattr(wire, "sent", noting)
-    wechat.answers[SEND] = [SENT]
-    send(platform)
-    assert given == [(2.0, 4.0)] * 2
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1 with its key."""
+    return self_signed(tmp_path_factory.mktemp("tls") / "both.pem")
 
 
-def test_a_message_that_is_not_answered_may_have_been_sent(
-    wechat: WeChat, platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After a time-out nothing is sent again, and nobody says that nothing was sent."""
-    released = threading.Event()
-
-    def late() -> None:
-        # By then nobody listens any more.
-        released.wait(5)
-
-    monkeypatch.setattr(wire, "TIMEOUT", (1.0, 0.15))
-    wechat.answers[SEND] = [late]
-    try:
-        assert send(platform) == TemplateResult(TemplateOutcome.UNKNOWN)
-    finally:
-        released.set()
-    assert len(wechat.asked(SEND)) == 1
+@pytest.mark.parametrize("case", [*UNSENT, *UNANSWERED, *UNREADABLE], ids=str)
+def test_a_bad_server(case: Case, clock: Clock, certificate: Path) -> None:
+    """What may have arrived is unknown and not sent again; what has not is unavailable."""
+    client = HttpClient(lambda: tls_context(str(certificate)), case.timeouts)
+    with case.running(certificate) as (url, server):
+        platform = platform_at(url, clock, client)
+        platform._tokens.token = "canary-token-0"  # type: ignore[attr-defined]
+        # A proxy that redirects has forwarded nothing.
+        redirected = isinstance(case.expected, Response) and 300 <= case.expected.status < 500
+        if case.expected is RequestNotSent or redirected:
+            with pytest.raises(Unavailable):
+                send(platform)
+        else:
+            assert send(platform) == TemplateResult(TemplateOutcome.UNKNOWN)
+    assert server.accepted == 1
 
 
 @pytest.mark.parametrize(
@@ -106,7 +95,7 @@ def test_a_message_that_is_not_answered_may_have_been_sent(
         (200, b'{"errcode": "0"}'),
         (200, b'{"errcode": true}'),
         (200, b"{}"),
-        (200, b'{"errcode": 0' + b" " * MAXIMUM_ANSWER + b"}"),
+        (200, b'{"errcode": 0' + b" " * MAXIMUM_BODY + b"}"),
     ],
     ids=lambda answer: str(answer)[:30],
 )
@@ -151,21 +140,28 @@ def test_other_calls_without_an_answer_are_unavailable(
             CALLS[path](platform)
 
 
-def test_a_trickling_answer_is_cut_off(wechat: WeChat) -> None:
-    """Reading goes on only while there is time, though each read comes in time."""
-    wechat.answers[INFO] = [{"subscribe": 1}]
-    left = iter([5.0, 0.0])
-    with pytest.raises(wire.NoAnswer) as caught:
-        wire.ask(public, wechat.url, INFO, {}, None, lambda: next(left))
-    assert caught.value.arrived
-
-
 def test_no_time_left_means_nothing_is_sent(wechat: WeChat) -> None:
     """A request that could not be waited for does not go out."""
-    with pytest.raises(wire.NoAnswer) as caught:
-        wire.ask(public, wechat.url, SEND, {}, {}, lambda: 0)
+    with pytest.raises(api.NoAnswer) as caught:
+        api.request(HttpClient(), wechat.url, SEND, {}, {}, lambda: 0)
     assert not caught.value.arrived
     assert wechat.received == []
+
+
+@pytest.mark.parametrize("left", [6.5, 0.5])
+def test_the_time_left_bounds_the_request(left: float) -> None:
+    """The client gets what is left of the call's time."""
+    times: list[object] = []
+
+    class Client(HttpClient):
+        def request(self, *_: object, seconds_left: float | None = None) -> Response:
+            times.append(seconds_left)
+            raise OutcomeUnknown("stopped")
+
+    with pytest.raises(api.NoAnswer) as caught:
+        api.request(Client(), "http://127.0.0.1:1", INFO, {}, None, lambda: left)
+    assert caught.value.arrived
+    assert times == [left]
 
 
 def test_each_request_has_a_connection_of_its_own(wechat: WeChat, platform: Platform) -> None:
@@ -211,29 +207,6 @@ def test_no_token_to_be_had_raises_an_alarm(
     assert alarms(caplog) == [f"wechat-{errcode}"]
 
 
-@contextmanager
-def _raw_server(answer: bytes) -> Iterator[str]:
-    """A server that says exactly this to whoever connects."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.settimeout(2)
-                    connection.recv(65_536)
-                    connection.sendall(answer)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
-    thread.join(2)
-
-
 ANSWERS: dict[str, bytes] = {
     "refused": b'HTTP/1.1 200 OK\r\n\r\n{"errcode":40029,"errmsg":"invalid code, rid: 1-2-3"}',
     "broken head": b'HTTP/1.1 200 OK\r\nno header\r\nX: 1\r\n\r\n{"errcode":45009}',
@@ -252,8 +225,8 @@ def test_no_secret_is_logged_or_raised(
     """Whatever goes wrong, at the loudest level: no AppSecret, token, openid or code comes out."""
     canaries = (SECRET, "canary-token", OPENID, CODE)
     caplog.set_level(logging.DEBUG)
-    with _raw_server(answer) as url:
-        platform = platform_at(url, clock)
+    with raw_server(answering(answer)) as server:
+        platform = platform_at(f"http://{server.address}", clock)
         platform._tokens.token = "canary-token-0"  # type: ignore[attr-defined]
         try:
             CALLS[path](platform)
@@ -272,45 +245,11 @@ def test_no_secret_is_logged_or_raised(
 # The platform's certificate.
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that nobody has signed but itself, with its key."""
-    return self_signed(tmp_path_factory.mktemp("tls") / "both.pem")
-
-
 def test_a_stranger_s_certificate_gets_nothing(clock: Clock, certificate: Path) -> None:
-    """No secret goes to somebody whom no authority knows."""
-    received: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.append(self.path)
-
-        do_GET = do_POST
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-
-    class Server(HTTPServer):
-        def handle_error(self, *_: object) -> None:
-            """The client is meant to break off."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            url = f"https://127.0.0.1:{server.server_address[1]}"
-            platform = platform_at(url, clock)
-            platform._tokens.token = "canary-token-0"  # type: ignore[attr-defined]
-            started = time.monotonic()
-            with pytest.raises(Unavailable):
-                send(platform)
-            assert time.monotonic() - started < 2
-        finally:
-            server.shutdown()
-            thread.join()
-    assert received == []
+    """No secret goes to somebody whom no authority has certified."""
+    with serving(lambda _: (200, b"{}"), certificate) as server:
+        platform = platform_at(server.url, clock)
+        platform._tokens.token = "canary-token-0"  # type: ignore[attr-defined]
+        with pytest.raises(Unavailable):
+            send(platform)
+    assert server.received == []
