@@ -1,9 +1,9 @@
 """HTTP requests to SMS vendors and to WeChat, on requests.
 
-A message must not be sent twice, so a failure says whether the request may have left: RequestNotSent
-or OutcomeUnknown. The class of a library's exception does not say that: an SSLError may come of the
-handshake or of the answer, an InvalidHeader of the request or of the response. The place does:
-urllib3's connection connects in one method and writes in another.
+A message must not be sent twice, so a failure is one of two: RequestNotSent, or OutcomeUnknown where
+the request may have left. The class of a library's exception does not tell them apart: an SSLError
+may come from the handshake or from the answer, an InvalidHeader from the request or from the
+response. The place does: urllib3's connection connects in one method and writes in another.
 
 Each request has a connection of its own. A kept connection that died while idle fails in the same
 way as one that dies with the request on it, and the second kind must not be repeated.

@@ -137,6 +137,12 @@ def _reset_at_once(_: RawServer, connection: socket.socket) -> None:
     reset(connection)
 
 
+def _reset_unread(_: RawServer, connection: socket.socket) -> None:
+    # A reset before the first byte arrives may find the client still connecting.
+    connection.recv(1, socket.MSG_PEEK)
+    reset(connection)
+
+
 def _close_at_once(_: RawServer, __: socket.socket) -> None:
     """Return, and the connection is closed."""
 
@@ -225,7 +231,7 @@ UNSENT = [
 UNANSWERED = [
     Case("no answer", _read_then_silence, OutcomeUnknown, timeouts=_NO_ANSWER),
     Case("no answer over TLS", _read_then_silence, OutcomeUnknown, tls=True, timeouts=_NO_ANSWER),
-    Case("reset at once", _reset_at_once, OutcomeUnknown),
+    Case("reset before the request is read", _reset_unread, OutcomeUnknown),
     Case("reset after the request", _read_then_reset, OutcomeUnknown),
     Case("reset after the request over TLS", _read_then_reset, OutcomeUnknown, tls=True),
     Case("closed after the request", answering(b""), OutcomeUnknown),

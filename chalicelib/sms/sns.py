@@ -116,18 +116,23 @@ class _PublishBody:
 
     def __init__(self, client: Any) -> None:
         self._stream: _MarkedStream | None = None
+        self._is_answered = False
         # After other handlers, which may answer in the place of AWS and read the body for it.
         client.meta.events.register_last("before-send", self._replace)
+        client.meta.events.register("response-received", self._mark_answered)
 
     @property
     def is_held_back(self) -> bool:
         """Whether there was a request, and certainly none of its body has left."""
-        return self._stream is not None and not self._stream.is_read
+        return self._stream is not None and not (self._stream.is_read or self._is_answered)
 
     def _replace(self, request: Any, **_: Any) -> None:
         body = request.body
         stream = _MarkedStream(body.encode() if isinstance(body, str) else body)
         self._stream = request.body = stream
+
+    def _mark_answered(self, response_dict: Any, **_: Any) -> None:
+        self._is_answered = response_dict is not None
 
 
 class _MarkedStream(io.BytesIO):

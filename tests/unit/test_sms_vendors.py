@@ -113,7 +113,7 @@ def test_an_answer_in_chunks_is_read_whole(name: str) -> None:
 
 @each_gateway
 def test_a_stranger_s_certificate_lets_the_next_one_try(name: str, certificate: Path) -> None:
-    """The gateways' own client checks certificates before anything is said."""
+    """The gateways' own client checks certificates before anything is sent."""
     with serving(lambda _: (200, ACCEPTED[name]), certificate) as server:
         attempt = MAKERS[name](server.url).send(SMS)
     assert attempt.outcome is Outcome.TRY_ANOTHER
@@ -123,7 +123,7 @@ def test_a_stranger_s_certificate_lets_the_next_one_try(name: str, certificate: 
 
 @each_gateway
 def test_authorities_that_cannot_be_read_let_the_next_one_try(name: str, tmp_path: Path) -> None:
-    """Nothing was said to anybody."""
+    """Nothing was sent."""
     client = HttpClient(lambda: tls_context(str(tmp_path / "none.pem")))
     attempt = MAKERS[name]("https://127.0.0.1:1", client).send(SMS)
     assert attempt.outcome is Outcome.TRY_ANOTHER
