@@ -20,6 +20,7 @@ from chalicelib.telemetry.invocation import correlation_id
 from tests.callbacks import tell
 from tests.conftest import PASSWORD, MakeWorld, World, add_firm
 from tests.loopback import Server, serving
+from tests.package import runtime
 from tests.reset_world import Context, ResetWorld, yearly  # noqa: F401
 from tests.serial_moto import serial_moto  # noqa: F401
 from tests.sms_cases import SMS, http
@@ -58,15 +59,10 @@ def test_one_id_leads_from_the_request_to_the_gateway(
 
 
 def called(path: str = "/health", **context: object) -> dict[str, Any]:
-    """API Gateway's event of a GET without anything in it."""
-    return {
-        "headers": {},
-        "multiValueQueryStringParameters": None,
-        "pathParameters": None,
-        "stageVariables": None,
-        "body": None,
-        "requestContext": {"httpMethod": "GET", "resourcePath": path, **context},
-    }
+    """Return API Gateway's event of a GET, with this request context."""
+    event = runtime.api_event("GET", path)
+    event["requestContext"] = {"httpMethod": "GET", "resourcePath": path, **context}
+    return event
 
 
 @pytest.fixture
