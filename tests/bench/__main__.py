@@ -1,7 +1,7 @@
-"""What the service costs on this machine; prints tables and writes JSON.
+"""Measure what the service costs on this machine; print tables and write JSON.
 
-Each part may be run alone; the goals that the parts run can tell of are printed at the end, each
-with its target. The measured server has one core, DynamoDB Local and what drives it the others.
+Each part may be run alone; the goals of the parts that ran are printed at the end, each with its
+target. The measured server has one core, DynamoDB Local and what drives it the others.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tests.bench import (
     cold,
     cost,
     figures,
+    floor,
     goals,
     machine,
     ours,
@@ -44,14 +45,40 @@ T = TypeVar("T")
 
 
 def whole_recovery(arguments: argparse.Namespace) -> Found:
-    """A whole recovery, ours and the peers', side by side."""
+    """A whole recovery without password hashes: ours, the floor and the peers, side by side."""
     people = arguments.recoveries + recovery.WARM_UP
+    with machine.divided() as cores:
+        recordings = floor.record(cores, people)
+        with (
+            ours.place(cores, **ours.budget(people)) as around,
+            ours.serving(around, people, cheap_hashes=True) as function,
+            floor.serving(around, recordings) as least,
+            _peers(arguments, lambda: peer_servers.serving(cores, people)) as peers,
+        ):
+            found = recovery.measure(
+                {"ours": function, "floor": least, **peers}, arguments.recoveries
+            )
+    _print_recovery("whole recovery without a password hash", found)
+    return {"recovery": found}
+
+
+def deployed_recovery(arguments: argparse.Namespace) -> Found:
+    """A whole recovery as deployed: ours and the peers, each with its own password hash."""
+    # A peer's hash takes half a second: fewer recoveries show as much.
+    rounds = max(3, arguments.recoveries // 5)
+    people = rounds + recovery.WARM_UP
     with (
         machine.divided() as cores,
-        ours.serving(cores, people) as function,
-        _peers(arguments, lambda: peer_servers.serving(cores, people)) as peers,
+        ours.place(cores, **ours.budget(people)) as around,
+        ours.serving(around, people, cheap_hashes=False) as function,
+        _peers(arguments, lambda: peer_servers.deployed(cores, people)) as peers,
     ):
-        found = recovery.measure({"ours": function, **peers}, arguments.recoveries)
+        found = recovery.measure({"ours": function, **peers}, rounds)
+    _print_recovery("whole recovery as deployed", found)
+    return {"deployed": found}
+
+
+def _print_recovery(title: str, found: Found) -> None:
     rows = [
         {"": name, **{key: value for key, value in facts.items() if key != "steps"}}
         for name, facts in found.items()
@@ -61,21 +88,22 @@ def whole_recovery(arguments: argparse.Namespace) -> Found:
         for name, facts in found.items()
         for step, spread in facts["steps"].items()
     ]
-    print(figures.table("whole recovery: CPU of the server without a password hash, ms", rows))
-    print(figures.table("its steps: wall p50 and p99, and CPU, ms", steps))
-    return {"recovery": found}
+    print(figures.table(f"{title}: CPU of the server and wall, mean ms", rows))
+    print(figures.table("its steps: wall p50 and p99, and mean CPU, ms", steps))
 
 
 def cold_start(arguments: argparse.Namespace) -> Found:
-    """From the start of a process to its first answer."""
+    """From the start of a process to its first answer, and what the packaging's measures bought."""
     with (
         machine.divided() as cores,
         _peers(arguments, lambda: peer_servers.starts(cores)) as peers,
     ):
         found = cold.measure(cores, arguments.starts, peers)
     rows = [{"": name, **facts} for name, facts in found.items()]
-    print(figures.table("cold start: process start to first answer", rows))
-    return {"cold": found}
+    packages = cold.packages(found)
+    print(figures.table("cold start: process start to first answer, median ms", rows))
+    print(figures.table("the package: size, and its first POST of a recovery, median ms", packages))
+    return {"cold": found, "packages": packages}
 
 
 def _peers(
@@ -156,6 +184,7 @@ def _twin() -> Iterator[str]:
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], Found]] = {
+    "deployed": deployed_recovery,
     "recovery": whole_recovery,
     "cold": cold_start,
     "callback": wechat_callback,

@@ -14,9 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs
 
-from wechatpy import parse_message
-from wechatpy.crypto import WeChatCrypto
-from wechatpy.replies import create_reply
+from wechatpy import parse_message  # type: ignore[import-untyped]
+from wechatpy.crypto import WeChatCrypto  # type: ignore[import-untyped]
+from wechatpy.replies import create_reply  # type: ignore[import-untyped]
 
 from app import app
 from chalicelib import wiring

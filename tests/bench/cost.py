@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from itertools import count
 from typing import Any
 
-from tests.bench import figures, machine, ours, prices, stories, units, yearly
+from tests.bench import figures, machine, ours, packaging, prices, stories, units, yearly
 from tests.bench.machine import Cores, Watch
 from tests.bench.prices import Prices, Usage
 from tests.package import built, runtime
@@ -92,7 +92,7 @@ def _stories(around: ours.Place) -> tuple[dict[str, Told], dict[str, Any]]:
         )
         for name, (story, bound) in stories.STORIES.items()
     }
-    folder = ours.unpacked()
+    folder = packaging.unpacked()
     counted: dict[str, tuple[units.Units, float]] = {}
     watches: dict[str, Watch] = {}
     with units.counting(around.dynamodb) as counter:

@@ -1,16 +1,12 @@
 """Our own service as it is deployed: the packaged zip under Lambda's own runtime client.
 
-DynamoDB is Amazon's DynamoDB Local in a process of its own, the phone network a loopback server in
-this one. The requests are events of API Gateway's proxy integration.
+DynamoDB is Amazon's DynamoDB Local in a process of its own, the SMS gateway a server of this
+process. The requests are events of API Gateway's proxy integration.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,14 +21,16 @@ from chalicelib.settings import load
 from chalicelib.store.models import FirmItem, FollowerItem, LoginItem
 from infra.tables import create_tables
 from tests import dynamodb_local, loopback
-from tests.bench import machine
+from tests.bench import machine, packaging
 from tests.bench.machine import Cores, Watch
 from tests.conftest import SETTINGS
-from tests.package import built, runtime
-
-CACHE = built.ROOT / ".cache" / "bench"
+from tests.package import runtime
 
 CHEAP = Path(__file__).parent / "cheap"
+"""The service with hashes that cost nothing."""
+
+MINIMAL = Path(__file__).parent / "minimal"
+"""Functions that import nothing of this project."""
 
 PASSWORD = "Correct-horse-7"
 APPROVAL_NO, HEAD_NAME = "京财会许可〔2012〕0084号", "阿依古丽·买买提"
@@ -40,33 +38,9 @@ APPROVAL_NO, HEAD_NAME = "京财会许可〔2012〕0084号", "阿依古丽·买�
 _FIRST = 31_000_000
 
 
-def unpacked(*, compiled: bool = True) -> Path:
-    """The package of today's sources, unpacked once; without its byte code, to tell what that saves."""
-    package = built.folder() / "deployment.zip"
-    digest = hashlib.sha256(package.read_bytes()).hexdigest()[:16]
-    folder = CACHE / f"lambda-{'compiled' if compiled else 'plain'}-{digest}"
-    if folder.exists():
-        return folder
-    for old in CACHE.glob(f"lambda-{'compiled' if compiled else 'plain'}-*"):
-        shutil.rmtree(old)
-    folder.mkdir(parents=True)
-    runtime.unpack(package, folder)
-    if not compiled:
-        for cache in list((folder / "task").rglob("__pycache__")):
-            shutil.rmtree(cache)
-    # The runtime client is AWS's, and lies ready in Lambda with its byte code.
-    subprocess.run(
-        [sys.executable, "-m", "compileall", "-q", "-j", "0", "runtime"],
-        cwd=folder,
-        check=True,
-        timeout=300,
-    )
-    return folder
-
-
 @dataclass
 class Place:
-    """What a function finds around it: the store, the phone network, and its settings."""
+    """A function's surroundings: the store, the SMS gateway, and its settings."""
 
     dynamodb: str
     phones: loopback.Server
@@ -75,17 +49,17 @@ class Place:
     service: wiring.Service
 
     def cookie(self, openid: str) -> str:
-        """The cookie of a browser inside that person's WeChat."""
+        """Return the cookie of a browser inside that person's WeChat."""
         return cookies.keep_visitor(self.service, openid).partition(";")[0]
 
     def code(self) -> str:
-        """The code of the last SMS."""
+        """Return the code of the last SMS."""
         return str(json.loads(self.phones.received[-1].body)["params"]["code"])
 
 
 @contextmanager
 def place(cores: Cores, **settings: str) -> Iterator[Place]:
-    """A store with empty tables and a phone network, until the block ends."""
+    """Run a store with empty tables and an SMS gateway until the block ends."""
     with (
         dynamodb_local.serving(cores.others, heap_mib=2_048) as dynamodb,
         loopback.serving(lambda _: (200, b'{"id":"m1"}')) as phones,
@@ -107,7 +81,7 @@ def place(cores: Cores, **settings: str) -> Iterator[Place]:
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-        # The lambda's own are told; what this process asks of AWS goes there as well.
+        # For the clients of this process; the function's environment is given above.
         with machine.environment(AWS_ENDPOINT_URL_DYNAMODB=dynamodb):
             create_tables(boto3.client("dynamodb"), "recovery")
             service = wiring.Service(load(given))
@@ -117,9 +91,9 @@ def place(cores: Cores, **settings: str) -> Iterator[Place]:
 def add_people(
     count: int, first: int = _FIRST, *, bound: bool = False, password_hash: str = "old"
 ) -> list[str]:
-    """So many firms with a main login each, which has a phone of its own; the logins.
+    """Store so many firms with a main login and a phone each; return the logins.
 
-    Where `bound`, each has a WeChat too, which follows; the openid is `o-` and the login.
+    With `bound` each login has a WeChat that follows; its openid is `o-` and the login.
     """
     logins = [f"{number}" for number in range(first, first + count)]
     with FirmItem.batch_write() as firms, LoginItem.batch_write() as batch:
@@ -155,13 +129,13 @@ def add_people(
 
 
 def named(login: str) -> dict[str, str]:
-    """The body that begins a recovery."""
+    """Return the body that begins a recovery."""
     return {"user_type": "firm", "login": login}
 
 
 @dataclass
 class Function:
-    """The API's function, as `recovery` takes what it measures."""
+    """The API's function, with the interface that `recovery` measures."""
 
     place: Place
     api: runtime.RuntimeApi
@@ -169,10 +143,11 @@ class Function:
 
     @property
     def pids(self) -> list[int]:
+        """The function's process."""
         return [self.api.pid]
 
     def recover(self, number: int, watch: Watch) -> None:
-        """One whole recovery of a login of its own, from its person's WeChat, which it binds."""
+        """Make one whole recovery of a login of its own, from its person's WeChat, which is bound."""
         login = self.logins[number]
         started = self.post(watch, "request", "/recovery", login, named(login))
         bearer = f"Bearer {started['token']}"
@@ -189,27 +164,60 @@ class Function:
     def post(
         self, watch: Watch, step: str, path: str, login: str, body: dict[str, str], **headers: str
     ) -> dict[str, Any]:
-        """One request from the WeChat of the login's person; the answer. Raises AssertionError."""
+        """Send one request from the WeChat of the login's person; return the answer's JSON.
+
+        Raises AssertionError where the answer is not a success.
+        """
         # As many people, as many addresses: the limit on one address is not what is measured.
         number = int(login)
         source = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         cookie = self.place.cookie(f"o-{login}")
         event = runtime.api_event("POST", path, body, source=source, Cookie=cookie, **headers)
-        answer = watch(step, lambda: self.api.invoke(event))
+        answer = self.answer(watch, step, event)
         if answer["statusCode"] not in (200, 201, 202):
             raise AssertionError(f"{path}: {answer}")
         return dict(json.loads(answer["body"]))
 
+    def answer(self, watch: Watch, step: str, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the function's answer to an event, timed as a step."""
+        return dict(watch(step, lambda: self.api.invoke(event)))
+
+
+def budget(people: int) -> dict[str, str]:
+    """Return settings whose budget of the whole service a run of so many recoveries does not use up."""
+    return {"LIMIT_SENDS_PER_SERVICE_HOUR": str(max(2_000, 4 * people))}
+
 
 @contextmanager
-def serving(cores: Cores, people: int) -> Iterator[Function]:
-    """The API's function with so many people and hashes that cost nothing, until the block ends."""
-    # The budget of the whole service grows with the run, so that a long one does not use it up.
-    settings = {"LIMIT_SENDS_PER_SERVICE_HOUR": str(max(2_000, 2 * people))}
-    with place(cores, **settings) as around:
-        logins = add_people(people)
-        folder = unpacked()
-        paths = [str(CHEAP), str(folder / "task"), str(folder / "runtime")]
-        told = {**around.environment, "PYTHONPATH": ":".join(paths)}
-        with runtime.running(folder, "cheap_app.app", told, cores.server) as api:
-            yield Function(around, api, logins)
+def function(
+    around: Place,
+    handler: str = "app.app",
+    *,
+    beside: Path | None = None,
+    variant: str = packaging.AS_BUILT,
+    endpoint: str = "",
+    **variables: str,
+) -> Iterator[runtime.RuntimeApi]:
+    """Run a function of the package until the block ends; modules of `beside` go before its own.
+
+    `variant` is the package's, of `packaging.VARIANTS`; `endpoint` is DynamoDB's, if not the place's; `variables` are more of the environment.
+    """
+    folder = packaging.unpacked(variant)
+    paths = [folder / "task", folder / "runtime", *packaging.missing_libraries(folder)]
+    given = {
+        **around.environment,
+        "PYTHONPATH": ":".join(map(str, [beside, *paths] if beside else paths)),
+        **({"AWS_ENDPOINT_URL_DYNAMODB": endpoint} if endpoint else {}),
+        **variables,
+    }
+    with runtime.running(folder, handler, given, around.cores.server) as api:
+        yield api
+
+
+@contextmanager
+def serving(around: Place, people: int, *, cheap_hashes: bool) -> Iterator[Function]:
+    """Run the API's function with so many people: with the hashes of a deployment, or cheap ones."""
+    logins = add_people(people)
+    handler, beside = ("cheap_app.app", CHEAP) if cheap_hashes else ("app.app", None)
+    with function(around, handler, beside=beside) as api:
+        yield Function(around, api, logins)

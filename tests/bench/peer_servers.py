@@ -27,18 +27,22 @@ from typing import Any
 from aiosmtpd.controller import Controller
 
 from tests.bench import machine
-from tests.bench.goals import BY_SMTP
+from tests.bench.goals import BY_SMTP, FIRST_RECOVERY
 from tests.bench.machine import Cores, Watch
-from tests.bench.ours import CACHE, PASSWORD
+from tests.bench.ours import PASSWORD
+from tests.bench.packaging import CACHE
 from tests.dynamodb_local import free_port
 
 FOLDER = Path(__file__).parent / "peers"
 
 Answer = tuple[int, bytes]
 
+Sample = tuple[float, float, float]
+"""Wall and CPU milliseconds of a start, and MiB at the peak."""
+
 
 def python() -> Path:
-    """The Python of the peers' environment, made where it is missing."""
+    """Return the Python of the peers' environment, which is made if missing. Raises RuntimeError."""
     requirements = FOLDER / "requirements.txt"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:16]
     folder = CACHE / f"peers-{digest}"
@@ -64,46 +68,46 @@ def python() -> Path:
     return command
 
 
-class Office:
-    """A post office: takes mail by SMTP and gives the last one away."""
+class Mailbox:
+    """An SMTP server's handler that keeps the last mail."""
 
     def __init__(self) -> None:
         self._taken: list[str] = []
 
     async def handle_DATA(self, _: Any, __: Any, envelope: Any) -> str:
-        """What aiosmtpd calls for each mail."""
+        """Keep a mail; aiosmtpd calls this for each."""
         mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
         body = mail.get_body(("plain",))
         self._taken.append("" if body is None else body.get_content())
         return "250 OK"
 
     def last(self) -> str:
-        """The text of the last mail, which has come before the request that sent it was answered."""
+        """Return the text of the last mail: it arrives before the request that sends it is answered."""
         text = self._taken[-1]
         self._taken.clear()
         return text
 
 
 @contextmanager
-def _office() -> Iterator[tuple[Office, int]]:
-    """A post office and its port."""
-    office = Office()
-    controller = Controller(office, hostname="127.0.0.1", port=free_port())
+def _mail_server() -> Iterator[tuple[Mailbox, int]]:
+    """Run an SMTP server; yield its handler and its port."""
+    mailbox = Mailbox()
+    controller = Controller(mailbox, hostname="127.0.0.1", port=free_port())
     controller.start()
     try:
-        yield office, controller.port
+        yield mailbox, controller.port
     finally:
         controller.stop()
 
 
 @dataclass
 class Peer:
-    """A running peer, as `recovery` takes what it measures."""
+    """A running peer, with the interface that `recovery` measures."""
 
     port: int
     pids: list[int]
     """The master's and the worker's."""
-    office: Office | None = None
+    mailbox: Mailbox | None = None
     """Where its mail goes; None where it keeps it in memory."""
     _connection: http.client.HTTPConnection = field(init=False)
 
@@ -113,7 +117,7 @@ class Peer:
     def call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> Answer:
-        """One request over the one connection, which is kept."""
+        """Send one request over the one connection, which is kept."""
         given = {"Accept": "application/json", **(headers or {})}
         content = None
         if body is not None:
@@ -124,24 +128,27 @@ class Peer:
         return answer.status, answer.read()
 
     def mail(self, watch: Watch, pattern: str) -> str:
-        """What the pattern's group finds in the last mail."""
-        if self.office is None:
+        """Return what the pattern's group matches in the last mail."""
+        if self.mailbox is None:
             text = watch.aside(lambda: self.call("GET", "/bench/mail"))[1].decode()
         else:
-            text = self.office.last()
+            text = self.mailbox.last()
         found = re.search(pattern, text)
         if found is None:
             raise AssertionError(f"no code in the mail: {text!r}")
         return found[1]
 
     def recover(self, number: int, watch: Watch) -> None:
-        """One whole recovery of the person of this number."""
+        """Make one whole recovery of the person of this number."""
         raise NotImplementedError
 
-    @staticmethod
-    def first() -> tuple[str, Any]:
-        """The request that begins a recovery: path and body."""
+    def begin(self, number: int) -> Answer:
+        """Begin the recovery of the person of this number."""
         raise NotImplementedError
+
+    def health(self) -> Answer:
+        """Request what costs nothing."""
+        return self.call("GET", "/health")
 
 
 def _right(answer: Answer, *statuses: int) -> bytes:
@@ -156,18 +163,15 @@ class Allauth(Peer):
 
     site = "allauth_site"
 
-    @staticmethod
-    def first() -> tuple[str, Any]:
-        return "/_allauth/app/v1/auth/password/request", {"email": "p0@bench.example"}
+    def begin(self, number: int) -> Answer:
+        path = "/_allauth/app/v1/auth/password/request"
+        return self.call("POST", path, {"email": f"p{number}@bench.example"})
 
     def recover(self, number: int, watch: Watch) -> None:
         path = "/_allauth/app/v1/auth/password"
-        asked = watch(
-            "request",
-            lambda: self.call("POST", f"{path}/request", {"email": f"p{number}@bench.example"}),
-        )
-        # Its word for "there are steps left".
-        session = json.loads(_right(asked, 401))["meta"]["session_token"]
+        begun = watch("request", lambda: self.begin(number))
+        # Its status for "there are steps left".
+        session = json.loads(_right(begun, 401))["meta"]["session_token"]
         code = self.mail(watch, r"\b([0-9A-Z]{4}-[0-9A-Z]{4})\b")
         kept = {"X-Session-Token": session}
         checked = watch(
@@ -191,16 +195,11 @@ class FlaskSecurity(Peer):
 
     site = "flask_site"
 
-    @staticmethod
-    def first() -> tuple[str, Any]:
-        return "/reset", {"email": "p0@bench.example"}
+    def begin(self, number: int) -> Answer:
+        return self.call("POST", "/reset", {"email": f"p{number}@bench.example"})
 
     def recover(self, number: int, watch: Watch) -> None:
-        asked = watch(
-            "request",
-            lambda: self.call("POST", "/reset", {"email": f"p{number}@bench.example"}),
-        )
-        _right(asked, 200)
+        _right(watch("request", lambda: self.begin(number)), 200)
         token = self.mail(watch, r"/reset/(\S+)")
         followed = watch("code", lambda: self.call("GET", f"/reset/{token}"))
         _right(followed, 302)
@@ -217,12 +216,15 @@ PEERS: dict[str, type[Allauth] | type[FlaskSecurity]] = {
 
 
 @contextmanager
-def filled(kind: type[Allauth] | type[FlaskSecurity], people: int) -> Iterator[dict[str, str]]:
-    """The environment of a peer whose database has so many people."""
+def filled(
+    kind: type[Allauth] | type[FlaskSecurity], people: int, *, cheap_hashes: bool = True
+) -> Iterator[dict[str, str]]:
+    """Return the environment of a peer whose database has so many people."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {
             "PATH": "/usr/bin:/bin",
             "BENCH_DATABASE": str(Path(folder) / "people.sqlite"),
+            "BENCH_CHEAP_HASHES": "1" if cheap_hashes else "",
         }
         subprocess.run(
             [str(python()), f"{kind.site}.py", str(people)],
@@ -235,10 +237,10 @@ def filled(kind: type[Allauth] | type[FlaskSecurity], people: int) -> Iterator[d
 
 
 @contextmanager
-def running(
+def _started(
     kind: type[Allauth] | type[FlaskSecurity], environment: dict[str, str], cores: Cores
 ) -> Iterator[Peer]:
-    """The peer, ready for requests, until the block ends."""
+    """Start a peer; it listens, and its worker may not be ready yet."""
     port = free_port()
     with machine.on(cores.server):
         process = subprocess.Popen(
@@ -260,14 +262,22 @@ def running(
         )
     try:
         _await(port, process)
-        peer = kind(port, [process.pid])
-        # Answered by the worker, which so is there.
-        _right(peer.call("GET", "/health"), 200)
-        peer.pids.append(_child(process.pid))
-        yield peer
+        yield kind(port, [process.pid])
     finally:
         process.terminate()
         process.wait(30)
+
+
+@contextmanager
+def running(
+    kind: type[Allauth] | type[FlaskSecurity], environment: dict[str, str], cores: Cores
+) -> Iterator[Peer]:
+    """Run a peer, ready for requests, until the block ends."""
+    with _started(kind, environment, cores) as peer:
+        # The worker has answered, so it is there.
+        _right(peer.health(), 200)
+        peer.pids.append(_child(peer.pids[0]))
+        yield peer
 
 
 def _await(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -287,30 +297,58 @@ def _child(pid: int) -> int:
 
 @contextmanager
 def serving(cores: Cores, people: int) -> Iterator[dict[str, Peer]]:
-    """All peers with so many people each, by name, until the block ends: each keeps its mail in
-    memory once, and hands it over by SMTP once."""
+    """Run all peers with cheap hashes and so many people each, by name, until the block ends.
+
+    Each runs twice: its mail kept in memory, and handed over by SMTP.
+    """
     with ExitStack() as stack:
-        office, port = stack.enter_context(_office())
+        mail_server = stack.enter_context(_mail_server())
         found: dict[str, Peer] = {}
         for name, kind in PEERS.items():
             environment = stack.enter_context(filled(kind, people))
             found[name] = stack.enter_context(running(kind, environment, cores))
             environment = stack.enter_context(filled(kind, people))
-            sending = {**environment, "BENCH_SMTP_PORT": str(port)}
-            found[name + BY_SMTP] = stack.enter_context(running(kind, sending, cores))
-            found[name + BY_SMTP].office = office
+            found[name + BY_SMTP] = stack.enter_context(
+                _sending(kind, environment, cores, *mail_server)
+            )
         yield found
 
 
 @contextmanager
-def starts(cores: Cores) -> Iterator[dict[str, Callable[[], tuple[float, float, float]]]]:
-    """What starts each peer once, as `cold` takes it."""
+def deployed(cores: Cores, people: int) -> Iterator[dict[str, Peer]]:
+    """Run all peers as they are deployed, by name: default hashes, and mail by SMTP."""
     with ExitStack() as stack:
-        found: dict[str, Callable[[], tuple[float, float, float]]] = {}
+        mail_server = stack.enter_context(_mail_server())
+        found: dict[str, Peer] = {}
+        for name, kind in PEERS.items():
+            environment = stack.enter_context(filled(kind, people, cheap_hashes=False))
+            found[name] = stack.enter_context(_sending(kind, environment, cores, *mail_server))
+        yield found
+
+
+@contextmanager
+def _sending(
+    kind: type[Allauth] | type[FlaskSecurity],
+    environment: dict[str, str],
+    cores: Cores,
+    mailbox: Mailbox,
+    port: int,
+) -> Iterator[Peer]:
+    """Run a peer that hands its mail over by SMTP."""
+    with running(kind, {**environment, "BENCH_SMTP_PORT": str(port)}, cores) as peer:
+        peer.mailbox = mailbox
+        yield peer
+
+
+@contextmanager
+def starts(cores: Cores) -> Iterator[dict[str, Callable[[], Sample]]]:
+    """What starts each peer once, by name, with the interface that `cold` measures."""
+    with ExitStack() as stack:
+        found: dict[str, Callable[[], Sample]] = {}
         for name, kind in PEERS.items():
             environment = stack.enter_context(filled(kind, 10))
-            found[f"{name}, GET"] = _start(kind, environment, cores, False)
-            found[f"{name}, first request of a recovery"] = _start(kind, environment, cores, True)
+            found[f"{name}, GET /health"] = _start(kind, environment, cores, False)
+            found[f"{name}{FIRST_RECOVERY}"] = _start(kind, environment, cores, True)
         yield found
 
 
@@ -318,15 +356,17 @@ def _start(
     kind: type[Allauth] | type[FlaskSecurity],
     environment: dict[str, str],
     cores: Cores,
-    asks: bool,
-) -> Callable[[], tuple[float, float, float]]:
-    def start() -> tuple[float, float, float]:
+    recovery: bool,
+) -> Callable[[], Sample]:
+    """Return what starts a peer whose very first request is for its health, or begins a recovery."""
+
+    def start() -> Sample:
         began = time.perf_counter()
-        with running(kind, environment, cores) as peer:
-            if asks:
-                path, body = kind.first()
-                _right(peer.call("POST", path, body), 200, 401)
+        with _started(kind, environment, cores) as peer:
+            answer = peer.begin(0) if recovery else peer.health()
             took = (time.perf_counter() - began) * 1000
+            _right(answer, 200, 401)
+            peer.pids.append(_child(peer.pids[0]))
             spent = sum(map(machine.cpu_ms, peer.pids))
             return took, spent, machine.memory_mib(peer.pids[-1])["peak_rss_mib"]
 

@@ -1,4 +1,4 @@
-"""Request units of DynamoDB, counted on the wire: whatever the client is, nothing escapes."""
+"""Request units of DynamoDB, counted on the wire, whatever the client is."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Units:
 
 
 class Counter:
-    """A DynamoDB at `url` that passes everything on and keeps count."""
+    """A DynamoDB at `url` that passes everything on, and counts and records it."""
 
     def __init__(self, dynamodb: str) -> None:
         self._dynamodb = dynamodb
@@ -42,6 +42,8 @@ class Counter:
         self._lock = threading.Lock()
         self.url = ""
         self.units = Units()
+        self.recorded: list[tuple[str, bytes]] | None = None
+        """Operation and body of each call from now on; None where nobody reads them."""
 
     def _session(self) -> requests.Session:
         if not hasattr(self._sessions, "session"):
@@ -54,6 +56,8 @@ class Counter:
         """DynamoDB's own answer."""
         operation = received.headers.get("x-amz-target", "").rpartition(".")[2]
         body = received.body
+        if self.recorded is not None:
+            self.recorded.append((operation, body))
         counted = operation in _READS or operation in _WRITES
         if counted:
             body = json.dumps({**json.loads(body), "ReturnConsumedCapacity": "TOTAL"}).encode()

@@ -18,7 +18,7 @@ import boto3
 from chalicelib.store import models
 from infra.local.aws import LocalAws, Resources
 from infra.tables import create_tables, load_template
-from tests.bench import machine, ours, units
+from tests.bench import machine, ours, packaging, units
 from tests.bench.machine import Watch
 from tests.bench.units import Units
 from tests.package import runtime
@@ -76,7 +76,7 @@ def run(around: ours.Place, environment: Mapping[str, str], logins: int) -> Run:
     create_tables(boto3.client("dynamodb"), prefix)
     models.bind(prefix)
     add_logins(logins)
-    folder = ours.unpacked()
+    folder = packaging.unpacked()
     memory = {}
     with units.counting(around.dynamodb) as counter:
         told = {
@@ -145,7 +145,7 @@ def _work(worker: runtime.RuntimeApi, watch: Watch, queue: str) -> int:
 def receipts(around: ours.Place, environment: Mapping[str, str]) -> dict[str, Any]:
     """The receipts' function with a batch of logs, first and once it runs."""
     with runtime.running(
-        ours.unpacked(), "app.sms_receipts", environment, around.cores.server
+        packaging.unpacked(), "app.sms_receipts", environment, around.cores.server
     ) as function:
         watch = Watch([function.pid])
         for number in range(6):

@@ -45,6 +45,7 @@ class RuntimeApi:
     def __init__(self) -> None:
         self._events: queue.Queue[Any] = queue.Queue()
         self._answers: queue.Queue[tuple[str, bytes]] = queue.Queue()
+        self._initialised = threading.Event()
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -54,6 +55,7 @@ class RuntimeApi:
             wbufsize = -1
 
             def do_GET(self) -> None:
+                api._initialised.set()
                 number, event = api._events.get()
                 body = json.dumps(event).encode()
                 self.send_response(200)
@@ -96,6 +98,14 @@ class RuntimeApi:
         if not path.endswith("/response"):
             raise Failed(body.decode())
         return json.loads(body)
+
+    def await_initialised(self, timeout: float = 60) -> None:
+        """Return once the function has requested its first event: its module is imported.
+
+        Raises Failed after `timeout` seconds.
+        """
+        if not self._initialised.wait(timeout):
+            raise Failed("the function was not initialised in time")
 
     def close(self) -> None:
         self._server.shutdown()

@@ -1,10 +1,18 @@
-"""The benchmarks' arithmetic: percentiles, lines, request units, money, goals."""
+"""The benchmarks' arithmetic: percentiles, lines, request units, money, goals; the floor's replay,
+and the package's variants."""
 
 from __future__ import annotations
 
+import os
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+import botocore
 import pytest
 
-from tests.bench import figures, goals, prices, units
+from tests.bench import figures, floor, goals, packaging, prices, units
+from tests.bench.floor import Step
 from tests.bench.prices import Prices, Usage
 
 
@@ -94,30 +102,170 @@ def test_a_long_sms_is_billed_by_sixty_seven_characters() -> None:
     assert prices.sms_parts("字" * 131, "签名") == 3
 
 
-def test_goals_are_ratios_of_one_run() -> None:
-    """Against the best peer; a part that did not run has no goal."""
-    services = {"ours": 10.0, "slow": 40.0, "fast": 16.0, "slow, mail by SMTP": 50.0}
-    found = {
-        "recovery": {name: {"cpu_ms": cpu} for name, cpu in services.items()},
-        "worker": {"ratio": 0.95},
+def met(found: goals.Found) -> dict[str, tuple[float, str, bool]]:
+    """Return the goals by name: measured, target, met."""
+    return {row["goal"]: (row["measured"], row["target"], row["met"]) for row in goals.goals(found)}
+
+
+def test_a_recovery_without_hashes_has_two_goals() -> None:
+    """The best peer that sends its mail, whatever keeps it; and the floor, which is no peer."""
+    cpu = {
+        "ours": 10.0,
+        "floor": 5.0,
+        "slow": 40.0,
+        "fast": 6.0,
+        "slow, mail by SMTP": 50.0,
+        "fast, mail by SMTP": 12.5,
     }
-    assert goals.goals(found) == [
-        {
-            "goal": "whole recovery, CPU without a hash / fast",
-            "measured": 0.625,
-            "target": "<= 0.5",
-            "met": False,
-        },
-        {
-            "goal": "whole recovery, CPU without a hash / slow, mail by SMTP",
-            "measured": 0.2,
-            "target": "<= 0.5",
-            "met": True,
-        },
-        {
-            "goal": "yearly worker, logins per s / bare argon2",
-            "measured": 0.95,
-            "target": ">= 0.9",
-            "met": True,
-        },
+    found = {"recovery": {name: {"cpu_ms": spent} for name, spent in cpu.items()}}
+    assert met(found) == {
+        "whole recovery, CPU without a hash / fast, mail by SMTP": (0.8, "<= 0.85", True),
+        "whole recovery, CPU without a hash / floor": (2.0, "<= 1.8", False),
+    }
+
+
+def test_a_recovery_as_deployed_is_held_against_the_best_peer() -> None:
+    """Without peers there is no goal."""
+    found = {"deployed": {name: {"cpu_ms": cpu} for name, cpu in (("ours", 31.0), ("a", 100.0))}}
+    assert met(found) == {"whole recovery as deployed, CPU / a": (0.31, "<= 0.3", False)}
+    assert met({"deployed": {"ours": {"cpu_ms": 31.0}}}) == {}
+
+
+def test_a_cold_first_recovery_has_two_goals() -> None:
+    """By the wall; neither a variant of ours nor a provisioned start is taken for ours or a peer."""
+    first = goals.FIRST_RECOVERY
+    wall = {
+        "ours, GET /health": 1.0,
+        f"ours{first}": 250.0,
+        f"ours{first}, provisioned": 5.0,
+        f"ours without byte code{first}": 10.0,
+        "bare process": 200.0,
+        "bare function": 1.0,
+        "a, GET /health": 1.0,
+        f"a{first}": 500.0,
+        f"b{first}": 260.0,
+    }
+    found = {"cold": {name: {"wall_ms": took} for name, took in wall.items()}}
+    assert met(found) == {
+        "cold first recovery, wall / b": (0.962, "<= 0.9", False),
+        "cold first recovery, wall / bare process": (1.25, "<= 1.25", True),
+    }
+
+
+def test_a_part_that_did_not_run_has_no_goal() -> None:
+    """Callback and yearly worker keep theirs: at most, and at least."""
+    assert met({}) == {}
+    assert met({"callback": {"ratio": 0.51}, "worker": {"ratio": 0.95}}) == {
+        "callback, CPU / wechatpy": (0.51, "<= 0.5", False),
+        "yearly worker, logins per s / bare argon2": (0.95, ">= 0.9", True),
+    }
+
+
+def recording() -> floor.Recording:
+    """Return a recovery's three steps, as ours sends them."""
+    steps = []
+    for number, path in ((1, "/recovery"), (1, "/recovery/code"), (2, "/recovery/password")):
+        event = {"path": path, "requestContext": {"identity": {"sourceIp": "10.2.3.4"}}}
+        calls = [(operation, {"TableName": path}) for operation in floor.CALLS[:number]]
+        steps.append(Step(path, event, calls, [({"x-a": "b"}, path)]))
+    steps[1].calls[0] = (floor.CALLS[1], steps[1].calls[0][1])
+    steps[0].posts.clear()
+    return steps
+
+
+def test_the_floor_replays_what_was_sent_for_each_event() -> None:
+    """By the address of the login and the path."""
+    replay = floor.replay([recording()])
+    assert list(replay) == [
+        "10.2.3.4 /recovery",
+        "10.2.3.4 /recovery/code",
+        "10.2.3.4 /recovery/password",
     ]
+    assert replay["10.2.3.4 /recovery"] == {
+        "calls": [("update_item", {"TableName": "/recovery"})],
+        "posts": [],
+    }
+    assert replay["10.2.3.4 /recovery/code"]["posts"] == [({"x-a": "b"}, "/recovery/code")]
+
+
+def test_the_floor_is_four_calls_and_two_posts() -> None:
+    """A recovery that sends more or less cannot be its measure unseen."""
+    floor.check(recording())
+    more = recording()
+    more[2].calls.append(("get_item", {}))
+    fewer = recording()
+    fewer[1].posts.clear()
+    for wrong in (more, fewer):
+        with pytest.raises(AssertionError, match="the floor must follow"):
+            floor.check(wrong)
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Path:
+    """An unpacked package: one service trimmed, all others left out."""
+    task = tmp_path / "task"
+    described = task / "botocore" / "data" / "sqs" / "2012-11-05" / "service-2.json"
+    described.parent.mkdir(parents=True)
+    described.write_text("{}")
+    (task / f"botocore-{version('botocore')}.dist-info").mkdir()
+    compiled = task / "chalicelib" / "__pycache__" / "a.pyc"
+    compiled.parent.mkdir(parents=True)
+    compiled.touch()
+    return task
+
+
+def services(task: Path) -> set[str]:
+    """Return the services that are described, each with what is in its folder."""
+    data = task / "botocore" / "data"
+    return {str(path.relative_to(data)) for path in data.rglob("*") if path.is_file()}
+
+
+def test_a_variant_undoes_one_measure_of_the_packaging(task: Path) -> None:
+    """Prose comes back for the used services alone; all services leave the used ones as built."""
+    shipped = services(Path(botocore.__file__).parent.parent)
+    of_sqs = {path for path in shipped if path.startswith("sqs/")}
+    assert len(of_sqs) > 1
+
+    packaging.VARIANTS["with all of botocore's services"](task)
+    of_others = {path for path in shipped if "/" in path} - of_sqs
+    assert services(task) == {"sqs/2012-11-05/service-2.json", *of_others}
+
+    packaging.VARIANTS["without byte code"](task)
+    assert not list(task.rglob("*.pyc"))
+    assert services(task) > of_others
+
+
+def test_prose_comes_back_for_the_used_services(task: Path) -> None:
+    """As botocore ships it; byte code stays."""
+    packaging.VARIANTS["with botocore's prose"](task)
+    shipped = Path(botocore.__file__).parent.parent
+    assert services(task) == {path for path in services(shipped) if path.startswith("sqs/")}
+    assert list(task.rglob("*.pyc"))
+
+
+def test_another_botocore_is_no_measure(task: Path) -> None:
+    """The descriptions must be those of the version in the package."""
+    (task / f"botocore-{version('botocore')}.dist-info").rmdir()
+    with pytest.raises(AssertionError, match="does not hold botocore"):
+        packaging.VARIANTS["with botocore's prose"](task)
+
+
+def test_a_zip_is_measured_compressed(task: Path, tmp_path: Path) -> None:
+    """In MB of a million bytes, as `zipfile` packs it."""
+    (task / "large").write_bytes(bytes(range(256)) * 10_000)
+    (task / "random").write_bytes(os.urandom(1_000_000))
+    measured = packaging.zip_mb(tmp_path)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("large", "random"):
+            archive.write(task / name, name)
+    size = (tmp_path / "a.zip").stat().st_size / 1e6
+    assert measured == pytest.approx(size, abs=0.01)
+    assert 1 < measured < 1.1
+
+
+def test_requests_is_taken_from_the_package_where_it_is(tmp_path: Path) -> None:
+    """And else from where the tests find it."""
+    (elsewhere,) = packaging.missing_libraries(tmp_path)
+    assert (Path(elsewhere) / "requests" / "__init__.py").exists()
+    (tmp_path / "task" / "requests").mkdir(parents=True)
+    assert packaging.missing_libraries(tmp_path) == []

@@ -1,7 +1,7 @@
-"""The service with argon2id at its least, as its peers are set to hashes that cost nothing.
+"""The service with argon2id at its least: its peers run with hashes that cost nothing as well.
 
-What a recovery takes besides a hash of 20 ms and more is a difference of two large figures
-otherwise. Handler of the measured function; all else is the package's own.
+With a hash of 20 ms and more, the rest of a recovery would be a difference of two large figures.
+Handler of the measured function; all else is the package's own.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from chalicelib.keys.passwords import PasswordHasher
 
 
 class Cheap(wiring.Service):
-    """Hashes 8 KiB in one pass: some 20 µs."""
+    """The service with a hash of 8 KiB in one pass: some 20 µs."""
 
     @property
-    def hasher(self) -> PasswordHasher:  # type: ignore[override]
+    def hasher(self) -> PasswordHasher:
         return PasswordHasher(self._peppers, memory_kib=8, passes=1)
 
 
