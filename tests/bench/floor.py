@@ -75,7 +75,7 @@ class _Recorded(ours.Function):
             Step(
                 step,
                 event,
-                [(xform_name(operation), json.loads(body)) for operation, body in calls],
+                parameters(calls),
                 [
                     (_kept(received.headers), received.body.decode())
                     for received in phones.received[before:]
@@ -87,6 +87,15 @@ class _Recorded(ours.Function):
 
 def _kept(headers: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name not in _OF_THE_CONNECTION}
+
+
+def parameters(calls: Sequence[tuple[str, bytes]]) -> list[tuple[str, dict[str, Any]]]:
+    """Return what botocore's client must be called with to send these calls, each once.
+
+    On a busy machine ours repeats a call that was not answered in time: the same bytes again. The
+    recording has it once, or the floor would hold another's retries.
+    """
+    return [(xform_name(operation), json.loads(body)) for operation, body in dict.fromkeys(calls)]
 
 
 def record(cores: Cores, count: int) -> list[Recording]:

@@ -188,6 +188,16 @@ def test_the_floor_replays_what_was_sent_for_each_event() -> None:
     assert replay["10.2.3.4 /recovery/code"]["posts"] == [({"x-a": "b"}, "/recovery/code")]
 
 
+def test_a_call_that_was_repeated_is_recorded_once() -> None:
+    """As a method of botocore's client and its parameters, in the order in which they came."""
+    first, second = b'{"TableName": "a"}', b'{"TableName": "b"}'
+    calls = [("UpdateItem", first), ("UpdateItem", first), ("TransactWriteItems", second)]
+    assert floor.parameters(calls) == [
+        ("update_item", {"TableName": "a"}),
+        ("transact_write_items", {"TableName": "b"}),
+    ]
+
+
 def test_the_floor_is_four_calls_and_two_posts() -> None:
     """A recovery that sends more or less cannot be its measure unseen."""
     floor.check(recording())
