@@ -23,9 +23,9 @@ from .keys.passwords import PasswordHasher
 from .keys.proofs import Proofs
 from .keys.tokens import TOKEN_LIFETIME, Sealer, Signer, Tokens
 from .settings import Settings
+from .settings.loader import SECRET_LIMITS, Built, SettingsSource
 from .sms.failover import Failover
 from .sms.gateway import SmsGateway
-from .source import SECRET_LIMITS, Built, SettingsSource
 from .store import models
 from .store.codes import Codes
 from .store.firms import Firms
@@ -84,17 +84,17 @@ class Service:
         self._gateways = dict(gateways or {})
         self._pause = pause
         masking.hide_always(settings.secrets())
-        models.bind(settings["TABLE_PREFIX"])
+        models.bind(settings.table_prefix)
 
     # What takes a key.
 
     @cached_property
     def _keys(self) -> list[bytes]:
-        return [key.key() for key in self.settings["SIGNING_KEYS"]]
+        return [key.key() for key in self.settings.signing_keys]
 
     @cached_property
     def _peppers(self) -> dict[int, bytes]:
-        return {version: pepper.key() for version, pepper in self.settings["CODE_PEPPER"].items()}
+        return {version: pepper.key() for version, pepper in self.settings.code_pepper.items()}
 
     @cached_property
     def signer(self) -> Signer:
@@ -120,9 +120,7 @@ class Service:
     def cipher(self) -> MessageCipher:
         from .wechat.cipher import MessageCipher
 
-        return MessageCipher(
-            self.settings["WECHAT_AES_KEY"].reveal(), self.settings["WECHAT_APP_ID"]
-        )
+        return MessageCipher(self.settings.wechat_aes_key.reveal(), self.settings.wechat_app_id)
 
     # The roads to people.
 
@@ -134,16 +132,16 @@ class Service:
         if name == "sns":
             from .sms.sns import Sns
 
-            return Sns(self._sns_client, settings["SMS_SIGN"])
+            return Sns(self._sns_client, settings.sms_sign)
         if name == "aliyun":
             from .sms.aliyun import Aliyun
 
             return Aliyun(
-                settings["SMS_ALIYUN_KEY_ID"],
-                settings["SMS_ALIYUN_KEY_SECRET"].reveal(),
-                settings["SMS_ALIYUN_URL"],
-                settings["SMS_SIGN"],
-                settings["SMS_ALIYUN_TEMPLATES"],
+                settings.sms_aliyun_key_id,
+                settings.sms_aliyun_key_secret.reveal(),
+                settings.sms_aliyun_url,
+                settings.sms_sign,
+                settings.sms_aliyun_templates,
                 HttpClient(),
                 self.clock,
                 lambda: secrets.token_hex(16),
@@ -152,13 +150,13 @@ class Service:
             from .sms.tencent import Tencent
 
             return Tencent(
-                settings["SMS_TENCENT_KEY_ID"],
-                settings["SMS_TENCENT_KEY_SECRET"].reveal(),
-                settings["SMS_TENCENT_APP_ID"],
-                settings["SMS_TENCENT_REGION"],
-                settings["SMS_TENCENT_URL"],
-                settings["SMS_SIGN"],
-                settings["SMS_TENCENT_TEMPLATES"],
+                settings.sms_tencent_key_id,
+                settings.sms_tencent_key_secret.reveal(),
+                settings.sms_tencent_app_id,
+                settings.sms_tencent_region,
+                settings.sms_tencent_url,
+                settings.sms_sign,
+                settings.sms_tencent_templates,
                 HttpClient(),
                 self.clock,
             )
@@ -166,37 +164,37 @@ class Service:
             from .sms.http import Http
 
             return Http(
-                settings["SMS_HTTP_URL"],
-                settings["SMS_HTTP_SECRET"].reveal(),
+                settings.sms_http_url,
+                settings.sms_http_secret.reveal(),
                 HttpClient(),
                 correlation_id,
             )
         from .sms.console import Console
 
-        return Console(sys.stdout, settings["SMS_SIGN"])
+        return Console(sys.stdout, settings.sms_sign)
 
     def _sns_client(self) -> Any:
         import boto3
 
         from .sms.sns import sns_config
 
-        region = self.settings["SMS_SNS_REGION"] or None
+        region = self.settings.sms_sns_region or None
         return boto3.client("sns", region_name=region, config=sns_config())
 
     @cached_property
     def sms(self) -> Failover:
-        return Failover([self._gateway(name) for name in self.settings["SMS_GATEWAYS"]])
+        return Failover([self._gateway(name) for name in self.settings.sms_gateways])
 
     @cached_property
     def platform(self) -> Platform:
         settings = self.settings
         return Platform(
-            settings["WECHAT_APP_ID"],
-            settings["WECHAT_APP_SECRET"].reveal(),
-            settings["WECHAT_API_URL"],
-            settings["WECHAT_OPEN_URL"],
+            settings.wechat_app_id,
+            settings.wechat_app_secret.reveal(),
+            settings.wechat_api_url,
+            settings.wechat_open_url,
             PlatformTokens(
-                settings["WECHAT_APP_ID"],
+                settings.wechat_app_id,
                 self.clock,
                 seal=lambda text: self.sealer.seal("wechat-token", text),
                 unseal=lambda sealed: self.sealer.unseal("wechat-token", sealed),
@@ -237,8 +235,8 @@ class Service:
         return Notices(
             self.sms,
             self.platform,
-            self.settings["WECHAT_NOTICE_TEMPLATE_ID"],
-            self.settings["SITE_URL"],
+            self.settings.wechat_notice_template_id,
+            self.settings.site_url,
         )
 
     @cached_property
@@ -258,15 +256,15 @@ class Service:
             sealer=self.sealer,
             scenes=self.scenes,
             hasher=self.hasher,
-            proofs=self.proofs if settings["PROOF_OF_WORK"] else None,
+            proofs=self.proofs if settings.proof_of_work else None,
             peppers=self._peppers,
-            profile=settings["PASSWORD_PROFILE"],
-            area_codes=settings["AREA_CODE_OVERRIDES"],
+            profile=settings.password_profile,
+            area_codes=settings.area_code_overrides,
             delivery=Delivery(
                 self.sms,
                 self.platform,
                 self.followers,
-                settings["WECHAT_CODE_TEMPLATE_ID"],
+                settings.wechat_code_template_id,
                 self.enter_url,
                 count,
             ),
@@ -337,7 +335,7 @@ class Service:
             scenes=self.scenes,
             platform=self.platform,
             enter_url=self.enter_url,
-            site_url=self.settings["SITE_URL"],
+            site_url=self.settings.site_url,
         )
 
     # What the yearly reset alone uses.
@@ -355,12 +353,12 @@ class Service:
             runs=Runs(),
             queue=Queue(
                 _sqs,
-                settings["RESET_QUEUE_URL"],
-                f"{settings['TABLE_PREFIX']}-reset",
+                settings.reset_queue_url,
+                f"{settings.table_prefix}-reset",
             ),
-            topic=Topic(_sns, settings["OPS_TOPIC_ARN"]),
+            topic=Topic(_sns, settings.ops_topic_arn),
             hasher=self.hasher,
-            area_codes=settings["AREA_CODE_OVERRIDES"],
+            area_codes=settings.area_code_overrides,
             count=count,
             cores=_cores(),
         )
@@ -405,7 +403,7 @@ class Service:
         return Enrolment(
             directory=Directory(),
             hasher=self.hasher,
-            area_codes=self.settings["AREA_CODE_OVERRIDES"],
+            area_codes=self.settings.area_code_overrides,
             clock=self.clock,
             rebind=rebind,
             keeping=keeping,
@@ -416,7 +414,7 @@ class Service:
     @property
     def enter_url(self) -> str:
         """Where a person enters the page inside WeChat."""
-        return f"{self.settings['SITE_URL']}/wechat/enter"
+        return f"{self.settings.site_url}/wechat/enter"
 
     @property
     def menu(self) -> dict[str, list[dict[str, str]]]:

@@ -8,7 +8,7 @@ states that as a condition of one write, and this module states it for the answe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 MINUTE = 60
@@ -23,23 +23,34 @@ class Window(NamedTuple):
     seconds: int
 
 
+def limit(default: int, about: str) -> int:
+    """Declare a field of `Limits` with its default and its description as a setting."""
+    return field(default=default, metadata={"about": about})
+
+
 @dataclass(frozen=True)
 class Limits:
     """Every limit of the service; each is a setting named `LIMIT_` + the field in upper case."""
 
-    starts_per_login_hour: int = 30
-    starts_per_address_hour: int = 60
-    sends_per_destination_minute: int = 1
-    sends_per_destination_hour: int = 5
-    sends_per_destination_day: int = 10
-    sends_per_login_day: int = 10
-    sends_per_service_hour: int = 2_000
-    tries_per_code: int = 5
-    wrong_codes_per_login_day: int = 10
-    wrong_codes_per_service_hour: int = 1_000
-    wrong_details_per_login_day: int = 5
-    wrong_passwords_per_login_half_hour: int = 5
-    wrong_passwords_per_service_hour: int = 2_000
+    starts_per_login_hour: int = limit(30, "recoveries started for one login in an hour")
+    starts_per_address_hour: int = limit(60, "recoveries started from one address in an hour")
+    sends_per_destination_minute: int = limit(1, "codes to one phone or openid in a minute")
+    sends_per_destination_hour: int = limit(5, "codes to one phone or openid in an hour")
+    sends_per_destination_day: int = limit(10, "codes to one phone or openid in a day")
+    sends_per_login_day: int = limit(10, "codes for one login in a day")
+    sends_per_service_hour: int = limit(2_000, "codes of the whole service in an hour")
+    tries_per_code: int = limit(5, "tries on one code")
+    wrong_codes_per_login_day: int = limit(
+        10, "wrong codes on one login in a day, over all its codes"
+    )
+    wrong_codes_per_service_hour: int = limit(1_000, "wrong codes of the whole service in an hour")
+    wrong_details_per_login_day: int = limit(5, "wrong unbinding details on one login in a day")
+    wrong_passwords_per_login_half_hour: int = limit(
+        5, "wrong passwords at /credentials/verify before a login is locked"
+    )
+    wrong_passwords_per_service_hour: int = limit(
+        2_000, "wrong passwords at /credentials/verify of the whole service in an hour"
+    )
 
     @property
     def starts_per_login(self) -> tuple[Window, ...]:

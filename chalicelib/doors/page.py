@@ -63,7 +63,7 @@ def document() -> Response:
     service = wiring.service()
     request = blueprint.current_request
     settings = service.settings
-    profile = settings["PASSWORD_PROFILE"]
+    profile = settings.password_profile
     query: Mapping[str, str] = request.query_params or {}
     entry = ENTRY.get(query.get("entry", ""), "")
     values: dict[str, object] = {
@@ -74,12 +74,12 @@ def document() -> Response:
         "minimum": profile.minimum,
         "maximum": profile.maximum,
         "classes": profile.classes,
-        "proof": int(settings["PROOF_OF_WORK"]),
+        "proof": int(settings.proof_of_work),
         "account": ACCOUNT_NAME,
         "support": SUPPORT,
         "support_number": SUPPORT.partition("/")[0],
-        "login_url": settings["LOGIN_URL"],
-        "login_host": urlsplit(settings["LOGIN_URL"]).hostname,
+        "login_url": settings.login_url,
+        "login_host": urlsplit(settings.login_url).hostname,
         **{plain.replace(".", "_"): asset.address for plain, asset in assets().items()},
     }
     escaped = {name: html.escape(str(value)) for name, value in values.items()}
@@ -139,7 +139,7 @@ def robots() -> Response:
 @problems
 def verification(name: str) -> Response:
     """`MP_verify_….txt`, by which WeChat convinces itself that the domain is the account's."""
-    wanted = wiring.service().settings["WECHAT_VERIFY"]
+    wanted = wiring.service().settings.wechat_verify
     if not wanted or name != f"MP_verify_{wanted}.txt":
         return problem("not-found", 404)
     return Response(wanted, headers=_PLAIN_TEXT)

@@ -51,7 +51,7 @@ def _take(key: str, read: Callable[[bytes], list[vendors.Receipt]], taken: str) 
     from ..sms import receipts as vendors
 
     service = wiring.service()
-    wanted = service.settings["RECEIPTS_PATH"]
+    wanted = service.settings.receipts_path
     if not hmac.compare_digest(key.encode("utf-8", "replace"), wanted.key()) or not wanted:
         # As any address that is not there, so that nobody learns how near a guess came.
         return problem("not-found", 404)

@@ -121,7 +121,7 @@ def callback() -> Response:
     if not plain:
         reply = replies.sealed_reply(
             service.cipher,
-            service.settings["WECHAT_TOKEN"].reveal(),
+            service.settings.wechat_token.reveal(),
             reply,
             now,
             secrets.token_hex(8),
@@ -150,7 +150,7 @@ def _is_plain() -> bool:
 
 
 def _is_signed(given: str | None, encrypted: str | None) -> bool:
-    token = wiring.service().settings["WECHAT_TOKEN"].reveal()
+    token = wiring.service().settings.wechat_token.reveal()
     return signature.is_right(given, token, _parameter("timestamp"), _parameter("nonce"), encrypted)
 
 
@@ -172,7 +172,7 @@ def _open_plain(service: wiring.Service, raw: bytes) -> Message | None:
     from ..wechat.messages import message
 
     # A plain signature does not cover the body, so anybody who saw one could put words under it.
-    if not service.settings["WECHAT_PLAIN"] or not _is_signed(_parameter("signature"), None):
+    if not service.settings.wechat_plain or not _is_signed(_parameter("signature"), None):
         return None
     return message(raw)
 

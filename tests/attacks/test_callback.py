@@ -6,13 +6,14 @@ import secrets
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from chalice.test import HTTPResponse
 
-from chalicelib import settings, wiring
+from chalicelib import wiring
 from chalicelib.doors import wechat as door
-from chalicelib.settings import Secret
+from chalicelib.settings import Secret, parsers, schema
 from chalicelib.store.followers import Followers
 from chalicelib.store.models import FollowerItem, LoginItem
 from chalicelib.stories.conversation import Conversation
@@ -77,7 +78,7 @@ def inner(openid: str = "o-mallory", more: str = "") -> str:
 # 39
 
 
-@attack(39, Line(door._open_plain, 'not service.settings["WECHAT_PLAIN"] or '))
+@attack(39, Line(door._open_plain, "not service.settings.wechat_plain or "))
 def test_no_words_under_a_captured_plain_signature(world: World) -> None:
     """It covers a timestamp and a nonce; whoever saw one could say anything as anybody."""
     for kind in ("raw", None):
@@ -110,11 +111,11 @@ def test_a_captured_signature_opens_no_other_body(world: World) -> None:
 # 40
 
 NO_TOKEN = Line(
-    settings._callback_token, 'r"[0-9A-Za-z]{3,32}", value.strip()', 'r".*", value.strip()'
+    parsers.callback_token, 'r"[0-9A-Za-z]{3,32}", value.strip()', 'r".*", value.strip()'
 )
-NO_KEY = Line(settings._aes_key, "len(key) != 43 or len(decoded) != 32", "False")
+NO_KEY = Line(parsers.aes_key, "len(key) != 43 or len(decoded) != 32", "False")
 MISSING = Line(
-    settings.load, "if not raw.strip():", "if not raw.strip() and setting.default is not None:"
+    schema.load, "if not raw.strip():", "if not raw.strip() and row.default is not None:"
 )
 
 
@@ -143,7 +144,7 @@ def test_an_empty_token_would_sign_nothing(world: World) -> None:
     given = query(delivery)
     encrypted = delivery.body.partition(b"<Encrypt>")[2].partition(b"</Encrypt>")[0].decode()
     forged = signature.sign("", given["timestamp"], given["nonce"], encrypted)
-    world.service.settings.values["WECHAT_TOKEN"] = Secret("")  # type: ignore[index]
+    world.service.settings = replace(world.service.settings, wechat_token=Secret(""))
     assert post(world, changed(delivery, msg_signature=forged)).status_code == 403
     assert followers() == {}
 

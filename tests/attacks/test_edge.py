@@ -50,7 +50,7 @@ FROM_HOST = "'https://' + __import__('app').app.current_request.headers['host']"
 
 @attack(
     47,
-    Line(wiring.Service.enter_url, "self.settings['SITE_URL']", FROM_HOST),  # type: ignore[arg-type]
+    Line(wiring.Service.enter_url, "self.settings.site_url", FROM_HOST),
     Line(Entering._page, "self._site_url", FROM_HOST),
 )
 def test_no_link_is_built_from_a_host_header(make_world: MakeWorld, wechat: WeChat) -> None:

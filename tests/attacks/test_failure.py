@@ -14,8 +14,8 @@ from chalice.test import HTTPResponse
 
 from chalicelib import wiring
 from chalicelib.doors import wechat as wechat_door
+from chalicelib.settings.loader import SettingsSource
 from chalicelib.sms.gateway import Outcome
-from chalicelib.source import SettingsSource
 from chalicelib.store.codes import Codes
 from chalicelib.store.models import LoginItem
 from chalicelib.stories.notices import Notices

@@ -120,7 +120,7 @@ def _counted(
     function: ours.Function, story: stories.Story, logins: Iterator[str], counter: units.Counter
 ) -> tuple[units.Units, float]:
     """Units and billed SMS of one play; the first one builds what later ones use."""
-    phones, sign = function.place.phones, function.place.service.settings["SMS_SIGN"]
+    phones, sign = function.place.phones, function.place.service.settings.sms_sign
     spent, sent = [], []
     before: list[Any] = []
     for _ in range(COUNTED):

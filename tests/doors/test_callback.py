@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from chalicelib.settings import Secret, SettingsError, load
@@ -125,7 +127,7 @@ def test_an_empty_token_starts_no_service_and_opens_nothing(world: World) -> Non
     encrypted = delivery.body.partition(b"<Encrypt>")[2].partition(b"</Encrypt>")[0].decode()
     given = query(delivery)
     forged = signature.sign("", given["timestamp"], given["nonce"], encrypted)
-    world.service.settings.values["WECHAT_TOKEN"] = Secret("")  # type: ignore[index]
+    world.service.settings = replace(world.service.settings, wechat_token=Secret(""))
     refused(world, changed(delivery, msg_signature=forged))
 
 

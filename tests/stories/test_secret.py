@@ -20,8 +20,8 @@ from chalicelib.aws import SECRETS_MANAGER, JsonClient
 from chalicelib.domain.errors import Unavailable
 from chalicelib.doors import observed
 from chalicelib.settings import SETTINGS as TABLE
-from chalicelib.settings import SettingsError
-from chalicelib.source import LIFETIME, PAUSE, SECRET_LIMITS, Built, SettingsSource
+from chalicelib.settings import Settings, SettingsError
+from chalicelib.settings.loader import LIFETIME, PAUSE, SECRET_LIMITS, Built, SettingsSource
 from tests.conftest import SETTINGS, Clock, Door
 from tests.watching import Watched, watched, watching  # noqa: F401
 
@@ -84,8 +84,8 @@ def test_a_cold_start_asks_once_for_all_its_settings(manager: Manager) -> None:
     assert [health() for _ in range(5)] == [(200, "")] * 5
     assert manager.asked == ["GetSecretValue"]
     service = wiring.service()
-    assert service.settings["WECHAT_APP_ID"] == SETTINGS["WECHAT_APP_ID"]
-    assert [key.reveal() for key in service.settings["SIGNING_KEYS"]] == ["s" * 32]
+    assert service.settings.wechat_app_id == SETTINGS["WECHAT_APP_ID"]
+    assert [key.reveal() for key in service.settings.signing_keys] == ["s" * 32]
 
 
 def test_requests_that_come_at_once_share_the_question(manager: Manager) -> None:
@@ -166,7 +166,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def built(manager: Manager, clock: Clock) -> Built[object]:
+def built(manager: Manager, clock: Clock) -> Built[dict[str, Settings]]:
     """What a process builds of its settings, by the test's clock."""
     return Built(
         SettingsSource({"SECRETS_ID": NAME}, clock, manager.connect), lambda s: {"settings": s}
@@ -174,7 +174,7 @@ def built(manager: Manager, clock: Clock) -> Built[object]:
 
 
 def test_a_warm_process_reads_again_after_five_minutes(
-    manager: Manager, clock: Clock, built: Built[object]
+    manager: Manager, clock: Clock, built: Built[dict[str, Settings]]
 ) -> None:
     """Not earlier; and where nothing has changed, all that was built stays."""
     first = built.get()
@@ -187,7 +187,7 @@ def test_a_warm_process_reads_again_after_five_minutes(
 
 
 def test_a_change_is_known_to_every_process_five_minutes_later(
-    manager: Manager, clock: Clock, built: Built[object]
+    manager: Manager, clock: Clock, built: Built[dict[str, Settings]]
 ) -> None:
     """And what was built of the old settings is built anew, once."""
     first = built.get()
@@ -197,12 +197,12 @@ def test_a_change_is_known_to_every_process_five_minutes_later(
     clock.time += 1
     second = built.get()
     assert second is not first
-    assert second["settings"]["SMS_SIGN"] == "新签名"  # type: ignore[index]
+    assert second["settings"].sms_sign == "新签名"
     assert built.get() is second
 
 
 def test_a_secret_that_cannot_be_read_again_changes_nothing(
-    manager: Manager, clock: Clock, built: Built[object], watched: Watched
+    manager: Manager, clock: Clock, built: Built[dict[str, Settings]], watched: Watched
 ) -> None:
     """The process goes on with what it has, says so, and asks again after half a minute."""
     first = built.get()
@@ -223,7 +223,7 @@ def test_a_secret_that_cannot_be_read_again_changes_nothing(
 
 
 def test_a_new_value_that_is_not_sound_is_not_taken(
-    manager: Manager, clock: Clock, built: Built[object], watched: Watched
+    manager: Manager, clock: Clock, built: Built[dict[str, Settings]], watched: Watched
 ) -> None:
     """A slip of the hand stops nobody, and raises an alarm until it is mended."""
     first = built.get()

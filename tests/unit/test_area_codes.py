@@ -72,7 +72,7 @@ def test_the_default_password_begins_with_it(row: dict[str, str]) -> None:
 
 def test_an_override_wins_for_its_province_alone() -> None:
     """As the setting gives it."""
-    overrides = load({**SETTINGS, "AREA_CODE_OVERRIDES": "65=0994, 23=045"})["AREA_CODE_OVERRIDES"]
+    overrides = load({**SETTINGS, "AREA_CODE_OVERRIDES": "65=0994, 23=045"}).area_code_overrides
     assert default_password("65", "1234", overrides) == "09941234"
     assert default_password("23", "1234", overrides) == "0451234"
     assert default_password("11", "1234", overrides) == "0101234"

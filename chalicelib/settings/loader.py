@@ -1,4 +1,4 @@
-"""Where the settings come from: the environment, and the one Secrets Manager secret it names."""
+"""Load the settings from the environment and the Secrets Manager secret that it names."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from typing import Any, Generic, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .aws import Limits
-from .domain.errors import Unavailable
-from .settings import Settings, SettingsError, load
+from ..aws import Limits
+from ..domain.errors import Unavailable
+from .schema import Settings, SettingsError, load
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 LIFETIME = 300
-"""Seconds that a process goes on with what it read of the secret: so long after a change every
-process knows it, and a busy one asks twelve times an hour."""
+"""Seconds until the secret is read again: a change reaches every process within this time."""
 
 PAUSE = 30
-"""Seconds until a question that failed is asked again, while what was read before still serves."""
+"""Seconds until a failed renewal is retried; the previous settings stay in use."""
 
 
 SECRET_LIMITS = Limits(connect_timeout=1, read_timeout=2, attempts=2)
@@ -30,7 +29,7 @@ SECRET_LIMITS = Limits(connect_timeout=1, read_timeout=2, attempts=2)
 
 
 class SettingsSource:
-    """The process's settings, read when they are first asked for and again after LIFETIME."""
+    """The process's settings, read at the first use and again after LIFETIME."""
 
     def __init__(
         self,
@@ -38,7 +37,7 @@ class SettingsSource:
         clock: Callable[[], int],
         connect: Callable[[], Any],
     ) -> None:
-        """`connect` makes a Secrets Manager client, and is called once where there is a secret."""
+        """`connect` makes a Secrets Manager client; it is called once, if SECRETS_ID is set."""
         self._environment = environment
         self._clock = clock
         self._connect = connect
@@ -49,10 +48,11 @@ class SettingsSource:
         self._due_at = 0
 
     def settings(self) -> Settings:
-        """The settings; the same object until they change.
+        """Return the settings; the same object until they change.
 
-        Raises SettingsError where they are not sound, Unavailable where the secret cannot be read;
-        the next call then tries again. A process that has settings keeps them whatever comes later.
+        Raises SettingsError if a setting is missing or malformed, Unavailable if the secret cannot
+        be read; the next call then tries again. Once settings are loaded, a later failure is logged
+        and the loaded settings stay in use.
         """
         known = self._settings
         if known is None:
@@ -74,7 +74,7 @@ class SettingsSource:
     def _renewed(self, known: Settings) -> Settings:
         if self._secret is None or self._clock() < self._due_at:
             return known
-        # Whatever comes of it, not every request from now on shall ask.
+        # Set before the attempt, so that a failure is not retried by every request.
         self._due_at = self._clock() + PAUSE
         try:
             secret = self._read()
@@ -103,12 +103,12 @@ class SettingsSource:
             answer = self._client.get_secret_value(SecretId=name)
         except (BotoCoreError, ClientError) as error:
             raise Unavailable("secrets") from error
-        # A binary secret has no text; it is no JSON object, and refused as such.
+        # A binary secret has no SecretString; the empty text is refused as no JSON object.
         return str(answer.get("SecretString", ""))
 
 
 class Built(Generic[T]):
-    """What is built of the settings, at the first use and anew when they change."""
+    """An object built from the settings at the first use, and again when they change."""
 
     def __init__(self, source: SettingsSource, build: Callable[[Settings], T]) -> None:
         self._source = source
@@ -117,7 +117,7 @@ class Built(Generic[T]):
         self._made: tuple[Settings, T] | None = None
 
     def get(self) -> T:
-        """What the settings of now give. Raises what the source raises."""
+        """Return the object of the current settings. Raises the errors of SettingsSource.settings."""
         settings = self._source.settings()
         made = self._made
         if made is None or made[0] is not settings:
@@ -129,7 +129,7 @@ class Built(Generic[T]):
 
 
 def _kind(error: BaseException | None) -> str:
-    # Texts of botocore can quote what was sent.
+    # Messages of botocore can quote the request.
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "?"))
     return type(error).__name__
