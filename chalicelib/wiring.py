@@ -39,14 +39,13 @@ from .stories.notices import Notices
 from .stories.recovery import Recovery
 from .stories.scenes import Scenes
 from .telemetry import masking
-from .telemetry.invocation import correlation_id, keeping
+from .telemetry.invocation import correlation_id
 from .telemetry.metrics import count
 from .wechat.platform import Platform
 
 if TYPE_CHECKING:
     from .store.accounts import Accounts
     from .stories.conversation import Conversation
-    from .stories.enrolment import Enrolment, Rebind
     from .stories.entering import Entering
     from .stories.inquiry import Inquiry
     from .stories.login import Verification
@@ -363,7 +362,7 @@ class Service:
             cores=_cores(),
         )
 
-    # What only operators' commands use.
+    # Diagnosis and support of single logins.
 
     @cached_property
     def _accounts(self) -> Accounts:
@@ -393,20 +392,6 @@ class Service:
             limits=self.settings.limits,
             accounts=self._accounts,
             notices=self.notices,
-        )
-
-    def enrolment(self, rebind: Rebind | None) -> Enrolment:
-        """`rebind` changes a phone that is bound already; None leaves such phones as they are."""
-        from .store.enrolment import Directory
-        from .stories.enrolment import Enrolment
-
-        return Enrolment(
-            directory=Directory(),
-            hasher=self.hasher,
-            area_codes=self.settings.area_code_overrides,
-            clock=self.clock,
-            rebind=rebind,
-            keeping=keeping,
         )
 
     # Addresses of this service; always from SITE_URL, never from a request.

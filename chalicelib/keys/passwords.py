@@ -76,7 +76,7 @@ class PasswordHasher:
         """Whether the password is the one of a hash that an import brought along.
 
         argon2 alone, today. Another form of an old system is to be told apart here by how it
-        begins (`$2b$`, `{SSHA}`) and compared in constant time; `domain.directory` must then let
+        begins (`$2b$`, `{SSHA}`) and compared in constant time; `infra.ops.enrolment` must then let
         it pass as an opening password.
         """
         return self._argon2.verify(stored, normalise(password))

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import asdict, fields
 
+from pynamodb.expressions.update import Action
+
+from ..domain.firms import FirmFacts
 from .dynamo import read
 from .models import FirmItem
 
-
-class Firm(NamedTuple):
-    """A firm or a branch; `head_id_last4` is three digits and a digit or X."""
-
-    firm_no: str
-    name: str
-    province: str
-    approval_no: str
-    head_name: str
-    head_id_last4: str
+KEY = "firm_no"
 
 
 class Firms:
     """The table of firms."""
 
-    def get(self, firm_no: str) -> Firm | None:
-        """The firm by a consistent read, or None."""
+    def get(self, firm_no: str) -> FirmFacts | None:
+        """Return the firm by a consistent read, or None. Raises Unavailable."""
         item = read(FirmItem, firm_no)
-        if item is None:
-            return None
-        return Firm(
-            firm_no=item.firm_no,
-            name=item.name,
-            province=item.province,
-            approval_no=item.approval_no,
-            head_name=item.head_name,
-            head_id_last4=item.head_id_last4,
-        )
+        return None if item is None else facts_of(item)
+
+
+def facts_of(item: FirmItem) -> FirmFacts:
+    """Convert an item of the table to the firm's facts."""
+    return FirmFacts(**{fact.name: getattr(item, fact.name) for fact in fields(FirmFacts)})
+
+
+def set_facts(facts: FirmFacts) -> list[Action]:
+    """Return the update actions that store every fact but the key."""
+    return [
+        getattr(FirmItem, name).set(value) for name, value in asdict(facts).items() if name != KEY
+    ]

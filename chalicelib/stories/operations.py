@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..domain.catalogue import INPUT_REASONS
-from ..domain.directory import phone_number
 from ..domain.errors import (
     AccountNotFound,
     DeliveryFailed,
@@ -21,6 +20,7 @@ from ..domain.errors import (
 )
 from ..domain.limits import Limits
 from ..domain.logins import mask_phone, parse_login
+from ..domain.phones import phone_number
 from ..store import audit
 from ..store.accounts import Accounts, Refused, Standing
 from .inquiry import own_locks

@@ -1,26 +1,27 @@
-"""The firms that the phone page lists, with what each one is there to show."""
+"""The firms on the phone page, with tags for the case that each one demonstrates."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 
-from infra.ops import directory_file
+from chalicelib.domain.firms import FirmFacts
+from infra.ops.files import directory_file
 
 DEMO = Path(__file__).with_name("demo_firms.csv")
 
 LISTED = 40
-"""Firms that fit on the page."""
+"""Maximum number of firms on the page."""
 
 _LONG = 26
 
 
 @dataclass(frozen=True)
 class ListedFirm:
-    """A firm of the directory file. `tags` are the page's names of what is special about it."""
+    """A firm as the page's JSON shows it; `tags` are the page's keys of its special cases."""
 
     firm_no: str
     name: str
@@ -32,7 +33,7 @@ class ListedFirm:
 
 
 def listed(path: Path) -> list[ListedFirm]:
-    """The first firms of a directory file. Raises DirectoryError, OSError."""
+    """Return the first LISTED firms of a directory file. Raises DirectoryError, OSError."""
     read = (row for row in directory_file.rows(path) if not row.faults)
     rows = [
         {name: value.strip() for name, value in row.values.items()} for row in islice(read, LISTED)
@@ -41,27 +42,33 @@ def listed(path: Path) -> list[ListedFirm]:
 
 
 def described(rows: Sequence[Mapping[str, str]]) -> list[ListedFirm]:
-    """Rows of a directory with their tags."""
+    """Return the firms of a directory's rows with their tags; absent columns count as empty."""
     phones = Counter(number for row in rows for number in _phones(row))
-    return [
-        ListedFirm(
-            row["firm_no"],
-            row.get("name", ""),
-            row.get("approval_no", ""),
-            row.get("head_name", ""),
-            row.get("phone", ""),
-            row.get("finance_phone", ""),
-            tuple(_tags(row, phones)),
-        )
-        for row in rows
-    ]
+    return [_listed(_facts(row), row, phones) for row in rows]
+
+
+def _facts(row: Mapping[str, str]) -> FirmFacts:
+    # The texts as written: rows that enrolment would refuse are listed, too.
+    return FirmFacts(**{fact.name: row.get(fact.name, "") for fact in fields(FirmFacts)})
+
+
+def _listed(facts: FirmFacts, row: Mapping[str, str], phones: Mapping[str, int]) -> ListedFirm:
+    return ListedFirm(
+        facts.firm_no,
+        facts.name,
+        facts.approval_no,
+        facts.head_name,
+        row.get("phone", ""),
+        row.get("finance_phone", ""),
+        tuple(_tags(facts, row, phones)),
+    )
 
 
 def _phones(row: Mapping[str, str]) -> set[str]:
     return {row.get(column, "") for column in ("phone", "finance_phone")} - {""}
 
 
-def _tags(row: Mapping[str, str], phones: Mapping[str, int]) -> Iterable[str]:
+def _tags(facts: FirmFacts, row: Mapping[str, str], phones: Mapping[str, int]) -> Iterable[str]:
     main, finance = row.get("phone", ""), row.get("finance_phone", "")
     if not main and not finance:
         yield "no-phone"
@@ -73,15 +80,15 @@ def _tags(row: Mapping[str, str], phones: Mapping[str, int]) -> Iterable[str]:
         yield "one-phone" if main == finance else "two-phones"
     if any(phones[number] > 1 for number in _phones(row)):
         yield "shared-phone"
-    if len(row["firm_no"]) > 8:
+    if len(facts.firm_no) > 8:
         yield "branch"
-    if row.get("head_id_last4", "").upper().endswith("X"):
+    if facts.head_id_last4.upper().endswith("X"):
         yield "id-x"
-    if "·" in row.get("head_name", ""):
+    if "·" in facts.head_name:
         yield "dotted-name"
-    if len(row.get("name", "")) >= _LONG:
+    if len(facts.name) >= _LONG:
         yield "long-name"
-    if row.get("province", "") != row["firm_no"][:2]:
+    if facts.province != facts.firm_no[:2]:
         yield "moved"
     if not row.get("opening_password", ""):
         yield "no-password"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-# Imported for the commands that they add.
+# Each of these modules adds its commands to the group.
 from . import accounts, importing, wechat_menu, yearly_reset
 from .command import main
 
-__all__ = ["accounts", "importing", "wechat_menu", "yearly_reset"]
+__all__ = ["accounts", "importing", "main", "wechat_menu", "yearly_reset"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""account, phone, unbind, unlock, audit: one login at a time."""
+"""The commands account, phone, unbind, unlock and audit, on a single login."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .command import Answer, command, login_argument, reason_option
 @command("account", words.ACCOUNT, f"LOGIN  {words.LOGIN}")
 @login_argument
 def account(login: str) -> Answer:
-    """Why does this person get no code?"""
+    """Show the login's state and what keeps codes from arriving."""
     overview = session.inquiry().overview(login)
     return Answer(asdict(overview), lambda console: views.overview(console, overview))
 
@@ -34,7 +34,7 @@ def account(login: str) -> Answer:
     help=f"{words.AUDIT_COUNT}（{words.DEFAULT}50）",
 )
 def audit(login: str, most: int) -> Answer:
-    """What happened to this login?"""
+    """Show the login's last audit events."""
     events = session.inquiry().history(login, most)
     facts = [asdict(event) for event in events]
     return Answer(facts, lambda console: views.history(console, events))
@@ -45,7 +45,7 @@ def audit(login: str, most: int) -> Answer:
 @click.argument("number")
 @reason_option
 def phone(login: str, number: str, reason: str) -> Answer:
-    """Bind another phone."""
+    """Bind another phone to the login."""
     changed = session.operations().change_phone(
         login, number, actor=session.caller(), reason=reason
     )
@@ -56,7 +56,7 @@ def phone(login: str, number: str, reason: str) -> Answer:
 @login_argument
 @reason_option
 def unbind(login: str, reason: str) -> Answer:
-    """Undo the WeChat binding."""
+    """Remove the login's WeChat binding."""
     return _answer(
         "unbind", session.operations().unbind(login, actor=session.caller(), reason=reason)
     )
@@ -66,7 +66,7 @@ def unbind(login: str, reason: str) -> Answer:
 @login_argument
 @reason_option
 def unlock(login: str, reason: str) -> Answer:
-    """Lift the login's limits."""
+    """Empty the login's rate-limit counts."""
     return _answer(
         "unlock", session.operations().unlock(login, actor=session.caller(), reason=reason)
     )

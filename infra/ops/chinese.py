@@ -1,4 +1,4 @@
-"""click in Chinese: its headings, its usage line and its complaints."""
+"""Chinese headings, usage lines and error messages for click."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class _Context(click.Context):
 
 
 class Command(click.Command):
-    """A command whose help is all Chinese."""
+    """A command with help in Chinese."""
 
     context_class = _Context
 
 
 class Group(click.Group):
-    """A group whose help is all Chinese."""
+    """A group with help in Chinese."""
 
     context_class = _Context
 
 
 def complaint(error: click.ClickException) -> str:
-    """What is wrong with the command line."""
+    """Return the Chinese message for an error in the command line."""
     if isinstance(error, click.MissingParameter) and error.param is not None:
         return fill(words.PARAMETER_MISSING, name=_name(error.param))
     if isinstance(error, click.NoSuchOption):

@@ -1,4 +1,4 @@
-"""The frame of every command: its options, its answer on the terminal or as JSON, its failures."""
+"""The frame of every command: common options, output as text or JSON, errors and exit status."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .chinese import Command, Group, complaint
 
 
 class Failed(Exception):
-    """A command cannot be carried out; `code` is what --json shows, the text is Chinese."""
+    """A command failed; `code` is the error code in --json, the text is Chinese."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command found or did: as JSON, and as a person reads it."""
+    """The result of a command: `facts` for JSON, `show` for the terminal."""
 
     facts: Any
     show: Callable[[Console], None]
@@ -42,7 +42,7 @@ class Answer:
 
 
 def terminal(*, stderr: bool = False) -> Console:
-    """A console that takes texts as they are."""
+    """Return a console that prints texts without interpreting markup."""
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
 
 
@@ -54,17 +54,17 @@ def terminal(*, stderr: bool = False) -> Console:
 )
 @click.help_option("--help", "-h", help=words.HELP)
 def ops() -> None:
-    """The group; every command adds itself."""
+    """Group of the operators' commands."""
 
 
 def command(
     name: str, about: str, more: str = ""
 ) -> Callable[[Callable[..., Answer]], click.Command]:
-    """Make a function that returns an Answer a command of `ops`, with --json and --help."""
+    """Register a function that returns an Answer as a command of `ops`, with --json and --help."""
 
     def made(run: Callable[..., Answer]) -> click.Command:
         def callback(as_json: bool, **given: Any) -> int:
-            # Whatever prints meanwhile must not mix with the answer.
+            # Output of other code must not mix with the answer on stdout.
             with redirect_stdout(sys.stderr):
                 answer = run(**given)
             if as_json:
@@ -91,7 +91,7 @@ reason_option = click.option("--reason", required=True, metavar="TEXT", help=wor
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0 only where it did what was asked."""
+    """Run one command and return its exit status; 0 only where the command succeeded."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     with logs.plainly(sys.stderr, logging.WARNING):
         return _run(given)
@@ -114,7 +114,7 @@ def _run(given: list[str]) -> int:
     except ServiceError as error:
         return _fail(error.code, _sentence(error), given)
     except Exception as error:
-        # Its words, and those of what it came of, may quote a row of the directory or a key.
+        # The messages of the error and of its causes may quote a row of the directory or a key.
         what = f"{type(error).__name__}, {_place(error)}"
         return _fail("unexpected", fill(words.ERRORS["unexpected"], what=what), given)
     return int(status or 0)
@@ -131,7 +131,7 @@ def _fail(code: str, message: str, given: Sequence[str], status: int = 1, hint: 
 
 
 def _place(error: BaseException) -> str:
-    """The innermost place of ours that it came through, as file and line."""
+    """Return file and line of the innermost frame in this project's code."""
     frames = [frame for frame in extract_tb(error.__traceback__) if _is_ours(frame.filename)]
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
 
@@ -141,7 +141,7 @@ def _is_ours(path: str) -> bool:
 
 
 def _kind(cause: BaseException | None) -> str:
-    """AWS's word for it, or the kind of failure; its text can quote what was sent."""
+    """Return AWS's error code or the exception's class; the message may quote what was sent."""
     return getattr(cause, "cause_response_code", None) or type(cause).__name__
 
 

@@ -1,4 +1,4 @@
-"""Loading a directory file, as the command and the local twin do it."""
+"""Load a directory file, for the import command and for the local stack."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 
 from chalicelib import wiring
 from chalicelib.domain.errors import Unavailable
-from chalicelib.stories.enrolment import Rebind, Report, Result
 
-from . import directory_file, words
+from . import container, words
+from .enrolment.enrolment import Rebind, Report, Result
+from .files import directory_file
 
 
 class Interrupted(OSError):
-    """The store stopped answering midway; `report` counts the rows that are certainly loaded."""
+    """The store stopped answering during a load; `report` counts the rows known to be loaded."""
 
     def __init__(self, report: Report) -> None:
         super().__init__(words.INTERRUPTED)
@@ -31,17 +32,17 @@ def load(
     reason: str | None = None,
     rebind: Rebind | None = None,
 ) -> Report:
-    """Load every good row; the report says what was refused and why, and how long it took.
+    """Load every row without faults; return the totals, the refused rows and the time taken.
 
-    `counted` is told the number of rows first, `progress` each row's result in their order.
-    `reason` stands in the audit; without one it is the file's name and digest. Phones that are
-    bound already stay as they are unless `rebind` is given. Raises directory_file.DirectoryError
-    (a ValueError) where the file itself cannot be read, and then has loaded nothing; Interrupted.
+    `counted` is called first, with the number of rows; `progress` with each row's result, in order.
+    `reason` is stored in the audit; the default is the file's name and digest. Bound phones stay
+    unless `rebind` is given. Raises DirectoryError (a ValueError) where the file cannot be read, in
+    which case nothing is loaded, and Interrupted.
     """
     count = directory_file.check(path)
     if counted is not None:
         counted(count)
-    enrolment = wiring.service().enrolment(rebind)
+    enrolment = container.enrolment(wiring.service(), rebind)
     report = Report()
     began = time.perf_counter()
     try:
@@ -58,7 +59,7 @@ def load(
 
 
 def source_of(path: Path) -> str:
-    """The file's name and the beginning of its SHA-256, by which an audit finds it again."""
+    """Return the file's name and the first 16 hexadecimal digits of its SHA-256."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return f"{path.name} sha256:{digest[:16]}"

@@ -1,4 +1,4 @@
-"""import: a directory file."""
+"""The command import: load a directory file."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from chalicelib.domain.catalogue import fill
-from chalicelib.stories.enrolment import Report, Result
 
 from . import enrol, session, views, words
 from .command import Answer, Failed, command, terminal
-from .directory_file import DirectoryError
+from .enrolment.enrolment import Report, Result
+from .files.directory_file import DirectoryError
 
 
 @command("import", words.IMPORT, f"{words.IMPORT_MORE}\n\nFILE  {words.IMPORT_FILE}")
@@ -22,7 +22,7 @@ from .directory_file import DirectoryError
 @click.option("--reason", metavar="TEXT", help=words.IMPORT_REASON)
 @click.option("--update-phones", is_flag=True, help=words.IMPORT_PHONES)
 def import_file(file: Path, reason: str | None, update_phones: bool) -> Answer:
-    """Enrol firms."""
+    """Enrol the firms of a directory file."""
     session.service()
     actor = session.caller()
     interrupted = False
@@ -81,7 +81,7 @@ def _facts(report: Report, interrupted: bool) -> dict[str, Any]:
 
 
 class _Bar:
-    """A progress bar on the terminal, if there is one."""
+    """A progress bar on stderr; disabled where stderr is no terminal."""
 
     def __init__(self) -> None:
         console = terminal(stderr=True)
@@ -104,9 +104,9 @@ class _Bar:
         self._progress.stop()
 
     def begin(self, rows: int) -> None:
-        """Say how many rows there are."""
+        """Set the total number of rows."""
         self._progress.update(self._task, total=rows)
 
     def advance(self, _: Result) -> None:
-        """One row further."""
+        """Count one more row."""
         self._progress.advance(self._task)

@@ -1,4 +1,4 @@
-"""The service as an operator's command uses it, and who the operator is."""
+"""The service with the deployment's settings, and the operator's AWS identity."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from . import words
 from .command import Failed
 
 LOCAL_REGION = "cn-north-1"
-"""The region of the local twin where its environment names none."""
+"""Region of the local stack where its environment names none."""
 
 _QUICK = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
 
 
 def service() -> wiring.Service:
-    """The service with the settings of this environment, or of the deployment's secret.
+    """Return the service with the settings of the environment or of the deployment's secret.
 
-    Raises Failed where neither has them.
+    Raises Failed where neither provides them.
     """
     _settle_region()
     try:
@@ -49,7 +49,7 @@ def _service_from(secret: str, missing: SettingsError) -> wiring.Service:
     except SettingsError as error:
         raise _unsettled(error) from None
     except Unavailable:
-        # There is no such secret for this operator, so the environment is what must be mended.
+        # The operator cannot read such a secret: report what is missing in the environment.
         del os.environ["SECRETS_ID"]
         raise _unsettled(missing) from None
 
@@ -59,9 +59,9 @@ def _unsettled(error: SettingsError) -> Failed:
 
 
 def _deployment_secret() -> str:
-    """The name of the secret that the deployment keeps its settings in.
+    """Return the name of the secret with the deployment's settings.
 
-    Where the template leaves it to others, it is `PREFIX-settings`, as the local twin has it.
+    Where the template does not name it, the name is `PREFIX-settings`, as in the local stack.
     """
     template = load_template()
     given = os.environ.get("TABLE_PREFIX")
@@ -75,7 +75,7 @@ def _deployment_secret() -> str:
 
 
 def _settle_region() -> None:
-    # boto3 reads the one name, functions are given the other.
+    # boto3 reads AWS_DEFAULT_REGION; Lambda functions get AWS_REGION.
     region = boto3.Session().region_name or os.environ.get("AWS_REGION")
     host = urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname
     if region is None and host in ("127.0.0.1", "localhost", "::1"):
@@ -87,7 +87,7 @@ def _settle_region() -> None:
 
 
 def caller() -> str:
-    """The ARN of the AWS identity that runs this command. Raises Failed."""
+    """Return the ARN of the AWS identity that runs this command. Raises Failed."""
     _settle_region()
     try:
         return str(boto3.client("sts", config=_QUICK).get_caller_identity()["Arn"])
@@ -96,17 +96,17 @@ def caller() -> str:
 
 
 def _kind(error: BaseException | None) -> str:
-    # Texts of botocore can quote what was sent.
+    # Messages of botocore may quote what was sent.
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "?"))
     return type(error).__name__
 
 
 def inquiry() -> Inquiry:
-    """What tells of logins."""
+    """Return the diagnosis of logins. Raises Failed."""
     return service().inquiry
 
 
 def operations() -> Operations:
-    """What changes logins."""
+    """Return the changes that operators may make to a login. Raises Failed."""
     return service().operations

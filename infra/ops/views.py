@@ -1,4 +1,4 @@
-"""What operators see on their terminal."""
+"""Render results on the operator's terminal."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from rich.table import Table
 from chalicelib.domain.catalogue import fill
 from chalicelib.store.accounts import Event
 from chalicelib.store.runs import Note, Run
-from chalicelib.stories.enrolment import Report, Result
 from chalicelib.stories.inquiry import Overview
 from chalicelib.stories.notices import BEIJING, beijing_time
 from chalicelib.stories.operations import REPLACED
 from chalicelib.stories.yearly_reset import Forecast
 
 from . import words
+from .enrolment.enrolment import Report, Result
 
 _MOST_ROWS = 100
-# Columns that are read at a glance and so never folded; the others share what is left.
+# Columns that are never folded; the others share the remaining width.
 _NARROW = frozenset({words.TIME, words.DESTINATION, words.ROW, words.FIRM_NO})
 
 
 def overview(console: Console, seen: Overview) -> None:
-    """A login at a glance: the facts, what they mean, the limits, the last codes."""
+    """Print a login: its state, findings, exhausted limits and last codes."""
     facts = Table(show_header=False, box=None, pad_edge=False)
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
@@ -94,7 +94,7 @@ def _send(event: Event) -> Sequence[str]:
 
 
 def history(console: Console, events: Sequence[Event]) -> None:
-    """What happened to a login, newest first."""
+    """Print a login's audit events, newest first."""
     if not events:
         console.print(words.NO_EVENTS)
         return
@@ -124,7 +124,7 @@ def _outcome(event: Event) -> str:
 
 
 def menu(console: Console, buttons: Sequence[Mapping[str, str]], made: bool) -> None:
-    """The Official Account's menu, and whether it stands there now."""
+    """Print the Official Account's menu; `made` where it was set just now."""
     rows = [
         (
             button["name"],
@@ -139,7 +139,7 @@ def menu(console: Console, buttons: Sequence[Mapping[str, str]], made: bool) -> 
 
 
 def report(console: Console, loaded: Report) -> None:
-    """What became of a directory file's rows."""
+    """Print the totals of a load with the refused and the noted rows."""
     if loaded.refused:
         rows = [_row(result, result.reasons) for result in loaded.refused[:_MOST_ROWS]]
         _table(console, words.REFUSED_TITLE, words.REFUSED_COLUMNS, rows)
@@ -197,7 +197,7 @@ def _stamp(at: int) -> str:
 
 
 def forecast(console: Console, year: int, seen: Forecast) -> None:
-    """What a yearly reset would do."""
+    """Print what a yearly reset would do, by outcome."""
     console.print(fill(words.RESET_FORECAST, year=year, logins=seen.logins))
     for outcome, count in sorted(seen.outcomes.items(), key=lambda one: -one[1]):
         console.print(f"  {count:>8}  {words.RESET_OUTCOMES.get(outcome, outcome)}")
@@ -206,7 +206,7 @@ def forecast(console: Console, year: int, seen: Forecast) -> None:
 def run(
     console: Console, seen: Run, state: str, notes: Sequence[Note], dead: Sequence[str]
 ) -> None:
-    """How far a yearly reset is, and the logins that it passed over."""
+    """Print the progress of a yearly reset and the logins that it did not reset."""
     by = words.ACTORS.get(seen.started_by, seen.started_by)
     rows = {
         "year": str(seen.year),

@@ -1,4 +1,4 @@
-"""wechat-menu: the Official Account's menu."""
+"""The command wechat-menu: set the Official Account's menu."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .command import Answer, Failed, command
 @command("wechat-menu", words.WECHAT_MENU, words.WECHAT_MENU_MORE)
 @click.option("--dry-run", is_flag=True, help=words.WECHAT_MENU_DRY_RUN)
 def wechat_menu(dry_run: bool) -> Answer:
-    """Make the menu that leads people to the page and to their codes."""
+    """Set the menu with the entries for recovery and for fetching codes."""
     service = session.service()
     menu = service.menu
     if not dry_run:

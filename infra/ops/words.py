@@ -1,4 +1,4 @@
-"""What operators read on their command line. The service's own sentences are in its catalogue."""
+"""Chinese texts of the operators' command line; the service's own are in its catalogue."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ MENU_PREVIEW = "仅预览，没有设置。"
 MENU_REFUSED = "微信拒绝设置菜单（errcode $errcode，rid $rid）：$why"
 MENU_SILENT = "微信平台没有答复，菜单可能没有设置，请稍后重试。"
 
-# Why WeChat refuses, by its error code; 0 for every other one.
+# Explanations by WeChat's error code; 0 is for every other code.
 WECHAT_REFUSALS = {
     0: "请按errcode查阅微信公众平台的全局返回码。",
     40001: "AppSecret不正确，或access_token被其他程序刷新。",

@@ -1,4 +1,4 @@
-"""yearly-reset: the default passwords of the finance accounts, by hand."""
+"""The command yearly-reset: start and follow the yearly reset of finance logins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from . import session, views, words
 from .command import Answer, Failed, command, terminal
 
 _PAUSE = 0.5
-# Seconds without a chunk finished after which --wait gives up; a message that fails comes again
+# Seconds without a finished chunk after which --wait fails. A failed message is delivered again
 # after twelve minutes.
 _STALLED = 1_800
 _MOST_NOTES = 1_000
@@ -36,7 +36,7 @@ _MOST_NOTES = 1_000
 def yearly_reset(
     year: int | None, asked: int | None, dry_run: bool, wait: bool, redrive: bool
 ) -> Answer:
-    """Start the year's run, tell what it would do, or how far it is."""
+    """Start the year's run, forecast it, or show its progress."""
     if (year is None) == (asked is None) or (asked is not None and (dry_run or wait or redrive)):
         raise click.UsageError(words.RESET_ONE_OF)
     story = session.service().yearly_reset
@@ -77,7 +77,7 @@ def _status(story: YearlyReset, year: int) -> Answer:
 
 
 def state(run: Run) -> str:
-    """`planning`, `working` or `done`."""
+    """Return the run's state: `planning`, `working` or `done`."""
     if not run.planned:
         return "planning"
     return "done" if run.complete else "working"
@@ -95,7 +95,7 @@ def _wait(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Show how far the run is until it has ended, or nothing has moved for half an hour."""
+    """Show the run's progress until it ends; raise Failed after half an hour without any."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -111,7 +111,7 @@ def _wait(
             try:
                 run = story.status(year)
             except Unavailable:
-                # The run goes on whether it is watched or not; a busy store will answer again.
+                # The run does not depend on this process; a busy store recovers.
                 if clock() - moved > _STALLED:
                     raise
                 sleep(_PAUSE)

@@ -17,9 +17,9 @@ from chalicelib.store.logins import Logins
 from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.store.runs import Runs
 from chalicelib.stories import recovery
-from chalicelib.stories.enrolment import Enrolment
 from chalicelib.stories.login import Verification
 from infra.ops import enrol
+from infra.ops.enrolment.enrolment import Enrolment
 from tests.attacks.proving import Line, Together, Value, attack
 from tests.conftest import PASSWORD, MakeWorld, World, add_firm
 from tests.dynamodb_local import dynamodb_local  # noqa: F401

@@ -18,16 +18,16 @@ from chalice.test import HTTPResponse
 from app import app, yearly_reset
 from chalicelib.doors import observed
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
-from chalicelib.store import enrolment as enrolment_store
 from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.stories import operations as operations_story
-from chalicelib.stories.enrolment import Enrolment
 from chalicelib.stories.inquiry import Inquiry
 from chalicelib.stories.operations import Operations
 from chalicelib.telemetry import logs, masking
 from infra.ops import __main__ as commands
 from infra.ops import session
 from infra.ops.command import ops
+from infra.ops.enrolment import firms as enrolment_store
+from infra.ops.enrolment.enrolment import Enrolment
 from tests.attacks.proving import Line, Together, Value, attack
 from tests.conftest import MakeWorld, World, add_firm
 from tests.reset_world import (

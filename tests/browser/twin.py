@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import altcha
 import requests
 
-from chalicelib.domain.directory import COLUMNS
+from infra.ops.enrolment.directory_row import COLUMN_NAMES
 
 ROOT = Path(__file__).parents[2]
 FIRMS = 60
@@ -53,7 +53,7 @@ def made_up(count: int = FIRMS) -> list[Firm]:
 def write_directory(path: Path, firms: list[Firm]) -> None:
     """A directory file of these firms. No opening password: hashing it would take most of the time."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        sheet = csv.DictWriter(file, COLUMNS, restval="")
+        sheet = csv.DictWriter(file, COLUMN_NAMES, restval="")
         sheet.writeheader()
         for firm in firms:
             sheet.writerow(

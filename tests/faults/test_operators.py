@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from chalicelib.store.models import AuditItem, FirmItem, LoginItem
-from chalicelib.stories import enrolment
 from infra.ops import __main__ as commands
+from infra.ops.enrolment import enrolment
 from tests.faults.people import MakePlace, Person, make_place, network, stored  # noqa: F401
 from tests.faults.sweep import Faults, Point, faults  # noqa: F401
 from tests.official_account import make_town  # noqa: F401

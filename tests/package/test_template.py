@@ -299,6 +299,10 @@ def test_the_zip_holds_byte_code_and_no_service_that_nobody_asks_for() -> None:
         assert b"/var/task/chalicelib/wiring.py" in code
     described = {name.split("/")[2] for name in names if name.startswith("botocore/data/")}
     assert {name for name in described if "." not in name} == archive.SERVICES
+    # Operators' file work and the libraries that it needs are not part of the service.
+    packed = {name.partition("/")[0] for name in names}
+    assert {"app.py", "chalicelib", "pynamodb"} <= packed
+    assert not packed & {"infra", "click", "defusedxml", "openpyxl", "rich"}
 
 
 def test_the_zip_holds_the_api_s_description() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.directory import COLUMNS
 from chalicelib.keys.passwords import PasswordHasher
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.store.models import LoginItem
 from infra.ops import __main__ as commands
+from infra.ops.enrolment.directory_row import COLUMN_NAMES
 from tests.canaries import (
     HEAD,
     ID_DIGITS,
@@ -58,9 +58,9 @@ def firms(tmp_path: Path) -> Path:
         {"firm_no": ENROLLED},
         {"firm_no": "32990006", "opening_password": OPENING + "," + OPENING},
     ]
-    lines = [",".join({**FIRM, **changed}[name] for name in COLUMNS) for changed in [{}, *bad]]
+    lines = [",".join({**FIRM, **changed}[name] for name in COLUMN_NAMES) for changed in [{}, *bad]]
     path = tmp_path / "firms.csv"
-    path.write_text("\n".join([",".join(COLUMNS), *lines]), "utf-8")
+    path.write_text("\n".join([",".join(COLUMN_NAMES), *lines]), "utf-8")
     return path
 
 

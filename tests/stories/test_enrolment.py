@@ -13,12 +13,14 @@ import boto3
 import pytest
 from argon2 import PasswordHasher as Argon2
 
-from chalicelib.domain.directory import COLUMNS, Entry
 from chalicelib.domain.errors import Unavailable
-from chalicelib.store.enrolment import Directory, Known, LoginChange
+from chalicelib.domain.firms import FirmFacts
 from chalicelib.store.models import AuditItem, FirmItem
-from chalicelib.stories.enrolment import Enrolment, Report, Result, Row
-from infra.ops import directory_file, enrol
+from infra.ops import enrol
+from infra.ops.enrolment.directory_row import COLUMN_NAMES, Row
+from infra.ops.enrolment.enrolment import Enrolment, Report, Result
+from infra.ops.enrolment.firms import Directory, Known, LoginChange
+from infra.ops.files import directory_file
 from infra.tables import create_tables
 from tests.conftest import CheapHasher, MakeWorld, World
 from tests.serial_moto import serial_moto  # noqa: F401
@@ -321,7 +323,7 @@ class Forgetful(Directory):
         self.asked.append(len(firm_nos))
         return dict.fromkeys(firm_nos, Known(None, None, None))
 
-    def write(self, entry: Entry, changes: Sequence[LoginChange], **_: Any) -> None:
+    def write(self, facts: FirmFacts, changes: Sequence[LoginChange], **_: Any) -> None:
         self.written += 1
 
 
@@ -365,7 +367,7 @@ class Instant(CheapHasher):
 
 def write_file(path: Path, firms: int) -> Path:
     with path.open("w", encoding="utf-8") as file:
-        file.write(",".join(COLUMNS) + "\n")
+        file.write(",".join(COLUMN_NAMES) + "\n")
         for number in range(firms):
             line = {**ROW, "firm_no": str(32_000_000 + number)}
             file.write(",".join(line.values()) + "\n")
@@ -458,11 +460,11 @@ class Broken(Directory):
     def __init__(self, writes: int) -> None:
         self._left = writes
 
-    def write(self, entry: Entry, changes: Sequence[LoginChange], **given: Any) -> None:
+    def write(self, facts: FirmFacts, changes: Sequence[LoginChange], **given: Any) -> None:
         self._left -= 1
         if self._left < 0:
             raise Unavailable("store")
-        super().write(entry, changes, **given)
+        super().write(facts, changes, **given)
 
 
 def test_a_store_that_stops_answering_stops_the_load(world: World) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.directory import Entry, read_row
 from infra.local.firms import DEMO, described, listed
 from infra.local.gateway import Reply, Request
 from infra.local.people import PEOPLE, People
 from infra.local.phone_page import PhonePage
 from infra.local.sms import SimulatedSms
 from infra.local.wechat import SimulatedWeChat
-from infra.ops import directory_file
+from infra.ops.enrolment.directory_row import Entry, read_row
+from infra.ops.files import directory_file
 
 LOCAL = "http://127.0.0.1:8000"
 FOLDER = Path(listed.__code__.co_filename).with_name("phone")

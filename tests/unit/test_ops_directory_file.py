@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
-from chalicelib.domain.directory import COLUMNS, Entry, read_row
-from chalicelib.stories.enrolment import Row
-from infra.ops.directory_file import DirectoryError, check, rows
+from infra.ops.enrolment.directory_row import COLUMN_NAMES, Entry, Row, read_row
+from infra.ops.files.directory_file import DirectoryError, check, rows
 
 FIRM = [
     "11010148",
@@ -31,7 +30,7 @@ FIRM = [
 OTHER = ["32990002", *FIRM[1:]]
 
 
-def text_of(*lines: Sequence[str], header: Sequence[str] = COLUMNS) -> str:
+def text_of(*lines: Sequence[str], header: Sequence[str] = COLUMN_NAMES) -> str:
     out = io.StringIO()
     csv.writer(out).writerows([header, *lines])
     return out.getvalue()
@@ -65,7 +64,7 @@ def test_encodings_and_line_ends_are_detected(path: Path, encoding: str, newline
     content = text_of(FIRM, OTHER).replace("\r\n", newline).encode(encoding)
     read = load(path, content)
     assert [row.number for row in read] == [2, 3]
-    assert read[0].values == dict(zip(COLUMNS, FIRM, strict=True))
+    assert read[0].values == dict(zip(COLUMN_NAMES, FIRM, strict=True))
     assert check(path) == 2
 
 
@@ -96,8 +95,8 @@ def test_a_damaged_utf_8_file_is_not_taken_for_gb18030(path: Path) -> None:
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "旧版Excel"),
         (b"PK\x03\x04not a zip at all", "XLSX"),
         ("firm_no;name\n", "缺少列firm_no"),
-        (text_of(FIRM, header=[*COLUMNS, "wechat"]), "不认识的列wechat"),
-        (text_of(header=[*COLUMNS, "phone"]), "列phone重复"),
+        (text_of(FIRM, header=[*COLUMN_NAMES, "wechat"]), "不认识的列wechat"),
+        (text_of(header=[*COLUMN_NAMES, "phone"]), "列phone重复"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(path: Path, content: str | bytes, says: str) -> None:
@@ -107,9 +106,9 @@ def test_a_file_that_cannot_be_read_says_why(path: Path, content: str | bytes, s
 
 def test_columns_in_another_order_are_put_right(path: Path) -> None:
     """The header says what a cell is; spaces around its names and empty ones at its end are fine."""
-    header = [f" {name} " for name in reversed(COLUMNS)] + ["", ""]
+    header = [f" {name} " for name in reversed(COLUMN_NAMES)] + ["", ""]
     (row,) = load(path, text_of([*reversed(FIRM), "", ""], header=header))
-    assert row.values == dict(zip(COLUMNS, FIRM, strict=True))
+    assert row.values == dict(zip(COLUMN_NAMES, FIRM, strict=True))
 
 
 def test_rows_are_numbered_as_a_spreadsheet_shows_them(path: Path) -> None:
@@ -169,7 +168,7 @@ def test_a_cell_beyond_all_measure_spoils_its_row_alone(path: Path) -> None:
     assert isinstance(read_row(read[1].values), Entry)
 
 
-def sheet(path: Path, *lines: Sequence[Any], header: Sequence[str] = COLUMNS) -> Path:
+def sheet(path: Path, *lines: Sequence[Any], header: Sequence[str] = COLUMN_NAMES) -> Path:
     book = Workbook()
     page = book.active
     assert page is not None
@@ -184,7 +183,7 @@ def test_a_spreadsheet_reads_like_the_csv(tmp_path: Path) -> None:
     path = sheet(tmp_path / "firms.csv", FIRM, [], OTHER)
     read = list(rows(path))
     assert [row.number for row in read] == [2, 4]
-    assert read[0].values == dict(zip(COLUMNS, FIRM, strict=True))
+    assert read[0].values == dict(zip(COLUMN_NAMES, FIRM, strict=True))
     assert check(path) == 2
 
 
@@ -194,9 +193,13 @@ def test_numbers_of_a_spreadsheet_are_digits_again(tmp_path: Path) -> None:
     (row,) = rows(sheet(tmp_path / "firms.xlsx", line))
     entry = read_row(row.values, row.faults)
     assert isinstance(entry, Entry)
-    assert (entry.firm_no, entry.province, entry.head_id_last4) == ("11010148", "11", "0007")
+    assert (entry.facts.firm_no, entry.facts.province, entry.facts.head_id_last4) == (
+        "11010148",
+        "11",
+        "0007",
+    )
     assert (entry.phone, entry.finance_phone) == ("+8613800001234", "+8613900002222")
-    assert (entry.approval_no, entry.opening_password) == ("84", "12345678")
+    assert (entry.facts.approval_no, entry.opening_password) == ("84", "12345678")
     assert row.notes == ("开户密码在Excel中是数字，开头的0如有已被去掉",)
 
 

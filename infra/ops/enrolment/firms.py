@@ -1,4 +1,4 @@
-"""Writing firms with their two logins, each firm whole or not at all."""
+"""Read and write firms with their two logins; a firm is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from ..domain.directory import Entry
-from ..domain.logins import mask_phone
-from . import audit
-from .dynamo import Refused, guarded, transact
-from .models import AuditItem, FirmItem, LoginItem
+from chalicelib.domain.firms import FirmFacts
+from chalicelib.domain.logins import mask_phone
+from chalicelib.store import audit
+from chalicelib.store.dynamo import Refused, guarded, transact
+from chalicelib.store.firms import facts_of, set_facts
+from chalicelib.store.models import AuditItem, FirmItem, LoginItem
 
 LOOKED_UP = 50
-"""Firms looked up at once: their hundred logins are what one BatchGetItem may ask for."""
+"""Firms in one lookup: BatchGetItem accepts at most 100 keys, and a firm has two logins."""
 
 
 @dataclass(frozen=True)
 class KnownLogin:
-    """An existing login, as far as enrolment asks."""
+    """The parts of an existing login that enrolment needs."""
 
     province: str | None
     head_id_last4: str | None = field(repr=False)
@@ -31,56 +32,38 @@ class KnownLogin:
 
 @dataclass(frozen=True)
 class Known:
-    """What the tables have of a firm already; a part is None where it does not exist."""
+    """What the tables hold of a firm; a part is None where it does not exist."""
 
-    facts: tuple[str, str, str, str, str] | None = field(repr=False)
-    """name, province, approval_no, head_name, head_id_last4"""
+    facts: FirmFacts | None = field(repr=False)
     main: KnownLogin | None
     finance: KnownLogin | None
 
 
 @dataclass(frozen=True)
 class LoginChange:
-    """What is to be written of one login beside the firm's facts; None where it stays."""
+    """Changes of one login beside the firm's facts; None where a value stays."""
 
     login: str
     created: bool
     phone: str | None = field(repr=False)
-    """To bind where none is bound."""
+    """E.164, to bind where no phone is bound."""
     password_hash: str | None = field(repr=False)
-    """To set where there is no password."""
+    """To store where the login has no password."""
     must_change: bool
-    """Whether that password is to be changed by its owner."""
-
-
-def facts_of(entry: Entry) -> tuple[str, str, str, str, str]:
-    """The part of an entry that belongs to the firm."""
-    return (
-        entry.name,
-        entry.province,
-        entry.approval_no,
-        entry.head_name,
-        entry.head_id_last4,
-    )
+    """Whether the owner must change that password."""
 
 
 class Directory:
     """Firms with their two logins, in three tables."""
 
     def known(self, firm_nos: Sequence[str]) -> dict[str, Known]:
-        """What there is of at most LOOKED_UP firms: two BatchGetItem.
+        """Return what the tables hold of at most LOOKED_UP firms: two BatchGetItem.
 
-        Raises Unavailable.
+        Every given firm has an entry. Raises Unavailable.
         """
         logins = [login for firm_no in firm_nos for login in (firm_no, f"{firm_no}_cw")]
         firms = {
-            item.firm_no: (
-                item.name,
-                item.province,
-                item.approval_no,
-                item.head_name,
-                item.head_id_last4,
-            )
+            item.firm_no: facts_of(item)
             for item in guarded(lambda: list(FirmItem.batch_get(firm_nos, consistent_read=True)))
         }
         found = {
@@ -95,40 +78,32 @@ class Directory:
         }
 
     def write(
-        self, entry: Entry, changes: Sequence[LoginChange], *, actor: str, reason: str, now: int
+        self, facts: FirmFacts, changes: Sequence[LoginChange], *, actor: str, reason: str, now: int
     ) -> None:
-        """Put the firm's facts, its logins and an event for each login in place: one transaction.
+        """Write the firm's facts, its logins and one audit event for each login in a transaction.
 
-        That a login is new, has no phone, has no password is a condition of the write. Raises
-        Refused where somebody was faster, Unavailable.
+        The write is conditional: a created login does not exist, a phone is bound only where there
+        is none, a password is set only where there is none. Raises
+        Refused where another writer came first, Unavailable.
         """
 
         def build(transaction: TransactWrite) -> None:
             for change in changes:
                 transaction.save(_event(change, actor, reason, now))
-            transaction.update(
-                FirmItem(entry.firm_no),
-                [
-                    FirmItem.name.set(entry.name),
-                    FirmItem.province.set(entry.province),
-                    FirmItem.approval_no.set(entry.approval_no),
-                    FirmItem.head_name.set(entry.head_name),
-                    FirmItem.head_id_last4.set(entry.head_id_last4),
-                ],
-            )
+            transaction.update(FirmItem(facts.firm_no), set_facts(facts))
             for change in changes:
                 transaction.update(
-                    LoginItem(change.login), _actions(entry, change, now), _condition(change)
+                    LoginItem(change.login), _actions(facts, change, now), _condition(change)
                 )
 
         transact(build, LoginItem)
 
 
-def _actions(entry: Entry, change: LoginChange, now: int) -> list[Action]:
+def _actions(facts: FirmFacts, change: LoginChange, now: int) -> list[Action]:
     actions: list[Action] = [
-        LoginItem.firm_no.set(entry.firm_no),
-        LoginItem.province.set(entry.province),
-        LoginItem.head_id_last4.set(entry.head_id_last4),
+        LoginItem.firm_no.set(facts.firm_no),
+        LoginItem.province.set(facts.province),
+        LoginItem.head_id_last4.set(facts.head_id_last4),
     ]
     if change.phone is not None:
         actions.append(LoginItem.phone.set(change.phone))
@@ -180,5 +155,4 @@ __all__ = [
     "KnownLogin",
     "LoginChange",
     "Refused",
-    "facts_of",
 ]

@@ -1,4 +1,4 @@
-"""Reading a directory file row by row: CSV in UTF-8 or GB18030, or XLSX."""
+"""Read a directory file row by row: CSV in UTF-8 or GB18030, or XLSX."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from chalicelib.domain.catalogue import DIRECTORY_FAULTS, DIRECTORY_FILES, DIRECTORY_NOTES, fill
-from chalicelib.domain.directory import header_faults
-from chalicelib.stories.enrolment import Row
+from infra.ops.enrolment.directory_row import Row, header_faults
 
 from . import csv_file, xlsx_file
 from .lines import DirectoryError, Line
@@ -19,17 +18,17 @@ _OLE = b"\xd0\xcf\x11\xe0"
 
 
 def check(path: Path) -> int:
-    """Read the file to its end without keeping any of it; how many rows it has below the header.
+    """Read the file to its end and return the number of rows below the header.
 
-    So a file that cannot be read loads nothing. Raises DirectoryError, OSError.
+    Called before loading, so that an unreadable file loads nothing. Raises DirectoryError, OSError.
     """
     return sum(1 for _ in rows(path))
 
 
 def rows(path: Path) -> Iterator[Row]:
-    """The file's rows below the header; blank ones are left out, and counted in the numbers.
+    """Yield the rows below the header; blank rows are omitted but counted in the row numbers.
 
-    What a file is, its first bytes say, not its name. Raises DirectoryError, OSError.
+    The format is recognised by the first bytes, not by the name. Raises DirectoryError, OSError.
     """
     with path.open("rb") as file:
         magic = file.read(4)
@@ -42,7 +41,10 @@ def rows(path: Path) -> Iterator[Row]:
 
 
 def _rows(lines: Iterable[Line], *, exact: bool) -> Iterator[Row]:
-    """`exact` refuses a row with fewer cells than the header; a sheet has no cells at its end."""
+    """Yield rows; with `exact`, a row with fewer cells than the header is a fault.
+
+    A sheet omits the empty cells at the end of a row.
+    """
     iterator = iter(lines)
     header = _header(next(iterator, None))
     for line in iterator:
@@ -54,7 +56,7 @@ def _rows(lines: Iterable[Line], *, exact: bool) -> Iterator[Row]:
             continue
         extra = any(cell.strip() for cell in cells[len(header) :])
         if extra or (exact and len(cells) < len(header)):
-            # Which cell belongs to which column is anybody's guess, but for the firm's number.
+            # Cells cannot be assigned to columns; the firm's number is a guess for the report.
             where = header.index("firm_no")
             known = {"firm_no": cells[where]} if where < len(cells) else {}
             yield Row(line.number, known, (DIRECTORY_FAULTS["columns-count"],))
@@ -84,7 +86,7 @@ def _row(line: Line, header: list[str], cells: list[str]) -> Row:
             continue
         values[column] = cells[index]
         if index in line.numbers and column == "head_id_last4":
-            # As a number it can have lost nothing but leading zeros.
+            # A cell stored as a number can have lost leading zeros and nothing else.
             values[column] = cells[index].zfill(4)
         if index in line.numbers and column == "opening_password":
             notes.append(DIRECTORY_NOTES["password-number"])

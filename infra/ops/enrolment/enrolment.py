@@ -1,4 +1,4 @@
-"""An operator enrols firms from a directory file: row by row, each whole or not at all."""
+"""Enrol firms from the rows of a directory file; a row is loaded completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,46 +10,28 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 
-from ..domain.catalogue import DIRECTORY_FAULTS, DIRECTORY_NOTES, fill
-from ..domain.directory import Entry, read_row
-from ..domain.logins import fold
-from ..domain.passwords import default_password
-from ..keys.passwords import PasswordHasher
-from ..store.enrolment import (
-    LOOKED_UP,
-    Directory,
-    Known,
-    KnownLogin,
-    LoginChange,
-    Refused,
-    facts_of,
-)
+from chalicelib.domain.catalogue import DIRECTORY_FAULTS, DIRECTORY_NOTES, fill
+from chalicelib.domain.firms import FirmFacts
+from chalicelib.domain.logins import fold
+from chalicelib.domain.passwords import default_password
+from chalicelib.keys.passwords import PasswordHasher
+
+from .directory_row import Entry, Row, read_row
+from .firms import LOOKED_UP, Directory, Known, KnownLogin, LoginChange, Refused
 
 Rebind = Callable[[str, str], object]
-"""Takes a login and its new phone in E.164, and has it bound in place of the old one."""
+"""Replace the bound phone of a login; called with the login and the new phone in E.164."""
 
-Keeping = Callable[[Iterable[str]], AbstractContextManager[None]]
-"""A block in which nothing that is written down has any of these texts."""
+Redacting = Callable[[Iterable[str]], AbstractContextManager[None]]
+"""Context in which log lines hide the given texts."""
 
-# Somebody else may write the same login meanwhile; what they wrote is then read and kept.
+# Attempts at one row: after a concurrent write the tables are read again, and what it wrote stays.
 _TRIES = 3
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row of a file; `number` as a spreadsheet shows it, the header being 1."""
-
-    number: int
-    values: Mapping[str, str] = field(repr=False)
-    """By column; a column that `faults` speak of may be missing."""
-    faults: tuple[str, ...] = ()
-    """What reading the file found to be wrong with the row, in Chinese."""
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Result:
-    """What became of a row: `loaded`, `unchanged` or `refused`, with reasons or notes in Chinese."""
+    """Outcome of one row: `loaded`, `unchanged` or `refused`, with reasons or notes in Chinese."""
 
     row: int
     firm_no: str
@@ -57,12 +39,12 @@ class Result:
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     hashes: int = 0
-    """Passwords hashed on the way."""
+    """Number of passwords hashed for the row."""
 
 
 @dataclass
 class Report:
-    """The sum of a load. Only rows that an operator must read are kept, so it stays small."""
+    """Totals of a load. Only rows with reasons or notes are kept, so that memory stays bounded."""
 
     loaded: int = 0
     unchanged: int = 0
@@ -70,9 +52,10 @@ class Report:
     noted: list[Result] = field(default_factory=list)
     hashes: int = 0
     seconds: float = 0.0
+    """Wall-clock time of the load."""
 
     def add(self, result: Result) -> None:
-        """Count one row."""
+        """Add the result of one row."""
         self.hashes += result.hashes
         if result.outcome == "refused":
             self.refused.append(result)
@@ -86,12 +69,12 @@ class Report:
 
     @property
     def hashes_per_second(self) -> float:
-        """How fast the whole load went, as far as hashing counts; 0.0 where nothing was hashed."""
+        """Return passwords hashed per second of the whole load; 0.0 where nothing was hashed."""
         return self.hashes / self.seconds if self.seconds else 0.0
 
 
 class Enrolment:
-    """Loads rows. Hashing takes nearly all the time and runs on every core."""
+    """Load rows. Password hashing dominates the time and runs on every core."""
 
     def __init__(
         self,
@@ -101,28 +84,29 @@ class Enrolment:
         area_codes: Mapping[str, str],
         clock: Callable[[], int],
         rebind: Rebind | None = None,
-        keeping: Keeping = lambda _: nullcontext(),
+        redacting: Redacting = lambda _: nullcontext(),
         workers: int | None = None,
     ) -> None:
-        """`area_codes` are the overrides of the built-in table.
+        """Set up loading; `area_codes` are the overrides of the built-in table.
 
-        Where `rebind` is given, it is called for each login whose phone differs from the file's;
-        else such a phone stays, and a note says so. `workers` are threads; argon2 lets others run
-        while it works, and one more than there are cores bridges the waits for DynamoDB.
+        Where `rebind` is given, it is called for each login whose bound phone differs from the
+        file's; otherwise the bound phone stays and a note says so. `workers` is the number of
+        threads: argon2 releases the interpreter lock, and one thread more than there are cores keeps
+        the cores busy while others wait for DynamoDB.
         """
         self._directory = directory
         self._hasher = hasher
         self._area_codes = area_codes
         self._clock = clock
         self._rebind = rebind
-        self._keeping = keeping
+        self._redacting = redacting
         self._workers = workers or (os.cpu_count() or 1) + 1
 
     def load(self, rows: Iterable[Row], *, actor: str, reason: str) -> Iterator[Result]:
-        """Load rows as they come; results come in the rows' order, a bounded number behind.
+        """Load rows lazily; yield results in the rows' order, a bounded number of rows behind.
 
-        Raises Unavailable where the store stops answering: rows whose results have come are
-        loaded, later ones may be, and loading the file again completes it.
+        Raises Unavailable where the store stops answering: rows with results are loaded, later ones
+        may be, and loading the file again completes it.
         """
         seen: dict[str, int] = {}
         pending: deque[Future[Result]] = deque()
@@ -130,15 +114,17 @@ class Enrolment:
         try:
             for batch in _batches(rows):
                 checked = [(row, _check(row, seen)) for row in batch]
-                firm_nos = [entry.firm_no for _, entry in checked if isinstance(entry, Entry)]
+                firm_nos = [entry.facts.firm_no for _, entry in checked if isinstance(entry, Entry)]
                 known = self._directory.known(firm_nos) if firm_nos else {}
                 for row, entry in checked:
                     if isinstance(entry, Entry):
-                        there = known[entry.firm_no]
-                        pending.append(pool.submit(self._keep, row, entry, there, actor, reason))
+                        there = known[entry.facts.firm_no]
+                        pending.append(
+                            pool.submit(self._enrol_redacted, row, entry, there, actor, reason)
+                        )
                     else:
                         pending.append(_ready(_refused(row, entry)))
-                # One batch stays at work while the next one is read and looked up.
+                # The pool works on one batch while the next one is read and looked up.
                 while len(pending) > LOOKED_UP:
                     yield pending.popleft().result()
             while pending:
@@ -146,28 +132,30 @@ class Enrolment:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _keep(self, row: Row, entry: Entry, known: Known, actor: str, reason: str) -> Result:
-        secrets = (entry.head_name, entry.opening_password, entry.head_id_last4)
-        with self._keeping(secret for secret in secrets if secret):
+    def _enrol_redacted(
+        self, row: Row, entry: Entry, known: Known, actor: str, reason: str
+    ) -> Result:
+        secrets = (entry.facts.head_name, entry.opening_password, entry.facts.head_id_last4)
+        with self._redacting(secret for secret in secrets if secret):
             return self._enrol(row, entry, known, actor, reason)
 
     def _enrol(self, row: Row, entry: Entry, known: Known, actor: str, reason: str) -> Result:
-        hashes = 0
+        facts, hashes = entry.facts, 0
         for _ in range(_TRIES):
             opening = None if _has_password(known.main) else entry.opening_password
             default = None
             if not _has_password(known.finance):
-                default = default_password(entry.province, entry.head_id_last4, self._area_codes)
+                default = default_password(facts.province, facts.head_id_last4, self._area_codes)
             changes = [
                 LoginChange(
-                    entry.firm_no,
+                    facts.firm_no,
                     created=known.main is None,
                     phone=None if _phone(known.main) else entry.phone,
                     password_hash=opening if entry.opening_is_hash else self._hashed(opening),
                     must_change=False,
                 ),
                 LoginChange(
-                    f"{entry.firm_no}_cw",
+                    f"{facts.firm_no}_cw",
                     created=known.finance is None,
                     phone=None if _phone(known.finance) else entry.finance_phone,
                     password_hash=self._hashed(default),
@@ -175,27 +163,29 @@ class Enrolment:
                 ),
             ]
             hashes += (opening is not None and not entry.opening_is_hash) + (default is not None)
-            # What changes of the firm is noted at both logins, whose recoveries it concerns.
-            moved = known.facts != facts_of(entry)
+            # A changed fact is audited at both logins: it concerns the recoveries of both.
+            facts_changed = known.facts != facts
             pairs = zip(changes, (known.main, known.finance), strict=True)
             needed = [
-                change for change, there in pairs if moved or _is_needed(entry, change, there)
+                change
+                for change, there in pairs
+                if facts_changed or _is_needed(facts, change, there)
             ]
             if not needed:
                 return self._settled(row, entry, known, "unchanged", hashes)
             try:
-                self._directory.write(entry, needed, actor=actor, reason=reason, now=self._clock())
+                self._directory.write(facts, needed, actor=actor, reason=reason, now=self._clock())
             except Refused:
-                known = self._directory.known([entry.firm_no])[entry.firm_no]
+                known = self._directory.known([facts.firm_no])[facts.firm_no]
                 continue
             return self._settled(row, entry, known, "loaded", hashes)
         return _refused(row, [DIRECTORY_FAULTS["store"]])
 
     def _settled(self, row: Row, entry: Entry, known: Known, outcome: str, hashes: int) -> Result:
-        notes = [*row.notes, *entry.notes]
+        firm_no, notes = entry.facts.firm_no, [*row.notes, *entry.notes]
         for login, phone, there in (
-            (entry.firm_no, entry.phone, known.main),
-            (f"{entry.firm_no}_cw", entry.finance_phone, known.finance),
+            (firm_no, entry.phone, known.main),
+            (f"{firm_no}_cw", entry.finance_phone, known.finance),
         ):
             if phone is None or _phone(there) in (None, phone):
                 continue
@@ -207,7 +197,7 @@ class Enrolment:
                 notes.append(fill(DIRECTORY_NOTES["phone-changed"], login=login))
         if entry.opening_password is None and not _has_password(known.main):
             notes.append(DIRECTORY_NOTES["no-password"])
-        return Result(row.number, entry.firm_no, outcome, notes=tuple(notes), hashes=hashes)
+        return Result(row.number, firm_no, outcome, notes=tuple(notes), hashes=hashes)
 
     def _hashed(self, password: str | None) -> str | None:
         return None if password is None else self._hasher.hash(password)
@@ -221,19 +211,19 @@ def _phone(login: KnownLogin | None) -> str | None:
     return None if login is None else login.phone
 
 
-def _is_needed(entry: Entry, change: LoginChange, known: KnownLogin | None) -> bool:
+def _is_needed(facts: FirmFacts, change: LoginChange, known: KnownLogin | None) -> bool:
     return (
         known is None
         or change.phone is not None
         or change.password_hash is not None
-        or (known.province, known.head_id_last4) != (entry.province, entry.head_id_last4)
+        or (known.province, known.head_id_last4) != (facts.province, facts.head_id_last4)
     )
 
 
 def _check(row: Row, seen: dict[str, int]) -> Entry | list[str]:
     entry = read_row(row.values, row.faults)
     if isinstance(entry, Entry):
-        first = seen.setdefault(entry.firm_no, row.number)
+        first = seen.setdefault(entry.facts.firm_no, row.number)
         if first != row.number:
             return [fill(DIRECTORY_FAULTS["duplicate"], column="firm_no", row=first)]
     return entry
@@ -246,7 +236,7 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _refused(row: Row, reasons: list[str]) -> Result:
-    # Shown as it stands in the file, but for what a terminal would take for a command.
+    # The number as written in the file, without control characters that a terminal would execute.
     firm_no = fold(row.values.get("firm_no", ""))[:20]
     return Result(row.number, firm_no, "refused", tuple(reasons))
 

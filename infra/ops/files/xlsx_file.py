@@ -1,4 +1,4 @@
-"""XLSX, read as a stream; only the texts that its cells share are held in memory."""
+"""Read XLSX as a stream; only the shared strings of the workbook are held in memory."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from chalicelib.domain.catalogue import DIRECTORY_FILES
 
 from .lines import DirectoryError, Line
 
-# Excel keeps 15 digits of a number and puts zeros for the rest.
+# Excel stores 15 significant digits and replaces the rest with zeros.
 _EXACT = 10**15
 
 
 def lines(path: Path) -> Iterator[Line]:
-    """The rows of the first sheet, the header among them. Raises DirectoryError, OSError."""
+    """Yield the rows of the first sheet, the header included. Raises DirectoryError, OSError."""
     with path.open("rb") as file:
         try:
             book = load_workbook(file, read_only=True, data_only=True)
         except Exception:
-            # Whatever openpyxl stumbles over in a damaged file, of which there is no list.
+            # openpyxl documents no list of what it raises for damaged files.
             raise DirectoryError(DIRECTORY_FILES["xlsx"]) from None
         with closing(book):
             if not book.worksheets:
                 raise DirectoryError(DIRECTORY_FILES["no-sheet"])
             sheet = book.worksheets[0]
-            # The size that a sheet claims is often that of its formatting.
+            # The dimensions stated in a sheet often cover formatted cells without content.
             sheet.reset_dimensions()
             for number, cells in enumerate(_guarded(sheet.iter_rows()), 1):
                 yield _line(number, cells)
@@ -62,7 +62,7 @@ def _line(number: int, cells: Iterable[Any]) -> Line:
 
 
 def _read(value: Any, kind: str) -> tuple[str, str | None]:
-    """The cell's text, and the key of what is wrong with it."""
+    """Return the cell's text, and the key of its fault or None."""
     if value is None:
         return "", None
     if isinstance(value, str) and kind != "e":

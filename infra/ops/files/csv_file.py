@@ -1,4 +1,4 @@
-"""CSV as people's programs write it: three encodings, quotes in the wrong places."""
+"""Read CSV in UTF-8 or GB18030, and recover from unbalanced quotes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from chalicelib.domain.catalogue import DIRECTORY_FILES, fill
 from .lines import DirectoryError, Line
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-# No firm has a name of so many lines: the quote that opened the cell is a mistake.
+# A cell of more lines than any firm's name has was opened by a stray quote.
 _MOST_LINES = 20
 
 
 def lines(path: Path) -> Iterator[Line]:
-    """The file's rows, the header among them. Raises DirectoryError, OSError."""
+    """Yield the file's rows, the header included. Raises DirectoryError, OSError."""
     with path.open(encoding=_encoding(path), newline="") as file:
         for number, cells in enumerate(_records(file), 1):
             if cells is None:
@@ -27,9 +27,9 @@ def lines(path: Path) -> Iterator[Line]:
 
 
 def _records(physical: Iterable[str]) -> Iterator[list[str] | None]:
-    """Rows; None for one whose quotes do not match, after which reading goes on in the next line.
+    """Yield rows; None for a row with unbalanced quotes, after which reading resumes a line later.
 
-    csv.reader alone would take a quote that is never closed for a cell up to the file's end.
+    csv.reader alone would read a quote that is never closed as a cell that reaches to the file's end.
     """
     waiting: deque[str] = deque()
     source = iter(physical)
@@ -53,7 +53,10 @@ def _records(physical: Iterable[str]) -> Iterator[list[str] | None]:
 
 
 def _encoding(path: Path) -> str:
-    """Decides over the whole file, so that no row is loaded of one that breaks off later."""
+    """Return the encoding of the whole file.
+
+    The whole file is read, so that no row is loaded of a file that becomes unreadable later.
+    """
     with path.open("rb") as file:
         start = file.read(4)
         file.seek(0)
@@ -61,7 +64,7 @@ def _encoding(path: Path) -> str:
             raise DirectoryError(DIRECTORY_FILES["utf-16"])
         right = wrong = first = 0
         chinese = True
-        # Neither encoding has a line feed within a character.
+        # In neither encoding does a character contain the byte of a line feed.
         for number, line in enumerate(file, 1):
             if line.isascii():
                 continue
@@ -73,7 +76,7 @@ def _encoding(path: Path) -> str:
             chinese = chinese and _decodes(line, "gb18030")
     if not wrong:
         return "utf-8-sig"
-    # GB18030 would also read a damaged UTF-8 file, as rubbish.
+    # GB18030 would decode a damaged UTF-8 file too, but to wrong characters.
     if right > wrong or start.startswith(b"\xef\xbb\xbf"):
         raise DirectoryError(fill(DIRECTORY_FILES["broken-utf-8"], line=first))
     if not chinese:

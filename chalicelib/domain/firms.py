@@ -1,0 +1,25 @@
+"""A firm's registered facts: the one type from a directory file's row to the table's item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class FirmFacts:
+    """What the association registered of a firm or a branch.
+
+    The fields have the names of the directory file's columns and of the `firms` table's attributes.
+    """
+
+    firm_no: str
+    """8 to 20 digits."""
+    name: str
+    province: str
+    """Administrative division code, two digits."""
+    approval_no: str
+    """Number of the approval to practise, such as 京财会许可〔2012〕0084号."""
+    head_name: str
+    """Chief accountant or managing partner."""
+    head_id_last4: str = field(repr=False)
+    """Last four characters of the head's ID number: three digits and a digit or X."""

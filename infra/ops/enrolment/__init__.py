@@ -1,0 +1,1 @@
+"""Enrolment of firms from a directory file."""

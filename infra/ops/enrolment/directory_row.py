@@ -1,0 +1,123 @@
+"""A row of the directory file: its columns, and the firm that it describes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+
+from chalicelib.domain.catalogue import DIRECTORY_FAULTS, DIRECTORY_NOTES, fill
+from chalicelib.domain.firms import FirmFacts
+from chalicelib.domain.logins import fold
+
+from . import cells
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the directory file, by the name in the header row."""
+
+    name: str
+    parse: Callable[[str], str]
+    required: bool = True
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("firm_no", cells.parse_firm_no),
+    Column("name", cells.parse_text),
+    Column("province", cells.parse_province),
+    Column("approval_no", cells.parse_text),
+    Column("head_name", cells.parse_text),
+    Column("head_id_last4", cells.parse_last4),
+    Column("phone", cells.parse_phone, required=False),
+    Column("finance_phone", cells.parse_phone, required=False),
+    Column("opening_password", cells.parse_password, required=False),
+)
+"""Every column of the file; the first six are the fields of FirmFacts."""
+
+COLUMN_NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a file; `number` counts as a spreadsheet does, the header being 1."""
+
+    number: int
+    values: Mapping[str, str] = field(repr=False)
+    """Texts by column; a column named in `faults` may be missing."""
+    faults: tuple[str, ...] = ()
+    """What reading the file found wrong with the row, in Chinese."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A firm read from a row without faults; phones in E.164, None where there is none."""
+
+    facts: FirmFacts
+    phone: str | None = field(repr=False)
+    """Of the main login."""
+    finance_phone: str | None = field(repr=False)
+    opening_password: str | None = field(repr=False)
+    """Of the main login: in the clear, or an argon2 PHC string."""
+    notes: tuple[str, ...] = ()
+    """Remarks on the row for the operator, in Chinese."""
+
+    @property
+    def opening_is_hash(self) -> bool:
+        """Return whether the opening password is an argon2 PHC string."""
+        return self.opening_password is not None and cells.is_argon2(self.opening_password)
+
+
+def header_faults(header: Sequence[str]) -> list[str]:
+    """Return what is wrong with the header row, in Chinese. Any order of columns is accepted."""
+    faults = [
+        fill(DIRECTORY_FAULTS["column-missing"], column=name)
+        for name in COLUMN_NAMES
+        if name not in header
+    ]
+    faults += [
+        fill(DIRECTORY_FAULTS["column-unknown"], column=fold(name)[:40])
+        for name in header
+        if name not in COLUMN_NAMES
+    ]
+    faults += [
+        fill(DIRECTORY_FAULTS["column-twice"], column=name)
+        for name in COLUMN_NAMES
+        if header.count(name) > 1
+    ]
+    return faults
+
+
+def read_row(values: Mapping[str, str], faults: Sequence[str] = ()) -> Entry | list[str]:
+    """Return the row's firm, or all faults of the row in Chinese.
+
+    `faults` are those that reading the file found. Only where there are some may a column be missing
+    in `values`; without any, a missing column raises KeyError.
+    """
+    found = list(faults)
+    parsed: dict[str, str] = {}
+    for column in COLUMNS:
+        if column.name not in values and faults:
+            continue
+        text = values[column.name].strip()
+        if not text:
+            if column.required:
+                found.append(fill(DIRECTORY_FAULTS["missing"], column=column.name))
+            continue
+        try:
+            parsed[column.name] = column.parse(text)
+        except cells.CellError as error:
+            found.append(fill(DIRECTORY_FAULTS[error.kind], column=column.name))
+    if found:
+        return found
+    # Spaces around a password come from an export, not from the person who chose it.
+    password = parsed.get("opening_password")
+    raw = values["opening_password"]
+    trimmed = password is not None and raw.strip() != raw
+    return Entry(
+        facts=FirmFacts(**{fact.name: parsed[fact.name] for fact in fields(FirmFacts)}),
+        phone=parsed.get("phone"),
+        finance_phone=parsed.get("finance_phone"),
+        opening_password=password,
+        notes=(DIRECTORY_NOTES["password-trimmed"],) if trimmed else (),
+    )

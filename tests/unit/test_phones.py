@@ -1,0 +1,48 @@
+"""Mainland mobile numbers in the spellings that people and spreadsheets use."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.domain.phones import phone_number
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "13800001234",
+        "+8613800001234",
+        "8613800001234",
+        "008613800001234",
+        "+86 138-0000-1234",
+        "138 0000 1234",
+        "１３８００００１２３４",
+        "\u202d13800001234\u202c",
+        "138—0000—1234",
+        "13800001234.0",
+    ],
+)
+def test_phones_are_read_as_people_write_them(written: str) -> None:
+    """Prefixes, spaces, dashes, full width, what a spreadsheet adds: one number."""
+    assert phone_number(written) == "+8613800001234"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "1380000123",
+        "138000012345",
+        "23800001234",
+        "010-88250337",
+        "13800001234/13900001234",
+        "١٣٨٠٠٠٠١٢٣٤",
+        "1380000123a",
+        "",
+        "无",
+        "+1 13800001234",
+        "13800001234.5",
+    ],
+)
+def test_what_is_no_mobile_number_is_none(written: str) -> None:
+    """Too short, too long, a landline, two numbers, digits of another script."""
+    assert phone_number(written) is None
