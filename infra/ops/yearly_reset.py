@@ -20,7 +20,9 @@ from chalicelib.stories.yearly_reset import YearlyReset
 from . import session, views, words
 from .command import Answer, Failed, command, terminal
 
-_PAUSE = 0.5
+PAUSE = 0.5
+"""Seconds between two looks at the run."""
+
 # Seconds without a finished chunk after which --wait fails. A failed message is delivered again
 # after twelve minutes.
 _STALLED = 1_800
@@ -51,7 +53,7 @@ def yearly_reset(
         story.redrive()
     story.start(year, session.caller())
     if wait:
-        _wait(story, year)
+        follow(story, year)
     return _status(story, year)
 
 
@@ -88,14 +90,18 @@ def _together(first: list[Note], rest: Iterator[Note]) -> Iterator[Note]:
     yield from rest
 
 
-def _wait(
+def follow(
     story: YearlyReset,
     year: int,
     *,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], object] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Show the run's progress until it ends; raise Failed after half an hour without any."""
+    """Show the run's progress until it ends.
+
+    `sleep` waits for a number of seconds, `clock` counts seconds. Raises Failed after half an hour
+    without progress, and Unavailable where the store does not answer then.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -114,7 +120,7 @@ def _wait(
                 # The run does not depend on this process; a busy store recovers.
                 if clock() - moved > _STALLED:
                     raise
-                sleep(_PAUSE)
+                sleep(PAUSE)
                 continue
             if run is None or run.complete:
                 break
@@ -124,6 +130,6 @@ def _wait(
                 moved, before = clock(), run.finished_chunks
             elif clock() - moved > _STALLED:
                 raise Failed("stalled", fill(words.RESET_STALLED, year=year))
-            sleep(_PAUSE)
+            sleep(PAUSE)
         if run is not None:
             progress.update(task, completed=run.logins, total=run.logins)

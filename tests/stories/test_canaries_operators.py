@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.keys.passwords import PasswordHasher
+from chalicelib.sms.failover import Failover
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.store.models import LoginItem
 from infra.ops import __main__ as commands
@@ -87,7 +88,7 @@ def talkative(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     quiet = CheapHasher.hash
     monkeypatch.setattr(CheapHasher, "hash", hash_)
-    world.service.__dict__["sms"] = type(world.service.sms)([Refusing()])
+    monkeypatch.setattr(world.service, "sms", Failover([Refusing()]))
     events = client().meta.events
     events.register("before-call.dynamodb", tell)
     yield

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 
 from infra.local.wechat import SimulatedWeChat
-from infra.ops import __main__ as commands
 from infra.ops import words
 from tests.conftest import SETTINGS, Clock, MakeWorld, World
+from tests.ops_runner import Run
 
 MENU = {
     "button": [
@@ -44,26 +44,16 @@ def world(make_world: MakeWorld, wechat: SimulatedWeChat) -> World:
     return world
 
 
-class Run:
-    """Runs the command; its status, its standard output, its standard error."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *options: str) -> tuple[int, str, str]:
-        self._capsys.readouterr()
-        status = commands.main(["wechat-menu", *options])
-        return (status, *self._capsys.readouterr())
-
-    def json(self, *options: str) -> tuple[int, Any]:
-        status, out, _ = self(*options, "--json")
-        return status, json.loads(out)
-
-
 @pytest.fixture
 def run(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("COLUMNS", "120")
-    return Run(capsys)
+    """Runs `wechat-menu` on a terminal of 120 columns."""
+    return Run(capsys, monkeypatch, "wechat-menu", columns=120)
+
+
+def as_json(run: Run, *options: str) -> tuple[int, Any]:
+    """The exit status and the parsed answer."""
+    ran = run(*options, "--json")
+    return ran.status, ran.json
 
 
 def test_the_account_has_the_menu_then(run: Run, wechat: SimulatedWeChat) -> None:
@@ -80,7 +70,7 @@ def test_the_account_has_the_menu_then(run: Run, wechat: SimulatedWeChat) -> Non
 
 def test_a_program_can_read_it(run: Run, wechat: SimulatedWeChat) -> None:
     """The menu as WeChat was given it, and that it was."""
-    assert run.json() == (0, {"menu": MENU, "made": True})
+    assert as_json(run) == (0, {"menu": MENU, "made": True})
     assert wechat.account.menu == MENU
 
 
@@ -92,7 +82,7 @@ def test_a_dry_run_asks_wechat_nothing(run: Run, wechat: SimulatedWeChat) -> Non
     assert "找回密码" in out
     assert words.MENU_PREVIEW in out
     assert words.MENU_MADE not in out
-    assert run.json("--dry-run") == (0, {"menu": MENU, "made": False})
+    assert as_json(run, "--dry-run") == (0, {"menu": MENU, "made": False})
     assert wechat.account.menu is None
 
 
@@ -107,7 +97,7 @@ def test_a_refusal_is_explained(run: Run, wechat: SimulatedWeChat, path: str, er
     assert "rid " in err
     assert words.WECHAT_REFUSALS.get(errcode, words.WECHAT_REFUSALS[0]) in err
     assert SETTINGS["WECHAT_APP_SECRET"] not in err
-    status, answer = run.json()
+    status, answer = as_json(run)
     assert (status, answer["error"]) == (1, "wechat-refused")
     assert f"errcode {errcode}" in answer["message"]
     assert wechat.account.menu is None
@@ -117,7 +107,7 @@ def test_a_token_that_has_ended_is_no_refusal(run: Run, wechat: SimulatedWeChat)
     """One refresh, and the menu stands."""
     run()
     wechat.tokens.revoke()
-    assert run()[0] == 0
+    assert run().status == 0
     wechat.fail(40001, path=CREATE, times=2)
     status, _, err = run()
     assert status == 1
@@ -131,13 +121,11 @@ def test_a_platform_that_is_busy_or_silent_is_said_to_be(run: Run, wechat: Simul
     assert (status, out) == (1, "")
     assert words.MENU_SILENT in err
     wechat.fail(-1, path=CREATE, times=3)
-    assert run.json() == (1, {"error": "unavailable", "message": words.MENU_SILENT})
+    assert as_json(run) == (1, {"error": "unavailable", "message": words.MENU_SILENT})
 
 
 def test_a_store_that_is_down_is_not_called_wechat(run: Run) -> None:
     """The shared token lies there."""
-    import boto3
-
     boto3.client("dynamodb").delete_table(TableName="recovery-ephemera")
     status, _, err = run()
     assert status == 1

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -17,28 +16,20 @@ import pytest
 from chalicelib.domain.errors import Unavailable
 from chalicelib.store import runs
 from chalicelib.store.models import LoginItem
-from infra.ops import __main__ as commands
 from infra.ops import yearly_reset as command
+from infra.ops.command import Failed
 from tests.browser.twin import made_up, running
+from tests.ops_runner import Run
 from tests.reset_world import YEAR, ResetWorld, reset, yearly  # noqa: F401
 from tests.serial_moto import serial_moto  # noqa: F401
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
 def run(
     reset: ResetWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Run:
-    """Runs the command; its status, what it printed, what it complained of."""
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def call(*options: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        status = commands.main(["yearly-reset", *options])
-        return (status, *capsys.readouterr())
-
-    return call
+    """Runs `yearly-reset` on a terminal of 120 columns."""
+    return Run(capsys, monkeypatch, "yearly-reset", columns=120)
 
 
 def test_it_starts_the_run_and_names_the_operator(run: Run, reset: ResetWorld) -> None:
@@ -59,7 +50,7 @@ def test_waiting_ends_when_the_run_has(
     run: Run, reset: ResetWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`--wait` looks until every login is accounted for."""
-    monkeypatch.setattr(command, "_PAUSE", 0)
+    monkeypatch.setattr(command, "PAUSE", 0)
     looked: list[int] = []
     status_of = reset.story.status
 
@@ -80,8 +71,8 @@ def test_waiting_gives_up_when_nothing_moves(reset: ResetWorld) -> None:
     """A queue that nobody works is said, not waited for without end."""
     reset.schedule()
     times = iter(range(0, 100_000, 600))
-    with pytest.raises(command.Failed, match="半小时没有进展"):
-        command._wait(reset.story, YEAR, sleep=lambda _: None, clock=lambda: next(times))
+    with pytest.raises(Failed, match="半小时没有进展"):
+        command.follow(reset.story, YEAR, sleep=lambda _: None, clock=lambda: next(times))
 
 
 def test_a_store_that_is_busy_ends_no_waiting(
@@ -97,12 +88,12 @@ def test_a_store_that_is_busy_ends_no_waiting(
         return status(year)
 
     monkeypatch.setattr(reset.story, "status", sometimes)
-    command._wait(reset.story, YEAR, sleep=lambda _: reset.work(), clock=lambda: 0)
+    command.follow(reset.story, YEAR, sleep=lambda _: reset.work(), clock=lambda: 0)
     assert reset.adds_up()
     monkeypatch.setattr(reset.story, "status", Mock(side_effect=Unavailable("store")))
     times = iter(range(0, 100_000, 600))
     with pytest.raises(Unavailable):
-        command._wait(reset.story, YEAR, sleep=lambda _: None, clock=lambda: next(times))
+        command.follow(reset.story, YEAR, sleep=lambda _: None, clock=lambda: next(times))
 
 
 def test_a_dry_run_tells_and_changes_nothing(run: Run) -> None:

@@ -1,0 +1,57 @@
+"""Run the operators' commands in this process, and the directory file that their tests load."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import pytest
+
+from infra.ops import __main__ as commands
+
+LOGIN = "11010148"
+NEW_PHONE = "13900002222"
+CHANGES = {"phone": [LOGIN, NEW_PHONE], "unbind": [LOGIN], "unlock": [LOGIN]}
+"""Arguments of each command that changes a login, without its reason."""
+
+HEADER = (
+    "firm_no,name,province,approval_no,head_name,head_id_last4,phone,finance_phone,"
+    "opening_password\n"
+)
+FIRM = "32990002,江苏样例会计师事务所有限公司,32,苏财会〔2010〕0017号,甄示例,4321,13800001234,,Opening-1\n"
+
+
+class Ran(NamedTuple):
+    """The exit status and the output of one command."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The parsed standard output. Raises ValueError where it is not JSON."""
+        return json.loads(self.out)
+
+
+class Run:
+    """Runs commands in this process; `prefix` are arguments of each of them."""
+
+    def __init__(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+        *prefix: str,
+        columns: int = 160,
+    ) -> None:
+        """`columns` is the width of the terminal."""
+        monkeypatch.setenv("COLUMNS", str(columns))
+        self._capsys = capsys
+        self._prefix = prefix
+
+    def __call__(self, *arguments: str) -> Ran:
+        """Run one command."""
+        self._capsys.readouterr()
+        status = commands.main([*self._prefix, *arguments])
+        out, err = self._capsys.readouterr()
+        return Ran(status, out, err)

@@ -1,0 +1,177 @@
+"""Where the commands find their settings, the region and the operator's identity."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib import wiring
+from chalicelib.store.models import AuditItem
+from infra.local.aws import REGION, LocalAws, Resources
+from infra.ops import session
+from infra.tables import create_tables
+from tests.conftest import PHONE, SETTINGS, MakeWorld, World
+from tests.ops_runner import CHANGES, FIRM, HEADER, LOGIN, NEW_PHONE, Run
+from tests.serial_moto import serial_moto  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("serial_moto")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs commands on a terminal of 160 columns."""
+    return Run(capsys, monkeypatch)
+
+
+@pytest.fixture
+def firms(tmp_path: Path) -> Path:
+    """A directory file with one firm."""
+    path = tmp_path / "firms.csv"
+    path.write_text(HEADER + FIRM, "utf-8")
+    return path
+
+
+@pytest.fixture
+def bare(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No service built yet, and no setting in the environment."""
+    make_world()
+    wiring.install(None)
+    for name in (*SETTINGS, "SECRETS_ID", "TABLE_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_missing_settings_are_named(run: Run, bare: pytest.MonkeyPatch) -> None:
+    """All of them, in one sentence."""
+    ran = run("account", LOGIN, "--json")
+    assert (ran.status, ran.json["error"]) == (1, "settings")
+    assert "SITE_URL is missing" in ran.json["message"]
+    assert "CODE_PEPPER is missing" in ran.json["message"]
+
+
+def test_settings_come_from_the_environment(run: Run, bare: pytest.MonkeyPatch) -> None:
+    """As for the service itself."""
+    for name, value in SETTINGS.items():
+        bare.setenv(name, value)
+    assert run("account", LOGIN, "--json").json["error"] == "account-not-found"
+
+
+def test_settings_come_from_the_named_secret(run: Run, bare: pytest.MonkeyPatch) -> None:
+    """SECRETS_ID names it, as for the service; one that cannot be read is said."""
+    bare.setenv("SECRETS_ID", "elsewhere")
+    ran = run("account", LOGIN, "--json")
+    assert (ran.status, ran.json["error"]) == (1, "secret")
+    assert "ResourceNotFoundException" in ran.json["message"]
+    secrets = boto3.client("secretsmanager")
+    secrets.create_secret(Name="elsewhere", SecretString=json.dumps(SETTINGS))
+    assert run("account", LOGIN, "--json").json["error"] == "account-not-found"
+
+
+def test_settings_come_from_the_deployment_s_secret(run: Run, bare: pytest.MonkeyPatch) -> None:
+    """Where the environment has none: the one that the template declares, by its prefix."""
+    template = {
+        "Parameters": {"TablePrefix": {"Default": "recovery"}},
+        "Resources": {
+            "Settings": {
+                "Type": "AWS::SecretsManager::Secret",
+                "Properties": {"Name": {"Fn::Sub": "${TablePrefix}/settings"}},
+            }
+        },
+    }
+    bare.setattr(session, "load_template", lambda: template)
+    assert run("account", LOGIN, "--json").json["error"] == "settings"
+    assert "SECRETS_ID" not in os.environ
+    secrets = boto3.client("secretsmanager")
+    secrets.create_secret(Name="recovery/settings", SecretString=json.dumps(SETTINGS))
+    assert run("account", LOGIN, "--json").json["error"] == "account-not-found"
+
+
+@pytest.mark.parametrize("prefix", [None, "other"])
+def test_an_undeclared_secret_has_the_name_that_the_local_twin_gives_it(
+    run: Run, bare: pytest.MonkeyPatch, prefix: str | None
+) -> None:
+    """So that credentials and an address are all that a command needs there."""
+    template = {"Parameters": {"TablePrefix": {"Default": "recovery"}}, "Resources": {}}
+    bare.setattr(session, "load_template", lambda: template)
+    settings = dict(SETTINGS)
+    if prefix:
+        bare.setenv("TABLE_PREFIX", prefix)
+        create_tables(boto3.client("dynamodb"), prefix)
+    resources = Resources(template, prefix or "recovery", REGION)
+    resources.make_secrets(boto3.client("secretsmanager"), lambda: settings)
+    assert run("account", LOGIN, "--json").json["error"] == "account-not-found"
+
+
+def test_no_region_is_said(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is asked of AWS; a local stack has its own."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    ran = run("account", LOGIN, "--json")
+    assert (ran.status, ran.json["error"]) == (1, "region")
+    assert session.LOCAL_REGION == REGION
+
+
+def test_without_an_identity_nothing_is_changed(
+    run: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever cannot say who they are may look, and change nothing."""
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+    for name, arguments in CHANGES.items():
+        ran = run(name, *arguments, "--reason", "x", "--json")
+        assert (ran.status, ran.json["error"]) == (1, "identity")
+        assert "EndpointConnectionError" in ran.json["message"]
+    assert world.login_item().phone == PHONE
+    assert AuditItem.count() == 0
+
+
+@pytest.fixture
+def local_aws() -> Iterator[str]:
+    """AWS behind an address of this machine, with the tables."""
+    aws = LocalAws()
+    aws.start()
+    try:
+        create_tables(boto3.client("dynamodb", endpoint_url=aws.url), "recovery")
+        yield aws.url
+    finally:
+        aws.close()
+
+
+def test_the_command_runs_against_a_local_stack(local_aws: str, firms: Path) -> None:
+    """`python -m infra.ops` with credentials and AWS_ENDPOINT_URL: import, look, change, look."""
+    environment = {
+        **SETTINGS,
+        "PATH": os.environ["PATH"],
+        "AWS_ENDPOINT_URL": local_aws,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "NO_PROXY": "127.0.0.1",
+    }
+
+    def run(*arguments: str) -> Any:
+        command = [sys.executable, "-m", "infra.ops", *arguments, "--json"]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    assert run("import", str(firms))["loaded"] == 1
+    assert run("account", "32990002")["phone"] == "138****1234"
+    assert (
+        run("phone", "32990002", NEW_PHONE, "--reason", "本人来函")["told"][0]["outcome"] == "sent"
+    )
+    events = run("audit", "32990002")
+    assert {event["event"] for event in events} == {"phone-changed", "enrolled"}
+    assert all(event["actor"].startswith("arn:") for event in events)
