@@ -12,10 +12,11 @@ import requests
 from wechatpy import create_reply, parse_message
 from wechatpy.crypto import WeChatCrypto
 from wechatpy.utils import to_text
+from werkzeug.wrappers import Request, Response
 
 from chalicelib.http_client import HttpClient
 from chalicelib.wechat.platform import Platform
-from infra.local.loopback import Answer, Call, Simulator
+from infra.local.serving import Simulator
 from infra.local.wechat import SimulatedWeChat
 from tests.wechat_platform import Tokens
 
@@ -39,26 +40,26 @@ class Service(Simulator):
         self.crypto = WeChatCrypto(TOKEN, AES_KEY, APP_ID)
         self.messages: list[Any] = []
         self.queries: list[dict[str, str]] = []
-        self.reply: Callable[[Any], str | Answer] = lambda message: "好"
+        self.reply: Callable[[Any], str | Response] = lambda message: "好"
 
-    def answer(self, call: Call) -> Answer:
-        query = dict(call.query)
+    def answer(self, request: Request) -> Response:
+        query = request.args.to_dict()
         assert query["encrypt_type"] == "aes"
         inner = self.crypto.decrypt_message(
-            call.body, query["msg_signature"], query["timestamp"], query["nonce"]
+            request.get_data(), query["msg_signature"], query["timestamp"], query["nonce"]
         )
         message = parse_message(inner)
         assert message.source == query["openid"]
         self.messages.append(message)
         self.queries.append(query)
         said = self.reply(message)
-        if isinstance(said, Answer):
+        if isinstance(said, Response):
             return said
         if not said:
-            return Answer(200, b"success")
+            return Response("success")
         xml = create_reply(said, message=message).render()
         sealed = self.crypto.encrypt_message(xml, query["nonce"], query["timestamp"])
-        return Answer(200, to_text(sealed).encode(), {"Content-Type": "application/xml"})
+        return Response(to_text(sealed), content_type="application/xml")
 
 
 @dataclass

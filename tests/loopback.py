@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from werkzeug.wrappers import Request, Response
+
+from infra.local import serving as local
 
 
 @dataclass(frozen=True)
@@ -45,54 +47,47 @@ def serving(
 ) -> Iterator[Server]:
     """Answer every request by `reply` until the block ends; over TLS where there is a certificate."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        # Head and body in one packet: the second would wait for the first one's receipt.
-        disable_nagle_algorithm = True
-        wbufsize = -1
+    def answer(request: Request) -> Response:
+        received = Received(
+            request.method,
+            local.raw_target(request),
+            {name: values[-1] for name, values in local.headers(request).items()},
+            local.read_body(request),
+        )
+        server.received.append(received)
+        answered = reply(received)
+        if answered is None:
+            raise ConnectionAbortedError
+        status, body = answered
+        location = {"Location": server.url + "/elsewhere"} if 300 <= status < 400 else {}
+        return local.Reply(body, status, location)
 
-        def _answer(self) -> None:
-            size = int(self.headers.get("Content-Length") or 0)
-            request = Received(
-                self.command,
-                self.path,
-                {name.lower(): value for name, value in self.headers.items()},
-                self.rfile.read(size),
-            )
-            server.received.append(request)
-            answer = reply(request)
-            if answer is None:
-                self.close_connection = True
-                return
-            status, body = answer
-            self.send_response(status)
-            if 300 <= status < 400:
-                self.send_header("Location", server.url + "/elsewhere")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST = _answer
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    listener.daemon_threads = True
+    listener = _Listener(local.application(answer))
     if certificate is not None:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(certificate)
-        listener.socket = tls.wrap_socket(listener.socket, server_side=True)
+        listener.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        listener.tls.load_cert_chain(certificate)
     scheme = "http" if certificate is None else "https"
-    server = Server(f"{scheme}://127.0.0.1:{listener.server_address[1]}")
-    thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    server = Server(f"{scheme}://127.0.0.1:{listener.port}")
+    with listener:
         yield server
-    finally:
-        listener.shutdown()
-        listener.server_close()
-        thread.join()
+
+
+class _Listener(local.LocalServer):
+    """A server whose connections may be TLS; each shakes hands on its own thread."""
+
+    tls: ssl.SSLContext | None = None
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self.tls is None:
+            super().finish_request(request, client_address)
+            return
+        try:
+            connection = self.tls.wrap_socket(request.dup(), server_side=True)
+        except OSError:
+            # The caller does not trust the certificate, which is what some tests are about.
+            return
+        with connection:
+            super().finish_request(connection, client_address)
 
 
 def self_signed(path: Path) -> Path:

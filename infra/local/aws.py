@@ -14,25 +14,18 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
-from werkzeug.serving import BaseWSGIServer, make_server
 
 from infra.tables import create_tables, parameters, resolve
 
-from .loopback import HOST
+from .serving import HOST, Handler, LocalServer, Wsgi
 
 REGION = "cn-north-1"
 KEY = "testing"
 """Access key and secret of the local credentials, where the environment has none."""
 
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-
-class _QuietHandler(MotoRequestHandler):
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """Silence: what the service does is told by the service."""
+class _MotoHandler(Handler, MotoRequestHandler):
+    """Moto's reading of headers on our connections."""
 
 
 def _one_at_a_time(application: Wsgi) -> Wsgi:
@@ -49,30 +42,12 @@ def _one_at_a_time(application: Wsgi) -> Wsgi:
     return guarded
 
 
-class LocalAws:
-    """moto at `url`, for every service that is asked for."""
+class LocalAws(LocalServer):
+    """Moto at `url`, for every AWS service."""
 
     def __init__(self) -> None:
-        self._server: BaseWSGIServer = make_server(
-            HOST,
-            0,
-            _one_at_a_time(DomainDispatcherApplication(create_backend_app)),
-            threaded=True,
-            request_handler=_QuietHandler,
-        )
-        self._server.daemon_threads = True  # type: ignore[attr-defined]
-        self.url = f"http://{HOST}:{self._server.server_port}"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
-        )
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        moto = DomainDispatcherApplication(create_backend_app)
+        super().__init__(_one_at_a_time(moto), handler=_MotoHandler)
 
 
 def point_at(

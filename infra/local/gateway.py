@@ -10,8 +10,6 @@ import base64
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -26,9 +24,13 @@ from chalice.local import (
     LocalGatewayAuthorizer,
     LocalGatewayException,
 )
+from werkzeug.datastructures import Headers
+from werkzeug.wrappers import Request
+from werkzeug.wrappers import Response as HttpResponse
 
 from chalicelib.doors.problems import problem
 
+from .serving import Reply, headers, raw_target, read_body
 from .signed import SignatureCheck
 
 log = logging.getLogger(__name__)
@@ -39,34 +41,6 @@ TIMEOUT = 29
 
 class ThreadedChalice(LocalChalice):
     """The app's class while it serves many threads: each has a current request of its own."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request as the gateway takes it. `target` is path and query; header names are lower case."""
-
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    multi_headers: Mapping[str, list[str]]
-    body: bytes
-    peer: str
-
-    @property
-    def path(self) -> str:
-        return urlsplit(self.target).path
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer, ready to be sent."""
-
-    status: int
-    headers: dict[str, str | list[str]]
-    body: bytes
-
-
-Respond = Callable[[Request], Reply]
 
 
 class _Authorizer(LocalGatewayAuthorizer):
@@ -110,23 +84,25 @@ class Gateway:
         """A Lambda context for a call of a function."""
         return LambdaContext(function, 1769, TIMEOUT * 1000)
 
-    def answer(self, request: Request) -> Reply:
-        """The service's answer; never raises."""
+    def answer(self, request: Request) -> HttpResponse:
+        """Return the service's answer. Raises what `read_body` raises, and nothing else."""
+        body = read_body(request)
         try:
-            return self._answer(request)
+            return self._answer(request, body)
         except ForbiddenError:
-            return _rendered(problem("forbidden", 403))
+            return rendered(problem("forbidden", 403))
         except LocalGatewayException as error:
-            return Reply(error.CODE, dict(error.headers), error.body or b"")
+            return Reply(error.body or b"", error.CODE, dict(error.headers))
         except Exception:
             log.exception("the gateway failed")
-            return _rendered(problem("unavailable", 503))
+            return rendered(problem("unavailable", 503))
 
-    def _answer(self, request: Request) -> Reply:
+    def _answer(self, request: Request, body: bytes) -> Reply:
+        target = raw_target(request)
         try:
-            match = self._chalice.event_converter._route_matcher.match_route(request.target)
+            match = self._chalice.event_converter._route_matcher.match_route(target)
         except ValueError:
-            return _rendered(problem("not-found", 404))
+            return rendered(problem("not-found", 404))
         methods = list(self._app.routes[match.route])
         method = request.method
         if method == "HEAD" and "GET" in methods and "HEAD" not in methods:
@@ -135,19 +111,18 @@ class Gateway:
             route.cors is not None for route in self._app.routes[match.route].values()
         )
         if method not in methods and not preflight:
-            refused = _rendered(problem("method-not-allowed", 405))
+            refused = rendered(problem("method-not-allowed", 405))
             head = ["HEAD"] if "GET" in methods and "HEAD" not in methods else []
             refused.headers["Allow"] = ", ".join(sorted([*methods, *head]))
             return refused
         context = self.context("app")
-        event = self._event(request, method, match, context)
+        event = self._event(request, method, match, context, body)
         if preflight and method not in methods:
-            headers = self._chalice._autogen_options_headers(event)
-            return Reply(204, dict(headers), b"")
-        event, context = self._authorizer.authorize(request.target, event, context)
+            return Reply(b"", 204, dict(self._chalice._autogen_options_headers(event)))
+        event, context = self._authorizer.authorize(target, event, context)
         made = self._app(event, context)
-        body = self._decoded(made)
-        return Reply(made["statusCode"], {**made["headers"], **made["multiValueHeaders"]}, body)
+        sent = Headers({**made["headers"], **made["multiValueHeaders"]})
+        return Reply(self._decoded(made), made["statusCode"], sent)
 
     def _decoded(self, made: dict[str, Any]) -> bytes:
         body = made.get("body") or ""
@@ -156,16 +131,19 @@ class Gateway:
         return body if isinstance(body, bytes) else str(body).encode()
 
     def _event(
-        self, request: Request, method: str, match: Any, context: LambdaContext
+        self, request: Request, method: str, match: Any, context: LambdaContext, body: bytes
     ) -> dict[str, Any]:
-        """The event that API Gateway's proxy integration makes of a request."""
+        """Return the event that API Gateway's proxy integration makes of a request."""
         query = match.query_params or None
+        path = urlsplit(raw_target(request)).path
+        multiple = headers(request)
+        single = {name: values[-1] for name, values in multiple.items()}
         return {
             "resource": match.route,
-            "path": request.path,
+            "path": path,
             "httpMethod": method,
-            "headers": dict(request.headers),
-            "multiValueHeaders": dict(request.multi_headers),
+            "headers": single,
+            "multiValueHeaders": multiple,
             "queryStringParameters": query and {name: values[-1] for name, values in query.items()},
             "multiValueQueryStringParameters": query,
             "pathParameters": {name: unquote(value) for name, value in match.captured.items()},
@@ -173,18 +151,18 @@ class Gateway:
             "requestContext": {
                 "httpMethod": method,
                 "resourcePath": match.route,
-                "path": request.path,
+                "path": path,
                 "stage": "local",
                 "protocol": "HTTP/1.1",
                 "requestId": context.aws_request_id,
                 "requestTimeEpoch": int(time.time() * 1000),
                 "identity": {
-                    "sourceIp": request.peer,
-                    "userAgent": request.headers.get("user-agent"),
+                    "sourceIp": request.remote_addr,
+                    "userAgent": single.get("user-agent"),
                     "userArn": None,
                 },
             },
-            "body": request.body or None,
+            "body": body or None,
             "isBase64Encoded": False,
         }
 
@@ -196,5 +174,6 @@ def compressed_from(root: Path) -> int | None:
     return size if isinstance(size, int) else None
 
 
-def _rendered(response: Response) -> Reply:
-    return Reply(response.status_code, dict(response.headers), str(response.body).encode())
+def rendered(response: Response) -> Reply:
+    """Return a Chalice response as it is sent."""
+    return Reply(str(response.body).encode(), response.status_code, dict(response.headers))

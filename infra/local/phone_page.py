@@ -47,9 +47,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from werkzeug.wrappers import Request, Response
+
 from .firms import ListedFirm
-from .gateway import Reply, Request
 from .people import People, Person
+from .serving import Reply, read_body
 from .sms import SimulatedSms
 from .wechat import SimulatedWeChat
 from .wechat.simulator import CannotDo
@@ -95,12 +97,12 @@ class PhonePage:
         self._firms = firms
         self._clock = clock
 
-    def answer(self, request: Request) -> Reply:
-        """The answer to a request; never raises."""
-        host = request.headers.get("host", "")
+    def answer(self, request: Request) -> Response:
+        """Return the answer to a request. Raises what `read_body` raises, and nothing else."""
+        host = request.headers.get("Host", "")
         if host == urlsplit(self._pc).netloc and request.path in ("/_phone", "/_phone/"):
             # Only beside the service's own host does the phone's frame have its cookies.
-            return Reply(302, {"Location": f"{self._local}/_phone"}, b"")
+            return Reply(b"", 302, {"Location": f"{self._local}/_phone"})
         if host not in {urlsplit(url).netloc for url in (self._local, self._pc, self._site)}:
             return _json(403, {"error": "foreign-host"})
         name = request.path.removeprefix("/_phone").strip("/")
@@ -113,11 +115,10 @@ class PhonePage:
         if name not in _FILES:
             return _json(404, {"error": "no-such-page"})
         file, content_type = _FILES[name]
-        return Reply(
-            200, {**self._headers(), "Content-Type": content_type}, (_FOLDER / file).read_bytes()
-        )
+        body = (_FOLDER / file).read_bytes()
+        return Reply(body, 200, {**self._headers(), "Content-Type": content_type})
 
-    def _headers(self) -> dict[str, str | list[str]]:
+    def _headers(self) -> dict[str, str]:
         frames = {"http://127.0.0.1:*", self._pc, _origin(self._site)}
         policy = (
             "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; "
@@ -191,15 +192,16 @@ class PhonePage:
 
     # Acts.
 
-    def _acted(self, request: Request) -> Reply:
+    def _acted(self, request: Request) -> Response:
         if request.method != "POST":
             return _json(405, {"error": "method"})
-        origin = request.headers.get("origin")
+        origin = request.headers.get("Origin")
         if origin is not None and origin not in {_origin(self._local), _origin(self._site)}:
             return _json(403, {"error": "foreign-origin"})
+        sent = read_body(request)
         try:
-            body = json.loads(request.body[: _MAXIMUM_BODY + 1])
-            if not isinstance(body, dict) or len(request.body) > _MAXIMUM_BODY:
+            body = json.loads(sent[: _MAXIMUM_BODY + 1])
+            if not isinstance(body, dict) or len(sent) > _MAXIMUM_BODY:
                 raise Malformed("body")
             return _json(200, {"ok": True, **self.act(body)})
         except CannotDo as refused:
@@ -272,12 +274,12 @@ class PhonePage:
         return {"scene": scene, "following": wechat.account.follower(openid) is not None}
 
 
-def _json(status: int, body: dict[str, Any]) -> Reply:
-    headers: dict[str, str | list[str]] = {
+def _json(status: int, body: dict[str, Any]) -> Response:
+    headers = {
         "Content-Type": "application/json; charset=utf-8",
         "Cache-Control": "no-store",
     }
-    return Reply(status, headers, json.dumps(body, ensure_ascii=False).encode())
+    return Reply(json.dumps(body, ensure_ascii=False).encode(), status, headers)
 
 
 def _origin(url: str) -> str:

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .loopback import Answer, Call, Simulator
+from werkzeug.wrappers import Request, Response
+
+from .serving import Reply, Simulator
 
 INBOX = 200
 """Messages kept for one phone; the oldest make room."""
@@ -40,8 +42,8 @@ class Fault:
     times: int = 1
 
 
-def _json(status: int, body: dict[str, Any]) -> Answer:
-    return Answer(status, json.dumps(body).encode(), {"Content-Type": "application/json"})
+def _json(status: int, body: dict[str, Any]) -> Response:
+    return Reply(json.dumps(body), status, {"Content-Type": "application/json"})
 
 
 class SimulatedSms(Simulator):
@@ -89,19 +91,20 @@ class SimulatedSms(Simulator):
         with self._guard:
             self._inboxes.clear()
 
-    def answer(self, call: Call) -> Answer:
-        if call.method != "POST":
+    def answer(self, request: Request) -> Response:
+        if request.method != "POST":
             return _json(405, {"error": "only POST is taken"})
-        right = hmac.new(self._secret, call.body, hashlib.sha256).hexdigest()
-        given = call.headers.get("x-signature", "")
+        body = request.get_data()
+        right = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
+        given = request.headers.get("X-Signature", "")
         if not hmac.compare_digest(right.encode(), given.encode("utf-8", "replace")):
             return _json(403, {"error": "X-Signature is not right for this body"})
         fault = self._next_fault()
         if fault is not None:
-            time.sleep(fault.delay)
+            self.delay(fault.delay)
             if fault.status is not None:
                 return _json(fault.status, {"error": "as asked for"})
-        message = self._read(call.body)
+        message = self._read(body)
         if message is None:
             return _json(400, {"error": "not a message of the http gateway"})
         with self._guard:

@@ -23,12 +23,12 @@ from .aws import KEY, LocalAws, Resources, point_at
 from .defaults import given_first, place_settings, secret_settings
 from .firms import DEMO
 from .gateway import Gateway, compressed_from
-from .loopback import bind
 from .people import People
 from .phone_page import PhonePage
 from .pump import Pump, wires
 from .seeding import CannotStart, in_a_line, make_menu, read, seed
 from .service import build_server
+from .serving import bind
 from .signed import SignatureCheck
 from .sms import Message, SimulatedSms
 from .wechat import SimulatedWeChat
@@ -151,7 +151,6 @@ class Twin:
             make_menu()
         self._run(self._pump(module, gateway, template, resources))
         server = build_server(
-            module.app,
             bound,
             gateway.answer,
             phone.answer,

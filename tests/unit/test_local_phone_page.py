@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug.test import Client, TestResponse
 
 from infra.local.firms import DEMO, described, listed
-from infra.local.gateway import Reply, Request
 from infra.local.people import PEOPLE, People
 from infra.local.phone_page import PhonePage
+from infra.local.serving import application
 from infra.local.sms import SimulatedSms
 from infra.local.wechat import SimulatedWeChat
 from infra.ops.enrolment.directory_row import Entry, read_row
@@ -50,21 +51,24 @@ def ask(
     method: str | None = None,
     host: str = "127.0.0.1:8000",
     origin: str | None = None,
-) -> Reply:
-    headers = {"host": host, **({"origin": origin} if origin else {})}
+) -> TestResponse:
     raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    return page.answer(
-        Request(method or ("GET" if body is None else "POST"), path, headers, {}, raw, "127.0.0.1")
+    return Client(application(page.answer)).open(
+        path,
+        base_url=f"http://{host}",
+        method=method or ("GET" if body is None else "POST"),
+        headers={"Origin": origin} if origin else {},
+        data=raw,
     )
 
 
 def act(page: PhonePage, **body: Any) -> tuple[int, dict[str, Any]]:
     reply = ask(page, "/_phone/act", body)
-    return reply.status, json.loads(reply.body)
+    return reply.status_code, reply.json
 
 
 def state(page: PhonePage) -> dict[str, Any]:
-    return dict(json.loads(ask(page, "/_phone/state").body))
+    return dict(ask(page, "/_phone/state").get_json())
 
 
 def phone(page: PhonePage, number: str) -> dict[str, Any]:
@@ -149,7 +153,7 @@ def test_scanning_tells_codes_from_addresses(page: PhonePage) -> None:
 def test_malformed_acts_are_refused(page: PhonePage, body: Any, error: str) -> None:
     """The answer names what is wrong."""
     reply = ask(page, "/_phone/act", body, method="POST")
-    assert (reply.status, json.loads(reply.body)) == (422, {"error": error})
+    assert (reply.status_code, reply.json) == (422, {"error": error})
 
 
 def test_failures_can_be_asked_for(page: PhonePage) -> None:
@@ -167,21 +171,21 @@ def test_failures_can_be_asked_for(page: PhonePage) -> None:
 def test_other_sites_cannot_act(page: PhonePage) -> None:
     """A page elsewhere, and a name that somebody pointed here, are refused."""
     body = {"act": "follow"}
-    assert ask(page, "/_phone/act", body, origin="https://elsewhere.example").status == 403
-    assert ask(page, "/_phone/act", body, host="elsewhere.example:8000").status == 403
-    assert ask(page, "/_phone/state", host="elsewhere.example").status == 403
-    assert ask(page, "/_phone/act", method="GET").status == 405
-    assert ask(page, "/_phone/state", b"", method="PUT").status == 405
-    assert ask(page, "/_phone/act", body, origin=LOCAL).status == 200
+    assert ask(page, "/_phone/act", body, origin="https://elsewhere.example").status_code == 403
+    assert ask(page, "/_phone/act", body, host="elsewhere.example:8000").status_code == 403
+    assert ask(page, "/_phone/state", host="elsewhere.example").status_code == 403
+    assert ask(page, "/_phone/act", method="GET").status_code == 405
+    assert ask(page, "/_phone/state", b"", method="PUT").status_code == 405
+    assert ask(page, "/_phone/act", body, origin=LOCAL).status_code == 200
 
 
 def test_the_page_is_served_beside_the_service_s_host(page: PhonePage) -> None:
     """Under `localhost` the phone's frame would lose its cookies, so the page moves."""
     moved = ask(page, "/_phone", host="localhost:8000")
-    assert (moved.status, moved.headers["Location"]) == (302, f"{LOCAL}/_phone")
-    assert ask(page, "/_phone/state", host="localhost:8000").status == 200
+    assert (moved.status_code, moved.headers["Location"]) == (302, f"{LOCAL}/_phone")
+    assert ask(page, "/_phone/state", host="localhost:8000").status_code == 200
     html = ask(page, "/_phone")
-    assert html.status == 200
+    assert html.status_code == 200
     policy = str(html.headers["Content-Security-Policy"])
     assert "frame-ancestors 'none'" in policy
     assert "http://localhost:8000" in policy
@@ -194,7 +198,7 @@ def test_the_page_is_served_beside_the_service_s_host(page: PhonePage) -> None:
         file = ask(page, f"/_phone/{name}")
         assert str(file.headers["Content-Type"]).startswith(kind)
     for name in ("other.css", "../phone_page.py", "index.html"):
-        assert ask(page, f"/_phone/{name}").status == 404
+        assert ask(page, f"/_phone/{name}").status_code == 404
 
 
 def _script() -> str:

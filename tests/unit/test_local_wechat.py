@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from wechatpy import create_reply
 from wechatpy.utils import to_text
+from werkzeug.wrappers import Response
 
-from infra.local.loopback import Answer
 from infra.local.wechat.simulator import (
     OUT_OF_ORDER,
     CannotDo,
@@ -141,7 +141,7 @@ def test_no_answer_is_tried_three_times_and_then_told_to_the_person(world: World
 def test_a_second_delivery_that_is_answered_is_enough(world: World) -> None:
     """After one failure the answer to the repeat is shown."""
     world.wechat.follow(ALICE)
-    answers: list[str | Answer] = [Answer(500), "endlich"]
+    answers: list[str | Response] = [Response(status=500), "endlich"]
     world.service.reply = lambda message: answers.pop(0)
     outcome = world.wechat.say(ALICE, "hallo")
     assert (outcome.text, outcome.deliveries) == ("endlich", 2)
@@ -154,7 +154,7 @@ def test_a_second_delivery_that_is_answered_is_enough(world: World) -> None:
 def test_an_answer_that_cannot_be_read_is_a_fault(world: World, body: bytes) -> None:
     """Only an encrypted reply, `success` or nothing will do."""
     world.wechat.follow(ALICE)
-    world.service.reply = lambda message: Answer(200, body)
+    world.service.reply = lambda message: Response(body)
     outcome = world.wechat.say(ALICE, "hallo")
     assert (outcome.text, outcome.deliveries) == (None, 1)
     assert world.chat()[-1] == ("notice", OUT_OF_ORDER)
@@ -172,11 +172,11 @@ def test_a_reply_to_somebody_else_is_a_fault(world: World) -> None:
     """A reply must be addressed to the person who wrote."""
     world.wechat.follow(ALICE)
 
-    def reply(message: Any) -> Answer:
+    def reply(message: Any) -> Response:
         swapped = create_reply("x", message=message)
         swapped.target = BOB
         sealed = world.service.crypto.encrypt_message(swapped.render(), "1", "2")
-        return Answer(200, to_text(sealed).encode())
+        return Response(to_text(sealed))
 
     world.service.reply = reply
     assert world.wechat.say(ALICE, "hallo").text is None

@@ -1,4 +1,4 @@
-"""WeChat's interfaces (`/cgi-bin/…`, `/sns/…`): each takes a call and gives WeChat's JSON.
+"""WeChat's interfaces (`/cgi-bin/…`, `/sns/…`): each returns WeChat's JSON for a request.
 
 Paths, fields and error codes: WeChat Official Account guide, the page of each interface.
 """
@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..loopback import Call
+from werkzeug.wrappers import Request
+
 from .account import Account, Template
 from .errors import refusal
 from .grants import AccessTokens, OAuthCodes
@@ -65,7 +66,7 @@ class Interfaces:
         self._message_ids = itertools.count(int(time.time() * 1000) * 1000)
         self._guard = threading.Lock()
         self._repeats: dict[tuple[str, str], tuple[int, int]] = {}
-        self._table: dict[str, tuple[str, Callable[[Call], Body]]] = {
+        self._table: dict[str, tuple[str, Callable[[Request], Body]]] = {
             "/sns/oauth2/access_token": ("GET", self._exchange),
             "/cgi-bin/stable_token": ("POST", self._stable_token),
             "/cgi-bin/user/info": ("GET", self._user_info),
@@ -75,24 +76,24 @@ class Interfaces:
             "/cgi-bin/menu/get": ("GET", self._get_menu),
         }
 
-    def answer(self, call: Call) -> Body:
-        """WeChat's JSON for a call; refusals too, which it sends with status 200."""
-        method, interface = self._table.get(call.path, ("", None))
+    def answer(self, request: Request) -> Body:
+        """Return WeChat's JSON for a request; refusals too, which it sends with status 200."""
+        method, interface = self._table.get(request.path, ("", None))
         if interface is None:
             return refusal(40066)
-        if method == "POST" and call.method != "POST":
+        if method == "POST" and request.method != "POST":
             return refusal(43002)
         try:
-            if call.path.startswith("/cgi-bin/") and interface != self._stable_token:
-                errcode = self._tokens.refusal(call.query.get("access_token"))
+            if request.path.startswith("/cgi-bin/") and interface != self._stable_token:
+                errcode = self._tokens.refusal(request.args.get("access_token"))
                 if errcode:
                     raise Refusal(errcode)
-            return interface(call)
+            return interface(request)
         except Refusal as refused:
             return refusal(refused.errcode, refused.detail)
 
-    def _exchange(self, call: Call) -> Body:
-        query = call.query
+    def _exchange(self, request: Request) -> Body:
+        query = request.args
         self._check_app(query.get("appid"), query.get("secret"))
         if query.get("grant_type") != "authorization_code":
             raise Refusal(40002)
@@ -107,8 +108,8 @@ class Interfaces:
             "scope": "snsapi_base",
         }
 
-    def _stable_token(self, call: Call) -> Body:
-        body = _json(call)
+    def _stable_token(self, request: Request) -> Body:
+        body = _json(request)
         if body.get("grant_type") != "client_credential":
             raise Refusal(40002)
         self._check_app(body.get("appid"), body.get("secret"))
@@ -121,8 +122,8 @@ class Interfaces:
         if secret != self._app_secret:
             raise Refusal(40125)
 
-    def _user_info(self, call: Call) -> Body:
-        openid = call.query.get("openid", "")
+    def _user_info(self, request: Request) -> Body:
+        openid = request.args.get("openid", "")
         if not openid:
             raise Refusal(40003)
         follower = self._account.follower(openid)
@@ -141,8 +142,8 @@ class Interfaces:
             "qr_scene_str": follower.scene,
         }
 
-    def _send_template(self, call: Call) -> Body:
-        body = _json(call)
+    def _send_template(self, request: Request) -> Body:
+        body = _json(request)
         openid, template = body.get("touser"), self._templates.get(str(body.get("template_id")))
         if not isinstance(openid, str) or not openid:
             raise Refusal(40003)
@@ -173,8 +174,8 @@ class Interfaces:
             self._repeats[key] = (message_id, now)
             return message_id, True
 
-    def _draw(self, call: Call) -> Body:
-        body = _json(call)
+    def _draw(self, request: Request) -> Body:
+        body = _json(request)
         lasting = body.get("action_name") == "QR_LIMIT_STR_SCENE"
         if not lasting and body.get("action_name") != "QR_STR_SCENE":
             raise Refusal(40053)
@@ -190,8 +191,8 @@ class Interfaces:
         answer = {"ticket": ticket.ticket, "url": ticket.url}
         return answer if lasting else {**answer, "expire_seconds": seconds}
 
-    def _create_menu(self, call: Call) -> Body:
-        menu = _json(call)
+    def _create_menu(self, request: Request) -> Body:
+        menu = _json(request)
         buttons = menu.get("button")
         if not isinstance(buttons, list) or not 1 <= len(buttons) <= 3:
             raise Refusal(40016)
@@ -202,15 +203,15 @@ class Interfaces:
         self._account.menu = menu
         return {"errcode": 0, "errmsg": "ok"}
 
-    def _get_menu(self, _: Call) -> Body:
+    def _get_menu(self, _: Request) -> Body:
         if self._account.menu is None:
             raise Refusal(46003)
         return {"menu": dict(self._account.menu)}
 
 
-def _json(call: Call) -> Body:
+def _json(request: Request) -> Body:
     # WeChat does not undo \u escapes: people would read them as they stand.
-    literal = re.sub(rb"\\u(?=[0-9a-fA-F]{4})", rb"\\\\u", call.body)
+    literal = re.sub(rb"\\u(?=[0-9a-fA-F]{4})", rb"\\\\u", request.get_data())
     try:
         body = json.loads(literal)
     except ValueError:

@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlencode, urlsplit
 
-from ..loopback import Answer, Call, Simulator
+from werkzeug.wrappers import Request, Response
+
+from ..serving import Reply, Simulator
 from .account import CODE_TEMPLATE, NOTICE_TEMPLATE, Account, Template
 from .callbacks import LIMIT, Callbacks, PassiveReply
 from .errors import refusal
@@ -119,18 +120,18 @@ class SimulatedWeChat(Simulator):
         with self._guard:
             self._faults.clear()
 
-    def answer(self, call: Call) -> Answer:
-        if call.path == "/connect/oauth2/authorize":
-            return self._authorize(call)
-        fault = self._next_fault(call.path)
+    def answer(self, request: Request) -> Response:
+        if request.path == "/connect/oauth2/authorize":
+            return self._authorize(request)
+        fault = self._next_fault(request.path)
         if fault is not None:
-            time.sleep(fault.delay)
+            self.delay(fault.delay)
         if fault is not None and fault.errcode is not None:
             body = refusal(fault.errcode)
         else:
-            body = self._interfaces.answer(call)
+            body = self._interfaces.answer(request)
         headers = {"Content-Type": "application/json; encoding=utf-8"}
-        return Answer(200, json.dumps(body, ensure_ascii=False).encode(), headers)
+        return Reply(json.dumps(body, ensure_ascii=False), 200, headers)
 
     def _next_fault(self, path: str) -> Fault | None:
         with self._guard:
@@ -144,8 +145,8 @@ class SimulatedWeChat(Simulator):
                 return fault
         return None
 
-    def _authorize(self, call: Call) -> Answer:
-        query = call.query
+    def _authorize(self, request: Request) -> Response:
+        query = request.args.to_dict()
         back = query.get("redirect_uri", "")
         parts = urlsplit(back)
         origin = f"{parts.scheme}://{parts.netloc}"
@@ -156,11 +157,11 @@ class SimulatedWeChat(Simulator):
         if query.get("response_type") != "code" or query.get("scope") != "snsapi_base":
             return _page("10005 scope 参数错误或没有 scope 权限")
         # A phone in the query is for scripts, which have no cookie of the phone page.
-        openid = self._visitor({**_cookies(call), **query})
+        openid = self._visitor({**request.cookies.to_dict(), **query})
         state = {"state": query["state"]} if "state" in query else {}
         added = urlencode({"code": self._codes.make(openid), **state})
         location = back + ("&" if parts.query else "?") + added
-        return Answer(302, b"", {"Location": location, "Cache-Control": "no-store"})
+        return Reply(b"", 302, {"Location": location, "Cache-Control": "no-store"})
 
     # What people do. Each returns what the account replied.
 
@@ -252,7 +253,7 @@ class SimulatedWeChat(Simulator):
     def _send_receipts(self) -> None:
         while (sent := self._receipts.get()) is not None:
             openid, message_id = sent
-            time.sleep(self._receipt_delay)
+            self.delay(self._receipt_delay)
             self._callbacks.deliver(
                 openid,
                 {
@@ -265,14 +266,6 @@ class SimulatedWeChat(Simulator):
             )
 
 
-def _cookies(call: Call) -> dict[str, str]:
-    try:
-        jar = SimpleCookie(call.headers.get("cookie", ""))
-    except CookieError:
-        return {}
-    return {name: morsel.value for name, morsel in jar.items()}
-
-
-def _page(words: str) -> Answer:
+def _page(words: str) -> Response:
     html = f"<!doctype html><meta charset=utf-8><title>WeChat</title><p>{words}"
-    return Answer(200, html.encode(), {"Content-Type": "text/html; charset=utf-8"})
+    return Reply(html, 200, {"Content-Type": "text/html; charset=utf-8"})
