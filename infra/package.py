@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import click
 import yaml
 
 from chalicelib.aws import DYNAMODB, SECRETS_MANAGER
@@ -125,16 +125,24 @@ def _substituted(value: Any) -> Any:
     return value
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m infra.package", description=__doc__)
-    parser.add_argument("--target", type=Path, default=ROOT / "build")
-    parser.add_argument(
-        "--partition", choices=sorted(REGIONS), default="aws-cn", help="AWS China, or global AWS"
-    )
-    arguments = parser.parse_args()
-    build(arguments.target, arguments.partition)
+@click.command(help="Build the SAM package.")
+@click.option(
+    "--target",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=ROOT / "build",
+    help="Folder for the package.  [default: build]",
+)
+@click.option(
+    "--partition",
+    type=click.Choice(sorted(REGIONS)),
+    default="aws-cn",
+    show_default=True,
+    help="AWS China, or global AWS.",
+)
+def main(target: Path, partition: str) -> None:
+    """Build the package that the command line describes."""
+    build(target, partition)
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m infra.package")

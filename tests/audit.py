@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
+
 ROOT = Path(__file__).parents[1]
 FILES = ("requirements.txt", "infra/requirements.txt", "tests/requirements.txt")
 CANNOT_TELL = 2
@@ -50,13 +52,12 @@ def _cannot_tell(why: str) -> int:
     return CANNOT_TELL
 
 
-def main() -> int:
-    """The exit status."""
+@click.command(help=__doc__)
+def main() -> None:
+    """Look up every pinned package; the exit status is that of `run`."""
     found = shutil.which("pip-audit")
-    if found is None:
-        return _cannot_tell("pip-audit is not installed here.")
-    return run([found])
+    sys.exit(run([found]) if found else _cannot_tell("pip-audit is not installed here."))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="python -m tests.audit")

@@ -10,7 +10,6 @@ is asserted: a busy machine is no fault.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import random
@@ -22,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import boto3
+import click
 
 from chalicelib import wiring
 from chalicelib.keys.passwords import PasswordHasher
@@ -189,19 +189,17 @@ def cases(asked: Asked) -> dict[str, dict[str, Call]]:
     }
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@click.option("--rounds", type=click.IntRange(min=2), default=300, show_default=True)
+@click.option("--only", default="", help="Calls whose name contains this text.")
+def main(rounds: int, only: str) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m tests.timing", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=300)
-    parser.add_argument("--only", default="", help="calls whose name has this in it")
-    given = parser.parse_args()
-    rounds = given.rounds
     warnings.filterwarnings("ignore", category=UserWarning, module="chalice")
     logging.disable(logging.WARNING)
     print(f"{rounds} rounds, interleaved; milliseconds")
     with _world() as world:
         asked = Asked(world)
-        chosen = {call: each for call, each in cases(asked).items() if given.only in call}
+        chosen = {call: each for call, each in cases(asked).items() if only in call}
         for call, calls in chosen.items():
             taken = interleaved(calls, rounds, asked.forget)
             print(f"\n{call}")
@@ -224,4 +222,4 @@ def _print(clock: str, taken: Mapping[str, Sequence[float]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m tests.timing")

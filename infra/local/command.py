@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
+
+import click
 
 from chalicelib.telemetry import logs
 
@@ -39,57 +41,54 @@ class _Signals:
         os.read(self._read, 1)
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65_535:
-        raise argparse.ArgumentTypeError("must be 0 to 65535; 0 takes a free one")
-    return int(text)
+class _Address(click.ParamType[str]):
+    """An http or https address without query; it comes without a slash at its end."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        try:
+            parts = urlsplit(str(value))
+            valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            valid = valid and not (parts.query or parts.fragment)
+        except ValueError:
+            valid = False
+        if not valid:
+            self.fail("must be an http or https address without query", param, ctx)
+        return str(value).rstrip("/")
 
 
-def _url(text: str) -> str:
-    parts = urlsplit(text)
-    try:
-        right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        right = False
-    if not right or parts.query or parts.fragment:
-        raise argparse.ArgumentTypeError("must be an http or https address without query")
-    return text.rstrip("/")
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command's options."""
-    made = argparse.ArgumentParser(
-        prog="python -m infra.local",
-        description="The whole service on this machine, with AWS, WeChat and phones simulated.",
-        allow_abbrev=False,
-    )
-    made.add_argument(
-        "--port", type=_port, default=8000, help="8000 unless told; 0 takes a free one"
-    )
-    made.add_argument("--firms", type=Path, metavar="FILE", help="seed from this directory file")
-    made.add_argument(
-        "--dynamodb",
-        type=_url,
-        metavar="URL",
-        help="a DynamoDB in place of moto's; one that outlives the twin wants CODE_PEPPER to be set",
-    )
-    made.add_argument("--sms-url", type=_url, metavar="URL", help="where SMS are posted instead")
-    made.add_argument("--wechat-url", type=_url, metavar="URL", help="the WeChat platform instead")
-    made.add_argument(
-        "--no-proof", action="store_true", help="no proof of work, for drivers without a browser"
-    )
-    return made
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the twin until a signal ends it; the exit status."""
-    signals = _Signals()
-    given = parser().parse_args(arguments)
+@click.command(help="Run the whole service on this machine, with AWS, WeChat and phones simulated.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8000,
+    show_default=True,
+    help="0 takes a free one.",
+)
+@click.option(
+    "--firms",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Load this directory file in place of the demo firms.",
+)
+@click.option(
+    "--dynamodb",
+    type=_Address(),
+    metavar="URL",
+    help="A DynamoDB in place of moto's; set CODE_PEPPER where it outlives this process.",
+)
+@click.option("--sms-url", type=_Address(), metavar="URL", help="Post SMS here instead.")
+@click.option("--wechat-url", type=_Address(), metavar="URL", help="This WeChat platform instead.")
+@click.option("--no-proof", is_flag=True, help="No proof of work, for drivers without a browser.")
+@click.pass_obj
+def local(signals: _Signals, /, no_proof: bool, **options: Any) -> int:
+    """Run the local stack until a signal ends it; return the exit status."""
     out, err = Unhurried(sys.stdout), Unhurried(sys.stderr)
     sys.stdout, sys.stderr = out, err
     try:
         with logs.plainly(err, logging.WARNING):
-            return _run(given, signals, err)
+            return _run(signals, err, proof=not no_proof, **options)
     finally:
         # What is printed after this, such as a traceback, must not be lost.
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
@@ -97,23 +96,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         err.finish()
 
 
-def _run(given: argparse.Namespace, signals: _Signals, err: Unhurried) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status, which is 2 for a wrong option."""
+    signals = _Signals()
+    try:
+        return int(
+            local.main(
+                None if arguments is None else list(arguments),
+                prog_name="python -m infra.local",
+                standalone_mode=False,
+                obj=signals,
+            )
+        )
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+
+
+def _run(signals: _Signals, err: Unhurried, **options: Any) -> int:
     if err.isatty():
         logging.getLogger("infra.local").setLevel(logging.INFO)
     # moto takes a second or two to load, in which a signal must find its handler already.
     from .seeding import CannotStart  # noqa: PLC0415
     from .twin import Ended, Options, Twin  # noqa: PLC0415
 
-    options = Options(
-        port=given.port,
-        firms=given.firms,
-        dynamodb=given.dynamodb,
-        sms_url=given.sms_url,
-        wechat_url=given.wechat_url,
-        proof=not given.no_proof,
-    )
     try:
-        with Twin(options, print, lambda: signals.came):
+        with Twin(Options(**options), print, lambda: signals.came):
             signals.wait()
     except CannotStart as error:
         print(f"error: {error}", file=err)

@@ -6,7 +6,6 @@ target. The measured server has one core, DynamoDB Local and what drives it the 
 
 from __future__ import annotations
 
-import argparse
 import json
 import signal
 import sys
@@ -14,7 +13,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace as Arguments
 from typing import Any, TypeVar
+
+import click
 
 from tests import dynamodb_local
 from tests.bench import (
@@ -44,7 +46,7 @@ Found = dict[str, Any]
 T = TypeVar("T")
 
 
-def whole_recovery(arguments: argparse.Namespace) -> Found:
+def whole_recovery(arguments: Arguments) -> Found:
     """A whole recovery without password hashes: ours, the floor and the peers, side by side."""
     people = arguments.recoveries + recovery.WARM_UP
     with machine.divided() as cores:
@@ -62,7 +64,7 @@ def whole_recovery(arguments: argparse.Namespace) -> Found:
     return {"recovery": found}
 
 
-def deployed_recovery(arguments: argparse.Namespace) -> Found:
+def deployed_recovery(arguments: Arguments) -> Found:
     """A whole recovery as deployed: ours and the peers, each with its own password hash."""
     # A peer's hash takes half a second: fewer recoveries show as much.
     rounds = max(3, arguments.recoveries // 5)
@@ -92,7 +94,7 @@ def _print_recovery(title: str, found: Found) -> None:
     print(figures.table("its steps: wall p50 and p99, and mean CPU, ms", steps))
 
 
-def cold_start(arguments: argparse.Namespace) -> Found:
+def cold_start(arguments: Arguments) -> Found:
     """From the start of a process to its first answer, and what the packaging's measures bought."""
     with (
         machine.divided() as cores,
@@ -107,12 +109,12 @@ def cold_start(arguments: argparse.Namespace) -> Found:
 
 
 def _peers(
-    arguments: argparse.Namespace, make: Callable[[], AbstractContextManager[dict[str, T]]]
+    arguments: Arguments, make: Callable[[], AbstractContextManager[dict[str, T]]]
 ) -> AbstractContextManager[dict[str, T]]:
     return nullcontext({}) if arguments.no_peers else make()
 
 
-def wechat_callback(arguments: argparse.Namespace) -> Found:
+def wechat_callback(arguments: Arguments) -> Found:
     """WeChat's callback against wechatpy."""
     with machine.divided() as cores, machine.on(cores.server):
         found = callback.measure(arguments.callbacks)
@@ -120,7 +122,7 @@ def wechat_callback(arguments: argparse.Namespace) -> Found:
     return {"callback": found}
 
 
-def reset(arguments: argparse.Namespace) -> Found:
+def reset(arguments: Arguments) -> Found:
     """The yearly reset's worker against bare argon2, and its memory by number of logins."""
     with (
         worker.on_one_core() as others,
@@ -134,7 +136,7 @@ def reset(arguments: argparse.Namespace) -> Found:
     return {"worker": throughput, "worker_memory": memory}
 
 
-def costs(arguments: argparse.Namespace) -> Found:
+def costs(arguments: Arguments) -> Found:
     """Request units, Lambda's milliseconds, SMS and money of every story and of a yearly run."""
     with machine.divided() as cores:
         found = cost.measure(cores, arguments.yearly_logins, prices.given(arguments.price))
@@ -150,11 +152,25 @@ def costs(arguments: argparse.Namespace) -> Found:
     return {"cost": found}
 
 
-def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(sorted(int(size) for size in text.split(",")))
+class _Numbers(click.ParamType[tuple[int, ...]]):
+    """Whole numbers above 0, comma separated; they come sorted."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        each = click.IntRange(min=1)
+        texts = value.split(",") if isinstance(value, str) else value
+        return tuple(sorted(each.convert(text, param, ctx) for text in texts))
 
 
-def single_steps(arguments: argparse.Namespace) -> Found:
+def _parts(ctx: click.Context, param: click.Parameter, value: str) -> set[str]:
+    chosen = set(value.split(","))
+    if unknown := chosen - set(PARTS):
+        raise click.BadParameter(f"no such part: {', '.join(sorted(unknown))}", ctx, param)
+    return chosen
+
+
+def single_steps(arguments: Arguments) -> Found:
     """Single requests over the local twin."""
     with _twin() as url:
         found = steps.measure(url, arguments.rounds)
@@ -162,7 +178,7 @@ def single_steps(arguments: argparse.Namespace) -> Found:
     return {"steps": found}
 
 
-def page(_: argparse.Namespace) -> Found:
+def page(_: Arguments) -> Found:
     """How soon the page can be used on a slow network, and what Lighthouse says of it."""
     chromium = browser()
     with _twin() as url:
@@ -183,7 +199,7 @@ def _twin() -> Iterator[str]:
         yield running.url
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], Found]] = {
+PARTS: dict[str, Callable[[Arguments], Found]] = {
     "deployed": deployed_recovery,
     "recovery": whole_recovery,
     "cold": cold_start,
@@ -195,39 +211,43 @@ PARTS: dict[str, Callable[[argparse.Namespace], Found]] = {
 }
 
 
-def main() -> None:
+_COUNT = click.IntRange(min=1)
+
+
+@click.command(help=__doc__)
+@click.option(
+    "--only", default=",".join(PARTS), show_default=True, callback=_parts, help="parts, by commas"
+)
+@click.option("--recoveries", type=_COUNT, default=200, show_default=True, help="of each service")
+@click.option("--no-peers", is_flag=True, help="ours alone")
+@click.option("--starts", type=_COUNT, default=9, show_default=True, help="cold, of each kind")
+@click.option("--callbacks", type=_COUNT, default=2_000, show_default=True, help="of each kind")
+@click.option(
+    "--memory-logins",
+    type=_Numbers(),
+    default="1000,100000",
+    show_default=True,
+    help="sizes at which the yearly reset's memory is measured",
+)
+@click.option(
+    "--yearly-logins",
+    type=_Numbers(),
+    default="400,1000,2000",
+    show_default=True,
+    help="three sizes of whole yearly runs; a login takes 40 ms and more",
+)
+@click.option("--price", multiple=True, metavar="NAME=VALUE", help="a price of your own")
+@click.option(
+    "--rounds", type=_COUNT, default=100, show_default=True, help="of the single requests"
+)
+def main(only: set[str], **options: Any) -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--only", default=",".join(PARTS), help="parts, comma separated")
-    parser.add_argument("--recoveries", type=int, default=200, help="of each service")
-    parser.add_argument("--no-peers", action="store_true", help="ours alone")
-    parser.add_argument("--starts", type=int, default=9, help="cold starts of each kind")
-    parser.add_argument("--callbacks", type=int, default=2_000, help="of each kind")
-    parser.add_argument(
-        "--memory-logins",
-        type=_sizes,
-        default=(1_000, 100_000),
-        help="sizes at which the yearly reset's memory is measured",
-    )
-    parser.add_argument(
-        "--yearly-logins",
-        type=_sizes,
-        default=(400, 1_000, 2_000),
-        help="three sizes of whole yearly runs; a login takes 40 ms and more",
-    )
-    parser.add_argument(
-        "--price", action="append", default=[], metavar="NAME=VALUE", help="a price of your own"
-    )
-    parser.add_argument("--rounds", type=int, default=100, help="of the single requests")
-    arguments = parser.parse_args()
-    chosen = arguments.only.split(",")
-    if unknown := set(chosen) - set(PARTS):
-        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    arguments = Arguments(**options)
     # So that what was started ends with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     found: Found = {}
     for name, part in PARTS.items():
-        if name in chosen:
+        if name in only:
             found |= part(arguments)
     found["goals"] = goals.goals(found)
     print(figures.table("goals", found["goals"]))
@@ -237,4 +257,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m tests.bench")

@@ -11,7 +11,6 @@ two seconds, which is a 503, and whether the write took effect is in doubt. `--p
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import statistics
@@ -25,6 +24,7 @@ from pathlib import Path
 # Sets the AWS of this process; before anything of AWS.
 from tests import conftest  # isort: skip
 
+import click
 from botocore.credentials import Credentials
 
 from chalicelib import wiring
@@ -96,21 +96,21 @@ def _print(told: Told, seconds: float) -> None:
     )
 
 
-def main() -> int:
-    """Run, print, reckon; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=120)
-    parser.add_argument("--people", type=int, default=200)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument(
-        "--pause",
-        type=float,
-        default=20,
-        help="seconds that a person rests between steps, on average",
-    )
-    given = parser.parse_args()
+@click.command(help=__doc__)
+@click.option("--seconds", type=click.FloatRange(min=1), default=120, show_default=True)
+@click.option("--people", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option(
+    "--pause",
+    type=click.FloatRange(min=0),
+    default=20,
+    show_default=True,
+    help="seconds that a person rests between steps, on average",
+)
+def main(seconds: float, people: int, processes: int, pause: float) -> None:
+    """Run, print, check; exit with 1 where something is wrong."""
     # The first of the made-up firms has no phone.
-    firms = made_up(given.people + 1)[1:]
+    firms = made_up(people + 1)[1:]
     told = Told()
     with ExitStack() as parts:
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory()))
@@ -135,8 +135,8 @@ def main() -> int:
         )
         settings = _settings(dynamodb, sms.url, wechat.url)
         arguments = ["--dynamodb", dynamodb, "--no-proof"]
-        print(f"{given.processes} processes, {given.people} people, {given.seconds:.0f} s")
-        for number in range(given.processes):
+        print(f"{processes} processes, {people} people, {seconds:.0f} s")
+        for number in range(processes):
             place = folder / str(number)
             place.mkdir()
             # The first one enrols everybody; the others find them there.
@@ -155,11 +155,11 @@ def main() -> int:
             lambda openid: cookies.keep_visitor(service, openid).partition(";")[0],
             Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]),
             told,
-            began + given.seconds,
-            given.pause,
+            began + seconds,
+            pause,
         )
-        people = [Person(firm, outside, seed) for seed, firm in enumerate(firms)]
-        threads = [threading.Thread(target=person.live, daemon=True) for person in people]
+        everybody = [Person(firm, outside, seed) for seed, firm in enumerate(firms)]
+        threads = [threading.Thread(target=person.live, daemon=True) for person in everybody]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -176,8 +176,8 @@ def main() -> int:
     if len(lost) > SHOWN:
         print(f"  and {len(lost) - SHOWN} more")
     print(f"{len(lost)} faults" if lost else "nothing was lost, no 5xx, no limit overrun")
-    return 1 if lost else 0
+    sys.exit(1 if lost else 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="python -m tests.load")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 from tests import audit
 
@@ -32,10 +33,16 @@ def test_the_exit_status_tells_the_three_cases_apart(
     assert ("NOT looked up" in capsys.readouterr().out) == (expected == 2)
 
 
-def test_without_pip_audit_it_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_pip_audit_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """And does not exit with 0."""
     monkeypatch.setenv("PATH", "")
-    assert audit.main() == audit.CANNOT_TELL
-    assert "pip-audit is not installed" in capsys.readouterr().out
+    result = CliRunner().invoke(audit.main, [])
+    assert result.exit_code == audit.CANNOT_TELL
+    assert "pip-audit is not installed" in result.output
+
+
+def test_an_unknown_option_is_a_usage_error() -> None:
+    """Exit status 2, and nothing is looked up."""
+    result = CliRunner().invoke(audit.main, ["--files", "x"])
+    assert result.exit_code == 2
+    assert "No such option" in result.output

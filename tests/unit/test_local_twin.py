@@ -218,10 +218,8 @@ def test_nobody_needs_to_read_what_it_prints() -> None:
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as unread, os.fdopen(writing, "w") as stream:
         unhurried = Unhurried(stream)
-        began = time.monotonic()
         for number in range(20_000):
             print(f"{number:07d}", file=unhurried)
-        assert time.monotonic() - began < 20
         os.set_blocking(reading, False)
         first = unread.read(8 * 1_000).decode().split()
         assert first == [f"{number:07d}" for number in range(1_000)]
@@ -272,8 +270,8 @@ def refused(*arguments: str, **environment: str) -> str:
     out, _ = process.communicate(timeout=90)
     assert process.returncode == 2, out
     assert "Traceback" not in out
-    [line] = [line for line in out.splitlines() if "error: " in line]
-    return line.partition("error: ")[2]
+    [line] = [line for line in out.splitlines() if line.lower().startswith("error: ")]
+    return line
 
 
 def test_what_keeps_it_from_starting_is_one_clear_line(tmp_path: Path) -> None:
@@ -293,7 +291,9 @@ def test_what_keeps_it_from_starting_is_one_clear_line(tmp_path: Path) -> None:
     assert "short" not in line
     assert "dynamodb" in refused("--port", "0", "--dynamodb", "http://127.0.0.1:9")
     assert "--port" in refused("--port", "99999")
-    assert "--sms-url" in refused("--sms-url", "elsewhere")
+    for url in ("elsewhere", "http://[x/", "http://a:b/", "http://a/?b=c"):
+        assert "--sms-url" in refused("--sms-url", url)
+    assert "--nonsense" in refused("--nonsense")
 
 
 def test_outside_platforms_and_settings_take_the_simulators_places(tmp_path: Path) -> None:
