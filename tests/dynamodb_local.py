@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.serving import bind
+
 # The npm package that ships DynamoDB Local's jar with its native libraries.
 PACKAGE = "amplify-dynamodb-simulator"
 VERSION = "2.9.30"
@@ -51,7 +53,7 @@ def unpacked() -> Path:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
+    """Return a port that was free a moment ago, for a program that does not share it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -71,7 +73,10 @@ def serving(cores: Collection[int] | None = None, heap_mib: int = 512) -> Iterat
     if java is None:
         impossible("DynamoDB Local needs Java 17")
     folder = unpacked()
-    port = free_port()
+    # Held until the end: nobody else is given the port, and Java may listen on it all the same,
+    # since both sockets allow the reuse of their address and this one does not listen.
+    held = bind(0)
+    port = held.getsockname()[1]
     process = subprocess.Popen(
         [
             str(java),
@@ -90,14 +95,17 @@ def serving(cores: Collection[int] | None = None, heap_mib: int = 512) -> Iterat
     if cores is not None:
         os.sched_setaffinity(process.pid, cores)
     try:
-        for _ in range(300):
+        for _ in range(1_200):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
+            if process.poll() is not None:
+                impossible("DynamoDB Local ended at its start")
             time.sleep(0.1)
         else:
             impossible("DynamoDB Local did not start")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
+        held.close()

@@ -81,7 +81,7 @@ class World:
         """One bare call of an interface."""
         method = "GET" if body is None else "POST"
         answer = requests.request(
-            method, self.wechat.url + path, params=query, data=body, timeout=5
+            method, self.wechat.url + path, params=query, data=body, timeout=60
         )
         assert answer.status_code == 200
         return dict(answer.json())
@@ -107,7 +107,7 @@ def world() -> Iterator[World]:
             visitor=lambda hints: hints.get("_phone", ALICE),
             site=lambda: frozenset(["https://recovery.example"]),
             clock=clock,
-            limit=0.3,
+            limit=60,
             receipt_delay=0.01,
         ) as wechat,
     ):

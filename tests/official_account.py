@@ -76,7 +76,7 @@ class Phone:
             parts = urlsplit(url)
             if parts.path == "/connect/oauth2/authorize":
                 at_wechat = requests.get(
-                    url, cookies={"_phone": self.openid}, allow_redirects=False, timeout=5
+                    url, cookies={"_phone": self.openid}, allow_redirects=False, timeout=60
                 )
                 url = at_wechat.headers["Location"]
                 continue

@@ -154,7 +154,7 @@ def test_a_store_that_hangs_costs_no_more_than_wechat_waits(
         began = time.monotonic()
         with caplog.at_level(logging.ERROR):
             assert tell(world, SUBSCRIBED) == ""
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
     assert alarms(caplog) == ["callback"]
 
 

@@ -88,14 +88,14 @@ def server() -> Iterator[LocalServer]:
 
 def raw(server: LocalServer, sent: bytes) -> bytes:
     """What comes back for these very bytes, until the server closes."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
 def get(server: LocalServer, path: str, **more: Any) -> requests.Response:
-    return requests.get(server.url + path, timeout=5, **more)
+    return requests.get(server.url + path, timeout=60, **more)
 
 
 def test_the_event_has_what_the_caller_sent(server: LocalServer) -> None:
@@ -104,7 +104,7 @@ def test_the_event_has_what_the_caller_sent(server: LocalServer) -> None:
         server.url + "/echo/%E4%B8%AD?a=1&a=2&b=",
         data="正文".encode(),
         headers={"Content-Type": "application/json", "X-Some": "thing"},
-        timeout=5,
+        timeout=60,
     ).json()
     assert answer["name"] == "中"
     assert answer["body"] == "正文"
@@ -140,7 +140,7 @@ def test_unknown_addresses_and_methods_get_problems(server: LocalServer) -> None
     missing = get(server, "/nowhere?code=1")
     assert (missing.status_code, missing.json()["code"]) == (404, "not-found")
     for method in ("PUT", "DELETE", "OPTIONS", "BREW"):
-        refused = requests.request(method, server.url + "/page", timeout=5)
+        refused = requests.request(method, server.url + "/page", timeout=60)
         assert (refused.status_code, refused.json()["code"]) == (405, "method-not-allowed")
         assert refused.headers["Allow"] == "GET, HEAD"
         assert refused.headers["Content-Type"].startswith("application/problem+json")
@@ -148,7 +148,9 @@ def test_unknown_addresses_and_methods_get_problems(server: LocalServer) -> None
 
 def test_head_is_get_without_a_body(server: LocalServer) -> None:
     """HEAD tells the length and sends nothing."""
-    answer = requests.head(server.url + "/page", headers={"Accept-Encoding": "identity"}, timeout=5)
+    answer = requests.head(
+        server.url + "/page", headers={"Accept-Encoding": "identity"}, timeout=60
+    )
     assert (answer.status_code, answer.content) == (200, b"")
     assert int(answer.headers["Content-Length"]) == len(PAGE.encode())
 
@@ -182,7 +184,7 @@ def test_repeated_and_folded_headers_arrive_as_api_gateway_passes_them(server: L
 
 def test_headers_with_several_values_are_all_sent(server: LocalServer) -> None:
     """Two cookies are two header lines."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("GET", "/page")
     answer = connection.getresponse()
     assert answer.headers.get_all("Set-Cookie") == ["a=1", "b=2"]
@@ -196,7 +198,7 @@ def test_bodies_in_chunks_are_read(server: LocalServer) -> None:
         server.url + "/echo/a",
         data=(piece for piece in pieces if piece),
         headers={"Content-Type": "application/json"},
-        timeout=5,
+        timeout=60,
     )
     assert answer.json()["body"] == '{"a": 1}'
 
@@ -226,10 +228,10 @@ def test_a_body_whose_end_is_in_doubt_is_refused(server: LocalServer, head: byte
 
 def test_a_huge_body_is_refused_and_the_sender_hears_it(server: LocalServer) -> None:
     """Beyond ten megabytes the answer is 413, as API Gateway's."""
-    answer = requests.post(server.url + "/gone", data=b"x" * (MAXIMUM_BODY + 1), timeout=20)
+    answer = requests.post(server.url + "/gone", data=b"x" * (MAXIMUM_BODY + 1), timeout=60)
     assert (answer.status_code, answer.json()["code"]) == (413, "invalid-input")
     pieces = (b"x" * 1_000_000 for _ in range(11))
-    chunked = requests.post(server.url + "/gone", data=pieces, timeout=20)
+    chunked = requests.post(server.url + "/gone", data=pieces, timeout=60)
     assert (chunked.status_code, chunked.json()["code"]) == (413, "invalid-input")
 
 
@@ -246,7 +248,7 @@ def test_expect_is_answered_at_once(server: LocalServer) -> None:
         b"POST /echo/a HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         b"Content-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(head)
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(b"{}")
@@ -257,24 +259,24 @@ def test_expect_is_answered_at_once(server: LocalServer) -> None:
 def test_an_iam_route_takes_signed_requests_alone(server: LocalServer) -> None:
     """No signature and a wrong one get a 403; a right one passes, and names the caller."""
     url = server.url + "/secret"
-    unsigned = requests.post(url, json={}, timeout=5)
+    unsigned = requests.post(url, json={}, timeout=60)
     assert (unsigned.status_code, unsigned.json()["code"]) == (403, "forbidden")
     for secret, status in (("secret", 200), ("wrong", 403)):
         request: Any = AWSRequest(
             method="POST", url=url, data=b"{}", headers={"Content-Type": "application/json"}
         )
         SigV4Auth(Credentials("testing", secret), "execute-api", "us-east-1").add_auth(request)
-        answer = requests.post(url, data=b"{}", headers=dict(request.headers), timeout=5)
+        answer = requests.post(url, data=b"{}", headers=dict(request.headers), timeout=60)
         assert answer.status_code == status
     request = AWSRequest(
         method="POST", url=url, data=b"{}", headers={"Content-Type": "application/json"}
     )
     SigV4Auth(Credentials("testing", "secret"), "execute-api", "us-east-1").add_auth(request)
-    assert requests.post(url, data=b"{}", headers=dict(request.headers), timeout=5).json() == {
+    assert requests.post(url, data=b"{}", headers=dict(request.headers), timeout=60).json() == {
         "arn": "arn:aws-cn:iam::123456789012:user/local"
     }
     assert (
-        requests.post(url, data=b"[]", headers=dict(request.headers), timeout=5).status_code == 403
+        requests.post(url, data=b"[]", headers=dict(request.headers), timeout=60).status_code == 403
     )
 
 
@@ -344,9 +346,9 @@ def test_a_closed_server_frees_its_port() -> None:
     server = LocalServer(application(phone), bind(0))
     port = server.port
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.1", port), timeout=5)
+        socket.create_connection(("127.0.0.1", port), timeout=60)
     server.start()
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as idle:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as idle:
         assert get(server, "/").text == "phone /"
         with pytest.raises(OSError, match="in use"):
             bind(port)
@@ -361,7 +363,7 @@ def test_a_closing_server_finishes_the_answers_under_way() -> None:
 
     def slow(request: Request) -> HttpResponse:
         reached.set()
-        assert going_on.wait(30)
+        assert going_on.wait(60)
         return HttpResponse("late")
 
     before = set(threading.enumerate())
@@ -369,11 +371,11 @@ def test_a_closing_server_finishes_the_answers_under_way() -> None:
     server.start()
     with ThreadPoolExecutor(2) as pool:
         answer = pool.submit(get, server, "/")
-        assert reached.wait(30)
+        assert reached.wait(60)
         closing = pool.submit(server.close)
         going_on.set()
-        assert answer.result(30).text == "late"
-        closing.result(30)
+        assert answer.result(60).text == "late"
+        closing.result(60)
     assert set(threading.enumerate()) == before
 
 
@@ -384,7 +386,7 @@ def test_hundreds_of_callers_at_once_are_all_answered() -> None:
     with ExitStack() as open_ones:
         waiting = []
         for _ in range(300):
-            connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+            connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
             waiting.append(open_ones.enter_context(connection))
             connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         with server:

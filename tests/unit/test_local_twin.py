@@ -55,13 +55,13 @@ class Running:
         return self.said("ready")
 
     def state(self) -> dict[str, Any]:
-        return dict(requests.get(self.url + "/_phone/state", timeout=20).json())
+        return dict(requests.get(self.url + "/_phone/state", timeout=60).json())
 
     def phone(self, number: str = PHONE) -> dict[str, Any]:
         return next(dict(one) for one in self.state()["phones"] if one["number"] == number)
 
     def act(self, **body: Any) -> dict[str, Any]:
-        answer = requests.post(self.url + "/_phone/act", json=body, timeout=20)
+        answer = requests.post(self.url + "/_phone/act", json=body, timeout=60)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
@@ -81,7 +81,7 @@ class Running:
 
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        status = self.process.wait(60)
+        status = self.process.wait(120)
         assert self.process.stdout is not None
         self.lines.extend(self.process.stdout.read().splitlines())
         return status
@@ -135,7 +135,7 @@ def test_the_recovery_by_sms_binds_the_wechat_and_the_next_one_uses_it(twin: Run
         assert "11010148" in greeting
 
         link = greeting.partition('href="')[2].partition('"')[0]
-        arrived = browser.get(link, timeout=30)
+        arrived = browser.get(link, timeout=60)
         assert arrived.status_code == 200
         assert arrived.url.partition("#")[0] == f"{twin.url}/?login=11010148"
         opened = twin.start(session=browser)
@@ -166,11 +166,11 @@ def test_the_recovery_by_sms_binds_the_wechat_and_the_next_one_uses_it(twin: Run
 
 def test_what_it_prints_tells_where_everything_is(twin: Running) -> None:
     """One line each for the address and for AWS, and the pages to open."""
-    assert requests.get(twin.url + "/health", timeout=20).json() == {"status": "ok"}
+    assert requests.get(twin.url + "/health", timeout=60).json() == {"status": "ok"}
     text = "\n".join(twin.lines)
     assert f"{twin.url}/_phone" in text
     assert "aa" not in [word for line in twin.lines for word in line.split()]
-    page = requests.get(twin.url + "/_phone", timeout=20)
+    page = requests.get(twin.url + "/_phone", timeout=60)
     assert "手机" in page.text
 
 
@@ -197,7 +197,7 @@ def test_the_login_page_s_check_wants_a_signature(twin: Running) -> None:
         if secret:
             credentials = Credentials("AKIDLOCAL", secret)
             SigV4Auth(credentials, "execute-api", "cn-north-1").add_auth(request)
-        return requests.post(url, data=body, headers=dict(request.headers), timeout=20)
+        return requests.post(url, data=body, headers=dict(request.headers), timeout=60)
 
     right = "Demo-2026-yangli"
     for refused in (ask(right, ""), ask(right, "bb"), ask(right, instead_of="x")):
@@ -253,7 +253,7 @@ def test_a_signal_while_it_starts_ends_it_as_well() -> None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.terminate()
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=120)
     assert "Traceback" not in out
     assert "ready" not in out
     assert process.returncode == 0
@@ -333,7 +333,7 @@ def test_outside_platforms_and_settings_take_the_simulators_places(tmp_path: Pat
             shown = twin.state()
             assert (shown["sms"], shown["wechat"]) == (False, False)
             assert [firm["firm_no"] for firm in shown["firms"]] == ["31990099", "bad"]
-            enter = requests.get(twin.url + "/wechat/enter", allow_redirects=False, timeout=20)
+            enter = requests.get(twin.url + "/wechat/enter", allow_redirects=False, timeout=60)
             location = enter.headers["Location"]
             assert location.startswith("http://127.0.0.1:9/connect/oauth2/authorize?")
             assert "wxoutside000001" in location

@@ -121,18 +121,23 @@ def test_acts_are_told_apart_by_their_time(world: World) -> None:
 # How the platform treats an account that does not do its part.
 
 
-def test_no_answer_is_tried_three_times_and_then_told_to_the_person(world: World) -> None:
+def test_no_answer_is_tried_three_times_and_then_told_to_the_person(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A server that is too slow gets three deliveries of one message."""
     world.wechat.follow(ALICE)
-    slow = threading.Event()
+    monkeypatch.setattr(world.wechat._callbacks, "_limit", 0.3)
+    reached, given_up = threading.Event(), threading.Event()
 
     def reply(message: Any) -> str:
-        slow.wait(0.5)
+        reached.set()
+        given_up.wait(60)
         return "zu spät"
 
     world.service.reply = reply
     outcome = world.wechat.say(ALICE, "hallo")
-    slow.set()
+    assert reached.wait(60)
+    given_up.set()
     assert (outcome.text, outcome.deliveries) == (None, 3)
     assert world.chat()[-1] == ("notice", OUT_OF_ORDER)
     assert len({message.id for message in world.service.messages[1:]}) == 1
