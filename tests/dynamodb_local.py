@@ -12,9 +12,11 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import boto3
 import pytest
 
 from infra.local.serving import bind
+from infra.tables import create_tables, load_template
 
 # The npm package that ships DynamoDB Local's jar with its native libraries.
 PACKAGE = "amplify-dynamodb-simulator"
@@ -57,6 +59,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def create_standing_tables(url: str, prefix: str) -> None:
+    """Make the service's tables at `url` without their TTL.
+
+    DynamoDB Local deletes expired items within seconds, by the machine's clock. Items of a test
+    whose own clock stands still would vanish from the day on that it stands at.
+    """
+    template = load_template()
+    for resource in template["Resources"].values():
+        resource.get("Properties", {}).pop("TimeToLiveSpecification", None)
+    create_tables(boto3.client("dynamodb", endpoint_url=url), prefix, template)
 
 
 @pytest.fixture(scope="session")

@@ -20,14 +20,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import boto3
 import click
 
 from chalicelib import wiring
 from chalicelib.keys.passwords import PasswordHasher
 from chalicelib.settings import load
 from chalicelib.store.models import CodeItem, LoginItem
-from infra.tables import create_tables
 from tests import dynamodb_local
 from tests.conftest import SETTINGS, Clock, Door, Phones, World, add_firm
 
@@ -122,7 +120,7 @@ def _world() -> Iterator[World]:
     }
     with dynamodb_local.serving() as url:
         os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = url
-        create_tables(boto3.client("dynamodb"), "recovery")
+        dynamodb_local.create_standing_tables(url, "recovery")
         service = wiring.Service(
             load({**SETTINGS, **more}),
             clock=clock,

@@ -17,6 +17,7 @@ from chalicelib.store import platform_token
 from chalicelib.store.models import PlatformTokenItem, bind
 from chalicelib.store.platform_token import PlatformTokens
 from infra.tables import create_tables
+from tests.dynamodb_local import create_standing_tables
 from tests.serial_moto import serial_moto  # noqa: F401
 
 APP_ID = "wx0123456789abcdef"
@@ -98,7 +99,7 @@ def any_table(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     url = request.getfixturevalue("dynamodb_local")
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
     prefix = f"t{uuid.uuid4().hex[:8]}"
-    create_tables(boto3.client("dynamodb", endpoint_url=url), prefix)
+    create_standing_tables(url, prefix)
     bind(prefix)
     yield
 

@@ -1,0 +1,18 @@
+"""What the tests on DynamoDB Local stand on."""
+
+from __future__ import annotations
+
+import boto3
+
+from tests.dynamodb_local import create_standing_tables
+
+
+def test_no_standing_table_deletes_items_by_itself(dynamodb_local: str) -> None:
+    """No table has a TTL, so no test with a clock of its own depends on the day."""
+    create_standing_tables(dynamodb_local, "standing")
+    client = boto3.client("dynamodb", endpoint_url=dynamodb_local)
+    names = [name for name in client.list_tables()["TableNames"] if name.startswith("standing-")]
+    assert "standing-ephemera" in names
+    for name in names:
+        found = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        assert found["TimeToLiveStatus"] == "DISABLED", name
