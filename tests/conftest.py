@@ -40,7 +40,7 @@ from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.store.models import FirmItem, LoginItem
 from chalicelib.telemetry import masking
 from infra.tables import create_tables
-from tests.dynamodb_local import create_standing_tables, dynamodb_local  # noqa: F401
+from tests.dynamodb_local import create_tables_without_ttl, dynamodb_local  # noqa: F401
 
 # Every world makes clients of its own, and each would find and parse AWS's description of DynamoDB
 # anew.
@@ -324,7 +324,7 @@ def make_real_world(
 
         def make(**settings: str) -> World:
             prefix = f"t{uuid.uuid4().hex[:8]}"
-            create_standing_tables(dynamodb_local, prefix)
+            create_tables_without_ttl(dynamodb_local, prefix)
             # Others at work end meanwhile: here waiting is for real.
             return _world({"TABLE_PREFIX": prefix, **settings}, time.sleep)
 

@@ -61,7 +61,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def create_standing_tables(url: str, prefix: str) -> None:
+def create_tables_without_ttl(url: str, prefix: str) -> None:
     """Make the service's tables at `url` without their TTL.
 
     DynamoDB Local deletes expired items within seconds, by the machine's clock. Items of a test

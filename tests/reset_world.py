@@ -21,7 +21,7 @@ from chalicelib.stories.yearly_reset import YearlyReset
 from infra.local.aws import Resources
 from infra.tables import create_tables, load_template
 from tests.conftest import SETTINGS, CheapHasher, Clock, Door, Phones, World, add_firm, moto_client
-from tests.dynamodb_local import create_standing_tables
+from tests.dynamodb_local import create_tables_without_ttl
 from tests.serial_moto import serial_moto  # noqa: F401
 
 YEAR = 2027
@@ -202,7 +202,7 @@ def real_yearly(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
     """The same on DynamoDB Local, fit for several threads; its queue and topic are moto's."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
     prefix = f"t{uuid.uuid4().hex[:8]}"
-    create_standing_tables(dynamodb_local, prefix)
+    create_tables_without_ttl(dynamodb_local, prefix)
     # DynamoDB Local keeps tables by access key, so that moto must not put its own in.
     with mock_aws(config={"core": {"mock_credentials": False}}), wiring.using(None):
         yield make(prefix)

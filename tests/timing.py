@@ -120,7 +120,7 @@ def _world() -> Iterator[World]:
     }
     with dynamodb_local.serving() as url:
         os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = url
-        dynamodb_local.create_standing_tables(url, "recovery")
+        dynamodb_local.create_tables_without_ttl(url, "recovery")
         service = wiring.Service(
             load({**SETTINGS, **more}),
             clock=clock,

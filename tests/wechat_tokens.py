@@ -17,7 +17,7 @@ from chalicelib.store import platform_token
 from chalicelib.store.models import PlatformTokenItem, bind
 from chalicelib.store.platform_token import PlatformTokens
 from infra.tables import create_tables
-from tests.dynamodb_local import create_standing_tables
+from tests.dynamodb_local import create_tables_without_ttl
 from tests.serial_moto import serial_moto  # noqa: F401
 
 APP_ID = "wx0123456789abcdef"
@@ -99,7 +99,7 @@ def any_table(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     url = request.getfixturevalue("dynamodb_local")
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
     prefix = f"t{uuid.uuid4().hex[:8]}"
-    create_standing_tables(url, prefix)
+    create_tables_without_ttl(url, prefix)
     bind(prefix)
     yield
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import boto3
 
-from tests.dynamodb_local import create_standing_tables
+from tests.dynamodb_local import create_tables_without_ttl
 
 
-def test_no_standing_table_deletes_items_by_itself(dynamodb_local: str) -> None:
+def test_no_such_table_deletes_items_by_itself(dynamodb_local: str) -> None:
     """No table has a TTL, so no test with a clock of its own depends on the day."""
-    create_standing_tables(dynamodb_local, "standing")
+    create_tables_without_ttl(dynamodb_local, "lasting")
     client = boto3.client("dynamodb", endpoint_url=dynamodb_local)
-    names = [name for name in client.list_tables()["TableNames"] if name.startswith("standing-")]
-    assert "standing-ephemera" in names
+    names = [name for name in client.list_tables()["TableNames"] if name.startswith("lasting-")]
+    assert "lasting-ephemera" in names
     for name in names:
         found = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
         assert found["TimeToLiveStatus"] == "DISABLED", name
