@@ -1,5 +1,6 @@
 """The SQS pump of the local twin, on moto's queues."""
 
+# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import json
@@ -15,6 +16,7 @@ from moto import mock_aws
 
 from infra.local.aws import Resources
 from infra.local.pump import Pump, Wire, wires
+from tests.serial_moto import serial_moto  # noqa: F401
 
 TEMPLATE: dict[str, Any] = {
     "Parameters": {"TablePrefix": {"Type": "String", "Default": "recovery"}},
@@ -201,7 +203,9 @@ def test_what_fails_too_often_ends_in_the_dead_letter_queue(sqs: Any, resources:
     assert left(sqs, resources.values["DeadQueue"]) == 1
 
 
-def test_a_running_pump_works_the_queue_and_ends(sqs: Any, resources: Resources) -> None:
+def test_a_running_pump_works_the_queue_and_ends(
+    serial_moto: None, sqs: Any, resources: Resources
+) -> None:
     """Threads take what comes, with a context, and stop when told."""
     seen: list[tuple[str, str]] = []
     all_there = threading.Event()
