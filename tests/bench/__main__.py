@@ -159,7 +159,7 @@ class _Numbers(click.ParamType[tuple[int, ...]]):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
         each = click.IntRange(min=1)
-        texts = value.split(",") if isinstance(value, str) else value
+        texts: Any = value.split(",") if isinstance(value, str) else value
         return tuple(sorted(each.convert(text, param, ctx) for text in texts))
 
 
