@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .aws import SECRETS_MANAGER, JsonClient
+from botocore.session import get_session
+
 from .domain.catalogue import CODE_KEY, MENU_CODE, MENU_RECOVER
 from .domain.errors import ServiceError
 from .http_client import HttpClient
@@ -23,7 +24,7 @@ from .keys.passwords import PasswordHasher
 from .keys.proofs import Proofs
 from .keys.tokens import TOKEN_LIFETIME, Sealer, Signer, Tokens
 from .settings import Settings
-from .settings.loader import SECRET_LIMITS, Built, SettingsSource
+from .settings.loader import SECRETS_CONFIG, Built, SettingsSource
 from .sms.failover import Failover
 from .sms.gateway import SmsGateway
 from .store import models
@@ -443,7 +444,8 @@ def _sns() -> Any:
 
 
 def _secrets_manager() -> Any:
-    return JsonClient(SECRETS_MANAGER, SECRET_LIMITS)
+    # botocore alone: a cold start need not import boto3 for this.
+    return get_session().create_client("secretsmanager", config=SECRETS_CONFIG)
 
 
 def _own() -> Built[Service]:

@@ -12,7 +12,6 @@ from typing import Any
 import click
 import yaml
 
-from chalicelib.aws import DYNAMODB, SECRETS_MANAGER
 from chalicelib.doors.openapi import document, route
 from infra import archive, watching
 from infra.tables import load_template
@@ -81,21 +80,12 @@ def finish(template: dict[str, Any]) -> dict[str, Any]:
             resource["Properties"]["ManagedPolicyArns"] = [_IN_NETWORK]
         elif resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["VpcConfig"] = _NETWORK
-            resource["Properties"]["Environment"]["Variables"] |= _ADDRESSES
     events = template["Resources"]["ResetAccounts"]["Properties"]["Events"]
     source = events["ResetAccountsSqsEventSource"]["Properties"]
     # Chalice knows the queue by a fixed name only, which another TablePrefix does not have.
     source["Queue"] = {"Fn::GetAtt": ["ResetQueue", "Arn"]}
     return template
 
-
-# Known to the stack, and otherwise for botocore to work out, by a client made at each cold start.
-_ADDRESSES = {
-    protocol.address: {
-        "Fn::Sub": f"https://{protocol.service}.${{AWS::Region}}.${{AWS::URLSuffix}}"
-    }
-    for protocol in (DYNAMODB, SECRETS_MANAGER)
-}
 
 # Only where the stack has a network of its own, and a fixed address with it.
 _NETWORK = {

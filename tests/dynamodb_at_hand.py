@@ -6,9 +6,11 @@ way to moto and back would be the most part. The wire is what other tests look a
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
+from botocore.exceptions import ClientError
 from moto.backends import get_backend
 from moto.core.exceptions import JsonRESTError
 from moto.dynamodb.comparisons import get_filter_expression
@@ -17,9 +19,8 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.responses import DynamoHandler
 
-from chalicelib.aws import DYNAMODB, JsonClient
-from chalicelib.store.connection import LIMITS
 from chalicelib.store.models import LoginItem
+from chalicelib.store.pynamodb_internals import connection_of
 from tests.dynamodb_updates import updated
 
 
@@ -41,33 +42,41 @@ class _Handler(DynamoHandler):
         return backend()
 
 
-class AtHand(JsonClient):
-    """The service's client of DynamoDB, and DynamoDB."""
+_FINAL = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException"})
 
-    def __init__(self) -> None:
-        super().__init__(DYNAMODB, LIMITS)
 
-    def call(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
-        """As JsonClient's."""
-        try:
-            if operation == "TransactWriteItems":
-                _transact(params["TransactItems"])
-                return {}
-            if operation == "UpdateItem":
-                return _update(params)
-            name = re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
-            answer: dict[str, Any] = plain(getattr(_Handler(params), name)().result)
-            return answer
-        except JsonRESTError as error:
-            refusal = self._read(operation, 400, error.description.encode())
-            raise AssertionError(f"{operation}: {refusal}") from error
+def call(operation: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Carry out an operation in DynamoDB's JSON form. Raises ClientError where a condition fails."""
+    try:
+        if operation == "TransactWriteItems":
+            _transact(params["TransactItems"])
+            return {}
+        if operation == "UpdateItem":
+            return _update(params)
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
+        answer: dict[str, Any] = plain(getattr(_Handler(params), name)().result)
+        return answer
+    except JsonRESTError as error:
+        members: Any = json.loads(error.description)
+        code = members.pop("__type").rpartition("#")[2]
+        message = members.pop("message", None) or members.pop("Message", "")
+        assert code in _FINAL, f"{operation}: {code}: {message}"
+        response: Any = {**members, "Error": {"Code": code, "Message": message}}
+        raise ClientError(response, operation) from error
 
-    _make_api_call = call
+
+class AtHand:
+    """Stands in for botocore's client of DynamoDB, as far as pynamodb's connection uses one."""
+
+    _request_signer = None
+
+    def _make_api_call(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        return call(operation, params)
 
 
 def use() -> None:
-    """Let the models' connection have it."""
-    LoginItem._get_connection().connection.__dict__["client"] = AtHand()
+    """Put it in the place of the models' client."""
+    connection_of(LoginItem)._client = AtHand()  # type: ignore[assignment]
 
 
 def plain(value: Any) -> Any:

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..aws import Limits
 from ..domain.errors import Unavailable
 from .schema import Settings, SettingsError, load
 
@@ -24,8 +24,15 @@ PAUSE = 30
 """Seconds until a failed renewal is retried; the previous settings stay in use."""
 
 
-SECRET_LIMITS = Limits(connect_timeout=1, read_timeout=2, attempts=2)
-"""With both attempts the question ends within six seconds, before the functions' own time does."""
+SECRETS_CONFIG = Config(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    max_pool_connections=1,
+    parameter_validation=False,
+)
+"""The Secrets Manager client's settings, in seconds: both attempts end within about six seconds,
+before the functions' own time-out."""
 
 
 class SettingsSource:
@@ -101,8 +108,21 @@ class SettingsSource:
             if self._client is None:
                 self._client = self._connect()
             answer = self._client.get_secret_value(SecretId=name)
-        except (BotoCoreError, ClientError) as error:
+        except (
+            BotoCoreError,
+            ClientError,
+            AttributeError,
+            LookupError,
+            OSError,
+            TypeError,
+            ValueError,
+        ) as error:
+            # botocore raises the latter where the answer is no JSON object, the endpoint is no URL,
+            # or the process that gives credentials cannot be started.
             raise Unavailable("secrets") from error
+        if "ARN" not in answer:
+            # botocore reads what is no JSON, such as a page of HTML, as an empty answer.
+            raise Unavailable("secrets")
         # A binary secret has no SecretString; the empty text is refused as no JSON object.
         return str(answer.get("SecretString", ""))
 

@@ -12,8 +12,9 @@ from pynamodb.transactions import TransactWrite
 from ..domain.limits import DAY, HOUR
 from . import audit
 from .bindings import add_unbinding
-from .codes import END_CODE, Codes
-from .dynamo import Refused, guarded, read, transact
+from .code_updates import END_CODE
+from .codes import Codes
+from .dynamo import ConditionFailed, read, transact, translate_errors
 from .models import AuditItem, BudgetItem, CodeItem, DestinationItem, LoginItem
 
 # How far back the last sends are looked for; one start and its steps leave a handful of events.
@@ -125,7 +126,7 @@ class Accounts:
     def change_phone(was: Standing, phone: str, event: AuditItem, now: int) -> None:
         """Bind another phone, end the live code, write the event: one transaction.
 
-        Raises Refused where the phone is no longer what it was, Unavailable.
+        Raises ConditionFailed where the phone is no longer what it was, Unavailable.
         """
         same = (
             LoginItem.phone.does_not_exist() if was.phone is None else LoginItem.phone == was.phone
@@ -144,7 +145,7 @@ class Accounts:
     def unbind(was: Standing, event: AuditItem, now: int) -> None:
         """Take the binding and the live code away and write the event: one transaction.
 
-        Raises Refused where the binding is another one or no phone is left, Unavailable.
+        Raises ConditionFailed where the binding is another one or no phone is left, Unavailable.
         """
 
         def build(transaction: TransactWrite) -> None:
@@ -155,7 +156,7 @@ class Accounts:
     def unlock(self, was: Standing, event: AuditItem, now: int) -> None:
         """Empty every count of the login and of its destination, write the event: one transaction.
 
-        A live code keeps its own tries. Raises Refused where the login is gone, Unavailable.
+        A live code keeps its own tries. Raises ConditionFailed where the login is gone, Unavailable.
         """
         # Emptied, not removed: a step under way takes its own entry back by its place in the list.
         counts: list[Action] = [
@@ -189,7 +190,8 @@ def _without_code(now: int) -> list[Action]:
 
 
 def _events(login: str, most: int) -> list[Event]:
-    items = guarded(lambda: list(AuditItem.query(login, scan_index_forward=False, limit=most)))
+    with translate_errors():
+        items = list(AuditItem.query(login, scan_index_forward=False, limit=most))
     return [
         Event(
             at=audit.time_of(item),
@@ -215,4 +217,4 @@ def _times(times: Sequence[float] | None) -> tuple[int, ...]:
     return tuple(int(time) for time in times or ())
 
 
-__all__ = ["Accounts", "Event", "Refused", "Standing"]
+__all__ = ["Accounts", "ConditionFailed", "Event", "Standing"]

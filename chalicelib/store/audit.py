@@ -10,7 +10,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from ..domain.limits import DAY
-from .dynamo import Refused, guarded, read, update
+from .dynamo import ConditionFailed, read, translate_errors, update
 from .models import AuditItem, MessageItem
 
 # Seconds. WeChat tells what became of a message within a few.
@@ -69,7 +69,7 @@ def add_receipt(
     facts = {"receipt": receipt, "reason": reason, "message_id": message_id, "gateway": gateway}
     try:
         _settle(login, at, facts, condition)
-    except Refused:
+    except ConditionFailed:
         return False
     return True
 
@@ -82,7 +82,7 @@ def name_message(gateway: str, message_id: str, login: str, at: str, now: int) -
         MessageItem.send.set(at),
         MessageItem.expires_at.set(now + _RECEIPT_AWAITED),
     ]
-    guarded(lambda: item.update(actions))
+    update(item, actions)
 
 
 def message_of(gateway: str, message_id: str) -> tuple[str, str] | None:
@@ -110,22 +110,21 @@ def add_wechat_receipt(
     pushed = AuditItem.gateway == "wechat-template"
     try:
         _settle(login, at, facts, pushed & ((mine | nameless) if near else mine))
-    except Refused:
+    except ConditionFailed:
         return False
     return True
 
 
 def named_send(login: str, message_id: str, since: int) -> str | None:
     """The key of the login's send of this name, if there is one since a time in epoch seconds."""
-    sends = guarded(
-        lambda: list(
+    with translate_errors():
+        sends = list(
             AuditItem.query(
                 login,
                 AuditItem.at >= f"{since * 1000:013d}",
                 filter_condition=AuditItem.message_id == message_id,
             )
         )
-    )
     return str(sends[-1].at) if sends else None
 
 

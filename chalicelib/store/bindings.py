@@ -9,8 +9,8 @@ from pynamodb.transactions import TransactWrite
 
 from ..domain.errors import RecoveryExpired, TooManyRequests
 from ..domain.limits import DAY, Limits, retry_after
-from .codes import END_CODE
-from .dynamo import Refused, noted, raw_list, room, transact, update
+from .code_updates import END_CODE
+from .dynamo import ConditionFailed, noted, raw_list, room, transact, update
 from .models import AuditItem, CodeItem, LoginItem
 
 
@@ -32,7 +32,7 @@ class Bindings:
                 [noted(CodeItem.wrong_details, now), CodeItem.expires_at.set(now + DAY)],
                 room(CodeItem.wrong_details, windows, now),
             )
-        except Refused as refused:
+        except ConditionFailed as refused:
             tries = raw_list(refused.items[0], "wrong_details")
             wait = max(1, retry_after(tries, windows, now))
             raise TooManyRequests(wait, "wrong-details") from None
@@ -50,7 +50,7 @@ class Bindings:
 
         try:
             transact(build, CodeItem)
-        except Refused:
+        except ConditionFailed:
             raise RecoveryExpired from None
 
 
@@ -63,7 +63,7 @@ def add_unbinding(
 ) -> None:
     """Add what undoes a binding: the event, the login's part, the code's.
 
-    Refused where another openid is bound, or where no phone would be left to send codes to.
+    ConditionFailed where another openid is bound, or where no phone would be left to send codes to.
     """
     transaction.save(event)
     transaction.update(

@@ -11,10 +11,6 @@ import hmac
 import logging
 from typing import Any, NamedTuple
 
-from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.update import Action
-
-from ..domain.codes import LIFETIME
 from ..domain.errors import (
     CodeExpired,
     RecoveryExpired,
@@ -24,33 +20,29 @@ from ..domain.errors import (
 )
 from ..domain.limits import DAY, Limits, retry_after
 from . import audit
+from .code_updates import (
+    END_CODE,
+    METHODS,
+    change_login,
+    check_login,
+    count_attempt,
+    count_send,
+    new_code,
+    use_code,
+)
 from .dynamo import (
-    Refused,
-    noted,
+    ConditionFailed,
     raw_list,
     raw_number,
     raw_text,
     read,
-    room,
     run,
     transact,
 )
-from .models import AuditItem, CodeItem, DestinationItem, LoginItem
-from .statements import NOW, Statement, Statements, Transaction, number, text, texts
+from .models import AuditItem, CodeItem, DestinationItem
+from .pynamodb_internals import Transaction
 
 log = logging.getLogger(__name__)
-
-END_CODE: list[Action] = [
-    attribute.remove()
-    for attribute in (
-        CodeItem.digest,
-        CodeItem.method,
-        CodeItem.code_expires_at,
-        CodeItem.attempts,
-        CodeItem.sealed,
-    )
-]
-"""The actions that end a live code and leave the counts as they are."""
 
 
 class Road(NamedTuple):
@@ -63,22 +55,9 @@ class Road(NamedTuple):
     version: int
     """The login's password version."""
 
-    def holds(self) -> Condition:
-        """The condition on the login that it still has this road and this password version.
-
-        It has places for `values`, and is another one for each method.
-        """
-        destination = text("destination")
-        if self.method == "sms":
-            road = (LoginItem.phone == destination) & LoginItem.openid.does_not_exist()
-        else:
-            road = LoginItem.openid == destination
-        same: Condition = (LoginItem.password_version == number("version")) & road
-        return same
-
     @property
     def values(self) -> dict[str, Any]:
-        """What `holds` is filled with."""
+        """The values of the condition that the login is still so."""
         return {"destination": self.destination, "version": self.version}
 
 
@@ -104,7 +83,17 @@ class Codes:
         """`pepper` keeps phones and openids out of the destinations' keys."""
         self._limits = limits
         self._pepper = pepper
-        self._statements = Statements()
+        both = (True, False)
+        self._new_code = {sealing: new_code(limits, sealing=sealing) for sealing in both}
+        self._count_send = {sealing: count_send(limits, sealing=sealing) for sealing in both}
+        self._check_login = {method: check_login(method) for method in METHODS}
+        self._count_attempt = count_attempt(limits)
+        self._use_code = use_code()
+        self._change_login = {
+            (method, binding): change_login(method, binding=binding)
+            for method in METHODS
+            for binding in both
+        }
 
     def destination_id(self, method: str, destination: str) -> str:
         """The key of the counts of a phone or an openid."""
@@ -119,42 +108,7 @@ class Codes:
         Raises TooManyRequests or TooManyAttempts with the seconds to wait, RecoveryExpired where
         the login has changed since the recovery began.
         """
-        limits = self._limits
-        code = self._statements(
-            lambda sealing: Statement(
-                CodeItem,
-                [
-                    CodeItem.digest.set(text("digest")),
-                    CodeItem.method.set(text("method")),
-                    CodeItem.code_expires_at.set(NOW + LIFETIME),
-                    CodeItem.attempts.set(0),
-                    CodeItem.send.set(text("send")),
-                    CodeItem.sealed.set(text("sealed")) if sealing else CodeItem.sealed.remove(),
-                    CodeItem.expires_at.set(NOW + DAY),
-                    noted(CodeItem.sends, NOW),
-                ],
-                room(CodeItem.sends, limits.sends_per_login, NOW)
-                & room(CodeItem.wrongs, limits.wrong_codes_per_login, NOW),
-            ),
-            sealed is not None,
-        )
-        destination = self._statements(
-            lambda sealing: Statement(
-                DestinationItem,
-                [
-                    noted(DestinationItem.sends, NOW),
-                    DestinationItem.login.set(text("login")),
-                    DestinationItem.send.set(text("send")),
-                    *([DestinationItem.logins.add(texts("logins"))] if sealing else []),
-                    DestinationItem.expires_at.set(NOW + DAY),
-                ],
-                room(DestinationItem.sends, limits.sends_per_destination, NOW),
-            ),
-            sealed is not None,
-        )
-        still_so = self._statements(
-            lambda _: Statement(LoginItem, condition=road.holds()), road.method
-        )
+        sealing = sealed is not None
         values = {
             "now": now,
             "method": road.method,
@@ -166,18 +120,20 @@ class Codes:
         }
 
         def build(transaction: Transaction) -> None:
-            transaction.check(still_so, login, road.values)
+            check = self._check_login[road.method]
+            transaction.add_check(check.request(login, road.values))
             transaction.save(send)
-            transaction.run(code, f"code#{login}", values)
+            code = self._new_code[sealing]
+            transaction.add_update(code.request(f"code#{login}", values))
             to = self.destination_id(road.method, road.destination)
-            transaction.run(destination, to, values)
+            transaction.add_update(self._count_send[sealing].request(to, values))
 
         try:
             transact(build, CodeItem)
-        except Refused as refused:
+        except ConditionFailed as refused:
             raise self._send_refusal(refused, now) from None
 
-    def _send_refusal(self, refused: Refused, now: int) -> ServiceError:
+    def _send_refusal(self, refused: ConditionFailed, now: int) -> ServiceError:
         limits = self._limits
         if refused.failed[0]:
             return RecoveryExpired()
@@ -223,7 +179,7 @@ class Codes:
 
         try:
             transact(build, CodeItem)
-        except (Refused, ServiceError) as error:
+        except (ConditionFailed, ServiceError) as error:
             log.warning("a send could not be released: %s", type(error).__name__)
 
     def spend(self, login: str, now: int) -> Spent | UsedCode:
@@ -233,23 +189,9 @@ class Codes:
         Raises CodeExpired where there is no live code, TooManyAttempts where no try is left.
         """
         limits = self._limits
-        statement = self._statements(
-            lambda: Statement(
-                CodeItem,
-                [
-                    CodeItem.attempts.add(1),
-                    noted(CodeItem.wrongs, NOW),
-                    CodeItem.expires_at.set(NOW + DAY),
-                ],
-                CodeItem.digest.exists()
-                & (CodeItem.code_expires_at > NOW)
-                & (CodeItem.attempts < limits.tries_per_code)
-                & room(CodeItem.wrongs, limits.wrong_codes_per_login, NOW),
-            ),
-        )
         try:
-            item = run(statement, f"code#{login}", {"now": now})
-        except Refused as refused:
+            item = run(self._count_attempt, f"code#{login}", {"now": now})
+        except ConditionFailed as refused:
             raw = refused.items[0]
             used, by = raw_text(raw, "used_digest"), raw_text(raw, "used_by")
             if raw_text(raw, "digest") is None and used and by:
@@ -268,7 +210,7 @@ class Codes:
             ),
         )
 
-    def _attempt_refusal(self, refused: Refused, now: int) -> ServiceError:
+    def _attempt_refusal(self, refused: ConditionFailed, now: int) -> ServiceError:
         item = refused.items[0]
         wait = retry_after(raw_list(item, "wrongs"), self._limits.wrong_codes_per_login, now)
         if wait:
@@ -294,40 +236,6 @@ class Codes:
         Raises CodeExpired where the code was used or replaced meanwhile, RecoveryExpired where
         the login got another password, phone or binding since the recovery began.
         """
-        use = self._statements(
-            lambda: Statement(
-                CodeItem,
-                [
-                    *END_CODE,
-                    # The attempt was right, so it is taken out of the wrong ones again.
-                    CodeItem.wrongs[0].remove(),
-                    CodeItem.used_digest.set(text("digest")),
-                    CodeItem.used_by.set(text("recovery")),
-                ],
-                CodeItem.digest == text("digest"),
-            ),
-        )
-        change = self._statements(
-            lambda _, binding: Statement(
-                LoginItem,
-                [
-                    LoginItem.password_hash.set(text("hash")),
-                    LoginItem.password_version.set(LoginItem.password_version + 1),
-                    LoginItem.changed_at.set(NOW),
-                    LoginItem.recovered_at.set(NOW),
-                    LoginItem.must_change.set(False),
-                    LoginItem.failures.remove(),
-                    *(
-                        [LoginItem.openid.set(text("bind")), LoginItem.bound_at.set(NOW)]
-                        if binding
-                        else []
-                    ),
-                ],
-                road.holds(),
-            ),
-            road.method,
-            bind is not None,
-        )
         values = {
             **road.values,
             "now": now,
@@ -339,12 +247,13 @@ class Codes:
 
         def build(transaction: Transaction) -> None:
             transaction.save(event)
-            transaction.run(use, f"code#{login}", values)
-            transaction.run(change, login, values)
+            transaction.add_update(self._use_code.request(f"code#{login}", values))
+            change = self._change_login[road.method, bind is not None]
+            transaction.add_update(change.request(login, values))
 
         try:
             transact(build, CodeItem)
-        except Refused as refused:
+        except ConditionFailed as refused:
             raise (CodeExpired() if refused.failed[1] else RecoveryExpired()) from None
 
     def is_live(self, login: str, now: int) -> bool:

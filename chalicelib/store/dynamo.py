@@ -1,11 +1,13 @@
-"""Conditional writes and transactions, with every failure of DynamoDB told apart once."""
+"""Reads, conditional writes and transactions, with DynamoDB's failures translated in one place."""
 
 from __future__ import annotations
 
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,28 +24,45 @@ from pynamodb.models import Model
 
 from ..domain.errors import Unavailable
 from ..domain.limits import Window
-from .statements import Given, Request, Statement, Transaction, hash_key
+from .prepared import Parameter, PreparedUpdate
+from .pynamodb_internals import Request, Transaction, connection_of, hash_key
 
 # On DEBUG pynamodb logs the arguments of each call, phones and hashes among them.
 logging.getLogger("pynamodb").setLevel(logging.INFO)
 
-M = TypeVar("M", bound=Model)
-T = TypeVar("T")
+log = logging.getLogger(__name__)
 
-# A conflict means that another transaction holds the item for some milliseconds.
-_CONFLICT_TRIES = 8
-_CONFLICT_PAUSE = 0.02
+M = TypeVar("M", bound=Model)
+
+# What DynamoDB refuses for a moment is repeated with a pause that doubles, from the time for which
+# another transaction holds an item up to half a second: 1.6 s of pauses in all at the most.
+_ATTEMPTS = 8
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 0.5
+
+# No further attempt begins later than so many seconds after the first one: a person waits for 10 s.
+_LAST_ATTEMPT = 3
 
 # The most keys of one BatchGetItem.
 _BATCH = 100
 
+# CancellationReasons' codes (API reference, TransactWriteItems) that pass by themselves.
+_PASSING_REASONS = frozenset(
+    {
+        "TransactionConflict",
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+        "RequestLimitExceeded",
+    }
+)
 
-class Refused(Exception):
-    """A condition did not hold.
 
-    `items` has, for each write in order, the item that stood in the way as DynamoDB returned it
+class ConditionFailed(Exception):
+    """A condition of a write did not hold.
+
+    `items` has, for each write in order, the item that failed the condition as DynamoDB returned it
     (ALL_OLD), or None where that write's own condition held or the item did not exist;
-    `failed` tells which writes' conditions did not hold.
+    `failed` has, for each write, whether its condition failed.
     """
 
     def __init__(self, items: Sequence[dict[str, Any] | None], failed: Sequence[bool]) -> None:
@@ -52,32 +71,51 @@ class Refused(Exception):
         self.failed = tuple(failed)
 
 
-def guarded(call: Callable[[], T]) -> T:
-    """Run a pynamodb or botocore call; whatever keeps it from an answer becomes Unavailable."""
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Raise Unavailable for every failure of the calls to pynamodb within the block."""
     try:
-        return call()
+        yield
     except (PynamoDBException, BotoCoreError, ClientError) as error:
         raise Unavailable("store") from error
+    except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+        # botocore raises these where an answer is JSON of another shape than the service's model;
+        # ValueError where the endpoint is no URL; OSError where the process that gives credentials
+        # cannot be started. pynamodb raises them where an item has another shape than its model.
+        log.error("the client of the store failed: %s", type(error).__name__)
+        raise Unavailable("store") from error
+
+
+def _attempts() -> Iterator[None]:
+    """Yield once for each attempt, after a pause from the second on, until no other may follow."""
+    begun = time.monotonic()
+    yield
+    for number in range(_ATTEMPTS - 1):
+        pause = min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE)
+        pause *= 0.5 + random.random() / 2  # noqa: S311  # nosec B311
+        if time.monotonic() + pause - begun > _LAST_ATTEMPT:
+            return
+        time.sleep(pause)
+        yield
 
 
 def read(
     model: type[M], key: str, range_key: str | None = None, *, consistent: bool = True
 ) -> M | None:
-    """One GetItem; None where there is no such item."""
-    try:
-        return model.get(key, range_key, consistent_read=consistent)
-    except DoesNotExist:
-        return None
-    except (PynamoDBException, BotoCoreError) as error:
-        raise Unavailable("store") from error
+    """Return an item by one GetItem, or None where it does not exist. Raises Unavailable."""
+    with translate_errors():
+        try:
+            return model.get(key, range_key, consistent_read=consistent)
+        except DoesNotExist:
+            return None
 
 
 def read_together(
     keys: Sequence[tuple[type[Model], str]],
 ) -> dict[tuple[type[Model], str], Model]:
-    """Items of several tables by consistent reads: one BatchGetItem for each hundred keys.
+    """Return the items that exist, by consistent reads: one BatchGetItem for each hundred keys.
 
-    A table is read by one model alone. Items that there are not are left out.
+    Each table is read by one model only. Raises Unavailable.
     """
     found: dict[tuple[type[Model], str], Model] = {}
     for start in range(0, len(keys), _BATCH):
@@ -96,120 +134,130 @@ def _batch(
         }
         for table, model in models.items()
     }
-    connection = keys[0][0]._get_connection().connection
+    connection = connection_of(keys[0][0])
     found: dict[tuple[type[Model], str], Model] = {}
-    for _ in range(_CONFLICT_TRIES):
-        request = {"RequestItems": wanted}
-        answer = guarded(lambda request=request: connection.dispatch("BatchGetItem", request))  # type: ignore[misc]
-        for table, items in answer["Responses"].items():
-            model = models[table]
-            for item in items:
-                key = item[hash_key(model)]["S"]
-                found[model, key] = model.from_raw_data(item)
-        # DynamoDB may leave some for later, where it is busy.
-        wanted = answer.get("UnprocessedKeys") or {}
+    for _ in _attempts():
+        with translate_errors():
+            answer = connection.dispatch("BatchGetItem", {"RequestItems": wanted})
+            for table, items in answer["Responses"].items():
+                model = models[table]
+                for item in items:
+                    found[model, item[hash_key(model)]["S"]] = model.from_raw_data(item)
+            # DynamoDB leaves keys unprocessed where it is busy or the answer would be too large.
+            wanted = answer.get("UnprocessedKeys") or {}
         if not wanted:
             return found
-        _pause()
     raise Unavailable("store")
 
 
 def update(
     item: M,
     actions: Sequence[Action],
-    condition: Condition,
+    condition: Condition | None = None,
     is_done: Callable[[M], bool] = lambda _: False,
 ) -> M:
-    """One conditional UpdateItem; returns the item as it is afterwards (ALL_NEW).
+    """Send one UpdateItem and return the item as it is afterwards (ALL_NEW).
 
-    `is_done` says of an item whether these very actions seem to have been done to it. The client
-    asks again by itself where an answer was lost, and DynamoDB knows a repeat of a transaction, but
-    none of an update: what the lost attempt wrote may then stand in the way of the second one. Only
-    the refusal of a repeat is held against it. Not for counts of guesses, which had better be
-    counted twice than once too little.
+    `is_done` returns whether an item looks as if these very actions had been applied to it. The
+    client repeats a request whose answer was lost. DynamoDB recognises the repeat of a transaction,
+    but not of an update, so that what the lost attempt wrote may fail the condition of the repeat.
+    `is_done` is consulted for repeats only. Not for counts of guesses, which are better counted
+    twice than not at all.
 
-    Raises Refused with the item as it was, Unavailable where DynamoDB does not answer.
+    Raises ConditionFailed with the item as it was, Unavailable where DynamoDB does not answer.
     """
     request = item.get_update_kwargs_from_instance(
         actions=list(actions), condition=condition, return_values_on_condition_failure="ALL_OLD"
     )
-    return _updated(type(item), request, is_done)
+    return _send_update(type(item), request, is_done)
 
 
 def run(
-    statement: Statement[M],
+    prepared: PreparedUpdate[M],
     key: str,
     values: dict[str, Any],
     is_done: Callable[[M], bool] = lambda _: False,
 ) -> M:
-    """The same as a statement, of the item with this key."""
-    return _updated(statement.model, statement.request(key, values), is_done)
+    """Send a prepared update of the item with this key; otherwise as `update`."""
+    return _send_update(prepared.model, prepared.request(key, values), is_done)
 
 
-def _updated(model: type[M], request: Request, is_done: Callable[[M], bool]) -> M:
+def _send_update(model: type[M], request: Request, is_done: Callable[[M], bool]) -> M:
     request["ReturnValues"] = "ALL_NEW"
-    connection = model._get_connection().connection
-    for tries_left in reversed(range(_CONFLICT_TRIES)):
-        try:
-            answer = connection.dispatch("UpdateItem", request)
-            break
-        except VerboseClientError as error:
-            code = error.response["Error"].get("Code")
-            if code == "ConditionalCheckFailedException":
+    connection = connection_of(model)
+    repeated = False
+    failure: Exception | None = None
+    for _ in _attempts():
+        with translate_errors():
+            try:
+                answer = connection.dispatch("UpdateItem", request)
+            except VerboseClientError as error:
+                # pynamodb's exception leaves out the item and the metadata; its cause has them.
                 response = getattr(error.__cause__, "response", {})
-                stood = response.get("Item")
-                if stood and response.get("ResponseMetadata", {}).get("RetryAttempts"):
-                    found = model.from_raw_data(stood)
-                    if is_done(found):
-                        return found
-                raise Refused([stood], [True]) from None
-            if code != "TransactionConflictException" or not tries_left:
-                raise Unavailable("store") from error
-            _pause()
-        except (PynamoDBException, BotoCoreError) as error:
-            raise Unavailable("store") from error
-    return model.from_raw_data(answer["Attributes"])
+                repeated = repeated or bool(
+                    response.get("ResponseMetadata", {}).get("RetryAttempts")
+                )
+                code = error.response["Error"].get("Code")
+                if code == "ConditionalCheckFailedException":
+                    item = response.get("Item")
+                    if item and repeated:
+                        found = model.from_raw_data(item)
+                        if is_done(found):
+                            return found
+                    raise ConditionFailed([item], [True]) from None
+                if code != "TransactionConflictException":
+                    raise
+                failure = error
+                continue
+            return model.from_raw_data(answer["Attributes"])
+    raise Unavailable("store") from failure
 
 
 def transact(build: Callable[[Transaction], None], model: type[Model]) -> None:
-    """One TransactWriteItems of what `build` adds; `model` lends its connection.
+    """Send one TransactWriteItems with what `build` adds, over the connection of `model`.
 
-    botocore gives each call a client request token, so that its own repeat after a lost answer
-    writes nothing twice. Raises Refused, with the items in the order in which pynamodb sends them:
-    condition checks, deletes, puts, updates; Unavailable otherwise.
+    Every repeat has the same client request token, so that DynamoDB writes nothing twice where the
+    answer to an earlier attempt was lost. Raises ConditionFailed, with the items in the order in
+    which pynamodb sends them (condition checks, deletes, puts, updates), Unavailable otherwise.
     """
-    connection = model._get_connection().connection
-    for tries_left in reversed(range(_CONFLICT_TRIES)):
-        try:
-            with Transaction(connection=connection) as transaction:
-                build(transaction)
-            return
-        except TransactWriteError as error:
-            reasons = error.cancellation_reasons
-            codes = [reason.code if reason else None for reason in reasons]
-            if "ConditionalCheckFailed" in codes:
-                raise Refused(
-                    [reason.raw_item if reason else None for reason in reasons],
-                    [code == "ConditionalCheckFailed" for code in codes],
-                ) from None
-            conflict = "TransactionConflict" in codes
-            if not conflict or not tries_left:
-                raise Unavailable("store") from error
-            _pause()
-        except (PynamoDBException, BotoCoreError, ClientError) as error:
-            raise Unavailable("store") from error
+    transaction = Transaction(
+        connection=connection_of(model), client_request_token=str(uuid.uuid4())
+    )
+    build(transaction)
+    failure: Exception | None = None
+    for _ in _attempts():
+        with translate_errors():
+            try:
+                transaction.send()
+                return
+            except TransactWriteError as error:
+                reasons = error.cancellation_reasons
+                codes = [reason.code if reason else None for reason in reasons]
+                if "ConditionalCheckFailed" in codes:
+                    raise ConditionFailed(
+                        [reason.raw_item if reason else None for reason in reasons],
+                        [code == "ConditionalCheckFailed" for code in codes],
+                    ) from None
+                if not _passes(error.cause_response_code, codes):
+                    raise
+                failure = error
+    raise Unavailable("store") from failure
 
 
-def _pause() -> None:
-    time.sleep(_CONFLICT_PAUSE * (0.5 + random.random()))  # noqa: S311  # nosec B311
+def _passes(code: str | None, reasons: Sequence[str | None]) -> bool:
+    """Return whether a transaction that failed like this may succeed when it is sent again."""
+    if code == "TransactionInProgressException":
+        return True
+    met = {reason for reason in reasons if reason is not None}
+    return bool(met) and met <= _PASSING_REASONS
 
 
-def room(events: ListAttribute[int], windows: Sequence[Window], now: int | Given) -> Condition:
-    """The condition that one more event fits into every window of a newest-first list."""
+def room(events: ListAttribute[int], windows: Sequence[Window], now: int | Parameter) -> Condition:
+    """Return the condition that one more event fits into every window of a newest-first list."""
     condition: Condition | None = None
     for window in windows:
         oldest = events[window.limit - 1]
-        # A comparison with a missing entry is false in DynamoDB, so absence is asked for as well.
+        # A comparison with a missing entry is false in DynamoDB, so absence is allowed explicitly.
         fits = oldest.does_not_exist() | (oldest <= now - window.seconds)
         condition = fits if condition is None else condition & fits
     if condition is None:
@@ -217,27 +265,27 @@ def room(events: ListAttribute[int], windows: Sequence[Window], now: int | Given
     return condition
 
 
-def noted(events: ListAttribute[Any], entry: int | str | Given) -> Action:
-    """The action that puts an entry at the front of a list, which it makes where there is none.
+def noted(events: ListAttribute[Any], entry: int | str | Parameter) -> Action:
+    """Return the action that puts an entry at the front of a list, which it creates if needed.
 
     Such a list grows only by what its limits let through, and vanishes with its item.
     """
-    entries = entry.in_list() if isinstance(entry, Given) else [entry]
+    entries = entry.in_list() if isinstance(entry, Parameter) else [entry]
     return events.set((events | []).prepend(entries))
 
 
 def raw_list(item: dict[str, Any] | None, name: str) -> list[int]:
-    """A newest-first list of epoch seconds out of an item that DynamoDB returned."""
+    """Return a newest-first list of epoch seconds of an item that DynamoDB returned."""
     if item is None or name not in item:
         return []
     return [int(entry["N"]) for entry in item[name]["L"]]
 
 
 def raw_text(item: dict[str, Any] | None, name: str) -> str | None:
-    """A text attribute out of an item that DynamoDB returned."""
+    """Return a string attribute of an item that DynamoDB returned."""
     return None if item is None or name not in item else item[name].get("S")
 
 
 def raw_number(item: dict[str, Any] | None, name: str) -> int | None:
-    """A number attribute out of an item that DynamoDB returned."""
+    """Return a number attribute of an item that DynamoDB returned."""
     return None if item is None or name not in item else int(item[name]["N"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from ..domain.errors import Unavailable
-from .dynamo import Refused, read, update
+from .dynamo import ConditionFailed, read, update
 from .models import FollowerItem
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Followers:
                 [FollowerItem.following.set(following), FollowerItem.since.set(at)],
                 newest,
             )
-        except Refused:
+        except ConditionFailed:
             log.info("an older follower event was passed over")
 
     def left(self, openid: str, now: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .dynamo import Refused, raw_text, update
+from .dynamo import ConditionFailed, raw_text, update
 from .models import SeenItem
 
 KEPT = 300
@@ -25,6 +25,6 @@ class Inbox:
                 [SeenItem.answer.set(answer), SeenItem.expires_at.set(now + KEPT)],
                 unseen,
             )
-        except Refused as refused:
+        except ConditionFailed as refused:
             return raw_text(refused.items[0], "answer")
         return None

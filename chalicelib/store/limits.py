@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..domain.errors import TooManyRequests
 from ..domain.limits import DAY, HOUR
-from .dynamo import Refused, guarded, update
+from .dynamo import ConditionFailed, update
 from .models import BudgetItem, OnceItem
 
 log = logging.getLogger(__name__)
@@ -40,15 +40,14 @@ class Budget:
             return
         hour = now // HOUR
         item = BudgetItem(f"budget#{self._name}#{hour}")
-        counted = guarded(
-            lambda: item.update(
-                [
-                    BudgetItem.total.add(self._stride),
-                    BudgetItem.expires_at.set((hour + 2) * HOUR),
-                ]
-            )
+        counted = update(
+            item,
+            [
+                BudgetItem.total.add(self._stride),
+                BudgetItem.expires_at.set((hour + 2) * HOUR),
+            ],
         )
-        count = int(counted["Attributes"]["total"]["N"])
+        count = int(counted.total)
         if count > self._limit:
             self._full_hour = hour
             log.error("budget is used up", extra={"alarm": f"budget-{self._name}"})
@@ -67,6 +66,6 @@ def use_once(kind: str, name: str, now: int, lifetime: int) -> bool:
     try:
         ends = now + min(lifetime, DAY)
         update(item, [OnceItem.expires_at.set(ends)], unused, lambda seen: seen.expires_at == ends)
-    except Refused:
+    except ConditionFailed:
         return False
     return True

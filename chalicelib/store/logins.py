@@ -19,9 +19,9 @@ from ..domain.errors import (
     TooManyRequests,
 )
 from ..domain.limits import Limits, retry_after
-from .dynamo import Refused, noted, raw_list, raw_text, read, room, run, update
+from .dynamo import ConditionFailed, noted, raw_list, raw_text, read, room, run, update
 from .models import LoginItem
-from .statements import NOW, Statement, Statements, text
+from .prepared import PreparedUpdate, now_param, text
 
 log = logging.getLogger(__name__)
 
@@ -73,24 +73,26 @@ class Logins:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._statements = Statements()
+        self._count_start = {
+            proven: _count_start(limits, proven=proven) for proven in (True, False)
+        }
+        self._count_password = _count_password(limits)
 
     def start(self, login: str, proof: str | None, now: int) -> Account:
         """Count the start of a recovery, use the proof up, and return the account: one UpdateItem.
 
         Raises AccountNotFound, TooManyRequests, or ProofInvalid where the proof was used before.
         """
-        statement = self._statements(self._starting, proof is not None)
         try:
             item = run(
-                statement,
+                self._count_start[proof is not None],
                 login,
                 {"now": now, "proof": proof},
                 lambda seen: bool(
                     proof and seen.proofs and (seen.proofs[0], seen.starts[0]) == (proof, now)
                 ),
             )
-        except Refused as refused:
+        except ConditionFailed as refused:
             raise self._refusal(refused, now) from None
         kept = self._limits.starts_per_login_hour
         self._trim(
@@ -103,17 +105,7 @@ class Logins:
         )
         return _account(item)
 
-    def _starting(self, proven: bool) -> Statement[LoginItem]:
-        actions = [noted(LoginItem.starts, NOW)]
-        windows = self._limits.starts_per_login
-        condition = LoginItem.login.exists() & room(LoginItem.starts, windows, NOW)
-        if proven:
-            proof = text("proof")
-            actions.append(noted(LoginItem.proofs, proof))
-            condition &= LoginItem.proofs.does_not_exist() | ~LoginItem.proofs.contains(proof)
-        return Statement(LoginItem, actions, condition)
-
-    def _refusal(self, refused: Refused, now: int) -> ServiceError:
+    def _refusal(self, refused: ConditionFailed, now: int) -> ServiceError:
         item = refused.items[0]
         if item is None:
             return AccountNotFound()
@@ -127,16 +119,9 @@ class Logins:
         Raises TooManyAttempts with the seconds to wait.
         """
         windows = self._limits.wrong_passwords_per_login
-        statement = self._statements(
-            lambda: Statement(
-                LoginItem,
-                [noted(LoginItem.failures, NOW)],
-                LoginItem.login.exists() & room(LoginItem.failures, windows, NOW),
-            ),
-        )
         try:
-            item = run(statement, login, {"now": now})
-        except Refused as refused:
+            item = run(self._count_password, login, {"now": now})
+        except ConditionFailed as refused:
             raw = refused.items[0]
             if raw is None:
                 return None
@@ -177,7 +162,7 @@ class Logins:
             try:
                 update(LoginItem(right.login), actions, condition)
                 return
-            except Refused as refused:
+            except ConditionFailed as refused:
                 # Others counted or took back meanwhile. Entries of one second are all alike, so
                 # that any of them will do.
                 raw = refused.items[0]
@@ -196,7 +181,7 @@ class Logins:
         newest = getattr(item, events.attr_name)[0]
         try:
             update(LoginItem(item.login), actions, LoginItem.login.exists() & (events[0] == newest))
-        except (Refused, ServiceError):
+        except (ConditionFailed, ServiceError):
             log.info("trimming was left to the next time")
 
     def get(self, login: str) -> Account | None:
@@ -208,6 +193,28 @@ class Logins:
         """The stored password hash by a consistent read, or None."""
         item = read(LoginItem, login)
         return None if item is None else item.password_hash
+
+
+def _count_start(limits: Limits, *, proven: bool) -> PreparedUpdate[LoginItem]:
+    """Count the start of a recovery; `proven` uses a proof up as well."""
+    actions = [noted(LoginItem.starts, now_param)]
+    windows = limits.starts_per_login
+    condition = LoginItem.login.exists() & room(LoginItem.starts, windows, now_param)
+    if proven:
+        proof = text("proof")
+        actions.append(noted(LoginItem.proofs, proof))
+        condition &= LoginItem.proofs.does_not_exist() | ~LoginItem.proofs.contains(proof)
+    return PreparedUpdate(LoginItem, actions, condition)
+
+
+def _count_password(limits: Limits) -> PreparedUpdate[LoginItem]:
+    """Count an attempt at the password, as a wrong one until it turns out right."""
+    windows = limits.wrong_passwords_per_login
+    return PreparedUpdate(
+        LoginItem,
+        [noted(LoginItem.failures, now_param)],
+        LoginItem.login.exists() & room(LoginItem.failures, windows, now_param),
+    )
 
 
 def _beyond(events: ListAttribute[Any], entries: Sequence[object], kept: int) -> list[Action]:

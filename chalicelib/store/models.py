@@ -17,6 +17,7 @@ from pynamodb.attributes import (
 from pynamodb.models import Model
 
 from .connection import Connection
+from .pynamodb_internals import share_connection
 
 
 class _Meta:
@@ -230,12 +231,10 @@ EPHEMERA: tuple[type[Model], ...] = (
 
 
 def bind(prefix: str) -> None:
-    """Put every model on the tables `PREFIX-…` and let it connect anew."""
-    shared = Connection()
+    """Bind every model to the tables `PREFIX-…`, over one new connection with its client made."""
+    connection = Connection()
     for model in (*DURABLE, *EPHEMERA):
         kind = model.Meta.table_name.rpartition("-")[2]
         model.Meta.table_name = f"{prefix}-{kind}"
-        model._connection = None
-        table = model._get_connection()
-        shared._tables.update(table.connection._tables)
-        table.connection = shared
+    share_connection(connection, (*DURABLE, *EPHEMERA))
+    connection.prepare()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pynamodb.expressions.update import Action
 
 from ..domain.errors import ServiceError, Unavailable
-from .dynamo import Refused, read, update
+from .dynamo import ConditionFailed, read, update
 from .models import PlatformTokenItem
 
 MARGIN = 240
@@ -130,7 +130,7 @@ class PlatformTokens:
                 (leased_until.does_not_exist() | (leased_until <= now)) & unchanged,
                 lambda seen: seen.leased_until == now + LEASE and seen.sealed == known,
             )
-        except Refused:
+        except ConditionFailed:
             return None
         return now + LEASE
 
@@ -158,6 +158,6 @@ class PlatformTokens:
                 # Who was slow may find that another instance has taken over.
                 PlatformTokenItem.leased_until == lease,
             )
-        except (Refused, Unavailable):
+        except (ConditionFailed, Unavailable):
             # A lease ends by itself, and this process has its token.
             return

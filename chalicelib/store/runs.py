@@ -16,8 +16,16 @@ from pynamodb.transactions import TransactWrite
 from ..domain.errors import Unavailable
 from ..domain.limits import DAY
 from . import audit
-from .codes import END_CODE
-from .dynamo import Refused, guarded, raw_number, read, read_together, transact, update
+from .code_updates import END_CODE
+from .dynamo import (
+    ConditionFailed,
+    raw_number,
+    read,
+    read_together,
+    transact,
+    translate_errors,
+    update,
+)
 from .models import CodeItem, LoginItem, RunItem
 
 RUN = "run"
@@ -106,7 +114,7 @@ class Runs:
         ]
         try:
             return _run(update(item, actions, RunItem.year.does_not_exist())), True
-        except Refused as refused:
+        except ConditionFailed as refused:
             return _run(RunItem.from_raw_data(refused.items[0] or {})), False
 
     def get(self, year: int) -> Run | None:
@@ -122,7 +130,9 @@ class Runs:
             page = LoginItem.scan(
                 page_size=_PAGE, limit=_PAGE, last_evaluated_key=start, consistent_read=True
             )
-            for item in guarded(lambda page=page: list(page)):  # type: ignore[misc]
+            with translate_errors():
+                items = list(page)
+            for item in items:
                 if item.login.endswith(_SUFFIX):
                     found.append(_finance_login(item))
                     if len(found) == most:
@@ -134,7 +144,7 @@ class Runs:
     def add_chunks(self, run: Run, chunks: Sequence[Sequence[str]], *, last: bool) -> list[str]:
         """Write the next chunks and move the cursor behind them: one transaction.
 
-        At most 99 chunks. Returns their names. Raises Refused where somebody else went on from
+        At most 99 chunks. Returns their names. Raises ConditionFailed where somebody else went on from
         where `run` stood.
         """
         parts = [f"{_CHUNK}{run.chunks + number:08d}" for number in range(len(chunks))]
@@ -169,7 +179,11 @@ class Runs:
         pages = RunItem.query(
             str(year), RunItem.part.startswith(_CHUNK), consistent_read=True, page_size=100
         )
-        while (item := guarded(lambda: next(pages, None))) is not None:
+        while True:
+            with translate_errors():
+                item = next(pages, None)
+            if item is None:
+                return
             yield _chunk(item)
 
     def logins(self, names: Sequence[str]) -> dict[str, FinanceLogin]:
@@ -193,7 +207,7 @@ class Runs:
                 lambda transaction: _add_reset(transaction, run, login, password_hash, now),
                 LoginItem,
             )
-        except Refused as refused:
+        except ConditionFailed as refused:
             stood = next((item for item in refused.items if item is not None), None)
             if stood is None:
                 return "gone"
@@ -215,7 +229,7 @@ class Runs:
 
         try:
             transact(build, LoginItem)
-        except (Refused, Unavailable):
+        except (ConditionFailed, Unavailable):
             # Somebody may be at work on a single login; asked one by one, the others succeed.
             return False
         return True
@@ -252,7 +266,7 @@ class Runs:
 
         try:
             transact(build, RunItem)
-        except Refused:
+        except ConditionFailed:
             # Another delivery was first, and has counted it.
             return
 
@@ -272,7 +286,7 @@ class Runs:
                 & (RunItem.finished_chunks == RunItem.chunks),
                 lambda seen: seen.telling_until == now + _TELLING,
             )
-        except Refused:
+        except ConditionFailed:
             return False
         return True
 
@@ -339,4 +353,4 @@ def _finance_login(item: LoginItem) -> FinanceLogin:
     )
 
 
-__all__ = ["Chunk", "FinanceLogin", "Note", "Refused", "Run", "Runs"]
+__all__ = ["Chunk", "ConditionFailed", "FinanceLogin", "Note", "Run", "Runs"]

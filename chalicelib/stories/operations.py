@@ -22,7 +22,7 @@ from ..domain.limits import Limits
 from ..domain.logins import mask_phone, parse_login
 from ..domain.phones import phone_number
 from ..store import audit
-from ..store.accounts import Accounts, Refused, Standing
+from ..store.accounts import Accounts, ConditionFailed, Standing
 from .inquiry import own_locks
 from .notices import Notices
 
@@ -164,7 +164,7 @@ class Operations:
                 raise AccountNotFound
             try:
                 return was, change(was)
-            except Refused:
+            except ConditionFailed:
                 continue
         raise Unavailable("store")
 

@@ -21,7 +21,7 @@ from ..domain.passwords import default_password
 from ..keys.passwords import PasswordHasher
 from ..messaging.queue import Message, Queue
 from ..messaging.topic import Topic
-from ..store.runs import Chunk, FinanceLogin, Note, Refused, Run, Runs
+from ..store.runs import Chunk, ConditionFailed, FinanceLogin, Note, Run, Runs
 from .counting import Count
 from .notices import BEIJING
 
@@ -116,7 +116,7 @@ class YearlyReset:
             chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
             try:
                 parts = self._runs.add_chunks(run, chunks, last=last)
-            except Refused:
+            except ConditionFailed:
                 # Another start is planning as well; go on from where it stands.
                 parts = []
             self._queue.send([_message(year, part) for part in parts])

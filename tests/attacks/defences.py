@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from chalicelib.store import code_updates
 from chalicelib.store.codes import Codes
 from tests.attacks.proving import Line
 
 _KEY = 'f"code#{login}"'
 _SHARED_KEY = "\"code#\" + login.removesuffix('_cw')"
 
-TRIES_OF_A_CODE = Line(Codes.spend, "& (CodeItem.attempts < limits.tries_per_code)")
+TRIES_OF_A_CODE = Line(code_updates.count_attempt, "& (CodeItem.attempts < limits.tries_per_code)")
 """Five tries on one code, in the write that counts them."""
 
 A_CODE_FOR_EACH_LOGIN = tuple(
@@ -16,7 +17,7 @@ A_CODE_FOR_EACH_LOGIN = tuple(
 )
 """Without these a firm's two logins have one code."""
 
-SAME_LOGIN = Line(Codes.complete, "road.holds()", "None")
+SAME_LOGIN = Line(code_updates.change_login, "login_unchanged(method)", "None")
 """A password is set where phone, binding and password are still what they were at the start."""
 
 ONE_BUCKET = Line(

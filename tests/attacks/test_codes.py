@@ -16,12 +16,13 @@ from chalicelib.domain import codes as one_time
 from chalicelib.doors import problems, requests
 from chalicelib.settings import load
 from chalicelib.sms.gateway import Attempt, Outcome
+from chalicelib.store import code_updates
 from chalicelib.store.bindings import Bindings
-from chalicelib.store.codes import Codes, Road
+from chalicelib.store.codes import Codes
 from chalicelib.store.models import CodeItem
 from chalicelib.store.waiting import WaitingCodes
 from chalicelib.stories.recovery import Recovery
-from tests.attacks.defences import A_CODE_FOR_EACH_LOGIN
+from tests.attacks.defences import A_CODE_FOR_EACH_LOGIN, SAME_LOGIN
 from tests.attacks.hands import (
     DETAILS,
     WRONG,
@@ -149,7 +150,11 @@ def _unbound_with_a_code(world: World) -> tuple[str, CodeItem]:
     9,
     Together(
         Line(Bindings.unbind, "*END_CODE, "),
-        Line(Road.holds, "LoginItem.openid == destination", "LoginItem.login.exists()"),
+        Line(
+            code_updates.login_unchanged,
+            "LoginItem.openid == destination",
+            "LoginItem.login.exists()",
+        ),
     ),
 )
 def test_a_code_ends_with_the_binding_that_it_went_to(world: World) -> None:
@@ -189,17 +194,12 @@ def test_a_code_of_another_purpose_sets_no_password(world: World) -> None:
     assert version() == 1
 
 
-IN_USE = Line(Codes.complete, 'CodeItem.digest == text("digest")', "None")
+IN_USE = Line(code_updates.use_code, 'CodeItem.digest == text("digest")', "None")
 
 
 @attack(
     10,
-    Line(
-        Codes.complete,
-        'CodeItem.digest == text("digest")',
-        "None",
-        further=(("road.holds()", "None"),),
-    ),
+    Together(IN_USE, SAME_LOGIN),
 )
 def test_of_two_right_confirms_at_once_one_succeeds(real_world: World) -> None:
     """Both have compared before either is written; each has a recovery and a password of its own."""
@@ -223,7 +223,7 @@ def test_of_two_right_confirms_at_once_one_succeeds(real_world: World) -> None:
     assert real_world.service.hasher.verify(item.password_hash, passwords[winner])
 
 
-@attack(11, Line(Codes.reserve, 'CodeItem.digest.set(text("digest")),'))
+@attack(11, Line(code_updates.new_code, 'CodeItem.digest.set(text("digest")),'))
 def test_a_resend_ends_the_earlier_code(world: World) -> None:
     """The old one is wrong, and counts as such; the new one is right."""
     draw(world, "100001", "100002")
@@ -256,7 +256,7 @@ def test_a_resend_ends_an_earlier_code_that_was_just_compared(world: World) -> N
 
 @attack(
     12,
-    Line(Codes.spend, "& (CodeItem.code_expires_at > NOW)"),
+    Line(code_updates.count_attempt, "& (CodeItem.code_expires_at > now_param)"),
     Line(Codes.is_live, " and item.code_expires_at > now"),
     Line(WaitingCodes._may_be_fetched, "and code.code_expires_at > now"),
 )
@@ -374,7 +374,7 @@ def test_no_step_can_be_skipped(world: World) -> None:
 
 @attack(
     15,
-    Line(Codes.reserve, "condition=road.holds()", "condition=LoginItem.login.exists()"),
+    Line(code_updates.check_login, "login_unchanged(method)", "LoginItem.login.exists()"),
 )
 def test_no_step_can_be_taken_again_after_the_last(world: World) -> None:
     """The new password ends every recovery that began before it: no code, no unbinding, no password."""

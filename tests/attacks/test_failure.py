@@ -67,12 +67,12 @@ def failing_at(call: int) -> tuple[Callable[[str], Exception | None], list[str]]
     Line(
         Codes.complete,
         "transact(build, CodeItem)",
-        "run(change, login, values)\n        transact(build, CodeItem)",
+        "run(self._change_login[road.method, bind is not None], login, values)\n        transact(build, CodeItem)",
     ),
     Line(
         Codes.reserve,
         "transact(build, CodeItem)",
-        "run(code, f'code#{login}', values)\n        transact(build, CodeItem)",
+        "run(self._new_code[sealing], f'code#{login}', values)\n        transact(build, CodeItem)",
     ),
     Line(wechat_door.callback, "except Exception:", "except ZeroDivisionError:"),
 )

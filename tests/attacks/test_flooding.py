@@ -10,10 +10,9 @@ import pytest
 from chalicelib.domain import logins
 from chalicelib.domain.limits import HOUR, Limits
 from chalicelib.doors import cookies, recovery, requests
-from chalicelib.store import accounts
-from chalicelib.store.codes import Codes
+from chalicelib.store import accounts, code_updates
+from chalicelib.store import logins as login_store
 from chalicelib.store.dynamo import room
-from chalicelib.store.logins import Logins
 from chalicelib.stories.login import Verification
 from infra import package
 from tests.attacks.defences import ONE_BUCKET, SAME_LOGIN
@@ -76,7 +75,7 @@ def _rebind(world: World) -> None:
 @attack(
     17,
     Together(CODE_STAYS, SAME_LOGIN),
-    Line(Codes.reserve, "condition=road.holds()", "condition=LoginItem.login.exists()"),
+    Line(code_updates.check_login, "login_unchanged(method)", "LoginItem.login.exists()"),
 )
 def test_a_new_phone_ends_the_code_that_the_old_one_got(world: World) -> None:
     """Who has the old phone sets nothing with its code, and the recovery sends it no other."""
@@ -109,7 +108,10 @@ def test_a_new_phone_ends_a_code_that_was_just_compared(world: World) -> None:
 
 @attack(
     18,
-    Line(Codes.reserve, "room(DestinationItem.sends, limits.sends_per_destination, NOW),"),
+    Line(
+        code_updates.count_send,
+        "room(DestinationItem.sends, limits.sends_per_destination, now_param),",
+    ),
     ONE_BUCKET,
 )
 def test_fifty_parallel_sends_bring_a_phone_one_code(real_world: World) -> None:
@@ -228,9 +230,9 @@ def test_a_header_makes_no_other_address(make_world: MakeWorld) -> None:
 
 ENDS_BY_TIME = Line(room, " | (oldest <= now - window.seconds)")
 APART = Line(
-    Logins.count_password,
-    "room(LoginItem.failures, windows, NOW)",
-    "room(LoginItem.starts, windows, NOW)",
+    login_store._count_password,
+    "room(LoginItem.failures, windows, now_param)",
+    "room(LoginItem.starts, windows, now_param)",
 )
 SMALL = {
     "LIMIT_STARTS_PER_LOGIN_HOUR": "8",
@@ -285,7 +287,7 @@ def test_used_up_tries_at_the_details_end_by_time(make_world: MakeWorld) -> None
     assert world.call("POST", "/recovery/unbinding", DETAILS, token=token).status_code == 200
 
 
-@attack(22, Line(Codes.complete, "LoginItem.failures.remove(),"))
+@attack(22, Line(code_updates.change_login, "LoginItem.failures.remove(),"))
 def test_wrong_passwords_of_others_do_not_keep_the_person_out(world: World) -> None:
     """They lock the login at the login page for half an hour, unless its person recovers it."""
     for _ in range(6):

@@ -10,7 +10,7 @@ import pytest
 
 from app import app
 from chalicelib.domain import codes as one_time
-from chalicelib.store.codes import Codes
+from chalicelib.store import code_updates
 from chalicelib.store.limits import Budget
 from chalicelib.store.models import LoginItem
 from chalicelib.stories.recovery import Recovery
@@ -24,11 +24,15 @@ from tests.conftest import PASSWORD, MakeWorld, World, add_firm
 # Chalice's own test client lets every signature pass; the local twin's test checks them.
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
-IN_A_DAY = Line(Codes.spend, "& room(CodeItem.wrongs, limits.wrong_codes_per_login, NOW)")
-NO_NEW_CODE = Line(Codes.reserve, "& room(CodeItem.wrongs, limits.wrong_codes_per_login, NOW)")
+IN_A_DAY = Line(
+    code_updates.count_attempt, "& room(CodeItem.wrongs, limits.wrong_codes_per_login, now_param)"
+)
+NO_NEW_CODE = Line(
+    code_updates.new_code, "& room(CodeItem.wrongs, limits.wrong_codes_per_login, now_param)"
+)
 
 
-@attack(1, TRIES_OF_A_CODE, Line(Codes.spend, "CodeItem.attempts.add(1),"))
+@attack(1, TRIES_OF_A_CODE, Line(code_updates.count_attempt, "CodeItem.attempts.add(1),"))
 def test_two_hundred_parallel_guesses_compare_five(real_world: World) -> None:
     """However many arrive together, five guesses are compared and the rest are refused."""
     draw(real_world, "100001")
@@ -186,7 +190,7 @@ def test_the_way_of_a_lost_answer_is_its_recovery_s_alone(
     assert guess(world, alice, "100001") == "right"
 
 
-@attack(6, Line(Codes.complete, "CodeItem.wrongs[0].remove(),", "CodeItem.wrongs.set([]),"))
+@attack(6, Line(code_updates.use_code, "CodeItem.wrongs[0].remove(),", "CodeItem.wrongs.set([]),"))
 def test_a_success_gives_nobody_new_tries(world: World) -> None:
     """Neither an attacker's success with a login of their own, nor the person's between guesses."""
     add_firm(world.service.hasher, "22010148", phone="+8613900005678")

@@ -15,9 +15,9 @@ from chalice.test import HTTPResponse
 from chalicelib.domain import codes as one_time
 from chalicelib.domain import logins
 from chalicelib.keys.tokens import Tokens
+from chalicelib.store import logins as login_store
 from chalicelib.store.bindings import Bindings
 from chalicelib.store.codes import Codes
-from chalicelib.store.logins import Logins
 from chalicelib.store.models import LoginItem
 from chalicelib.stories import unbinding
 from chalicelib.stories.login import Verification
@@ -197,7 +197,7 @@ def test_a_refusal_tells_nothing_of_the_code(world: World) -> None:
     assert alike(answers)
 
 
-@attack(25, Line(Logins.count_password, "& room(LoginItem.failures, windows, NOW)"))
+@attack(25, Line(login_store._count_password, "& room(LoginItem.failures, windows, now_param)"))
 def test_a_refusal_tells_nothing_of_the_password(world: World) -> None:
     """A locked login answers the right password as it answers a wrong one."""
     assert {ask(world, "11010148", "Wrong-1").status_code for _ in range(5)} == {200}

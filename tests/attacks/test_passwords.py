@@ -17,9 +17,7 @@ from argon2.exceptions import VerificationError
 from chalicelib.domain import codes
 from chalicelib.keys.passwords import PasswordHasher
 from chalicelib.keys.proofs import LIFETIME, Proofs
-from chalicelib.store import runs
-from chalicelib.store.codes import Codes, Road
-from chalicelib.store.logins import Logins
+from chalicelib.store import code_updates, logins, runs
 from chalicelib.store.models import CodeItem, LoginItem
 from chalicelib.stories.conversation import Conversation
 from chalicelib.stories.recovery import Recovery
@@ -111,8 +109,12 @@ def test_the_tables_alone_give_no_code_and_no_password(world: World) -> None:
 
 @attack(
     61,
-    Line(Road.holds, '(LoginItem.password_version == number("version")) & road', "road"),
-    Line(Codes.complete, "LoginItem.changed_at.set(NOW),"),
+    Line(
+        code_updates.login_unchanged,
+        '(LoginItem.password_version == number("version")) & road',
+        "road",
+    ),
+    Line(code_updates.change_login, "LoginItem.changed_at.set(now_param),"),
 )
 @pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 def test_a_recovery_ends_all_others_and_tells_when_sessions_must_end(world: World) -> None:
@@ -190,7 +192,7 @@ def solved(world: World, challenge: dict[str, Any], solution: dict[str, Any] | N
 @attack(
     63,
     Line(
-        Logins._starting,
+        logins._count_start,
         "condition &= LoginItem.proofs.does_not_exist() | ~LoginItem.proofs.contains(proof)",
         "pass",
     ),

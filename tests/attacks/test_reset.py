@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain import passwords
-from chalicelib.store import runs
-from chalicelib.store.codes import Codes, Road
-from chalicelib.store.logins import Logins
+from chalicelib.store import code_updates, logins, runs
 from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.store.runs import Runs
 from chalicelib.stories import recovery
@@ -60,7 +58,7 @@ def reset(real_yearly: ResetWorld) -> ResetWorld:
 @attack(
     56,
     Line(Verification.verify, "Verified(True, stored.must_change,", "Verified(True, False,"),
-    Line(Logins.count_password, "& room(LoginItem.failures, windows, NOW)"),
+    Line(logins._count_password, "& room(LoginItem.failures, windows, now_param)"),
     Line(Verification.verify, "self._wrongs_budget.check(self._clock())", "pass"),
 )
 def test_a_spray_of_default_passwords_logs_nobody_in(make_world: MakeWorld) -> None:
@@ -95,7 +93,7 @@ HEADER = "firm_no,name,province,approval_no,head_name,head_id_last4,phone,financ
     57,
     Line(runs._add_reset, "LoginItem.must_change.set(True),"),
     Line(Enrolment._enrol, "must_change=True", "must_change=False"),
-    Line(Codes.complete, "LoginItem.must_change.set(False),"),
+    Line(code_updates.change_login, "LoginItem.must_change.set(False),"),
     Value(recovery, "default_password", lambda *_: None),
     Line(passwords.weaknesses, "default.casefold() in lowered", "False"),
 )
@@ -216,7 +214,9 @@ def test_each_login_is_reset_once_a_year(reset: ResetWorld) -> None:
 
 NOT_CHANGED_SINCE = Line(runs._add_reset, " & (LoginItem.changed_at < run.started_at)")
 ENDS_CODE = Line(runs._add_reset, "*END_CODE, ")
-SAME_VERSION = Line(Road.holds, '(LoginItem.password_version == number("version")) & road', "road")
+SAME_VERSION = Line(
+    code_updates.login_unchanged, '(LoginItem.password_version == number("version")) & road', "road"
+)
 
 
 def hooked(reset: ResetWorld, before_writing: Any) -> pytest.MonkeyPatch:

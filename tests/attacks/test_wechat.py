@@ -14,8 +14,9 @@ import pytest
 
 from chalicelib.domain.limits import Limits
 from chalicelib.keys.tokens import Signer
+from chalicelib.store import code_updates
 from chalicelib.store.bindings import Bindings, add_unbinding
-from chalicelib.store.codes import Codes, Road
+from chalicelib.store.codes import Codes
 from chalicelib.store.models import AuditItem, CodeItem, LoginItem
 from chalicelib.stories.conversation import Conversation
 from chalicelib.stories.entering import Entering
@@ -56,8 +57,10 @@ SIGNED_COOKIE = Line(
     'self._signer(purpose).unsign(text.encode("ascii"))',
     'text.encode("ascii").rpartition(b".")[0]',
 )
-ONE_CODE_ONE_USE = Line(Codes.complete, 'CodeItem.digest == text("digest")', "CodeItem.id.exists()")
-ROAD_HOLDS = Line(Road.holds, "return same", "return LoginItem.login.exists()")
+ONE_CODE_ONE_USE = Line(
+    code_updates.use_code, 'CodeItem.digest == text("digest")', "CodeItem.id.exists()"
+)
+ROAD_HOLDS = Line(code_updates.login_unchanged, "return same", "return LoginItem.login.exists()")
 
 
 @pytest.fixture
@@ -328,8 +331,8 @@ def test_each_code_of_one_wechat_names_its_login_and_works_there_alone(
 @attack(
     38,
     Line(
-        Codes.reserve,
-        "room(DestinationItem.sends, limits.sends_per_destination, NOW)",
+        code_updates.count_send,
+        "room(DestinationItem.sends, limits.sends_per_destination, now_param)",
         "DestinationItem.id.exists() | DestinationItem.id.does_not_exist()",
     ),
 )

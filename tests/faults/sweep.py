@@ -1,8 +1,8 @@
 """Fails each outgoing call of a story in turn, in every way in which a call can fail.
 
-Calls are those to AWS, where the service's own client takes them up or botocore hands them to its
-endpoint, with all repeats still before them; and those of gateways and of WeChat's client, at the one
-method by which both send.
+Calls are those to AWS, where botocore hands them to its endpoint (those to DynamoDB where pynamodb
+hands them to botocore's client), with all repeats still before them; and those of gateways and of
+WeChat's client, at the one method by which both send.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import botocore.endpoint
 import pytest
+from botocore.client import BaseClient
 from botocore.endpoint import Endpoint
 from botocore.exceptions import (
     ClientError,
@@ -31,11 +32,10 @@ from botocore.exceptions import (
 from moto.core.responses import ActionResult
 from moto.dynamodb.responses import DynamoHandler
 
-from chalicelib.aws import DYNAMODB, JsonClient
 from chalicelib.domain.errors import ServiceError
 from chalicelib.http_client import HttpClient, OutcomeUnknown, RequestNotSent, Response
+from tests import dynamodb_at_hand
 from tests.conftest import Tell
-from tests.dynamodb_at_hand import AtHand
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -150,44 +150,39 @@ _armed: ContextVar[Point | None] = ContextVar("armed", default=None)
 _losing: ContextVar[bool] = ContextVar("losing", default=False)
 
 
-def _asked(ask: Callable[..., Any]) -> Callable[..., Any]:
-    """The first attempt of the service's own client."""
-
-    def faulty(self: JsonClient, operation: str, params: dict[str, Any]) -> Any:
-        point = _armed.get()
-        if point is None or not point.is_hit(operation, by_aws=True):
-            return ask(self, operation, params)
-        assert point.kind.aws is not None
-        if point.kind.took_effect:
-            # What is lost may be a refusal.
-            with suppress(ClientError):
-                ask(self, operation, params)
-        if point.kind.repeats:
-            return None
-        raise point.kind.aws()
-
-    return faulty
-
-
 def _requested(request: Callable[..., Any]) -> Callable[..., Any]:
-    """A call of botocore's, with its repeats."""
+    """One call of botocore's to another service than DynamoDB, with its repeats."""
 
     def faulty(self: Endpoint, operation: Any, params: Any) -> Any:
-        point = _armed.get()
-        if point is None or not point.is_hit(operation.name, by_aws=True):
+        if operation.service_model.service_name == "dynamodb":
             return request(self, operation, params)
-        assert point.kind.aws is not None
-        if point.kind.repeats:
-            losing = _losing.set(True)
-            try:
-                return request(self, operation, params)
-            finally:
-                _losing.reset(losing)
-        if point.kind.took_effect:
-            request(self, operation, params)
-        raise point.kind.aws()
+        return _met(operation.name, lambda: request(self, operation, params))
 
     return faulty
+
+
+def _met(name: str, send: Callable[[], Any], at_hand: Callable[[], Any] | None = None) -> Any:
+    """Send a call to AWS, or fail it where it is the one to fail.
+
+    `send` goes through all of botocore. `at_hand` is a shorter way to the same effect, for the calls
+    of which botocore repeats nothing.
+    """
+    point = _armed.get()
+    short = at_hand or send
+    if point is None or not point.is_hit(name, by_aws=True):
+        return short()
+    assert point.kind.aws is not None
+    if point.kind.repeats:
+        losing = _losing.set(True)
+        try:
+            return send()
+        finally:
+            _losing.reset(losing)
+    if point.kind.took_effect:
+        # The answer that is lost may be a refusal.
+        with suppress(ClientError):
+            short()
+    raise point.kind.aws()
 
 
 def _got(get: Callable[..., Any]) -> Callable[..., Any]:
@@ -204,37 +199,44 @@ def _got(get: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Store:
-    """DynamoDB, with what moto does not know of it.
+    """DynamoDB, with what moto does not do.
 
-    A repeat with the token of a success changes nothing: DynamoDB says so of its ClientRequestToken,
-    for ten minutes. The first attempt of a call reaches moto as a function, since it is made a
-    hundred times for one that is looked at; what botocore repeats goes all the way.
+    A repeat with the token of a success changes nothing: so DynamoDB treats a ClientRequestToken for
+    ten minutes. A call that is not to be repeated reaches moto as a function, since there are
+    a hundred of them for one that is examined; what botocore repeats goes over the whole way.
     """
 
     def __init__(self) -> None:
         self._tokens: set[str] = set()
         self._guard = threading.Lock()
 
-    def asked(self, ask: Callable[..., Any]) -> Callable[..., Any]:
-        """The way of the service's own client."""
+    def called(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Calls of botocore's client."""
 
-        def at_hand(client: JsonClient, operation: str, params: dict[str, Any]) -> Any:
-            if client._protocol is not DYNAMODB:
-                return ask(client, operation, params)
-            with self._guard:
-                answer = AtHand.call(client, operation, params)  # type: ignore[arg-type]
-                self._tokens.add(params.get("ClientRequestToken", ""))
-            return answer
+        def at_hand_or_whole(client: Any, operation: str, params: dict[str, Any]) -> Any:
+            def whole() -> Any:
+                return call(client, operation, params)
 
-        return at_hand
+            def at_hand() -> Any:
+                with self._guard:
+                    return dynamodb_at_hand.call(operation, params)
+
+            if client.meta.service_model.service_name != "dynamodb":
+                return whole()
+            return _met(operation, whole, at_hand)
+
+        return at_hand_or_whole
 
     def transacted(self, transact: Callable[[DynamoHandler], Any]) -> Callable[..., Any]:
-        """The way of botocore's."""
+        """Transactions that reach moto by way of botocore."""
 
         def once(handler: DynamoHandler) -> Any:
-            if handler.body["ClientRequestToken"] in self._tokens:
+            token = handler.body["ClientRequestToken"]
+            if token in self._tokens:
                 return ActionResult({})
-            return transact(handler)
+            answer = transact(handler)
+            self._tokens.add(token)
+            return answer
 
         return once
 
@@ -320,7 +322,7 @@ def faults(monkeypatch: pytest.MonkeyPatch, tell: Tell) -> Faults:
     # botocore waits up to a second before it asks again.
     monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _: None))
     store = _Store()
-    monkeypatch.setattr(JsonClient, "_asked", _asked(store.asked(JsonClient._asked)))
+    monkeypatch.setattr(BaseClient, "_make_api_call", store.called(BaseClient._make_api_call))
     once = store.transacted(DynamoHandler.transact_write_items)
     monkeypatch.setattr(DynamoHandler, "transact_write_items", once)
     monkeypatch.setattr(HttpClient, "request", _sent(HttpClient.request))

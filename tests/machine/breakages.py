@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from chalicelib.domain.limits import Limits
 from chalicelib.keys.tokens import Tokens
-from chalicelib.store import accounts, bindings, codes, runs, waiting
+from chalicelib.store import accounts, bindings, code_updates, logins, runs, waiting
 from chalicelib.store.accounts import Accounts
 from chalicelib.store.bindings import Bindings
-from chalicelib.store.codes import Codes, Road
+from chalicelib.store.codes import Codes
 from chalicelib.store.inbox import Inbox
 from chalicelib.store.logins import Logins
 from chalicelib.stories.delivery import Delivery
@@ -38,15 +38,19 @@ _PHONE_LEFT = Together(
 
 BREAKAGES: dict[str, Defence] = {
     # What a recovery's end does.
-    "wrong passwords stay counted": Line(Codes.complete, "LoginItem.failures.remove(),"),
-    "must_change stays": Line(Codes.complete, "LoginItem.must_change.set(False),"),
-    "the password's version stays": Line(Codes.complete, _VERSION),
-    "the right code stays counted": Line(Codes.complete, "CodeItem.wrongs[0].remove(),"),
-    "the code stays live": Line(Codes.complete, _ENDED_LINE, "\n"),
+    "wrong passwords stay counted": Line(code_updates.change_login, "LoginItem.failures.remove(),"),
+    "must_change stays": Line(code_updates.change_login, "LoginItem.must_change.set(False),"),
+    "the password's version stays": Line(code_updates.change_login, _VERSION),
+    "the right code stays counted": Line(code_updates.use_code, "CodeItem.wrongs[0].remove(),"),
+    "the code stays live": Line(code_updates.use_code, _ENDED_LINE, "\n"),
     "nothing is asked of the login": SAME_LOGIN,
-    "the WeChat is not bound": Line(Codes.complete, 'LoginItem.openid.set(text("bind")), '),
-    "no time of recovery": Line(Codes.complete, "LoginItem.recovered_at.set(NOW),"),
-    "a repeat is refused": Line(Codes.complete, 'CodeItem.used_by.set(text("recovery")),'),
+    "the WeChat is not bound": Line(
+        code_updates.change_login, 'LoginItem.openid.set(text("bind")), '
+    ),
+    "no time of recovery": Line(
+        code_updates.change_login, "LoginItem.recovered_at.set(now_param),"
+    ),
+    "a repeat is refused": Line(code_updates.use_code, 'CodeItem.used_by.set(text("recovery")),'),
     "any recovery may repeat": Line(
         Recovery._repeated, "used.recovery == ticket.recovery and any", "any"
     ),
@@ -74,12 +78,20 @@ BREAKAGES: dict[str, Defence] = {
     "the yearly reset overrides people": _NEITHER_CHANGED,
     "an earlier year overrides a later": _NO_LATER_YEAR,
     "a recovery survives a new password": Line(
-        Road.holds, '(LoginItem.password_version == number("version")) & road', "road"
+        code_updates.login_unchanged,
+        '(LoginItem.password_version == number("version")) & road',
+        "road",
     ),
-    "a recovery survives a new phone": Line(Road.holds, "(LoginItem.phone == destination) & "),
-    "codes go to any login": Line(Codes.reserve, "road.holds()", "LoginItem.login.exists()"),
-    "a code lives twice as long": Value(codes, "LIFETIME", 600),
-    "a late code is taken": Line(Codes.spend, "& (CodeItem.code_expires_at > NOW)"),
+    "a recovery survives a new phone": Line(
+        code_updates.login_unchanged, "(LoginItem.phone == destination) & "
+    ),
+    "codes go to any login": Line(
+        code_updates.check_login, "login_unchanged(method)", "LoginItem.login.exists()"
+    ),
+    "a code lives twice as long": Value(code_updates, "LIFETIME", 600),
+    "a late code is taken": Line(
+        code_updates.count_attempt, "& (CodeItem.code_expires_at > now_param)"
+    ),
     "a recovery lives twice as long": Line(
         Tokens.issue, "TOKEN_LIFETIME,\n", "2 * TOKEN_LIFETIME,\n"
     ),
@@ -87,22 +99,29 @@ BREAKAGES: dict[str, Defence] = {
         Recovery.progress, "account.recovered_at < ticket.started_at", "False"
     ),
     # Counting.
-    "tries are not counted": Line(Codes.spend, "CodeItem.attempts.add(1),"),
+    "tries are not counted": Line(code_updates.count_attempt, "CodeItem.attempts.add(1),"),
     "tries of a code have no limit": TRIES_OF_A_CODE,
     "wrong codes are not counted": Line(
-        Codes.spend, "noted(CodeItem.wrongs, NOW),", "noted(CodeItem.wrongs, 0),"
+        code_updates.count_attempt,
+        "noted(CodeItem.wrongs, now_param),",
+        "noted(CodeItem.wrongs, 0),",
     ),
     "wrong codes have no limit": Line(
-        Codes.spend, "& room(CodeItem.wrongs, limits.wrong_codes_per_login, NOW)"
+        code_updates.count_attempt,
+        "& room(CodeItem.wrongs, limits.wrong_codes_per_login, now_param)",
     ),
     "wrong codes do not stop sends": Line(
-        Codes.reserve,
-        "& room(CodeItem.wrongs, limits.wrong_codes_per_login, NOW)",
+        code_updates.new_code,
+        "& room(CodeItem.wrongs, limits.wrong_codes_per_login, now_param)",
     ),
     "wrong codes are forgotten in an hour": Line(Limits.wrong_codes_per_login, "DAY", "HOUR"),
-    "a login's sends are not counted": Line(Codes.reserve, "noted(CodeItem.sends, NOW),"),
+    "a login's sends are not counted": Line(
+        code_updates.new_code, "noted(CodeItem.sends, now_param),"
+    ),
     "a login's sends are forgotten in an hour": Line(Limits.sends_per_login, "DAY", "HOUR"),
-    "a phone's sends are not counted": Line(Codes.reserve, "noted(DestinationItem.sends, NOW),"),
+    "a phone's sends are not counted": Line(
+        code_updates.count_send, "noted(DestinationItem.sends, now_param),"
+    ),
     "a phone's sends are counted by login": ONE_BUCKET,
     "no limit by the minute": Line(Limits.sends_per_destination, "MINUTE", "1"),
     "an hour of sends is half of one": Line(Limits.sends_per_destination, "HOUR", "30 * MINUTE"),
@@ -121,8 +140,8 @@ BREAKAGES: dict[str, Defence] = {
     "any details are right": Line(Unbinding.unbind, "not all(right)", "False"),
     "no way may be left": _PHONE_LEFT,
     "wrong passwords have no limit": Line(
-        Logins.count_password,
-        "LoginItem.login.exists() & room(LoginItem.failures, windows, NOW)",
+        logins._count_password,
+        "LoginItem.login.exists() & room(LoginItem.failures, windows, now_param)",
         "LoginItem.login.exists()",
     ),
     "wrong passwords are forgotten early": Line(
@@ -130,7 +149,7 @@ BREAKAGES: dict[str, Defence] = {
     ),
     "right passwords are counted": Line(Logins.take_back, "range(_TAKE_BACK_TRIES)", "range(0)"),
     "starts of a login are not counted": Line(
-        Logins._starting, "noted(LoginItem.starts, NOW)", "LoginItem.starts.set([])"
+        logins._count_start, "noted(LoginItem.starts, now_param)", "LoginItem.starts.set([])"
     ),
     "starts of a login are forgotten early": Line(Limits.starts_per_login, "HOUR", "MINUTE"),
     "starts of an address are forgotten early": Line(Limits.starts_per_address, "HOUR", "MINUTE"),

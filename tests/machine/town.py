@@ -16,7 +16,6 @@ from chalicelib import wiring
 from chalicelib.domain.catalogue import NOTICE_TITLES
 from chalicelib.domain.limits import DAY, HOUR, MINUTE
 from chalicelib.store.models import FirmItem, LoginItem
-from chalicelib.store.statements import Statements
 from chalicelib.wechat.platform import TemplateOutcome, TemplateResult
 from infra.tables import create_tables
 from tests import dynamodb_at_hand as at_hand
@@ -196,9 +195,6 @@ class Town:
         self.platform.pushed.clear()
         # It remembers the addresses.
         self.reset.world.service.__dict__.pop("addresses", None)
-        for store in (self.reset.world.service.codes, self.reset.world.service.logins):
-            # What a breakage changes beneath them is rendered anew.
-            store._statements = Statements()
         self.model = Model(RULES, logins(), DEFAULTS, MIDNIGHT, following={ALICE, BOB})
         self.platform.following = self.model.following
         self.platform.may_push = False

@@ -18,7 +18,6 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 from chalicelib import wiring
-from chalicelib.aws import DYNAMODB, SECRETS_MANAGER
 from chalicelib.doors import reset
 from chalicelib.doors.openapi import document, route
 from chalicelib.settings import SETTINGS, load
@@ -30,7 +29,6 @@ from tests.conftest import Clock, Door, Phones, World, add_firm
 from tests.package import built
 
 PARTITIONS = sorted(REGIONS)
-SUFFIXES = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
 
 
 def _of(kind: str, template: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
@@ -109,21 +107,6 @@ def test_no_secret_stands_in_a_functions_environment() -> None:
     assert (
         _of("AWS::SecretsManager::Secret")["SettingsSecret"]["Properties"]["SecretString"] == "{}"
     )
-
-
-@pytest.mark.parametrize("partition", PARTITIONS)
-def test_each_function_is_told_where_its_services_are(partition: str) -> None:
-    """As botocore itself would work it out, but at no cost to a cold start."""
-    region = REGIONS[partition]
-    values = {"AWS::Region": region, "AWS::URLSuffix": SUFFIXES[partition]}
-    for body in _of("AWS::Serverless::Function", built.template(partition)).values():
-        variables = body["Properties"]["Environment"]["Variables"]
-        for protocol in (DYNAMODB, SECRETS_MANAGER):
-            address = variables[protocol.address]["Fn::Sub"]
-            for name, value in values.items():
-                address = address.replace(f"${{{name}}}", value)
-            client = boto3.client(protocol.service, region_name=region)
-            assert address == client.meta.endpoint_url
 
 
 def test_tables_last_or_vanish_as_they_should() -> None:

@@ -12,16 +12,16 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
+from botocore.session import get_session
 from chalice.app import Chalice
 from moto import mock_aws
 
 from chalicelib import wiring
-from chalicelib.aws import SECRETS_MANAGER, JsonClient
 from chalicelib.domain.errors import Unavailable
 from chalicelib.doors import observed
 from chalicelib.settings import SETTINGS as TABLE
 from chalicelib.settings import Settings, SettingsError
-from chalicelib.settings.loader import LIFETIME, PAUSE, SECRET_LIMITS, Built, SettingsSource
+from chalicelib.settings.loader import LIFETIME, PAUSE, SECRETS_CONFIG, Built, SettingsSource
 from tests.conftest import SETTINGS, Clock, Door
 from tests.watching import Watched, watched, watching  # noqa: F401
 
@@ -48,7 +48,7 @@ class Manager:
     def connect(self) -> Any:
         """A client that this watches."""
         self.clients += 1
-        client = JsonClient(SECRETS_MANAGER, SECRET_LIMITS)
+        client = get_session().create_client("secretsmanager", config=SECRETS_CONFIG)
         client.meta.events.register_first("before-call", self._before)
         return client
 
@@ -156,8 +156,10 @@ def test_a_secret_that_is_not_sound_names_each_fault(
 
 def test_the_question_ends_before_the_functions_time_does() -> None:
     """Both attempts together; the API's function has ten seconds."""
-    limits = SECRET_LIMITS
-    assert limits.attempts * (limits.connect_timeout + limits.read_timeout) < 10
+    client = wiring._secrets_manager()
+    config = client.meta.config
+    assert config.retries == {"mode": "standard", "total_max_attempts": 2}
+    assert 2 * (config.connect_timeout + config.read_timeout) < 10
 
 
 @pytest.fixture
@@ -244,7 +246,7 @@ def test_while_one_request_reads_again_no_other_one_waits(manager: Manager, cloc
             if source_made:
                 asked.set()
                 assert answer.wait(10)
-            return {"SecretString": json.dumps(SETTINGS)}
+            return {"ARN": "arn", "SecretString": json.dumps(SETTINGS)}
 
     source_made: list[bool] = []
     source = SettingsSource({"SECRETS_ID": NAME}, clock, Slow)

@@ -17,7 +17,7 @@ from chalicelib.domain.passwords import default_password
 from chalicelib.keys.passwords import PasswordHasher
 
 from .directory_row import Entry, Row, read_row
-from .firms import LOOKED_UP, Directory, Known, KnownLogin, LoginChange, Refused
+from .firms import LOOKED_UP, ConditionFailed, Directory, Known, KnownLogin, LoginChange
 
 Rebind = Callable[[str, str], object]
 """Replace the bound phone of a login; called with the login and the new phone in E.164."""
@@ -175,7 +175,7 @@ class Enrolment:
                 return self._settled(row, entry, known, "unchanged", hashes)
             try:
                 self._directory.write(facts, needed, actor=actor, reason=reason, now=self._clock())
-            except Refused:
+            except ConditionFailed:
                 known = self._directory.known([facts.firm_no])[facts.firm_no]
                 continue
             return self._settled(row, entry, known, "loaded", hashes)

@@ -12,7 +12,7 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.domain.firms import FirmFacts
 from chalicelib.domain.logins import mask_phone
 from chalicelib.store import audit
-from chalicelib.store.dynamo import Refused, guarded, transact
+from chalicelib.store.dynamo import ConditionFailed, read_together, transact
 from chalicelib.store.firms import facts_of, set_facts
 from chalicelib.store.models import AuditItem, FirmItem, LoginItem
 
@@ -64,13 +64,15 @@ class Directory:
         logins = [login for firm_no in firm_nos for login in (firm_no, f"{firm_no}_cw")]
         firms = {
             item.firm_no: facts_of(item)
-            for item in guarded(lambda: list(FirmItem.batch_get(firm_nos, consistent_read=True)))
+            for item in read_together([(FirmItem, firm_no) for firm_no in firm_nos]).values()
+            if isinstance(item, FirmItem)
         }
         found = {
             item.login: KnownLogin(
                 item.province, item.head_id_last4, item.phone, item.password_hash is not None
             )
-            for item in guarded(lambda: list(LoginItem.batch_get(logins, consistent_read=True)))
+            for item in read_together([(LoginItem, login) for login in logins]).values()
+            if isinstance(item, LoginItem)
         }
         return {
             firm_no: Known(firms.get(firm_no), found.get(firm_no), found.get(f"{firm_no}_cw"))
@@ -84,7 +86,7 @@ class Directory:
 
         The write is conditional: a created login does not exist, a phone is bound only where there
         is none, a password is set only where there is none. Raises
-        Refused where another writer came first, Unavailable.
+        ConditionFailed where another writer came first, Unavailable.
         """
 
         def build(transaction: TransactWrite) -> None:
@@ -150,9 +152,9 @@ def _event(change: LoginChange, actor: str, reason: str, now: int) -> AuditItem:
 
 __all__ = [
     "LOOKED_UP",
+    "ConditionFailed",
     "Directory",
     "Known",
     "KnownLogin",
     "LoginChange",
-    "Refused",
 ]

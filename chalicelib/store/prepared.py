@@ -1,0 +1,128 @@
+"""Update and condition expressions that are rendered once and filled in for each call.
+
+pynamodb builds and walks the tree of an expression at each call, though only the values differ. A
+PreparedUpdate is pynamodb's own expression with a Parameter in the place of each value. A store
+makes its prepared updates when it is made, one for each variant of the expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from pynamodb.constants import NUMBER, STRING, STRING_SET
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Value
+from pynamodb.expressions.update import Action, Update
+from pynamodb.models import Model
+
+from .pynamodb_internals import Request, hash_key
+
+M = TypeVar("M", bound=Model)
+
+
+class Parameter(Value):
+    """A named value that each call supplies; it stands where pynamodb accepts a value.
+
+    A number may be shifted by a constant: `now_param - 60`.
+    """
+
+    def __init__(
+        self, kind: str, name: str, fill: Callable[[dict[str, Any]], Any] | None = None
+    ) -> None:
+        """`kind` is DynamoDB's type of the value: `S`, `N` or `SS`."""
+        super().__init__({kind: self})
+        self._kind = kind
+        self._name = name
+        self._fill = fill or (lambda values: values[name])
+
+    def __add__(self, number: int) -> Parameter:
+        return Parameter(NUMBER, self._name, lambda values: self._fill(values) + number)
+
+    def __sub__(self, number: int) -> Parameter:
+        return self + -number
+
+    def in_list(self) -> Value:
+        """Return a list operand with this value as its one entry."""
+        return Value({"L": [{self._kind: self}]})
+
+    def wire(self, values: dict[str, Any]) -> Any:
+        """Return the call's value in DynamoDB's JSON form. Raises KeyError."""
+        value = self._fill(values)
+        if self._kind == NUMBER:
+            return str(value)
+        return sorted(value) if self._kind == STRING_SET else value
+
+
+# Typed Any, since pynamodb's annotations allow values only.
+
+
+def text(name: str) -> Any:
+    """Return a parameter for a string."""
+    return Parameter(STRING, name)
+
+
+def texts(name: str) -> Any:
+    """Return a parameter for a set of strings."""
+    return Parameter(STRING_SET, name)
+
+
+def number(name: str) -> Any:
+    """Return a parameter for an integer."""
+    return Parameter(NUMBER, name)
+
+
+now_param = number("now")
+"""The time of the call, epoch seconds."""
+
+
+class PreparedUpdate(Generic[M]):
+    """An update, a condition check, or both, of one item of a table, for any key and values."""
+
+    def __init__(
+        self, model: type[M], actions: Sequence[Action] = (), condition: Condition | None = None
+    ) -> None:
+        """Render the expressions. Without actions this is a check; without a condition it is unconditional.
+
+        Where the condition of an update fails, DynamoDB returns the item as it stands.
+        """
+        names: dict[str, str] = {}
+        values: dict[str, Any] = {}
+        self._fixed: Request = {}
+        if actions:
+            self._fixed["UpdateExpression"] = Update(*actions).serialize(names, values)
+            self._fixed["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        if condition is not None:
+            self._fixed["ConditionExpression"] = condition.serialize(names, values)
+        self._fixed["ExpressionAttributeNames"] = {by: name for name, by in names.items()}
+        self._constants = {by: value for by, value in values.items() if not _has_parameter(value)}
+        self._parameters = [(by, value) for by, value in values.items() if _has_parameter(value)]
+        self.model = model
+
+    def request(self, key: str, values: dict[str, Any]) -> Request:
+        """Return the request for the item with this key. Raises KeyError where a value is missing."""
+        request = {
+            "TableName": self.model.Meta.table_name,
+            "Key": {hash_key(self.model): {"S": key}},
+            **self._fixed,
+        }
+        filled = {by: _filled(template, values) for by, template in self._parameters}
+        if filled or self._constants:
+            request["ExpressionAttributeValues"] = {**self._constants, **filled}
+        return request
+
+
+def _has_parameter(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_parameter, value.values()))
+    if isinstance(value, list):
+        return any(map(_has_parameter, value))
+    return isinstance(value, Parameter)
+
+
+def _filled(template: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Return an attribute value in DynamoDB's JSON form, with the call's values filled in."""
+    ((kind, content),) = template.items()
+    if isinstance(content, Parameter):
+        return {kind: content.wire(values)}
+    return {kind: [_filled(entry, values) for entry in content]}

@@ -1,0 +1,62 @@
+"""Everything that the store uses of pynamodb beyond its documented interface.
+
+The bounds in pyproject.toml keep pynamodb at the minor version this was checked with, and
+tests/unit/test_private_apis.py names each private attribute with that version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pynamodb.connection import Connection
+from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
+
+Request = dict[str, Any]
+"""An operation's parameters in DynamoDB's JSON form."""
+
+
+def hash_key(model: type[Model]) -> str:
+    """Return the name of a table's hash key."""
+    # Private: Model._hash_keyname.
+    return str(model._hash_keyname)
+
+
+def connection_of(model: type[Model]) -> Connection:
+    """Return the connection of a model."""
+    # Private: Model._get_connection, which makes a TableConnection at the first call.
+    return model._get_connection().connection
+
+
+def share_connection(connection: Connection, models: Sequence[type[Model]]) -> None:
+    """Make `connection` the connection of all these models.
+
+    By default each model makes a client of its own, with its own pool and TLS handshakes.
+    """
+    for model in models:
+        # Private: Model._connection, the TableConnection made for the table's former name;
+        # Connection._tables, the key schemas by table name. Models that share a table share one.
+        model._connection = None
+        table = model._get_connection()
+        connection._tables.update(table.connection._tables)
+        table.connection = connection
+
+
+class Transaction(TransactWrite):
+    """pynamodb's transaction, which also accepts requests that are ready and is sent explicitly."""
+
+    def add_update(self, request: Request) -> None:
+        """Add an UpdateItem request."""
+        # Private: TransactWrite._update_items.
+        self._update_items.append(request)
+
+    def add_check(self, request: Request) -> None:
+        """Add a condition check of an item that is not written."""
+        # Private: TransactWrite._condition_check_items.
+        self._condition_check_items.append(request)
+
+    def send(self) -> None:
+        """Send the transaction; it may be sent again."""
+        # Private: TransactWrite._commit. The public way is to leave the `with` block, once.
+        self._commit()

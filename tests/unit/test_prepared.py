@@ -1,0 +1,121 @@
+"""A prepared update filled in is the request that pynamodb renders from the values themselves."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib.store.code_updates import METHODS
+from chalicelib.store.dynamo import noted, room
+from chalicelib.store.models import CodeItem, DestinationItem, bind
+from chalicelib.store.prepared import PreparedUpdate, now_param, number, text, texts
+from tests.conftest import World
+
+LIMITS = ((5, 3_600), (1, 60))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    now=st.integers(10**9, 2 * 10**9),
+    digest=st.text(min_size=1),
+    login=st.text(min_size=1, max_size=20),
+    attempts=st.integers(0, 9),
+)
+def test_the_request_is_pynamodbs(now: int, digest: str, login: str, attempts: int) -> None:
+    """The same expressions and names, and the same values in their places."""
+    bind("recovery")
+    windows = [_Window(*limit) for limit in LIMITS]
+
+    def parts(now: Any, digest: Any, login: Any, logins: Any, attempts: Any) -> tuple[Any, Any]:
+        return [
+            CodeItem.digest.set(digest),
+            CodeItem.attempts.add(1),
+            noted(CodeItem.sends, now),
+            CodeItem.expires_at.set(now + 60),
+            CodeItem.sealed.remove(),
+            DestinationItem.login.set(login),
+            DestinationItem.logins.add(logins),
+        ], (CodeItem.attempts < attempts) & room(CodeItem.sends, windows, now)
+
+    actions, condition = parts(now, digest, login, {login}, attempts)
+    theirs = CodeItem("code#1").get_update_kwargs_from_instance(
+        actions=actions, condition=condition, return_values_on_condition_failure="ALL_OLD"
+    )
+    places = parts(now_param, text("digest"), text("login"), texts("logins"), number("attempts"))
+    values = {"now": now, "digest": digest, "login": login, "attempts": attempts}
+    ours = PreparedUpdate(CodeItem, *places).request("code#1", {**values, "logins": {login}})
+    assert _readable(ours) == _readable(theirs)
+
+
+class _Window:
+    def __init__(self, limit: int, seconds: int) -> None:
+        self.limit, self.seconds = limit, seconds
+
+
+def _readable(request: dict[str, Any]) -> dict[str, Any]:
+    """A request with its values and names in their places, however those are numbered."""
+    found = dict(request)
+    places = {
+        **found.pop("ExpressionAttributeNames"),
+        **{name: repr(value) for name, value in found.pop("ExpressionAttributeValues").items()},
+    }
+    for part in {"UpdateExpression", "ConditionExpression"} & set(found):
+        found[part] = re.sub("[:#][0-9]+", lambda place: places[place[0]], found[part])
+    return found
+
+
+def test_a_missing_value_is_an_error() -> None:
+    """No request is sent with a hole in it."""
+    prepared = PreparedUpdate(CodeItem, [CodeItem.digest.set(text("digest"))])
+    with pytest.raises(KeyError, match="digest"):
+        prepared.request("code#1", {"now": 1})
+
+
+def test_a_check_has_no_update() -> None:
+    """Without values it has no attribute values either, which DynamoDB would refuse if empty."""
+    request = PreparedUpdate(CodeItem, condition=CodeItem.digest.exists()).request("code#1", {})
+    assert set(request) == {
+        "TableName",
+        "Key",
+        "ConditionExpression",
+        "ExpressionAttributeNames",
+    }
+
+
+def test_each_variant_of_a_store_has_its_own_update(world: World) -> None:
+    """The condition for `sms` is never returned to a caller with `wechat`, and so for each variant.
+
+    Both variants are made by the same functions, for the same store.
+    """
+    codes, logins = world.service.codes, world.service.logins
+
+    def conditions(variants: dict[Any, PreparedUpdate[Any]]) -> dict[Any, str]:
+        values = {
+            name: f"<{name}>"
+            for name in ("destination", "bind", "hash", "digest", "method", "send", "sealed")
+        }
+        given = {**values, "version": 1, "now": 86_400, "login": "1", "logins": {"1"}, "proof": "p"}
+        rendered = {}
+        for variant, prepared in variants.items():
+            request = {"ExpressionAttributeValues": {}, **prepared.request("key", given)}
+            rendered[variant] = str(_readable(request))
+        return rendered
+
+    logins_condition = conditions(codes._check_login)
+    assert "'<destination>'" in logins_condition["sms"]
+    assert "phone" in logins_condition["sms"]
+    assert "phone" not in logins_condition["wechat"]
+    for method, binding in itertools.product(METHODS, (True, False)):
+        changed = conditions(codes._change_login)[method, binding]
+        assert ("phone" in changed) == (method == "sms")
+        assert ("bound_at" in changed) == binding
+    for sealing in (True, False):
+        assert ("<sealed>" in conditions(codes._new_code)[sealing]) == sealing
+        assert ("logins" in conditions(codes._count_send)[sealing]) == sealing
+    for proven in (True, False):
+        assert ("proofs" in conditions(logins._count_start)[proven]) == proven
