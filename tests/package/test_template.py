@@ -8,11 +8,13 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import boto3
 import pytest
+from botocore.loaders import Loader
 from moto import mock_aws
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
@@ -297,12 +299,46 @@ def test_the_zip_holds_the_api_s_description() -> None:
     assert not route.PACKAGED.exists()
 
 
+def test_only_prose_is_missing_from_the_descriptions(tmp_path: Path) -> None:
+    """The operations, shapes and endpoint rules of each used service are botocore's own.
+
+    A member that happens to be called `documentation` stays.
+    """
+    with zipfile.ZipFile(built.folder() / "deployment.zip") as package:
+        package.extractall(
+            tmp_path, [name for name in package.namelist() if name.startswith("botocore/data/")]
+        )
+    stripped = Loader(extra_search_paths=[str(tmp_path / "botocore" / "data")])
+    stripped._search_paths = stripped.search_paths[-1:]
+    whole = Loader()
+    for service in archive.SERVICES:
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            left = stripped.load_service_model(service, kind)
+            assert left == archive.without_prose(whole.load_service_model(service, kind))
+            assert not any("documentation" in found for found in _strings_by_name(left))
+    member = {"members": {"documentation": {"shape": "S", "documentation": "<p>Prose</p>"}}}
+    assert archive.without_prose(member) == {"members": {"documentation": {"shape": "S"}}}
+
+
+def _strings_by_name(described: Any) -> Iterator[str]:
+    """The names of all strings in a description."""
+    if isinstance(described, dict):
+        for name, value in described.items():
+            if isinstance(value, str):
+                yield name
+            yield from _strings_by_name(value)
+    elif isinstance(described, list):
+        for value in described:
+            yield from _strings_by_name(value)
+
+
 def test_the_same_content_packs_to_the_same_file(tmp_path: Path) -> None:
     """A deployment of what has not changed changes nothing; a module that is none stops it."""
     content = {
         "app.py": "x = 1\n",
-        "botocore/data/sqs/a.json": "{}",
-        "botocore/data/s3/a.json": "{}",
+        "botocore/data/sqs/2012-11-05/service-2.json": '{"documentation": "<p>Prose</p>"}',
+        "botocore/data/sqs/2012-11-05/examples-1.json": "{}",
+        "botocore/data/s3/2006-03-01/service-2.json": "{}",
     }
 
     def finished(year: int) -> Path:
@@ -315,7 +351,10 @@ def test_the_same_content_packs_to_the_same_file(tmp_path: Path) -> None:
 
     assert finished(2026).read_bytes() == finished(2027).read_bytes()
     with zipfile.ZipFile(finished(2026)) as package:
-        assert "botocore/data/s3/a.json" not in package.namelist()
+        names = package.namelist()
+        (kept,) = [name for name in names if name.startswith("botocore/data/")]
+        assert kept == "botocore/data/sqs/2012-11-05/service-2.json"
+        assert package.read(kept) == b"{}"
     content["app.py"] = "x = \n"
     with pytest.raises(SystemExit):
         finished(2028)
