@@ -47,8 +47,8 @@ DOWN = EndpointConnectionError(endpoint_url="https://down.example")
 def stored() -> str:
     """Everything in the tables."""
     store = client()
-    names = sorted(store.call("ListTables", {})["TableNames"])
-    return json.dumps([store.call("Scan", {"TableName": name})["Items"] for name in names])
+    names = sorted(store.list_tables()["TableNames"])
+    return json.dumps([store.scan(TableName=name)["Items"] for name in names])
 
 
 def failing_at(call: int) -> tuple[Callable[[str], Exception | None], list[str]]:
