@@ -13,6 +13,7 @@ import click
 import yaml
 
 from chalicelib.doors.openapi import document, route
+from chalicelib.version import VERSION
 from infra import archive, watching
 from infra.tables import load_template
 
@@ -72,6 +73,7 @@ def additions() -> dict[str, Any]:
 
 def finish(template: dict[str, Any]) -> dict[str, Any]:
     """What Chalice cannot say: policies and the queue follow the stack's own names."""
+    template["Description"] = f"Login recovery {VERSION}"
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::IAM::Role" and _is_a_functions(resource):
             for policy in resource["Properties"].get("Policies", []):

@@ -11,6 +11,7 @@ from .. import wiring
 from ..domain.logins import parse_login
 from ..keys.tokens import Ticket
 from ..stories.recovery import PROOF_ACTION
+from ..version import VERSION
 from . import cookies, requests
 from .problems import answer, problem, problems
 
@@ -133,6 +134,6 @@ def unbind() -> Response:
 @blueprint.route("/health", methods=["GET"])
 @problems
 def health() -> Response:
-    """Whether the service is up, which it is when it can say so with sound settings."""
+    """Report that the settings are sound, and the version; 503 `unavailable` where they are not."""
     wiring.service()
-    return answer({"status": "ok"})
+    return answer({"status": "ok", "version": VERSION})

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
+from ..version import VERSION
 from . import masking, metrics
 from .invocation import current
 
@@ -115,6 +116,7 @@ def _powertools() -> logging.Formatter:
         name="%(name)s",
         service=SERVICE,
         function=os.environ.get("AWS_LAMBDA_FUNCTION_NAME"),
+        version=VERSION,
     )
 
 

@@ -1,0 +1,15 @@
+"""The package states its version."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.version import VERSION
+from infra.package import REGIONS
+from tests.package import built
+
+
+@pytest.mark.parametrize("partition", sorted(REGIONS))
+def test_the_stack_s_description_has_the_version(partition: str) -> None:
+    """CloudFormation shows the description, so operators see which version is deployed."""
+    assert VERSION in built.template(partition)["Description"]
