@@ -5,10 +5,14 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q --require-hashes
 
-.PHONY: setup setup-tests run test check format audit load timing bench package lock clean
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-tests run test check format audit load timing bench package lock clean
 
-setup: $(VENV)/.run
-setup-tests: $(VENV)/.tests
+help: ## show every target with one line
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.run ## the virtual environment .venv for make run
+setup-tests: $(VENV)/.tests ## the same with everything for tests and checks
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
@@ -22,46 +26,46 @@ $(VENV)/.tests: $(BIN)/python tests/requirements.txt
 	$(PIP) -r tests/requirements.txt
 	touch $(VENV)/.run $@
 
-run: setup
+run: setup ## the whole service on http://127.0.0.1:8000; ARGS="--port N" and others
 	@$(BIN)/python -m infra.local $(ARGS)
 
-test: setup-tests
+test: setup-tests ## every test; ARGS="path/to/test.py" runs a part
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-check: setup-tests
+check: setup-tests ## lint, format, types, import rules, bandit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/bandit -q -c pyproject.toml -r app.py chalicelib infra
 
-format: setup-tests
+format: setup-tests ## fix what lint and format can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What needs the network, and says so where it has none.
-audit: setup-tests
+# Exits 2 where the database of vulnerabilities cannot be reached.
+audit: setup-tests ## known vulnerabilities of the pinned packages (needs the network)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.audit
 
-load: setup-tests
+load: setup-tests ## 200 people at once for two minutes, on DynamoDB Local
 	$(BIN)/python -m tests.load $(ARGS)
 
-timing: setup-tests
+timing: setup-tests ## whether response times reveal anything, on DynamoDB Local
 	$(BIN)/python -m tests.timing $(ARGS)
 
-bench: setup-tests
+bench: setup-tests ## the benchmarks; ARGS="--only recovery,cold" runs a part
 	$(BIN)/python -m tests.bench $(ARGS)
 
-package: setup
+package: setup ## the deployable SAM package in build/
 	$(BIN)/python -m infra.package $(ARGS)
 
-# Writes the pinned files anew: three from pyproject.toml, and that of the bench's peers.
-lock: setup-tests
+# Writes four files: three from pyproject.toml, and one for the peers of the benchmark.
+lock: setup-tests ## pin the dependencies again
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c requirements.txt pyproject.toml --group infra -o infra/requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c infra/requirements.txt pyproject.toml --group tests -o tests/requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" tests/bench/peers/requirements.in -o tests/bench/peers/requirements.txt
 
-clean:
+clean: ## remove .venv, caches and build results
 	rm -rf $(VENV) .cache build artifacts .mypy_cache .ruff_cache .pytest_cache
