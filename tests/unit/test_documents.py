@@ -110,7 +110,7 @@ def test_the_metrics_table_has_every_metric_with_its_dimensions() -> None:
 
 
 def test_the_operators_handbook_has_every_alarm() -> None:
-    """Who is woken by an alarm finds there what to do."""
+    """An operator finds there what to do at each alarm."""
     headings = re.findall(r"^### (\w+)$", text("docs/operations.zh-CN.md"), re.MULTILINE)
     assert sorted(headings) == sorted(alarm.name for alarm in ALARMS)
 
@@ -131,7 +131,7 @@ def test_every_make_target_is_documented_and_has_help() -> None:
 
 
 def test_make_help_prints_every_target() -> None:
-    """The line of each target, read by awk from the Makefile itself."""
+    """The line of each target is extracted from the Makefile by awk."""
     printed = subprocess.run(
         ["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True
     ).stdout
@@ -141,7 +141,7 @@ def test_make_help_prints_every_target() -> None:
 @pytest.mark.parametrize("document", ["README.md", "README.zh-CN.md"])
 @pytest.mark.parametrize("command", ["make run", "make test", "make help"])
 def test_the_readmes_have_the_first_commands(document: str, command: str) -> None:
-    """A stranger starts with these."""
+    """They are the first that somebody new types."""
     assert command in text(document)
     assert command.removeprefix("make ") in targets()
 
@@ -178,7 +178,7 @@ def test_every_operators_command_is_documented() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    """It is the way in; everything else has a document of its own."""
+    """It is an introduction; details have documents of their own."""
     assert len(prose("README.md").split()) <= MOST_WORDS
 
 
