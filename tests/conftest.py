@@ -33,7 +33,7 @@ from chalice.test import HTTPResponse, TestHTTPClient
 from moto import mock_aws
 
 from app import app
-from chalicelib import wiring
+from chalicelib import container, runtime
 from chalicelib.keys.passwords import PasswordHasher
 from chalicelib.settings import load
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
@@ -123,7 +123,7 @@ class Door(TestHTTPClient):
 class World:
     """A running service and the hands that a test needs around it."""
 
-    service: wiring.Service
+    service: container.Service
     clock: Clock
     phones: Phones
     http: Door
@@ -286,7 +286,7 @@ def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeWorld]:
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", _IN_THE_CLOUD)
     with mock_aws():
         create_tables(moto_client("dynamodb"), "recovery")
-        with wiring.using(None):
+        with runtime.using(None):
 
             def make(**settings: str) -> World:
                 return _world(settings)
@@ -300,14 +300,14 @@ def _world(
     pause: Callable[[float], None] = lambda _: None,
 ) -> World:
     clock, phones = Clock(), Phones()
-    service = wiring.Service(
+    service = container.Service(
         load({**SETTINGS, **settings}),
         clock=clock,
         gateways={"console": phones},
         pause=pause,
     )
     service.__dict__["hasher"] = CheapHasher(service._peppers)
-    wiring.install(service)
+    runtime.install(service)
     return World(service, clock, phones, Door())
 
 
@@ -320,7 +320,7 @@ def make_real_world(
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
     # Requests of several threads must not share Chalice's one current request.
     monkeypatch.setattr(app, "__class__", LocalChalice)
-    with wiring.using(None):
+    with runtime.using(None):
 
         def make(**settings: str) -> World:
             prefix = f"t{uuid.uuid4().hex[:8]}"

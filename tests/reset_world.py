@@ -13,7 +13,7 @@ import pytest
 from moto import mock_aws
 
 from app import reset_accounts, yearly_reset
-from chalicelib import wiring
+from chalicelib import container, runtime
 from chalicelib.domain.passwords import area_codes
 from chalicelib.settings import load
 from chalicelib.store.models import LoginItem
@@ -171,7 +171,7 @@ def make(prefix: str = "recovery", **more: str) -> ResetWorld:
         "TABLE_PREFIX": prefix,
         **more,
     }
-    service = wiring.Service(
+    service = container.Service(
         load({**SETTINGS, **settings}),
         clock=clock,
         gateways={"console": phones},
@@ -179,7 +179,7 @@ def make(prefix: str = "recovery", **more: str) -> ResetWorld:
         pause=lambda _: None,
     )
     service.__dict__["hasher"] = CheapHasher(service._peppers)
-    wiring.install(service)
+    runtime.install(service)
     return ResetWorld(
         World(service, clock, phones, Door()),
         resources.values["ResetQueue"],
@@ -193,7 +193,7 @@ def yearly(serial_moto: None) -> Iterator[ResetWorld]:  # noqa: F811
     """A world of a new AWS, without a firm, five seconds into 2027 in Beijing."""
     with mock_aws():
         create_tables(moto_client("dynamodb"), "recovery")
-        with wiring.using(None):
+        with runtime.using(None):
             yield make()
 
 
@@ -204,7 +204,7 @@ def real_yearly(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
     prefix = f"t{uuid.uuid4().hex[:8]}"
     create_tables_without_ttl(dynamodb_local, prefix)
     # DynamoDB Local keeps tables by access key, so that moto must not put its own in.
-    with mock_aws(config={"core": {"mock_credentials": False}}), wiring.using(None):
+    with mock_aws(config={"core": {"mock_credentials": False}}), runtime.using(None):
         yield make(prefix)
 
 

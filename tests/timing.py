@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 import click
 
-from chalicelib import wiring
+from chalicelib import container, runtime
 from chalicelib.keys.passwords import PasswordHasher
 from chalicelib.settings import load
 from chalicelib.store.models import CodeItem, LoginItem
@@ -121,13 +121,13 @@ def _world() -> Iterator[World]:
     with dynamodb_local.serving() as url:
         os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = url
         dynamodb_local.create_tables_without_ttl(url, "recovery")
-        service = wiring.Service(
+        service = container.Service(
             load({**SETTINGS, **more}),
             clock=clock,
             gateways={"console": phones},
             pause=lambda _: None,
         )
-        with wiring.using(service):
+        with runtime.using(service):
             add_firm(PasswordHasher(service._peppers), finance_phone=None, openid="o-alice")
             yield World(service, clock, phones, Door())
 

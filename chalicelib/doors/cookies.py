@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.app import Request
 
+from ..container import Service
 from ..keys.tokens import COOKIE_LIFETIME
-from ..wiring import Service
 
 if TYPE_CHECKING:
     from ..stories.entering import Trip

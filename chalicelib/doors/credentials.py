@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalice.app import Blueprint, IAMAuthorizer, Response
 
-from .. import wiring
+from .. import runtime
 from . import requests
 from .problems import answer, problems
 
@@ -20,7 +20,7 @@ blueprint = Blueprint(__name__)
 @problems
 def verify() -> Response:
     """Whether the password is right, and whether it must be changed."""
-    service = wiring.service()
+    service = runtime.service()
     credentials = requests.Verify.read(blueprint.current_request)
     verified = service.verification.verify(credentials.login, credentials.password)
     return answer(

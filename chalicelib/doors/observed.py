@@ -13,7 +13,7 @@ from urllib.parse import unquote_plus
 
 from chalice.app import Chalice, MultiDict, Request
 
-from .. import wiring
+from .. import runtime
 from ..domain.errors import ServiceError
 from ..telemetry import logs, metrics
 from ..telemetry.invocation import Invocation, begun
@@ -46,7 +46,7 @@ def watch(app: Chalice) -> None:
     logs.structured(sys.stdout)
     metrics.print_to(sys.stdout)
     try:
-        wiring.service()
+        runtime.service()
     except Exception as error:
         log.error("settings cannot be read: %s", error, extra={"alarm": "settings"})
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from chalice.app import Blueprint, Response
 
-from .. import wiring
+from .. import runtime
 from ..domain.catalogue import ACCOUNT_NAME, ENTRY, SUPPORT
 from ..domain.errors import InvalidInput
 from ..domain.logins import parse_login
@@ -60,7 +60,7 @@ def document() -> Response:
 
     from ..page.assets import assets, read
 
-    service = wiring.service()
+    service = runtime.service()
     request = blueprint.current_request
     settings = service.settings
     profile = settings.password_profile
@@ -139,7 +139,7 @@ def robots() -> Response:
 @problems
 def verification(name: str) -> Response:
     """`MP_verify_….txt`, by which WeChat convinces itself that the domain is the account's."""
-    wanted = wiring.service().settings.wechat_verify
+    wanted = runtime.service().settings.wechat_verify
     if not wanted or name != f"MP_verify_{wanted}.txt":
         return problem("not-found", 404)
     return Response(wanted, headers=_PLAIN_TEXT)

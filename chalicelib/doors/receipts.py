@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.app import Blueprint, Response
 
-from .. import wiring
+from .. import runtime
 from ..domain.catalogue import INPUT_REASONS
 from ..domain.errors import InvalidInput
 from . import requests
@@ -50,7 +50,7 @@ def tencent(key: str) -> Response:
 def _take(key: str, read: Callable[[bytes], list[vendors.Receipt]], taken: str) -> Response:
     from ..sms import receipts as vendors
 
-    service = wiring.service()
+    service = runtime.service()
     wanted = service.settings.receipts_path
     if not hmac.compare_digest(key.encode("utf-8", "replace"), wanted.key()) or not wanted:
         # As any address that is not there, so that nobody learns how near a guess came.
@@ -82,4 +82,4 @@ def from_logs(event: Mapping[str, Any]) -> dict[str, int]:
             extra={"alarm": "receipts"},
         )
         return {"receipts": 0, "found": 0}
-    return {"receipts": len(found), "found": wiring.service().receipts.take(found)}
+    return {"receipts": len(found), "found": runtime.service().receipts.take(found)}

@@ -7,7 +7,7 @@ from typing import Any
 
 from chalice.app import Blueprint, Response
 
-from .. import wiring
+from .. import container, runtime
 from ..domain.logins import parse_login
 from ..keys.tokens import Ticket
 from ..stories.recovery import PROOF_ACTION
@@ -18,7 +18,7 @@ from .problems import answer, problem, problems
 blueprint = Blueprint(__name__)
 
 
-def _same_origin(service: wiring.Service) -> Response | None:
+def _same_origin(service: container.Service) -> Response | None:
     # A page elsewhere cannot send our content type without asking first; this is the second line.
     origin = blueprint.current_request.headers.get("origin")
     if origin is None or origin in service.settings.origins:
@@ -26,7 +26,7 @@ def _same_origin(service: wiring.Service) -> Response | None:
     return problem("forbidden", 403)
 
 
-def _ticket(service: wiring.Service) -> Ticket:
+def _ticket(service: container.Service) -> Ticket:
     return service.recovery.read(requests.bearer(blueprint.current_request))
 
 
@@ -34,7 +34,7 @@ def _ticket(service: wiring.Service) -> Ticket:
 @problems
 def proof() -> Response:
     """A challenge; `?login=` binds it to a login and saves a round trip at the start."""
-    service = wiring.service()
+    service = runtime.service()
     query: Mapping[str, str] = blueprint.current_request.query_params or {}
     login = str(parse_login(query["login"])) if "login" in query else None
     return answer(service.proofs.challenge(PROOF_ACTION, login))
@@ -44,7 +44,7 @@ def proof() -> Response:
 @problems
 def start() -> Response:
     """Name the login."""
-    service = wiring.service()
+    service = runtime.service()
     request = blueprint.current_request
     if refused := _same_origin(service):
         return refused
@@ -76,7 +76,7 @@ def _qr(text: str) -> str:
 @problems
 def progress() -> Response:
     """How far the recovery is."""
-    service = wiring.service()
+    service = runtime.service()
     progress = service.recovery.progress(_ticket(service))
     return answer({"login": progress.login, "method": progress.method, "state": progress.state})
 
@@ -85,7 +85,7 @@ def progress() -> Response:
 @problems
 def send_code() -> Response:
     """Send a code."""
-    service = wiring.service()
+    service = runtime.service()
     if refused := _same_origin(service):
         return refused
     ticket = _ticket(service)
@@ -107,7 +107,7 @@ def send_code() -> Response:
 @problems
 def complete() -> Response:
     """Set the new password."""
-    service = wiring.service()
+    service = runtime.service()
     if refused := _same_origin(service):
         return refused
     ticket = _ticket(service)
@@ -120,7 +120,7 @@ def complete() -> Response:
 @problems
 def unbind() -> Response:
     """Undo the WeChat binding."""
-    service = wiring.service()
+    service = runtime.service()
     if refused := _same_origin(service):
         return refused
     ticket = _ticket(service)
@@ -135,5 +135,5 @@ def unbind() -> Response:
 @problems
 def health() -> Response:
     """Report that the settings are sound, and the version; 503 `unavailable` where they are not."""
-    wiring.service()
+    runtime.service()
     return answer({"status": "ok", "version": VERSION})

@@ -12,7 +12,7 @@ from typing import Any
 
 from chalice.app import CloudWatchEvent, SQSEvent
 
-from .. import wiring
+from .. import runtime
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def plan(event: CloudWatchEvent) -> None:
 
     at = datetime.fromisoformat(event.to_dict()["time"])
     year = reporting_year(int(at.timestamp()))
-    wiring.service().yearly_reset.start(year, "schedule", _has_time(event.context))
+    runtime.service().yearly_reset.start(year, "schedule", _has_time(event.context))
 
 
 def work(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
@@ -49,7 +49,7 @@ def work(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
             if not has_time():
                 raise Unfinished
             last = int(record["attributes"]["ApproximateReceiveCount"]) >= RECEIVES
-            wiring.service().yearly_reset.take(
+            runtime.service().yearly_reset.take(
                 json.loads(record["body"]), last=last, has_time=has_time
             )
         except Exception as error:

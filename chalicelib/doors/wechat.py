@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint, Response
 
-from .. import wiring
+from .. import container, runtime
 from ..domain.catalogue import INPUT_REASONS
 from ..domain.errors import InvalidInput, ServiceError
 from ..telemetry.invocation import hold
@@ -48,7 +48,7 @@ def _parameter(name: str) -> str | None:
 @problems
 def enter() -> Response:
     """Send the browser to WeChat, or take it back from there and on to the page."""
-    service = wiring.service()
+    service = runtime.service()
     request = blueprint.current_request
     code, state = _parameter("code"), _parameter("state")
     if code is None or state is None:
@@ -97,7 +97,7 @@ def callback() -> Response:
     from ..wechat import replies
     from ..wechat.messages import MAXIMUM_BYTES, MessageError, Text
 
-    service = wiring.service()
+    service = runtime.service()
     raw = requests.raw_body(blueprint.current_request)
     if len(raw) > MAXIMUM_BYTES:
         return _refusal(400)
@@ -150,11 +150,11 @@ def _is_plain() -> bool:
 
 
 def _is_signed(given: str | None, encrypted: str | None) -> bool:
-    token = wiring.service().settings.wechat_token.reveal()
+    token = runtime.service().settings.wechat_token.reveal()
     return signature.is_right(given, token, _parameter("timestamp"), _parameter("nonce"), encrypted)
 
 
-def _open(service: wiring.Service, raw: bytes) -> Message | None:
+def _open(service: container.Service, raw: bytes) -> Message | None:
     """The message, or None where it is not from WeChat or not for this account."""
     from ..wechat.cipher import DecryptError
     from ..wechat.messages import envelope, message
@@ -168,7 +168,7 @@ def _open(service: wiring.Service, raw: bytes) -> Message | None:
         return None
 
 
-def _open_plain(service: wiring.Service, raw: bytes) -> Message | None:
+def _open_plain(service: container.Service, raw: bytes) -> Message | None:
     from ..wechat.messages import message
 
     # A plain signature does not cover the body, so anybody who saw one could put words under it.

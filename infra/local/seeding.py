@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from chalicelib import wiring
+from chalicelib import runtime
 from infra.ops import enrol
 
 from .firms import ListedFirm, listed
@@ -68,5 +68,5 @@ def seed(path: Path, say: Callable[[str], None], go_on: Callable[[], None]) -> i
 
 def make_menu() -> None:
     """Give the simulated account the menu that the real one has."""
-    service = wiring.service()
+    service = runtime.service()
     service.platform.create_menu(service.menu)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from chalicelib.container import Service
 from chalicelib.telemetry.invocation import keeping
-from chalicelib.wiring import Service
 
 from .enrolment.enrolment import Enrolment, Rebind
 from .enrolment.firms import Directory

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from chalicelib import wiring
+from chalicelib import runtime
 from chalicelib.domain.errors import Unavailable
 
 from . import container, words
@@ -42,7 +42,7 @@ def load(
     count = directory_file.check(path)
     if counted is not None:
         counted(count)
-    enrolment = container.enrolment(wiring.service(), rebind)
+    enrolment = container.enrolment(runtime.service(), rebind)
     report = Report()
     began = time.perf_counter()
     try:

@@ -9,7 +9,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib import wiring
+from chalicelib import container, runtime
 from chalicelib.domain.catalogue import fill
 from chalicelib.domain.errors import Unavailable
 from chalicelib.settings import SettingsError
@@ -26,14 +26,14 @@ LOCAL_REGION = "cn-north-1"
 _QUICK = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
 
 
-def service() -> wiring.Service:
+def service() -> container.Service:
     """Return the service with the settings of the environment or of the deployment's secret.
 
     Raises Failed where neither provides them.
     """
     _settle_region()
     try:
-        return wiring.service()
+        return runtime.service()
     except SettingsError as error:
         if os.environ.get("SECRETS_ID"):
             raise _unsettled(error) from None
@@ -42,10 +42,10 @@ def service() -> wiring.Service:
         raise Failed("secret", fill(words.ERRORS["secret"], what=_kind(error.__cause__))) from None
 
 
-def _service_from(secret: str, missing: SettingsError) -> wiring.Service:
+def _service_from(secret: str, missing: SettingsError) -> container.Service:
     os.environ["SECRETS_ID"] = secret
     try:
-        return wiring.service()
+        return runtime.service()
     except SettingsError as error:
         raise _unsettled(error) from None
     except Unavailable:

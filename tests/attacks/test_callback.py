@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from chalice.test import HTTPResponse
 
-from chalicelib import wiring
+from chalicelib import runtime
 from chalicelib.doors import wechat as door
 from chalicelib.settings import Secret, parsers, schema
 from chalicelib.store.followers import Followers
@@ -129,11 +129,11 @@ def test_an_empty_or_poor_token_or_key_starts_no_service(
         for value in values:
             for setting, good in SETTINGS.items():
                 monkeypatch.setenv(setting, value if setting == name else good)
-            with wiring.using(None):
+            with runtime.using(None):
                 assert Door().request("GET", "/health").status_code == 503
     for setting, good in SETTINGS.items():
         monkeypatch.setenv(setting, good)
-    with wiring.using(None):
+    with runtime.using(None):
         assert Door().request("GET", "/health").status_code == 200
 
 

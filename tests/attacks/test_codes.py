@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import wiring
+from chalicelib import container
 from chalicelib.domain import codes as one_time
 from chalicelib.doors import problems, requests
 from chalicelib.settings import load
@@ -288,18 +288,21 @@ def _is_uniform(counts: Counter[str], cells: int, degrees: int) -> bool:
     return statistic < degrees + 2 * (degrees * 28) ** 0.5 + 2 * 28
 
 
-SEEDED = {**(wiring.Service.__init__.__kwdefaults__ or {}), "randbelow": lambda below: below // 2}
+SEEDED = {
+    **(container.Service.__init__.__kwdefaults__ or {}),
+    "randbelow": lambda below: below // 2,
+}
 
 
 @attack(
     13,
     Line(one_time.generate, "{randbelow(10**DIGITS)", "{100_000 + randbelow(900_000)"),
     Line(one_time.generate, "randbelow(10**DIGITS)", "(randbelow(10**3) * 1_001)"),
-    Value(wiring.Service.__init__, "__kwdefaults__", SEEDED),
+    Value(container.Service.__init__, "__kwdefaults__", SEEDED),
 )
 def test_codes_are_uniform_and_from_the_system_s_randomness(world: World) -> None:
     """Every digit at every place, each independent of its neighbours and of the code before."""
-    service = wiring.Service(load(SETTINGS))
+    service = container.Service(load(SETTINGS))
     assert service.randbelow is secrets.randbelow
     drawn = [one_time.generate(service.randbelow) for _ in range(20_000)]
     places = Counter(f"{place}{digit}" for code in drawn for place, digit in enumerate(code))

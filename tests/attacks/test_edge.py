@@ -13,7 +13,7 @@ import segno
 from botocore.httpsession import URLLib3Session
 from chalice.test import HTTPResponse
 
-from chalicelib import http_client, wiring
+from chalicelib import container, http_client
 from chalicelib.doors import cookies, page, problems, receipts, recovery, requests
 from chalicelib.doors import wechat as wechat_door
 from chalicelib.store import models
@@ -51,7 +51,7 @@ FROM_HOST = "'https://' + __import__('app').app.current_request.headers['host']"
 
 @attack(
     47,
-    Line(wiring.Service.enter_url, "self.settings.site_url", FROM_HOST),
+    Line(container.Service.enter_url, "self.settings.site_url", FROM_HOST),
     Line(Entering._page, "self._site_url", FROM_HOST),
 )
 def test_no_link_is_built_from_a_host_header(make_world: MakeWorld, wechat: WeChat) -> None:

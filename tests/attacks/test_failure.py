@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from chalice.test import HTTPResponse
 
-from chalicelib import wiring
+from chalicelib import container, runtime
 from chalicelib.doors import wechat as wechat_door
 from chalicelib.settings.loader import SettingsSource
 from chalicelib.sms.gateway import Outcome
@@ -134,7 +134,7 @@ NOT_TAKEN = Line(
     64,
     NOT_TAKEN,
     Line(Notices._attempt, "except ServiceError as error:", "except ZeroDivisionError as error:"),
-    Line(wiring.Service.follow_link, "except ServiceError:", "except ZeroDivisionError:"),
+    Line(container.Service.follow_link, "except ServiceError:", "except ZeroDivisionError:"),
 )
 def test_gateways_and_wechat_that_fail_cost_nobody_anything(
     make_world: MakeWorld, wechat: WeChat
@@ -196,10 +196,10 @@ def test_a_secret_that_cannot_be_read_is_asked_for_again(
     """503 until it can be; from then on the process goes on with what it has."""
     make_world()
     clock = Clock()
-    monkeypatch.setattr(wiring, "now", clock)
+    monkeypatch.setattr(runtime, "now", clock)
     monkeypatch.setenv("SECRETS_ID", "recovery-settings")
     vault = boto3.client("secretsmanager")
-    with wiring.using(None):
+    with runtime.using(None):
         for path in ("/health", "/"):
             assert Door().request("GET", path).status_code == 503
         vault.create_secret(Name="recovery-settings", SecretString=json.dumps(SETTINGS))

@@ -19,7 +19,8 @@ from wechatpy.crypto import WeChatCrypto  # type: ignore[import-untyped]
 from wechatpy.replies import create_reply  # type: ignore[import-untyped]
 
 from app import app
-from chalicelib import wiring
+from chalicelib import container
+from chalicelib import runtime as process
 from chalicelib.settings import load
 from chalicelib.wechat import replies, signature
 from chalicelib.wechat.messages import envelope, message
@@ -49,7 +50,7 @@ def event(delivery: Signed) -> dict[str, Any]:
     return made
 
 
-def deliver(service: wiring.Service, fields: dict[str, str], openid: str, now: int) -> Signed:
+def deliver(service: container.Service, fields: dict[str, str], openid: str, now: int) -> Signed:
     """A callback as WeChat's servers would post it."""
     world: Any = SimpleNamespace(service=service, clock=SimpleNamespace(time=now))
     return signed(world, dict(fields), openid)
@@ -57,7 +58,7 @@ def deliver(service: wiring.Service, fields: dict[str, str], openid: str, now: i
 
 def measure(rounds: int) -> dict[str, Any]:
     """CPU of a callback in microseconds; the three take turns in blocks."""
-    service = wiring.Service(load(SETTINGS))
+    service = container.Service(load(SETTINGS))
     service.__dict__["conversation"] = _Conversation()
     now = int(time.time())
     deliveries = [deliver(service, _EVENT, f"o-{number:026d}", now) for number in range(BLOCK)]
@@ -66,7 +67,7 @@ def measure(rounds: int) -> dict[str, Any]:
     peer = _wechatpy()
     context = SimpleNamespace(aws_request_id="request-1")
     events = [event(delivery) for delivery in deliveries]
-    with wiring.using(service):
+    with process.using(service):
         first = (protocol(given[0]), peer(given[0]), app(events[0], context)["body"])
     for reply in first:
         if "<Encrypt>" not in reply:
@@ -76,7 +77,7 @@ def measure(rounds: int) -> dict[str, Any]:
         "wechatpy": lambda number: peer(given[number]),
         "door": lambda number: app(events[number], context),
     }
-    with wiring.using(service):
+    with process.using(service):
         return _turns(each, rounds)
 
 
@@ -110,7 +111,7 @@ class _Parsed:
         self.body = delivery.body
 
 
-def _protocol(service: wiring.Service) -> Callable[[_Parsed], str]:
+def _protocol(service: container.Service) -> Callable[[_Parsed], str]:
     token = SETTINGS["WECHAT_TOKEN"]
     cipher = service.cipher
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import boto3
 
-from chalicelib import wiring
+from chalicelib import container
+from chalicelib import runtime as process
 from chalicelib.doors import cookies
 from chalicelib.settings import load
 from chalicelib.store.models import FirmItem, FollowerItem, LoginItem
@@ -46,7 +47,7 @@ class Place:
     phones: loopback.Server
     environment: Mapping[str, str]
     cores: Cores
-    service: wiring.Service
+    service: container.Service
 
     def cookie(self, openid: str) -> str:
         """Return the cookie of a browser inside that person's WeChat."""
@@ -63,7 +64,7 @@ def place(cores: Cores, **settings: str) -> Iterator[Place]:
     with (
         dynamodb_local.serving(cores.others, heap_mib=2_048) as dynamodb,
         loopback.serving(lambda _: (200, b'{"id":"m1"}')) as phones,
-        wiring.using(None),
+        process.using(None),
     ):
         given = {
             **SETTINGS,
@@ -84,7 +85,7 @@ def place(cores: Cores, **settings: str) -> Iterator[Place]:
         # For the clients of this process; the function's environment is given above.
         with machine.environment(AWS_ENDPOINT_URL_DYNAMODB=dynamodb):
             create_tables(boto3.client("dynamodb"), "recovery")
-            service = wiring.Service(load(given))
+            service = container.Service(load(given))
             yield Place(dynamodb, phones, environment, cores, service)
 
 

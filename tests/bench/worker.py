@@ -19,7 +19,7 @@ from typing import Any
 import boto3
 from moto import mock_aws
 
-from chalicelib import wiring
+from chalicelib import runtime
 from chalicelib.doors.reset import AT_ONCE
 from chalicelib.keys.passwords import PasswordHasher
 from infra.tables import create_tables
@@ -35,7 +35,7 @@ def _world(dynamodb_url: str) -> Iterator[ResetWorld]:
     prefix = f"t{uuid.uuid4().hex[:8]}"
     try:
         create_tables(boto3.client("dynamodb"), prefix)
-        with mock_aws(config={"core": {"mock_credentials": False}}), wiring.using(None):
+        with mock_aws(config={"core": {"mock_credentials": False}}), runtime.using(None):
             yield reset_world.make(prefix)
     finally:
         del os.environ["AWS_ENDPOINT_URL_DYNAMODB"]

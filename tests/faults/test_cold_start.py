@@ -3,7 +3,7 @@
 # ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
-from chalicelib import wiring
+from chalicelib import runtime
 from tests.conftest import Door
 from tests.faults.sweep import Faults, Point, faults  # noqa: F401
 from tests.stories.test_secret import Manager, manager  # noqa: F401
@@ -13,7 +13,7 @@ def test_a_cold_start(manager: Manager, faults: Faults) -> None:
     """The person of the first request gets a plain word, the next one an answer."""
 
     def act(point: Point) -> None:
-        wiring.install(None)
+        runtime.install(None)
         with point:
             first = Door().get("/health")
         assert first.status_code == (503 if point.name else 200)

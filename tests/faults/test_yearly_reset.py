@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from moto.sqs.models import sqs_backends
 
-from chalicelib import wiring
+from chalicelib import container
 from chalicelib.domain.errors import ServiceError
 from chalicelib.doors import reset as reset_door
 from chalicelib.store.models import AuditItem, LoginItem
@@ -37,8 +37,8 @@ def world(yearly: ResetWorld, monkeypatch: pytest.MonkeyPatch) -> ResetWorld:
     monkeypatch.setattr(yearly_reset, "CHUNK", 2)
     # Calls are counted, so that their order must be the same each time.
     monkeypatch.setattr(reset_door, "AT_ONCE", 1)
-    monkeypatch.setattr(wiring, "_sqs", lambda: moto_client("sqs"))
-    monkeypatch.setattr(wiring, "_sns", lambda: moto_client("sns"))
+    monkeypatch.setattr(container, "_sqs", lambda: moto_client("sqs"))
+    monkeypatch.setattr(container, "_sns", lambda: moto_client("sns"))
     return yearly
 
 

@@ -27,7 +27,7 @@ from tests import conftest  # isort: skip
 import click
 from botocore.credentials import Credentials
 
-from chalicelib import wiring
+from chalicelib import container
 from chalicelib.domain.limits import Limits
 from chalicelib.doors import cookies
 from chalicelib.settings import load
@@ -146,7 +146,7 @@ def main(seconds: float, people: int, processes: int, pause: float) -> None:
             )
             services.append(twin.url)
         os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = dynamodb
-        service = wiring.Service(load(settings))
+        service = container.Service(load(settings))
         began = time.monotonic()
         outside = Outside(
             services,

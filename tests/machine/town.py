@@ -12,7 +12,7 @@ import boto3
 from moto import mock_aws
 from moto.backends import get_backend
 
-from chalicelib import wiring
+from chalicelib import container, runtime
 from chalicelib.domain.catalogue import NOTICE_TITLES
 from chalicelib.domain.limits import DAY, HOUR, MINUTE
 from chalicelib.store.models import FirmItem, LoginItem
@@ -224,7 +224,7 @@ def _plain(value: dict[str, Any]) -> Any:
 @contextmanager
 def running() -> Iterator[Town]:
     """The town, until the block ends; each story begins with `begin`."""
-    with mock_aws(), wiring.using(None):
+    with mock_aws(), runtime.using(None):
         create_tables(boto3.client("dynamodb"), "recovery")
         reset = reset_world.make(
             WECHAT_CODE_TEMPLATE_ID="code-template",
@@ -240,7 +240,7 @@ def running() -> Iterator[Town]:
         yield Town(reset, Model(RULES, {}, {}, MIDNIGHT), dice, platform, given)
 
 
-def _enrol(model: Model, service: wiring.Service) -> None:
+def _enrol(model: Model, service: container.Service) -> None:
     opening = service.hasher.hash(OPENING)
     for firm_no, province in PROVINCES.items():
         FirmItem(

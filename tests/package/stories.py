@@ -19,7 +19,7 @@ import boto3
 from moto import mock_aws
 
 from app import sms_receipts
-from chalicelib import wiring
+from chalicelib import runtime
 from chalicelib.doors import reset as reset_door
 from chalicelib.keys.passwords import PasswordHasher
 from chalicelib.store import models
@@ -59,8 +59,8 @@ class Stage:
     def acting(self, function: str) -> Iterator[World]:
         """A new process of this function."""
         with self.account.role(function), patch.dict(os.environ, SECRETS_ID=f"{PREFIX}-settings"):
-            wiring.install(None)
-            service = wiring.service()
+            runtime.install(None)
+            service = runtime.service()
             service.clock = self.clock
             # Every budget is written, and every code known.
             service.randbelow = lambda _: 0
@@ -101,7 +101,7 @@ def prepare(wechat: WeChat) -> None:
 def staged(wechat: WeChat) -> Iterator[Stage]:
     """A new account with the declared resources and one firm's logins, under IAM."""
     # moto's tables are not made for several threads at once.
-    with mock_aws(), wiring.using(None), patch.object(reset_door, "AT_ONCE", 1):
+    with mock_aws(), runtime.using(None), patch.object(reset_door, "AT_ONCE", 1):
         resources = Resources(load_template(), PREFIX, REGION)
         resources.make_tables(boto3.client("dynamodb"))
         resources.make_queues(boto3.client("sqs"))

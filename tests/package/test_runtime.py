@@ -14,7 +14,8 @@ import boto3
 import pytest
 import requests
 
-from chalicelib import wiring
+from chalicelib import container
+from chalicelib import runtime as process
 from chalicelib.doors.openapi.document import document
 from chalicelib.settings import load
 from chalicelib.store.models import LoginItem
@@ -48,8 +49,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     resources.make_queues(boto3.client("sqs"))
     resources.make_topics(boto3.client("sns"))
     resources.make_secrets(boto3.client("secretsmanager"), lambda: SETTINGS)
-    with wiring.using(wiring.Service(load(SETTINGS))):
-        service = wiring.service()
+    with process.using(container.Service(load(SETTINGS))):
+        service = process.service()
         add_firm(CheapHasher(service._peppers))
         yield {
             **resources.variables(),
@@ -141,7 +142,7 @@ def test_the_schedule_and_the_queue_reset_a_login(
     assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
     item = LoginItem.get("11010148_cw")
     assert item.reset_year == 2026
-    assert wiring.service().hasher.verify(item.password_hash, "010123X")
+    assert process.service().hasher.verify(item.password_hash, "010123X")
 
 
 def test_the_receipts_function_takes_cloudwatchs_batch(

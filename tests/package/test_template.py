@@ -19,7 +19,7 @@ from moto import mock_aws
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from chalicelib import wiring
+from chalicelib import container, runtime
 from chalicelib.doors import reset
 from chalicelib.doors.openapi import document, route
 from chalicelib.settings import SETTINGS, load
@@ -231,7 +231,7 @@ def test_a_story_runs_on_what_cloudformation_makes() -> None:
         "Resources": kept,
     }
 
-    with mock_aws(), wiring.using(None):
+    with mock_aws(), runtime.using(None):
         boto3.client("cloudformation").create_stack(
             StackName="stack",
             TemplateBody=json.dumps(template),
@@ -243,10 +243,10 @@ def test_a_story_runs_on_what_cloudformation_makes() -> None:
             f"other-{name}" for name in {*names, "ephemera"}
         }
         phones = Phones()
-        service = wiring.Service(
+        service = container.Service(
             load({**GIVEN, "TABLE_PREFIX": "other"}), clock=Clock(), gateways={"console": phones}
         )
-        wiring.install(service)
+        runtime.install(service)
         add_firm(service.hasher)
         world = World(service, service.clock, phones, Door())  # type: ignore[arg-type]
         token = world.token()
@@ -278,10 +278,10 @@ def test_the_zip_holds_byte_code_and_no_service_that_nobody_asks_for() -> None:
         }
         assert sources
         assert compiled <= names
-        code = package.read(f"chalicelib/__pycache__/wiring.{tag}.pyc")
+        code = package.read(f"chalicelib/__pycache__/container.{tag}.pyc")
         # PEP 552: by hash, and not checked against the source.
         assert int.from_bytes(code[4:8], "little") == 0b01
-        assert b"/var/task/chalicelib/wiring.py" in code
+        assert b"/var/task/chalicelib/container.py" in code
     described = {name.split("/")[2] for name in names if name.startswith("botocore/data/")}
     assert {name for name in described if "." not in name} == archive.SERVICES
     # Operators' file work and the libraries that it needs are not part of the service.

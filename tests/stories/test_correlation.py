@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app import app
-from chalicelib import wiring
+from chalicelib import container, runtime
 from chalicelib.domain.errors import ServiceError, Unavailable
 from chalicelib.doors import observed, reset
 from chalicelib.sms.gateway import Outcome
@@ -68,13 +68,13 @@ def called(path: str = "/health", **context: object) -> dict[str, Any]:
 @pytest.fixture
 def speaking(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A world whose settings say a word each time that /health asks for them."""
-    ask = wiring.service
+    ask = runtime.service
 
-    def said() -> wiring.Service:
+    def said() -> container.Service:
         logging.getLogger("chalicelib.test").info("here")
         return ask()
 
-    monkeypatch.setattr(wiring, "service", said)
+    monkeypatch.setattr(runtime, "service", said)
     return world
 
 

@@ -13,7 +13,7 @@ import time
 import altcha
 import pytest
 
-from chalicelib import wiring
+from chalicelib import container, runtime
 from chalicelib.domain.catalogue import REPLIES
 from chalicelib.doors import cookies
 from chalicelib.keys import proofs
@@ -43,14 +43,14 @@ def process(world: World, stage: tuple[str, str], **settings: str) -> None:
     """Go on in a process that has the keys of this stage."""
     signing, pepper = stage
     keys = {"SIGNING_KEYS": signing, "CODE_PEPPER": pepper}
-    service = wiring.Service(
+    service = container.Service(
         load({**SETTINGS, **settings, **keys}),
         clock=world.clock,
         gateways={"console": world.phones},
         pause=lambda _: None,
     )
     service.__dict__["hasher"] = CheapHasher(service._peppers)
-    wiring.install(service)
+    runtime.install(service)
     world.service = service
 
 

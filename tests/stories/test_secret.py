@@ -16,7 +16,7 @@ from botocore.session import get_session
 from chalice.app import Chalice
 from moto import mock_aws
 
-from chalicelib import wiring
+from chalicelib import runtime
 from chalicelib.domain.errors import Unavailable
 from chalicelib.doors import observed
 from chalicelib.settings import SETTINGS as TABLE
@@ -69,8 +69,8 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
     monkeypatch.setenv("SECRETS_ID", NAME)
     with mock_aws():
         made = Manager(boto3.client("secretsmanager"))
-        monkeypatch.setattr(wiring, "_secrets_manager", made.connect)
-        with wiring.using(None):
+        monkeypatch.setattr(runtime, "_secrets_manager", made.connect)
+        with runtime.using(None):
             yield made
 
 
@@ -83,7 +83,7 @@ def test_a_cold_start_asks_once_for_all_its_settings(manager: Manager) -> None:
     """However many requests follow."""
     assert [health() for _ in range(5)] == [(200, "")] * 5
     assert manager.asked == ["GetSecretValue"]
-    service = wiring.service()
+    service = runtime.service()
     assert service.settings.wechat_app_id == SETTINGS["WECHAT_APP_ID"]
     assert [key.reveal() for key in service.settings.signing_keys] == ["s" * 32]
 
@@ -156,7 +156,7 @@ def test_a_secret_that_is_not_sound_names_each_fault(
 
 def test_the_question_ends_before_the_functions_time_does() -> None:
     """Both attempts together; the API's function has ten seconds."""
-    client = wiring._secrets_manager()
+    client = runtime._secrets_manager()
     config = client.meta.config
     assert config.retries == {"mode": "standard", "total_max_attempts": 2}
     assert 2 * (config.connect_timeout + config.read_timeout) < 10

@@ -7,7 +7,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from chalicelib import wiring
+from chalicelib import container, runtime
 from chalicelib.settings import load
 from chalicelib.store import audit
 from chalicelib.store.models import AuditItem
@@ -143,7 +143,7 @@ def test_an_interrupted_command_says_what_holds(
 
 def test_what_is_printed_meanwhile_does_not_spoil_the_json(run: Run, world: World) -> None:
     """The console gateway prints its SMS, and not into the answer."""
-    wiring.install(wiring.Service(load(SETTINGS), clock=world.clock))
+    runtime.install(container.Service(load(SETTINGS), clock=world.clock))
     ran = run("phone", LOGIN, NEW_PHONE, "--reason", "本人来函", "--json")
     assert ran.json["changed"] is True
     assert "绑定的手机号已于" in ran.err

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
-from chalicelib import wiring
+from chalicelib import runtime
 from chalicelib.store.models import AuditItem
 from infra.local.aws import REGION, LocalAws, Resources
 from infra.ops import session
@@ -43,7 +43,7 @@ def firms(tmp_path: Path) -> Path:
 def bare(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """No service built yet, and no setting in the environment."""
     make_world()
-    wiring.install(None)
+    runtime.install(None)
     for name in (*SETTINGS, "SECRETS_ID", "TABLE_PREFIX"):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch

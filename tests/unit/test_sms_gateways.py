@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from chalicelib.container import Service
 from chalicelib.domain.errors import DeliveryFailed
 from chalicelib.settings import GATEWAYS, load
 from chalicelib.sms import http as signing
@@ -26,7 +27,6 @@ from chalicelib.sms.gateway import Attempt, Outcome, Sms, SmsGateway
 from chalicelib.sms.http import Http
 from chalicelib.sms.sns import Sns, sns_config
 from chalicelib.sms.tencent import Tencent
-from chalicelib.wiring import Service
 from tests.loopback import serving
 from tests.sms_cases import (
     ACCEPTED,

@@ -6,11 +6,11 @@ Handler of the measured function; all else is the package's own.
 
 from __future__ import annotations
 
-from chalicelib import wiring
+from chalicelib import container, runtime
 from chalicelib.keys.passwords import PasswordHasher
 
 
-class Cheap(wiring.Service):
+class Cheap(container.Service):
     """The service with a hash of 8 KiB in one pass: some 20 µs."""
 
     @property
@@ -18,8 +18,8 @@ class Cheap(wiring.Service):
         return PasswordHasher(self._peppers, memory_kib=8, passes=1)
 
 
-wiring.Service = Cheap  # type: ignore[misc]
-wiring.install(None)
+runtime.Service = Cheap  # type: ignore[misc]
+runtime.install(None)
 
 # The app builds its service as it is imported.
 from app import app

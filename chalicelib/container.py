@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-from botocore.session import get_session
 
 from .domain.catalogue import CODE_KEY, MENU_CODE, MENU_RECOVER
 from .domain.errors import ServiceError
@@ -24,7 +20,7 @@ from .keys.passwords import PasswordHasher
 from .keys.proofs import Proofs
 from .keys.tokens import TOKEN_LIFETIME, Sealer, Signer, Tokens
 from .settings import Settings
-from .settings.loader import SECRETS_CONFIG, Built, SettingsSource
+from .sms import factory
 from .sms.failover import Failover
 from .sms.gateway import SmsGateway
 from .store import models
@@ -86,8 +82,6 @@ class Service:
         masking.hide_always(settings.secrets())
         models.bind(settings.table_prefix)
 
-    # What takes a key.
-
     @cached_property
     def _keys(self) -> list[bytes]:
         return [key.key() for key in self.settings.signing_keys]
@@ -122,64 +116,10 @@ class Service:
 
         return MessageCipher(self.settings.wechat_aes_key.reveal(), self.settings.wechat_app_id)
 
-    # The roads to people.
-
     def _gateway(self, name: str) -> SmsGateway:
-        # Imported one by one: a process pays for the gateways that it has, not for all of them.
-        settings = self.settings
         if name in self._gateways:
             return self._gateways[name]
-        if name == "sns":
-            from .sms.sns import Sns
-
-            return Sns(self._sns_client, settings.sms_sign)
-        if name == "aliyun":
-            from .sms.aliyun import Aliyun
-
-            return Aliyun(
-                settings.sms_aliyun_key_id,
-                settings.sms_aliyun_key_secret.reveal(),
-                settings.sms_aliyun_url,
-                settings.sms_sign,
-                settings.sms_aliyun_templates,
-                HttpClient(),
-                self.clock,
-                lambda: secrets.token_hex(16),
-            )
-        if name == "tencent":
-            from .sms.tencent import Tencent
-
-            return Tencent(
-                settings.sms_tencent_key_id,
-                settings.sms_tencent_key_secret.reveal(),
-                settings.sms_tencent_app_id,
-                settings.sms_tencent_region,
-                settings.sms_tencent_url,
-                settings.sms_sign,
-                settings.sms_tencent_templates,
-                HttpClient(),
-                self.clock,
-            )
-        if name == "http":
-            from .sms.http import Http
-
-            return Http(
-                settings.sms_http_url,
-                settings.sms_http_secret.reveal(),
-                HttpClient(),
-                correlation_id,
-            )
-        from .sms.console import Console
-
-        return Console(sys.stdout, settings.sms_sign)
-
-    def _sns_client(self) -> Any:
-        import boto3
-
-        from .sms.sns import sns_config
-
-        region = self.settings.sms_sns_region or None
-        return boto3.client("sns", region_name=region, config=sns_config())
+        return factory.build(name, self.settings, self.clock, correlation_id)
 
     @cached_property
     def sms(self) -> Failover:
@@ -223,8 +163,6 @@ class Service:
     @cached_property
     def followers(self) -> Followers:
         return Followers()
-
-    # The stories.
 
     @cached_property
     def addresses(self) -> Addresses:
@@ -441,41 +379,3 @@ def _sns() -> Any:
     import boto3
 
     return boto3.client("sns")
-
-
-def _secrets_manager() -> Any:
-    # botocore alone: a cold start need not import boto3 for this.
-    return get_session().create_client("secretsmanager", config=SECRETS_CONFIG)
-
-
-def _own() -> Built[Service]:
-    return Built(SettingsSource(os.environ, now, _secrets_manager), Service)
-
-
-_built = _own()
-_service: Service | None = None
-
-
-def service() -> Service:
-    """The process's service.
-
-    Raises SettingsError where its settings are not sound, Unavailable where they cannot be read.
-    """
-    return _built.get() if _service is None else _service
-
-
-def install(replacement: Service | None) -> None:
-    """Put another service in place of the process's own; None has that one built anew."""
-    global _built, _service
-    _built, _service = _own(), replacement
-
-
-@contextmanager
-def using(replacement: Service | None) -> Iterator[None]:
-    """Put another service in place of the process's own for a while."""
-    before = _service
-    install(replacement)
-    try:
-        yield
-    finally:
-        install(before)
