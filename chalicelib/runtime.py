@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from botocore.session import get_session
-
+from .botocore_session import new_session
 from .container import Service, now
 from .settings.loader import SECRETS_CONFIG, Built, SettingsSource
 
 
 def _secrets_manager() -> Any:
     # botocore alone: a cold start need not import boto3 for this.
-    return get_session().create_client("secretsmanager", config=SECRETS_CONFIG)
+    return new_session().create_client("secretsmanager", config=SECRETS_CONFIG)
 
 
 def _own() -> Built[Service]:

@@ -12,8 +12,10 @@ from typing import Any
 from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ChecksumError
-from botocore.session import Session, get_session
+from botocore.session import Session
 from pynamodb.connection import Connection as PynamodbConnection
+
+from ..botocore_session import new_session
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ class Connection(PynamodbConnection):
     @cached_property
     def session(self) -> Session:
         """The botocore session of this connection's client."""
-        session = get_session()
+        session = new_session()
         session.set_default_client_config(_CONFIG)
         session.register("before-parse.dynamodb", _check_body)
         session.register("after-call.dynamodb", _check_answer)
