@@ -45,19 +45,19 @@ format: setup-tests ## fix what lint and format can fix
 
 # Exits 2 where the database of vulnerabilities cannot be reached.
 audit: setup-tests ## known vulnerabilities of the pinned packages (needs the network)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.audit
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.support.audit
 
 load: setup-tests ## 200 people at once for two minutes, on DynamoDB Local
-	$(BIN)/python -m tests.load $(ARGS)
+	$(BIN)/python -m tests.perf.load $(ARGS)
 
 timing: setup-tests ## whether response times reveal anything, on DynamoDB Local
-	$(BIN)/python -m tests.timing $(ARGS)
+	$(BIN)/python -m tests.perf.timing $(ARGS)
 
 bench: setup-tests ## the benchmarks; ARGS="--only recovery,cold" runs a part
-	$(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m tests.perf.bench $(ARGS)
 
 package: setup ## the deployable SAM package in build/
-	$(BIN)/python -m infra.package $(ARGS)
+	$(BIN)/python -m infra.deploy.package $(ARGS)
 
 # Writes four files: three from pyproject.toml, and one for the peers of the benchmark.
 lock: setup-tests ## pin the dependencies again
@@ -65,7 +65,7 @@ lock: setup-tests ## pin the dependencies again
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c requirements.txt pyproject.toml --group infra -o infra/requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c infra/requirements.txt pyproject.toml --group tests -o tests/requirements.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" tests/bench/peers/requirements.in -o tests/bench/peers/requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" tests/perf/bench/peers/requirements.in -o tests/perf/bench/peers/requirements.txt
 
 clean: ## remove .venv, caches and build results
 	rm -rf $(VENV) .cache build artifacts .mypy_cache .ruff_cache .pytest_cache

@@ -6,22 +6,22 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Cron, SQSEvent
 
-from chalicelib.doors import (
+from chalicelib.handlers import (
     credentials,
-    observed,
+    middleware,
     openapi,
-    page,
     receipts,
     recovery,
-    reset,
+    web,
     wechat,
 )
+from chalicelib.handlers import yearly_reset as yearly_reset_events
 
 app = Chalice(app_name="login-recovery", configure_logs=False)
-observed.watch(app)
+middleware.register(app)
 app.register_blueprint(recovery.blueprint)
 app.register_blueprint(wechat.blueprint)
-app.register_blueprint(page.blueprint)
+app.register_blueprint(web.blueprint)
 app.register_blueprint(openapi.blueprint)
 app.register_blueprint(credentials.blueprint)
 app.register_blueprint(receipts.blueprint)
@@ -37,10 +37,10 @@ def sms_receipts(event: dict[str, Any], _: object) -> dict[str, int]:
 @app.schedule(Cron("0", "16", "31", "12", "?", "*"), name="yearly_reset")
 def yearly_reset(event: CloudWatchEvent) -> None:
     """Give every finance login its default password of the new year."""
-    reset.plan(event)
+    yearly_reset_events.plan(event)
 
 
 @app.on_sqs_message(queue="recovery-reset", batch_size=10, name="reset_accounts")
 def reset_accounts(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
     """A batch of the yearly reset's chunks; what must come again is named in the answer."""
-    return reset.work(event)
+    return yearly_reset_events.work(event)

@@ -16,40 +16,40 @@ from typing import TYPE_CHECKING, Any
 from .domain.catalogue import CODE_KEY, MENU_CODE, MENU_RECOVER
 from .domain.errors import ServiceError
 from .http_client import HttpClient
-from .keys.passwords import PasswordHasher
-from .keys.proofs import Proofs
-from .keys.tokens import TOKEN_LIFETIME, Sealer, Signer, Tokens
+from .security.password_hasher import PasswordHasher
+from .security.proof_of_work import Proofs
+from .security.tokens import TOKEN_LIFETIME, Sealer, Signer, Tokens
+from .services.code_delivery import CodeDelivery
+from .services.notifications import Notifications
+from .services.qr_scenes import QrScenes
+from .services.rate_limits import AddressLimiter
+from .services.recovery import Recovery
 from .settings import Settings
 from .sms import factory
 from .sms.failover import Failover
 from .sms.gateway import SmsGateway
 from .store import models
+from .store.access_token import AccessTokens
+from .store.budgets import Budget
 from .store.codes import Codes
 from .store.firms import Firms
 from .store.followers import Followers
-from .store.limits import Budget
 from .store.logins import Logins
-from .store.platform_token import PlatformTokens
-from .stories.addresses import Addresses
-from .stories.delivery import Delivery
-from .stories.notices import Notices
-from .stories.recovery import Recovery
-from .stories.scenes import Scenes
 from .telemetry import masking
 from .telemetry.invocation import correlation_id
 from .telemetry.metrics import count
-from .wechat.platform import Platform
+from .wechat.client import WechatClient
 
 if TYPE_CHECKING:
+    from .services.conversation import Conversation
+    from .services.credential_check import CredentialCheck
+    from .services.diagnosis import Diagnosis
+    from .services.receipts import Receipts
+    from .services.support import Support
+    from .services.unbinding import Unbinding
+    from .services.wechat_login import WechatLogin
+    from .services.yearly_reset import YearlyReset
     from .store.accounts import Accounts
-    from .stories.conversation import Conversation
-    from .stories.entering import Entering
-    from .stories.inquiry import Inquiry
-    from .stories.login import Verification
-    from .stories.operations import Operations
-    from .stories.receipts import Receipts
-    from .stories.unbinding import Unbinding
-    from .stories.yearly_reset import YearlyReset
     from .wechat.cipher import MessageCipher
 
 
@@ -107,8 +107,8 @@ class Service:
         return PasswordHasher(self._peppers)
 
     @cached_property
-    def scenes(self) -> Scenes:
-        return Scenes(self._keys, self.clock)
+    def scenes(self) -> QrScenes:
+        return QrScenes(self._keys, self.clock)
 
     @cached_property
     def cipher(self) -> MessageCipher:
@@ -126,14 +126,14 @@ class Service:
         return Failover([self._gateway(name) for name in self.settings.sms_gateways])
 
     @cached_property
-    def platform(self) -> Platform:
+    def platform(self) -> WechatClient:
         settings = self.settings
-        return Platform(
+        return WechatClient(
             settings.wechat_app_id,
             settings.wechat_app_secret.reveal(),
             settings.wechat_api_url,
             settings.wechat_open_url,
-            PlatformTokens(
+            AccessTokens(
                 settings.wechat_app_id,
                 self.clock,
                 seal=lambda text: self.sealer.seal("wechat-token", text),
@@ -165,12 +165,12 @@ class Service:
         return Followers()
 
     @cached_property
-    def addresses(self) -> Addresses:
-        return Addresses(self.settings.limits.starts_per_address)
+    def addresses(self) -> AddressLimiter:
+        return AddressLimiter(self.settings.limits.starts_per_address)
 
     @cached_property
-    def notices(self) -> Notices:
-        return Notices(
+    def notifications(self) -> Notifications:
+        return Notifications(
             self.sms,
             self.platform,
             self.settings.wechat_notice_template_id,
@@ -198,7 +198,7 @@ class Service:
             peppers=self._peppers,
             profile=settings.password_profile,
             area_codes=settings.area_code_overrides,
-            delivery=Delivery(
+            delivery=CodeDelivery(
                 self.sms,
                 self.platform,
                 self.followers,
@@ -206,29 +206,29 @@ class Service:
                 self.enter_url,
                 count,
             ),
-            notices=self.notices,
+            notifications=self.notifications,
             count=count,
         )
 
     @cached_property
     def unbinding(self) -> Unbinding:
+        from .services.unbinding import Unbinding
         from .store.bindings import Bindings
-        from .stories.unbinding import Unbinding
 
         return Unbinding(
             clock=self.clock,
             logins=self.logins,
             firms=self.firms,
             bindings=Bindings(self.settings.limits),
-            notices=self.notices,
+            notifications=self.notifications,
             count=count,
         )
 
     @cached_property
-    def verification(self) -> Verification:
-        from .stories.login import Verification
+    def credential_check(self) -> CredentialCheck:
+        from .services.credential_check import CredentialCheck
 
-        return Verification(
+        return CredentialCheck(
             clock=self.clock,
             pause=self._pause,
             logins=self.logins,
@@ -243,32 +243,32 @@ class Service:
 
     @cached_property
     def receipts(self) -> Receipts:
-        from .stories.receipts import Receipts
+        from .services.receipts import Receipts
 
         return Receipts()
 
     @cached_property
     def conversation(self) -> Conversation:
-        from .store.inbox import Inbox
-        from .store.waiting import WaitingCodes
-        from .stories.conversation import Conversation
+        from .services.conversation import Conversation
+        from .store.message_dedup import MessageDedup
+        from .store.pending_codes import PendingCodes
 
         return Conversation(
             enter_url=self.enter_url,
             clock=self.clock,
             followers=self.followers,
-            inbox=Inbox(),
-            waiting=WaitingCodes(self.settings.limits, self.codes.destination_id),
+            message_dedup=MessageDedup(),
+            pending_codes=PendingCodes(self.settings.limits, self.codes.destination_id),
             sealer=self.sealer,
             scenes=self.scenes,
             count=count,
         )
 
     @cached_property
-    def entering(self) -> Entering:
-        from .stories.entering import Entering
+    def wechat_login(self) -> WechatLogin:
+        from .services.wechat_login import WechatLogin
 
-        return Entering(
+        return WechatLogin(
             clock=self.clock,
             scenes=self.scenes,
             platform=self.platform,
@@ -282,13 +282,13 @@ class Service:
     def yearly_reset(self) -> YearlyReset:
         from .messaging.queue import Queue
         from .messaging.topic import Topic
-        from .store.runs import Runs
-        from .stories.yearly_reset import YearlyReset
+        from .services.yearly_reset import YearlyReset
+        from .store.reset_runs import ResetRuns
 
         settings = self.settings
         return YearlyReset(
             clock=self.clock,
-            runs=Runs(),
+            runs=ResetRuns(),
             queue=Queue(
                 _sqs,
                 settings.reset_queue_url,
@@ -310,10 +310,10 @@ class Service:
         return Accounts(self.codes)
 
     @cached_property
-    def inquiry(self) -> Inquiry:
-        from .stories.inquiry import Inquiry
+    def diagnosis(self) -> Diagnosis:
+        from .services.diagnosis import Diagnosis
 
-        return Inquiry(
+        return Diagnosis(
             clock=self.clock,
             limits=self.settings.limits,
             accounts=self._accounts,
@@ -323,17 +323,17 @@ class Service:
         )
 
     @cached_property
-    def operations(self) -> Operations:
-        from .stories.operations import Operations
+    def support(self) -> Support:
+        from .services.support import Support
 
-        return Operations(
+        return Support(
             clock=self.clock,
             limits=self.settings.limits,
             accounts=self._accounts,
-            notices=self.notices,
+            notifications=self.notifications,
         )
 
-    # Addresses of this service; always from SITE_URL, never from a request.
+    # AddressLimiter of this service; always from SITE_URL, never from a request.
 
     @property
     def enter_url(self) -> str:

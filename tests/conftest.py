@@ -34,13 +34,13 @@ from moto import mock_aws
 
 from app import app
 from chalicelib import container, runtime
-from chalicelib.keys.passwords import PasswordHasher
+from chalicelib.security.password_hasher import PasswordHasher
 from chalicelib.settings import load
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.store.models import FirmItem, LoginItem
 from chalicelib.telemetry import masking
-from infra.tables import create_tables
-from tests.dynamodb_local import create_tables_without_ttl, dynamodb_local  # noqa: F401
+from infra.deploy.tables import create_tables
+from tests.support.dynamodb_local import create_tables_without_ttl, dynamodb_local  # noqa: F401
 
 # Every world makes clients of its own, and each would find and parse AWS's description of DynamoDB
 # anew.
@@ -143,9 +143,9 @@ class World:
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         if openid is not None:
-            from chalicelib.doors import cookies
+            from chalicelib.handlers.http import cookies
 
-            sent["Cookie"] = cookies.keep_visitor(self.service, openid).partition(";")[0]
+            sent["Cookie"] = cookies.keep_visitor_openid(self.service, openid).partition(";")[0]
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.http.request(
             method, path, headers={**sent, **(headers or {})}, body=b"" if body is None else raw

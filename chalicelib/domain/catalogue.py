@@ -44,7 +44,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "forbidden": ("无权访问", "该接口仅供登录系统调用。"),
 }
 
-# Why a field was refused; shown beside the field.
+# Why a field was refused; masked_destination beside the field.
 INPUT_REASONS: dict[str, str] = {
     "body": "请求内容不是有效的JSON对象。",
     "body-too-large": "请求内容过大。",

@@ -1,6 +1,6 @@
 """Everything that can go wrong for a person, each with the stable code that the API answers.
 
-HTTP statuses are not known here; `chalicelib.doors.problems` maps each class to one.
+HTTP statuses are not known here; `chalicelib.handlers.http.problems` maps each class to one.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class Topic:
         self._connect = connect
         self._arn = arn
 
-    def tell(self, subject: str, text: str) -> None:
+    def notify(self, subject: str, text: str) -> None:
         """Publish a message; `subject` is ASCII of at most 100 characters. Raises Unavailable."""
         if not self._arn:
             log.warning("no topic to tell operators by: %s", subject)

@@ -22,7 +22,7 @@ _FAR_BACK = 200
 
 
 @dataclass(frozen=True)
-class Standing:
+class AccountSnapshot:
     """All that is stored of a login, but its secrets. Times in epoch seconds, lists newest first."""
 
     login: str
@@ -70,7 +70,7 @@ class Accounts:
     def __init__(self, codes: Codes) -> None:
         self._codes = codes
 
-    def read(self, login: str) -> Standing | None:
+    def read(self, login: str) -> AccountSnapshot | None:
         """The login by consistent reads, or None. Raises Unavailable."""
         item = read(LoginItem, login)
         if item is None:
@@ -79,7 +79,7 @@ class Accounts:
         to = self._destination(item.phone, item.openid)
         destination = None if to is None else read(DestinationItem, to)
         live = code is not None and code.digest is not None
-        return Standing(
+        return AccountSnapshot(
             login=item.login,
             firm_no=item.firm_no,
             phone=item.phone,
@@ -123,7 +123,7 @@ class Accounts:
         return list(islice(sends, most))
 
     @staticmethod
-    def change_phone(was: Standing, phone: str, event: AuditItem, now: int) -> None:
+    def change_phone(was: AccountSnapshot, phone: str, event: AuditItem, now: int) -> None:
         """Bind another phone, end the live code, write the event: one transaction.
 
         Raises ConditionFailed where the phone is no longer what it was, Unavailable.
@@ -142,7 +142,7 @@ class Accounts:
         transact(build, LoginItem)
 
     @staticmethod
-    def unbind(was: Standing, event: AuditItem, now: int) -> None:
+    def unbind(was: AccountSnapshot, event: AuditItem, now: int) -> None:
         """Take the binding and the live code away and write the event: one transaction.
 
         Raises ConditionFailed where the binding is another one or no phone is left, Unavailable.
@@ -153,7 +153,7 @@ class Accounts:
 
         transact(build, LoginItem)
 
-    def unlock(self, was: Standing, event: AuditItem, now: int) -> None:
+    def unlock(self, was: AccountSnapshot, event: AuditItem, now: int) -> None:
         """Empty every count of the login and of its destination, write the event: one transaction.
 
         A live code keeps its own tries. Raises ConditionFailed where the login is gone, Unavailable.
@@ -217,4 +217,4 @@ def _times(times: Sequence[float] | None) -> tuple[int, ...]:
     return tuple(int(time) for time in times or ())
 
 
-__all__ = ["Accounts", "ConditionFailed", "Event", "Standing"]
+__all__ = ["AccountSnapshot", "Accounts", "ConditionFailed", "Event"]

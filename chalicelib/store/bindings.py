@@ -10,7 +10,7 @@ from pynamodb.transactions import TransactWrite
 from ..domain.errors import RecoveryExpired, TooManyRequests
 from ..domain.limits import DAY, Limits, retry_after
 from .code_updates import END_CODE
-from .dynamo import ConditionFailed, noted, raw_list, room, transact, update
+from .dynamo import ConditionFailed, prepend, raw_list, transact, update, within_limits
 from .models import AuditItem, CodeItem, LoginItem
 
 
@@ -29,8 +29,8 @@ class Bindings:
         try:
             update(
                 CodeItem(f"code#{login}"),
-                [noted(CodeItem.wrong_details, now), CodeItem.expires_at.set(now + DAY)],
-                room(CodeItem.wrong_details, windows, now),
+                [prepend(CodeItem.wrong_details, now), CodeItem.expires_at.set(now + DAY)],
+                within_limits(CodeItem.wrong_details, windows, now),
             )
         except ConditionFailed as refused:
             tries = raw_list(refused.items[0], "wrong_details")

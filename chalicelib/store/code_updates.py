@@ -7,7 +7,7 @@ from pynamodb.expressions.update import Action
 
 from ..domain.codes import LIFETIME
 from ..domain.limits import DAY, Limits
-from .dynamo import noted, room
+from .dynamo import prepend, within_limits
 from .models import CodeItem, DestinationItem, LoginItem
 from .prepared import PreparedUpdate, now_param, number, text, texts
 
@@ -57,10 +57,10 @@ def new_code(limits: Limits, *, sealing: bool) -> PreparedUpdate[CodeItem]:
             CodeItem.send.set(text("send")),
             CodeItem.sealed.set(text("sealed")) if sealing else CodeItem.sealed.remove(),
             CodeItem.expires_at.set(now_param + DAY),
-            noted(CodeItem.sends, now_param),
+            prepend(CodeItem.sends, now_param),
         ],
-        room(CodeItem.sends, limits.sends_per_login, now_param)
-        & room(CodeItem.wrongs, limits.wrong_codes_per_login, now_param),
+        within_limits(CodeItem.sends, limits.sends_per_login, now_param)
+        & within_limits(CodeItem.wrongs, limits.wrong_codes_per_login, now_param),
     )
 
 
@@ -69,13 +69,13 @@ def count_send(limits: Limits, *, sealing: bool) -> PreparedUpdate[DestinationIt
     return PreparedUpdate(
         DestinationItem,
         [
-            noted(DestinationItem.sends, now_param),
+            prepend(DestinationItem.sends, now_param),
             DestinationItem.login.set(text("login")),
             DestinationItem.send.set(text("send")),
             *([DestinationItem.logins.add(texts("logins"))] if sealing else []),
             DestinationItem.expires_at.set(now_param + DAY),
         ],
-        room(DestinationItem.sends, limits.sends_per_destination, now_param),
+        within_limits(DestinationItem.sends, limits.sends_per_destination, now_param),
     )
 
 
@@ -85,13 +85,13 @@ def count_attempt(limits: Limits) -> PreparedUpdate[CodeItem]:
         CodeItem,
         [
             CodeItem.attempts.add(1),
-            noted(CodeItem.wrongs, now_param),
+            prepend(CodeItem.wrongs, now_param),
             CodeItem.expires_at.set(now_param + DAY),
         ],
         CodeItem.digest.exists()
         & (CodeItem.code_expires_at > now_param)
         & (CodeItem.attempts < limits.tries_per_code)
-        & room(CodeItem.wrongs, limits.wrong_codes_per_login, now_param),
+        & within_limits(CodeItem.wrongs, limits.wrong_codes_per_login, now_param),
     )
 
 

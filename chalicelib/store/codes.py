@@ -45,12 +45,12 @@ from .pynamodb_internals import Transaction
 log = logging.getLogger(__name__)
 
 
-class Road(NamedTuple):
+class Destination(NamedTuple):
     """Where a login's codes go: what must still be true of the login when a write takes effect."""
 
     method: str
     """`sms` or `wechat`."""
-    destination: str
+    address: str
     """The phone in E.164, or the openid."""
     version: int
     """The login's password version."""
@@ -58,7 +58,7 @@ class Road(NamedTuple):
     @property
     def values(self) -> dict[str, Any]:
         """The values of the condition that the login is still so."""
-        return {"destination": self.destination, "version": self.version}
+        return {"destination": self.address, "version": self.version}
 
 
 class Spent(NamedTuple):
@@ -101,7 +101,13 @@ class Codes:
         return "to#" + hmac.new(self._pepper, name, hashlib.sha256).hexdigest()
 
     def reserve(
-        self, login: str, road: Road, digest: str, sealed: str | None, send: AuditItem, now: int
+        self,
+        login: str,
+        destination: Destination,
+        digest: str,
+        sealed: str | None,
+        send: AuditItem,
+        now: int,
     ) -> None:
         """Make a new code the live one and count its send, before anything is sent: one transaction.
 
@@ -111,7 +117,7 @@ class Codes:
         sealing = sealed is not None
         values = {
             "now": now,
-            "method": road.method,
+            "method": destination.method,
             "login": login,
             "logins": {login},
             "digest": digest,
@@ -120,12 +126,12 @@ class Codes:
         }
 
         def build(transaction: Transaction) -> None:
-            check = self._check_login[road.method]
-            transaction.add_check(check.request(login, road.values))
+            check = self._check_login[destination.method]
+            transaction.add_check(check.request(login, destination.values))
             transaction.save(send)
             code = self._new_code[sealing]
             transaction.add_update(code.request(f"code#{login}", values))
-            to = self.destination_id(road.method, road.destination)
+            to = self.destination_id(destination.method, destination.address)
             transaction.add_update(self._count_send[sealing].request(to, values))
 
         try:
@@ -150,7 +156,9 @@ class Codes:
             "login-sends" if by_login > by_destination else "destination-sends",
         )
 
-    def release(self, login: str, road: Road, send: AuditItem, now: int, reason: str) -> None:
+    def cancel_send(
+        self, login: str, destination: Destination, send: AuditItem, now: int, reason: str
+    ) -> None:
         """Take a reserved send back, so that the person may try again at once.
 
         Best effort: where it fails, the counts stay and the person waits for them.
@@ -167,7 +175,7 @@ class Codes:
             )
             # Where a newer entry came on top, that one is newer by at least the resend time.
             transaction.update(
-                DestinationItem(self.destination_id(road.method, road.destination)),
+                DestinationItem(self.destination_id(destination.method, destination.address)),
                 [DestinationItem.sends[0].remove()],
                 DestinationItem.sends[0] == now,
             )
@@ -182,7 +190,7 @@ class Codes:
         except (ConditionFailed, ServiceError) as error:
             log.warning("a send could not be released: %s", type(error).__name__)
 
-    def spend(self, login: str, now: int) -> Spent | UsedCode:
+    def consume_attempt(self, login: str, now: int) -> Spent | UsedCode:
         """Count one attempt on the live code and return what to compare with: one UpdateItem.
 
         Returns UsedCode, without counting, where the last code was used up already.
@@ -223,7 +231,7 @@ class Codes:
     def complete(
         self,
         login: str,
-        road: Road,
+        destination: Destination,
         digest: str,
         recovery: str,
         password_hash: str,
@@ -237,7 +245,7 @@ class Codes:
         the login got another password, phone or binding since the recovery began.
         """
         values = {
-            **road.values,
+            **destination.values,
             "now": now,
             "digest": digest,
             "recovery": recovery,
@@ -248,7 +256,7 @@ class Codes:
         def build(transaction: Transaction) -> None:
             transaction.save(event)
             transaction.add_update(self._use_code.request(f"code#{login}", values))
-            change = self._change_login[road.method, bind is not None]
+            change = self._change_login[destination.method, bind is not None]
             transaction.add_update(change.request(login, values))
 
         try:
@@ -266,14 +274,16 @@ class Codes:
         return read(CodeItem, f"code#{login}")
 
 
-def new_send(login: str, road: Road, shown: str, gateway: str, now: int) -> AuditItem:
-    """The audit item of a send; `shown` is the masked destination, `gateway` the one asked first."""
+def new_send(
+    login: str, destination: Destination, masked_destination: str, gateway: str, now: int
+) -> AuditItem:
+    """The audit item of a send; `masked_destination` is the masked destination, `gateway` the one asked first."""
     return audit.entry(
         login,
         "code-sent",
         now,
-        method=road.method,
-        destination=shown,
+        method=destination.method,
+        destination=masked_destination,
         gateway=gateway,
         outcome="handed-over",
     )

@@ -252,7 +252,9 @@ def _passes(code: str | None, reasons: Sequence[str | None]) -> bool:
     return bool(met) and met <= _PASSING_REASONS
 
 
-def room(events: ListAttribute[int], windows: Sequence[Window], now: int | Parameter) -> Condition:
+def within_limits(
+    events: ListAttribute[int], windows: Sequence[Window], now: int | Parameter
+) -> Condition:
     """Return the condition that one more event fits into every window of a newest-first list."""
     condition: Condition | None = None
     for window in windows:
@@ -265,7 +267,7 @@ def room(events: ListAttribute[int], windows: Sequence[Window], now: int | Param
     return condition
 
 
-def noted(events: ListAttribute[Any], entry: int | str | Parameter) -> Action:
+def prepend(events: ListAttribute[Any], entry: int | str | Parameter) -> Action:
     """Return the action that puts an entry at the front of a list, which it creates if needed.
 
     Such a list grows only by what its limits let through, and vanishes with its item.

@@ -19,7 +19,7 @@ from ..domain.errors import (
     TooManyRequests,
 )
 from ..domain.limits import Limits, retry_after
-from .dynamo import ConditionFailed, noted, raw_list, raw_text, read, room, run, update
+from .dynamo import ConditionFailed, prepend, raw_list, raw_text, read, run, update, within_limits
 from .models import LoginItem
 from .prepared import PreparedUpdate, now_param, text
 
@@ -115,7 +115,7 @@ class Logins:
     def count_password(self, login: str, now: int) -> Credentials | None:
         """Count a wrong password, before it is compared, and return what to compare: one UpdateItem.
 
-        `take_back` undoes the count of one that was right. None where there is no such login.
+        `refund_attempt` undoes the count of one that was right. None where there is no such login.
         Raises TooManyAttempts with the seconds to wait.
         """
         windows = self._limits.wrong_passwords_per_login
@@ -138,7 +138,7 @@ class Logins:
             counted_at=now,
         )
 
-    def take_back(self, right: Credentials, rehashed: str | None) -> None:
+    def refund_attempt(self, right: Credentials, rehashed: str | None) -> None:
         """Take the count of a right password back, and store its new hash: one UpdateItem as a rule.
 
         The other counts stay, so that a person who logs in does not hand a fresh budget to whoever
@@ -197,12 +197,12 @@ class Logins:
 
 def _count_start(limits: Limits, *, proven: bool) -> PreparedUpdate[LoginItem]:
     """Count the start of a recovery; `proven` uses a proof up as well."""
-    actions = [noted(LoginItem.starts, now_param)]
+    actions = [prepend(LoginItem.starts, now_param)]
     windows = limits.starts_per_login
-    condition = LoginItem.login.exists() & room(LoginItem.starts, windows, now_param)
+    condition = LoginItem.login.exists() & within_limits(LoginItem.starts, windows, now_param)
     if proven:
         proof = text("proof")
-        actions.append(noted(LoginItem.proofs, proof))
+        actions.append(prepend(LoginItem.proofs, proof))
         condition &= LoginItem.proofs.does_not_exist() | ~LoginItem.proofs.contains(proof)
     return PreparedUpdate(LoginItem, actions, condition)
 
@@ -212,8 +212,8 @@ def _count_password(limits: Limits) -> PreparedUpdate[LoginItem]:
     windows = limits.wrong_passwords_per_login
     return PreparedUpdate(
         LoginItem,
-        [noted(LoginItem.failures, now_param)],
-        LoginItem.login.exists() & room(LoginItem.failures, windows, now_param),
+        [prepend(LoginItem.failures, now_param)],
+        LoginItem.login.exists() & within_limits(LoginItem.failures, windows, now_param),
     )
 
 

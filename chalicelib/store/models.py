@@ -1,4 +1,4 @@
-"""The tables. `infra/resources.yaml` declares them for the cloud and for the local twin.
+"""The tables. `infra/deploy/resources.yaml` declares them for the cloud and for the local twin.
 
 Firms, logins, followers, audit and runs last. Ephemera vanish: DynamoDB deletes an item some time
 after its `expires_at` (epoch seconds), which may be days late, so nothing that matters relies on
@@ -128,7 +128,7 @@ class RunItem(Model):
     chunks = NumberAttribute(null=True)
     finished_chunks = NumberAttribute(null=True)
     ended_at = NumberAttribute(null=True)
-    telling_until = NumberAttribute(null=True)
+    notify_lease_until = NumberAttribute(null=True)
     """The end, in epoch seconds, of the time that one worker has for telling operators."""
     told_at = NumberAttribute(null=True)
     members = ListAttribute[str](of=UnicodeAttribute, null=True)  # type: ignore[arg-type]
@@ -207,7 +207,7 @@ class MessageItem(Ephemeron):
     """The `at` of the send's audit item."""
 
 
-class PlatformTokenItem(Ephemeron):
+class AccessTokenItem(Ephemeron):
     """`wechat-token#APPID`: WeChat's access token, sealed, and whether somebody is renewing it."""
 
     sealed = UnicodeAttribute(null=True)
@@ -226,7 +226,7 @@ EPHEMERA: tuple[type[Model], ...] = (
     OnceItem,
     SeenItem,
     MessageItem,
-    PlatformTokenItem,
+    AccessTokenItem,
 )
 
 

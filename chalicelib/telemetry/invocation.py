@@ -35,7 +35,7 @@ class Invocation:
         self._lock = threading.Lock()
         self._ended = False
 
-    def hold(self, secrets: Iterable[str]) -> None:
+    def redact(self, secrets: Iterable[str]) -> None:
         """Keep further secrets out of this call's lines."""
         self._held.extend(secrets)
 
@@ -80,11 +80,11 @@ def correlation_id() -> str | None:
     return None if invocation is None else invocation.correlation_id
 
 
-def hold(*secrets: str) -> None:
+def redact(*secrets: str) -> None:
     """Keep these texts out of the lines of the call that this context belongs to."""
     invocation = _current.get()
     if invocation is not None:
-        invocation.hold(secrets)
+        invocation.redact(secrets)
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def begun(invocation: Invocation) -> Iterator[Invocation]:
 
 
 @contextmanager
-def keeping(secrets: Iterable[str]) -> Iterator[None]:
+def redacting(secrets: Iterable[str]) -> Iterator[None]:
     """Keep these texts out of the lines of the block, which need not belong to any call."""
     found, around = list(secrets), current()
     invocation = Invocation(

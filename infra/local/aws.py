@@ -15,7 +15,7 @@ from moto.moto_server.werkzeug_app import (
     create_backend_app,
 )
 
-from infra.tables import create_tables, parameters, resolve
+from infra.deploy.tables import create_tables, parameters, resolve
 
 from .serving import HOST, Handler, LocalServer, Wsgi
 
@@ -33,13 +33,15 @@ def _one_at_a_time(application: Wsgi) -> Wsgi:
     # Waiting for queue messages is left out: it sleeps, and would hold everybody up.
     guard = threading.Lock()
 
-    def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def translate_errors(
+        environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         if str(environ.get("HTTP_X_AMZ_TARGET", "")).endswith(".ReceiveMessage"):
             return application(environ, start_response)
         with guard:
             return application(environ, start_response)
 
-    return guarded
+    return translate_errors
 
 
 class LocalAws(LocalServer):

@@ -118,7 +118,7 @@ def _run(signals: _Signals, err: Unhurried, **options: Any) -> int:
         logging.getLogger("infra.local").setLevel(logging.INFO)
     # moto takes a second or two to load, in which a signal must find its handler already.
     from .seeding import CannotStart  # noqa: PLC0415
-    from .twin import Ended, Options, Twin  # noqa: PLC0415
+    from .stack import Ended, Options, Twin  # noqa: PLC0415
 
     try:
         with Twin(Options(**options), print, lambda: signals.came):

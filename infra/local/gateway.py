@@ -28,10 +28,10 @@ from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Request
 from werkzeug.wrappers import Response as HttpResponse
 
-from chalicelib.doors.problems import problem
+from chalicelib.handlers.http.problems import problem
 
 from .serving import Reply, headers, raw_target, read_body
-from .signed import SignatureCheck
+from .sigv4_check import SignatureCheck
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
-from chalicelib.doors.problems import problem
+from chalicelib.handlers.http.problems import problem
 
 from .gateway import rendered
 from .serving import Answer, LocalServer, application, raw_target

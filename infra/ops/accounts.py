@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from chalicelib.domain.catalogue import fill
-from chalicelib.stories.operations import Changed
+from chalicelib.services.support import Changed
 
 from . import session, views, words
 from .command import Answer, command, login_argument, reason_option
@@ -18,7 +18,7 @@ from .command import Answer, command, login_argument, reason_option
 @login_argument
 def account(login: str) -> Answer:
     """Show the login's state and what keeps codes from arriving."""
-    overview = session.inquiry().overview(login)
+    overview = session.diagnosis().overview(login)
     return Answer(asdict(overview), lambda console: views.overview(console, overview))
 
 
@@ -35,7 +35,7 @@ def account(login: str) -> Answer:
 )
 def audit(login: str, most: int) -> Answer:
     """Show the login's last audit events."""
-    events = session.inquiry().history(login, most)
+    events = session.diagnosis().history(login, most)
     facts = [asdict(event) for event in events]
     return Answer(facts, lambda console: views.history(console, events))
 
@@ -46,9 +46,7 @@ def audit(login: str, most: int) -> Answer:
 @reason_option
 def phone(login: str, number: str, reason: str) -> Answer:
     """Bind another phone to the login."""
-    changed = session.operations().change_phone(
-        login, number, actor=session.caller(), reason=reason
-    )
+    changed = session.support().change_phone(login, number, actor=session.caller(), reason=reason)
     return _answer("phone", changed)
 
 
@@ -57,9 +55,7 @@ def phone(login: str, number: str, reason: str) -> Answer:
 @reason_option
 def unbind(login: str, reason: str) -> Answer:
     """Remove the login's WeChat binding."""
-    return _answer(
-        "unbind", session.operations().unbind(login, actor=session.caller(), reason=reason)
-    )
+    return _answer("unbind", session.support().unbind(login, actor=session.caller(), reason=reason))
 
 
 @command("unlock", words.UNLOCK, f"LOGIN  {words.LOGIN}")
@@ -67,9 +63,7 @@ def unbind(login: str, reason: str) -> Answer:
 @reason_option
 def unlock(login: str, reason: str) -> Answer:
     """Empty the login's rate-limit counts."""
-    return _answer(
-        "unlock", session.operations().unlock(login, actor=session.caller(), reason=reason)
-    )
+    return _answer("unlock", session.support().unlock(login, actor=session.caller(), reason=reason))
 
 
 def _answer(name: str, changed: Changed) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.container import Service
-from chalicelib.telemetry.invocation import keeping
+from chalicelib.telemetry.invocation import redacting
 
 from .enrolment.enrolment import Enrolment, Rebind
 from .enrolment.firms import Directory
@@ -20,5 +20,5 @@ def enrolment(service: Service, rebind: Rebind | None) -> Enrolment:
         area_codes=service.settings.area_code_overrides,
         clock=service.clock,
         rebind=rebind,
-        redacting=keeping,
+        redacting=redacting,
     )

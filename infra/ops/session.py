@@ -12,10 +12,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib import container, runtime
 from chalicelib.domain.catalogue import fill
 from chalicelib.domain.errors import Unavailable
+from chalicelib.services.diagnosis import Diagnosis
+from chalicelib.services.support import Support
 from chalicelib.settings import SettingsError
-from chalicelib.stories.inquiry import Inquiry
-from chalicelib.stories.operations import Operations
-from infra.tables import load_template, parameters, resolve
+from infra.deploy.tables import load_template, parameters, resolve
 
 from . import words
 from .command import Failed
@@ -102,11 +102,11 @@ def _kind(error: BaseException | None) -> str:
     return type(error).__name__
 
 
-def inquiry() -> Inquiry:
+def diagnosis() -> Diagnosis:
     """Return the diagnosis of logins. Raises Failed."""
-    return service().inquiry
+    return service().diagnosis
 
 
-def operations() -> Operations:
+def support() -> Support:
     """Return the changes that operators may make to a login. Raises Failed."""
-    return service().operations
+    return service().support

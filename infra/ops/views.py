@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from chalicelib.domain.catalogue import fill
+from chalicelib.services.diagnosis import Overview
+from chalicelib.services.notifications import BEIJING, beijing_time
+from chalicelib.services.support import REPLACED
+from chalicelib.services.yearly_reset import Forecast
 from chalicelib.store.accounts import Event
-from chalicelib.store.runs import Note, Run
-from chalicelib.stories.inquiry import Overview
-from chalicelib.stories.notices import BEIJING, beijing_time
-from chalicelib.stories.operations import REPLACED
-from chalicelib.stories.yearly_reset import Forecast
+from chalicelib.store.reset_runs import Note, Run
 
 from . import words
 from .enrolment.enrolment import Report, Result

@@ -6,7 +6,7 @@ import click
 
 from chalicelib.domain.catalogue import fill
 from chalicelib.domain.errors import Unavailable
-from chalicelib.wechat.platform import PlatformRefusal
+from chalicelib.wechat.client import PlatformRefusal
 
 from . import session, views, words
 from .command import Answer, Failed, command

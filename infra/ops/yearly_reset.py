@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from chalicelib.domain.catalogue import fill
 from chalicelib.domain.errors import Unavailable
-from chalicelib.store.runs import Note, Run
-from chalicelib.stories.yearly_reset import YearlyReset
+from chalicelib.services.yearly_reset import YearlyReset
+from chalicelib.store.reset_runs import Note, Run
 
 from . import session, views, words
 from .command import Answer, Failed, command, terminal

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from tests.browser import needs
-from tests.browser.twin import Firm, Twin, made_up, running
+from tests.browser.stack import Firm, Twin, made_up, running
 from tests.browser.visit import IN_WECHAT, PC, PHONE, Device, Visit
 
 Visits = Callable[..., Visit]

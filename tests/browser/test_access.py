@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.twin import Firm, Twin
+from tests.browser.stack import Firm, Twin
 from tests.browser.visit import PASSWORD, PC, PHONE, Device, Visit, begun
 
 SUPPORT = "010-88250337/0338"

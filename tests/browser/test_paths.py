@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visits
-from tests.browser.twin import Firm, Twin
+from tests.browser.stack import Firm, Twin
 from tests.browser.visit import PASSWORD, PC, PHONE, Device
 
 SUPPORT = "010-88250337/0338"

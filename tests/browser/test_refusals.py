@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.twin import Firm, Twin
+from tests.browser.stack import Firm, Twin
 from tests.browser.visit import PASSWORD, PC, PHONE, Device, begun
 
 

@@ -7,7 +7,7 @@ import json
 from playwright.sync_api import Request, Route, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.twin import Firm, Twin
+from tests.browser.stack import Firm, Twin
 from tests.browser.visit import PASSWORD, PC, PHONE, begun
 
 

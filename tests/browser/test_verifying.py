@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visits
-from tests.browser.twin import Firm, Twin
+from tests.browser.stack import Firm, Twin
 from tests.browser.visit import PASSWORD, PHONE, begun
 
 

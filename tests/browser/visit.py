@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
-from tests.browser.twin import Firm, Twin
+from tests.browser.stack import Firm, Twin
 
 SCREENSHOTS = Path(__file__).parents[2] / "artifacts" / "screenshots"
 PASSWORD = "Neues-Passwort-7"

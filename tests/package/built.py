@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from infra import package
+from infra.deploy import package
 
 ROOT = Path(__file__).parent.parent.parent
 CACHE = ROOT / ".cache" / "package"

@@ -28,8 +28,8 @@ from moto.core.exceptions import AccessDeniedError, JsonRESTError
 from moto.iam.access_control import IAMPolicy, IAMRequest, PermissionResult
 from moto.secretsmanager.models import secretsmanager_backends
 
-from infra.package import ROOT
-from infra.tables import resolve
+from infra.deploy.package import ROOT
+from infra.deploy.tables import resolve
 
 REGION = "cn-north-1"
 ACCOUNT = "123456789012"

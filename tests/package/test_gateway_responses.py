@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.doors.problems import problem
+from chalicelib.handlers.http.problems import problem
 
-EDGE = Path(__file__).parent.parent.parent / "infra" / "edge.yaml"
+EDGE = Path(__file__).parents[2] / "infra" / "deploy" / "edge.yaml"
 RESPONSES: dict[str, dict[str, Any]] = yaml.safe_load(EDGE.read_text("utf-8"))["Resources"][
     "RestAPI"
 ]["Properties"]["GatewayResponses"]

@@ -10,8 +10,8 @@ import pytest
 
 from tests.package import iam
 from tests.package.iam import FUNCTIONS, Call, Grant, Ledger, arn
-from tests.package.stories import STORIES, Stage, prepare, staged
-from tests.wechat_platform import playing
+from tests.package.service_calls import STORIES, Stage, prepare, staged
+from tests.support.wechat_platform import playing
 
 # One of a kind: a call alone, a table of a batch, an item of a transaction, a message of a batch,
 # a message without a resource, what Lambda does, and what a function could do without.

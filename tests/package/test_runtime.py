@@ -16,14 +16,14 @@ import requests
 
 from chalicelib import container
 from chalicelib import runtime as process
-from chalicelib.doors.openapi.document import document
+from chalicelib.handlers.openapi.document import document
 from chalicelib.settings import load
 from chalicelib.store.models import LoginItem
+from infra.deploy.tables import create_tables, load_template
 from infra.local.aws import LocalAws, Resources
-from infra.tables import create_tables, load_template
 from tests.conftest import SETTINGS, CheapHasher, add_firm
-from tests.dynamodb_local import impossible
 from tests.package import built, runtime
+from tests.support.dynamodb_local import impossible
 
 REGION = "cn-north-1"
 

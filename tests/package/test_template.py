@@ -20,12 +20,12 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 from chalicelib import container, runtime
-from chalicelib.doors import reset
-from chalicelib.doors.openapi import document, route
+from chalicelib.handlers import yearly_reset
+from chalicelib.handlers.openapi import document, route
 from chalicelib.settings import SETTINGS, load
 from chalicelib.store import models
-from infra import archive, package, watching
-from infra.package import REGIONS
+from infra.deploy import archive, monitoring, package
+from infra.deploy.package import REGIONS
 from tests.conftest import SETTINGS as GIVEN
 from tests.conftest import Clock, Door, Phones, World, add_firm
 from tests.package import built
@@ -81,10 +81,10 @@ def test_the_worker_reports_single_failures_and_has_time() -> None:
     assert source["Queue"] == {"Fn::GetAtt": ["ResetQueue", "Arn"]}
     queue = built.template()["Resources"]["ResetQueue"]["Properties"]
     assert queue["VisibilityTimeout"] >= 6 * worker["Timeout"]
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == reset.RECEIVES
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == yearly_reset.RECEIVES
     for name in ("YearlyReset", "ResetAccounts"):
         timeout = built.template()["Resources"][name]["Properties"]["Timeout"]
-        assert timeout * 1_000 > 2 * reset._MARGIN
+        assert timeout * 1_000 > 2 * yearly_reset._MARGIN
 
 
 def test_the_schedule_is_midnight_in_beijing_and_nothing_is_lost() -> None:
@@ -184,7 +184,7 @@ def test_every_alarm_has_a_runbook() -> None:
 
 def test_every_word_that_raises_an_alarm_has_one() -> None:
     """What the code marks as an alarm is watched; a word that only the table knows is a slip."""
-    watched = {alarm.dimensions["alarm"] for alarm in watching.ALARMS if alarm.metric == "Alarm"}
+    watched = {alarm.dimensions["alarm"] for alarm in monitoring.ALARMS if alarm.metric == "Alarm"}
     budgets = {"sends", "wrong-codes", "wrong-passwords"}
     words = {f"budget-{name}{half}" for name in budgets for half in ("", "-half")}
     for path in (package.ROOT / "chalicelib").rglob("*.py"):

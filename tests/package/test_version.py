@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.version import VERSION
-from infra.package import REGIONS
+from infra.deploy.package import REGIONS
 from tests.package import built
 
 

@@ -45,7 +45,7 @@ def test_history_tells_what_happened_in_one_second_newest_first(world: World) ->
     token = world.token()
     world.send(token)
     assert world.confirm(token, world.phones.codes[0]).status_code == 200
-    events = world.service.inquiry.history("11010148", 10)
+    events = world.service.diagnosis.history("11010148", 10)
     assert [event.event for event in events] == ["password-recovered", "code-sent"]
 
 
@@ -59,7 +59,7 @@ def test_a_send_without_an_answer_is_told_from_one_that_was_taken(
     (send,) = AuditItem.query("11010148")
     assert send.outcome == ("unknown" if outcome is Outcome.UNKNOWN else "handed-over")
     finding = "outcome-unknown" if outcome is Outcome.UNKNOWN else "no-receipt"
-    assert finding in world.service.inquiry.overview("11010148").findings
+    assert finding in world.service.diagnosis.overview("11010148").findings
 
 
 def test_the_audit_of_many_logins_does_not_mix(make_world: MakeWorld) -> None:

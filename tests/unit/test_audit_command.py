@@ -1,4 +1,4 @@
-"""`python -m tests.audit` never says that all is well where it has not been told so."""
+"""`python -m tests.support.audit` never says that all is well where it has not been told so."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from tests import audit
+from tests.support import audit
 
 
 def playing(status: int, words: str) -> list[str]:

@@ -11,9 +11,9 @@ from pathlib import Path
 import botocore
 import pytest
 
-from tests.bench import figures, floor, goals, packaging, prices, units
-from tests.bench.floor import Step
-from tests.bench.prices import Prices, Usage
+from tests.perf.bench import figures, floor, goals, packaging, prices, units
+from tests.perf.bench.floor import Step
+from tests.perf.bench.prices import Prices, Usage
 
 
 def test_a_percentile_is_a_sample_by_nearest_rank() -> None:

@@ -16,9 +16,9 @@ import pytest
 
 from app import app
 from chalicelib.domain.catalogue import PROBLEMS
-from chalicelib.doors.problems import STATUSES
+from chalicelib.handlers.http.problems import STATUSES
 from chalicelib.settings import GATEWAYS, SETTINGS
-from infra.watching import ALARMS
+from infra.deploy.monitoring import ALARMS
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])

@@ -21,7 +21,7 @@ from chalicelib.store import dynamo
 from chalicelib.store.dynamo import ConditionFailed, read, read_together, transact, update
 from chalicelib.store.models import CodeItem, LoginItem, bind
 from chalicelib.store.pynamodb_internals import Transaction, connection_of
-from tests.loopback import self_signed
+from tests.support.http_server import self_signed
 
 KEY = "code#11010148"
 ITEM = {"id": {"S": KEY}, "expires_at": {"N": "1"}, "digest": {"S": "d"}}
@@ -300,7 +300,7 @@ def test_a_certificate_that_nobody_trusts_is_unavailable(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """And no answer at all to a TLS handshake."""
-    from tests.loopback import serving
+    from tests.support.http_server import serving
 
     with serving(lambda _: (200, FOUND), self_signed(tmp_path / "tls.pem")) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", server.url)

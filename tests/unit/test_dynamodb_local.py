@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import boto3
 
-from tests.dynamodb_local import create_tables_without_ttl
+from tests.support.dynamodb_local import create_tables_without_ttl
 
 
 def test_no_such_table_deletes_items_by_itself(dynamodb_local: str) -> None:

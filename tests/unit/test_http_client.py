@@ -26,7 +26,7 @@ from chalicelib.http_client import (
     public_tls_context,
     tls_context,
 )
-from tests.http_cases import (
+from tests.support.http_cases import (
     CASES,
     PATIENT,
     UNSENT,
@@ -37,7 +37,7 @@ from tests.http_cases import (
     over_tls,
     raw_server,
 )
-from tests.loopback import self_signed, serving
+from tests.support.http_server import self_signed, serving
 
 TOKEN = "canary-token"
 PATH = f"/path?access_token={TOKEN}"

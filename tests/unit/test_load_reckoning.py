@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.domain.limits import Limits
-from tests.load.reckoning import Event, Kept, Told, faults
+from tests.perf.load.reckoning import Event, Kept, NotificationResult, faults
 
 LOGIN, PHONE = "11010148", "+8613800001234"
 
 
-def story() -> tuple[Told, dict[str, Kept], dict[str, int]]:
+def story() -> tuple[NotificationResult, dict[str, Kept], dict[str, int]]:
     """One login that was recovered by SMS and then through the WeChat that this bound."""
-    told = Told()
+    told = NotificationResult()
     told.passwords[LOGIN] += ["first", "second"]
     told.openids[LOGIN] = "o-alice"
     told.sent[LOGIN] = 2
@@ -30,7 +30,7 @@ def story() -> tuple[Told, dict[str, Kept], dict[str, int]]:
     return told, {LOGIN: Kept("second", PHONE, "o-alice", events)}, {PHONE: 1}
 
 
-def reckon(told: Told, kept: dict[str, Kept], sms: dict[str, int]) -> list[str]:
+def reckon(told: NotificationResult, kept: dict[str, Kept], sms: dict[str, int]) -> list[str]:
     """A password's hash is the password itself here."""
     return faults(told, kept, sms, Limits(), lambda stored, given: stored == given)
 
@@ -40,7 +40,7 @@ def test_a_story_that_adds_up_has_no_fault() -> None:
     assert reckon(*story()) == []
 
 
-Spoil = Callable[[Told, dict[str, Kept], dict[str, int]], object]
+Spoil = Callable[[NotificationResult, dict[str, Kept], dict[str, int]], object]
 
 
 def _keep(kept: dict[str, Kept], **changed: object) -> None:
@@ -51,7 +51,9 @@ def _more(kept: dict[str, Kept], *events: Event) -> None:
     _keep(kept, events=[*kept[LOGIN].events, *events])
 
 
-def _sends(told: Told, kept: dict[str, Kept], sms: dict[str, int], *times: int) -> None:
+def _sends(
+    told: NotificationResult, kept: dict[str, Kept], sms: dict[str, int], *times: int
+) -> None:
     told.sent[LOGIN] += len(times)
     sms[PHONE] += len(times)
     _more(kept, *(Event(at, "code-sent", "sms") for at in times))

@@ -14,8 +14,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from infra.deploy.tables import create_tables, load_template, resolve
 from infra.local.aws import LocalAws, Resources, point_at
-from infra.tables import create_tables, load_template, resolve
 
 TEMPLATE: dict[str, Any] = {
     "Parameters": {"TablePrefix": {"Default": "recovery"}, "Stage": {"Default": "local"}},

@@ -26,7 +26,7 @@ from werkzeug.wrappers import Response as HttpResponse
 from infra.local.gateway import Gateway
 from infra.local.service import build_server
 from infra.local.serving import BACKLOG, MAXIMUM_BODY, LocalServer, application, bind
-from infra.local.signed import SignatureCheck
+from infra.local.sigv4_check import SignatureCheck
 
 PAGE = "<p>" + "页" * 2_000
 

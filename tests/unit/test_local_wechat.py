@@ -1,6 +1,5 @@
 """The WeChat platform of the local twin: the service's own client calls it, wechatpy is called by it."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import threading
@@ -15,12 +14,7 @@ from infra.local.wechat.simulator import (
     OUT_OF_ORDER,
     CannotDo,
 )
-from tests.local_wechat import (
-    ALICE,
-    BOB,
-    World,
-    world,  # noqa: F401
-)
+from tests.support.local_wechat import ALICE, BOB, World
 
 # What people do, and what the account's server is told of it.
 

@@ -1,6 +1,5 @@
 """The interfaces of the local twin's WeChat, as the service's own client calls them."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import time
@@ -10,20 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from chalicelib.wechat.platform import OAuthRefused, TemplateOutcome
+from chalicelib.wechat.client import OAuthRefused, TemplateOutcome
 from infra.local.wechat.simulator import (
     CODE_TEMPLATE_ID,
     NOTICE_TEMPLATE_ID,
 )
-from tests.local_wechat import (
-    ALICE,
-    APP_ID,
-    BOB,
-    FIELDS,
-    SECRET,
-    World,
-    world,  # noqa: F401
-)
+from tests.support.local_wechat import ALICE, APP_ID, BOB, FIELDS, SECRET, World
 
 # What the account's server calls.
 

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.keys.passwords import PasswordHasher
+from chalicelib.security.password_hasher import PasswordHasher
 from chalicelib.settings import load
 from chalicelib.telemetry import logs, masking, metrics
-from chalicelib.telemetry.invocation import Invocation, begun, hold, keeping
+from chalicelib.telemetry.invocation import Invocation, begun, redact, redacting
 from tests.conftest import SETTINGS
-from tests.watching import Watched, watched, watching  # noqa: F401
+from tests.support.log_capture import Watched, watched, watching  # noqa: F401
 
 OPENID = "oX7kq0Bz3Vw5Yt9Lm2Nc4Hs6Jf8D"
 
@@ -151,7 +151,7 @@ def test_a_plain_word_is_hidden_where_it_is_known() -> None:
     with begun(Invocation("c", "r", lambda: ["horse"])):
         assert masking.hide("horse") == masking.hide("horses")[:3] == masking.HIDDEN
         assert masking.hide("battery") == "battery"
-        hold("batt")
+        redact("batt")
         assert masking.hide("battery") == "***ery"
 
 
@@ -169,7 +169,7 @@ def test_what_is_known_is_hidden_in_base64(secret: str) -> None:
 def test_a_secret_that_comes_up_on_the_way_is_kept_out_of_this_call_s_lines_alone() -> None:
     """What one person wrote to the account is nothing to hide from the next one's lines."""
     with begun(Invocation("c", "r", tuple)):
-        hold("my word of honour")
+        redact("my word of honour")
         assert masking.hide("my word of honour!") == "***!"
     assert masking.hide("my word of honour!") == "my word of honour!"
 
@@ -177,7 +177,7 @@ def test_a_secret_that_comes_up_on_the_way_is_kept_out_of_this_call_s_lines_alon
 def test_what_is_kept_out_of_a_block_s_lines_is_so_beside_what_its_call_was_given() -> None:
     """And not a moment longer; figures of the block are written as they come."""
     with begun(Invocation("c", "r", lambda: ["my word of honour"])) as call:
-        with keeping(["her maiden name"]), watching() as watched:
+        with redacting(["her maiden name"]), watching() as watched:
             assert masking.hide("her maiden name, my word of honour") == "***, ***"
             metrics.count("Unbound")
             assert watched.figures() == {"Unbound": 1}

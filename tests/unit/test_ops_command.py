@@ -8,15 +8,15 @@ import boto3
 import pytest
 
 from chalicelib import container, runtime
+from chalicelib.services.diagnosis import Finding, LockKind
 from chalicelib.settings import load
 from chalicelib.store import audit
 from chalicelib.store.models import AuditItem
-from chalicelib.stories.inquiry import Finding, LockKind
 from infra.ops import enrol, words
 from infra.ops.command import ops
 from tests.conftest import SETTINGS, World
-from tests.ops_runner import CHANGES, FIRM, HEADER, LOGIN, NEW_PHONE, Run
-from tests.serial_moto import serial_moto  # noqa: F401
+from tests.support.ops_runner import CHANGES, FIRM, HEADER, LOGIN, NEW_PHONE, Run
+from tests.support.serial_moto import serial_moto  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
 

@@ -10,7 +10,7 @@ from argon2 import PasswordHasher as Argon2
 from argon2 import Type
 
 from chalicelib.domain.firms import FirmFacts
-from chalicelib.keys.passwords import PasswordHasher
+from chalicelib.security.password_hasher import PasswordHasher
 from chalicelib.store.models import FirmItem
 from infra.ops.enrolment.directory_row import (
     COLUMN_NAMES,

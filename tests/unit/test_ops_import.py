@@ -10,8 +10,8 @@ import pytest
 from chalicelib.store.models import AuditItem
 from infra.ops import words
 from tests.conftest import PHONE, World
-from tests.ops_runner import FIRM, HEADER, NEW_PHONE, Run
-from tests.serial_moto import serial_moto  # noqa: F401
+from tests.support.ops_runner import FIRM, HEADER, NEW_PHONE, Run
+from tests.support.serial_moto import serial_moto  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
 

@@ -15,12 +15,12 @@ import pytest
 
 from chalicelib import runtime
 from chalicelib.store.models import AuditItem
+from infra.deploy.tables import create_tables
 from infra.local.aws import REGION, LocalAws, Resources
 from infra.ops import session
-from infra.tables import create_tables
 from tests.conftest import PHONE, SETTINGS, MakeWorld, World
-from tests.ops_runner import CHANGES, FIRM, HEADER, LOGIN, NEW_PHONE, Run
-from tests.serial_moto import serial_moto  # noqa: F401
+from tests.support.ops_runner import CHANGES, FIRM, HEADER, LOGIN, NEW_PHONE, Run
+from tests.support.serial_moto import serial_moto  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
 

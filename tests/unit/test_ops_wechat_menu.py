@@ -11,7 +11,7 @@ import pytest
 from infra.local.wechat import SimulatedWeChat
 from infra.ops import words
 from tests.conftest import SETTINGS, Clock, MakeWorld, World
-from tests.ops_runner import Run
+from tests.support.ops_runner import Run
 
 MENU = {
     "button": [

@@ -14,14 +14,14 @@ from unittest.mock import Mock
 import pytest
 
 from chalicelib.domain.errors import Unavailable
-from chalicelib.store import runs
+from chalicelib.store import reset_runs
 from chalicelib.store.models import LoginItem
 from infra.ops import yearly_reset as command
 from infra.ops.command import Failed
-from tests.browser.twin import made_up, running
-from tests.ops_runner import Run
-from tests.reset_world import YEAR, ResetWorld, reset, yearly  # noqa: F401
-from tests.serial_moto import serial_moto  # noqa: F401
+from tests.browser.stack import made_up, running
+from tests.support.ops_runner import Run
+from tests.support.serial_moto import serial_moto  # noqa: F401
+from tests.support.yearly_reset import YEAR, ResetWorld, reset, yearly  # noqa: F401
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_store_that_is_busy_ends_no_waiting(
     reset.schedule()
     status, answers = reset.story.status, iter([False, False, True])
 
-    def sometimes(year: int) -> runs.Run | None:
+    def sometimes(year: int) -> reset_runs.Run | None:
         if not next(answers, True):
             raise Unavailable("store")
         return status(year)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.store.code_updates import METHODS
-from chalicelib.store.dynamo import noted, room
+from chalicelib.store.dynamo import prepend, within_limits
 from chalicelib.store.models import CodeItem, DestinationItem, bind
 from chalicelib.store.prepared import PreparedUpdate, now_param, number, text, texts
 from tests.conftest import World
@@ -35,12 +35,12 @@ def test_the_request_is_pynamodbs(now: int, digest: str, login: str, attempts: i
         return [
             CodeItem.digest.set(digest),
             CodeItem.attempts.add(1),
-            noted(CodeItem.sends, now),
+            prepend(CodeItem.sends, now),
             CodeItem.expires_at.set(now + 60),
             CodeItem.sealed.remove(),
             DestinationItem.login.set(login),
             DestinationItem.logins.add(logins),
-        ], (CodeItem.attempts < attempts) & room(CodeItem.sends, windows, now)
+        ], (CodeItem.attempts < attempts) & within_limits(CodeItem.sends, windows, now)
 
     actions, condition = parts(now, digest, login, {login}, attempts)
     theirs = CodeItem("code#1").get_update_kwargs_from_instance(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from chalice.utils import to_cfn_resource_name
 
-from infra.tables import load_template
+from infra.deploy.tables import load_template
 
 FUNCTION = to_cfn_resource_name("sms_receipts")
 RESOURCES: dict[str, Any] = load_template()["Resources"]

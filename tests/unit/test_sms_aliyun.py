@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from chalicelib.sms import aliyun as signing
 from chalicelib.sms.gateway import Attempt, Outcome
-from tests.loopback import Received, Reply, serving
-from tests.sms_cases import NOW, PHONE, SMS, aliyun, aliyun_body, quotes_the_message
+from tests.support.http_server import Received, Reply, serving
+from tests.support.sms_cases import NOW, PHONE, SMS, aliyun, aliyun_body, quotes_the_message
 
 FIELDS = ["PhoneNumbers", "SignName", "TemplateCode", "TemplateParam", "OutId"]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(

@@ -27,8 +27,8 @@ from chalicelib.sms.gateway import Attempt, Outcome, Sms, SmsGateway
 from chalicelib.sms.http import Http
 from chalicelib.sms.sns import Sns, sns_config
 from chalicelib.sms.tencent import Tencent
-from tests.loopback import serving
-from tests.sms_cases import (
+from tests.support.http_server import serving
+from tests.support.sms_cases import (
     ACCEPTED,
     MAKERS,
     PHONE,

@@ -19,9 +19,9 @@ from moto.sns.models import sns_backends
 from chalicelib.http_client import OutcomeUnknown, RequestNotSent, Timeouts
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.sms.sns import FINAL, Sns, sns_config
-from tests.http_cases import UNANSWERED, UNSENT, Case, answering, ok, over_tls, raw_server
-from tests.loopback import self_signed, serving
-from tests.sms_cases import SMS, quotes_the_message
+from tests.support.http_cases import UNANSWERED, UNSENT, Case, answering, ok, over_tls, raw_server
+from tests.support.http_server import self_signed, serving
+from tests.support.sms_cases import SMS, quotes_the_message
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 TAKEN = b"""<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/">

@@ -22,8 +22,8 @@ from tencentcloud.sms.v20210111.sms_client import SmsClient
 from chalicelib.http_client import HttpClient, RequestNotSent
 from chalicelib.sms import tencent as signing
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
-from tests.loopback import Received, Reply, serving
-from tests.sms_cases import (
+from tests.support.http_server import Received, Reply, serving
+from tests.support.sms_cases import (
     NOW,
     SMS,
     quotes_the_message,

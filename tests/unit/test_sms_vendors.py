@@ -17,9 +17,17 @@ from hypothesis import strategies as st
 
 from chalicelib.http_client import HttpClient, RequestNotSent, Response, tls_context
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
-from tests.http_cases import PATIENT, UNANSWERED, UNREADABLE, UNSENT, Case, answering, raw_server
-from tests.loopback import self_signed, serving
-from tests.sms_cases import ACCEPTED, MAKERS, SMS, quotes_the_message
+from tests.support.http_cases import (
+    PATIENT,
+    UNANSWERED,
+    UNREADABLE,
+    UNSENT,
+    Case,
+    answering,
+    raw_server,
+)
+from tests.support.http_server import self_signed, serving
+from tests.support.sms_cases import ACCEPTED, MAKERS, SMS, quotes_the_message
 
 each_gateway = pytest.mark.parametrize("name", MAKERS)
 each_template_gateway = pytest.mark.parametrize("name", ["aliyun", "tencent"])

@@ -1,10 +1,10 @@
-"""What `python -m tests.timing` prints of two samples is so."""
+"""What `python -m tests.perf.timing` prints of two samples is so."""
 
 from __future__ import annotations
 
 import random
 
-from tests.timing import compare, interleaved
+from tests.perf.timing import compare, interleaved
 
 
 def test_samples_of_one_kind_show_no_difference_and_shifted_ones_do() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chalicelib.version import VERSION
 from tests.conftest import World
-from tests.watching import watching
+from tests.support.log_capture import watching
 
 ROOT = Path(__file__).parent.parent.parent
 

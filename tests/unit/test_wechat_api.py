@@ -21,10 +21,10 @@ from chalicelib.http_client import (
     tls_context,
 )
 from chalicelib.wechat import api
-from chalicelib.wechat.platform import OAuthRefused, Platform, TemplateOutcome, TemplateResult
-from tests.http_cases import UNANSWERED, UNREADABLE, UNSENT, Case, answering, raw_server
-from tests.loopback import Reply, self_signed, serving
-from tests.wechat_platform import (
+from chalicelib.wechat.client import OAuthRefused, TemplateOutcome, TemplateResult, WechatClient
+from tests.support.http_cases import UNANSWERED, UNREADABLE, UNSENT, Case, answering, raw_server
+from tests.support.http_server import Reply, self_signed, serving
+from tests.support.wechat_platform import (
     CALLS,
     CODE,
     INFO,
@@ -55,7 +55,7 @@ def wechat() -> Iterator[WeChat]:
 
 
 @pytest.fixture
-def platform(wechat: WeChat, clock: Clock) -> Platform:
+def platform(wechat: WeChat, clock: Clock) -> WechatClient:
     return platform_at(wechat.url, clock)
 
 
@@ -100,7 +100,7 @@ def test_a_bad_server(case: Case, clock: Clock, certificate: Path) -> None:
     ids=lambda answer: str(answer)[:30],
 )
 def test_an_answer_that_says_nothing_leaves_a_message_unknown(
-    wechat: WeChat, platform: Platform, answer: Reply
+    wechat: WeChat, platform: WechatClient, answer: Reply
 ) -> None:
     """A broken connection, a gateway's page, no JSON, too much of it: the message may be out."""
     wechat.answers[SEND] = [answer]
@@ -110,7 +110,7 @@ def test_an_answer_that_says_nothing_leaves_a_message_unknown(
 
 @pytest.mark.parametrize("status", [302, 307, 403, 404, 407, 413])
 def test_a_proxy_that_passes_nothing_on_has_sent_nothing(
-    wechat: WeChat, platform: Platform, status: int
+    wechat: WeChat, platform: WechatClient, status: int
 ) -> None:
     """Redirects are not followed: they would carry the token to somebody else."""
     wechat.answers[SEND] = [(status, b"")]
@@ -131,7 +131,7 @@ def test_nobody_there_means_unavailable(clock: Clock, path: str) -> None:
 
 @pytest.mark.parametrize("path", [path for path in CALLS if path != SEND])
 def test_other_calls_without_an_answer_are_unavailable(
-    wechat: WeChat, platform: Platform, path: str
+    wechat: WeChat, platform: WechatClient, path: str
 ) -> None:
     """Where nothing is sent to a person, no answer and a wrong one are the same."""
     for answer in (None, (500, b""), (200, b"{"), refusal(45009)):
@@ -164,7 +164,7 @@ def test_the_time_left_bounds_the_request(left: float) -> None:
     assert times == [left]
 
 
-def test_each_request_has_a_connection_of_its_own(wechat: WeChat, platform: Platform) -> None:
+def test_each_request_has_a_connection_of_its_own(wechat: WeChat, platform: WechatClient) -> None:
     """A connection kept while the process slept would lose a message without telling."""
     wechat.answers[SEND] = [SENT]
     send(platform)
@@ -177,7 +177,7 @@ def test_each_request_has_a_connection_of_its_own(wechat: WeChat, platform: Plat
 
 @pytest.mark.parametrize("errcode", [45009, 40164, 48001, 40037, 47003])
 def test_what_somebody_must_mend_raises_an_alarm(
-    wechat: WeChat, platform: Platform, caplog: pytest.LogCaptureFixture, errcode: int
+    wechat: WeChat, platform: WechatClient, caplog: pytest.LogCaptureFixture, errcode: int
 ) -> None:
     """With the interface, the code, and the rid that WeChat's support asks for."""
     wechat.answers[SEND] = [refusal(errcode)]
@@ -188,7 +188,7 @@ def test_what_somebody_must_mend_raises_an_alarm(
 
 @pytest.mark.parametrize("errcode", [43004, 43101, 45011, 40029])
 def test_what_belongs_to_a_person_raises_none(
-    wechat: WeChat, platform: Platform, caplog: pytest.LogCaptureFixture, errcode: int
+    wechat: WeChat, platform: WechatClient, caplog: pytest.LogCaptureFixture, errcode: int
 ) -> None:
     """Somebody who has left is no fault; the rid is kept all the same."""
     wechat.answers[SEND] = [refusal(errcode)]
@@ -199,7 +199,7 @@ def test_what_belongs_to_a_person_raises_none(
 
 @pytest.mark.parametrize("errcode", [40001, 40013, 40125, 40164, 40243])
 def test_no_token_to_be_had_raises_an_alarm(
-    wechat: WeChat, platform: Platform, caplog: pytest.LogCaptureFixture, errcode: int
+    wechat: WeChat, platform: WechatClient, caplog: pytest.LogCaptureFixture, errcode: int
 ) -> None:
     """Nothing of WeChat works then, whatever the code is."""
     wechat.answers[STABLE] = [refusal(errcode)]

@@ -84,7 +84,11 @@ def test_texts_are_read() -> None:
         ({"Event": "subscribe", "EventKey": ""}, messages.Subscribed, {"scene": None}),
         ({"Event": "subscribe", "EventKey": "qrscene_1.a"}, messages.Subscribed, {"scene": "1.a"}),
         ({"Event": "unsubscribe", "EventKey": ""}, messages.Unsubscribed, {}),
-        ({"Event": "SCAN", "EventKey": "1.a", "Ticket": "t"}, messages.Scanned, {"scene": "1.a"}),
+        (
+            {"Event": "SCAN", "EventKey": "1.a", "Ticket": "t"},
+            messages.Scanned,
+            {"scene": "1.a"},
+        ),
         ({"Event": "CLICK", "EventKey": "code"}, messages.Clicked, {"key": "code"}),
         ({"Event": "VIEW", "EventKey": "https://x"}, messages.Viewed, {"url": "https://x"}),
         (

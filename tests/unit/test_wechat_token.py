@@ -11,27 +11,22 @@ import pytest
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.http_client import HttpClient
-from chalicelib.store.models import PlatformTokenItem
-from chalicelib.store.platform_token import LEASE, MARGIN, PlatformTokens
-from chalicelib.wechat.platform import Platform
+from chalicelib.store.access_token import LEASE, MARGIN, AccessTokens
+from chalicelib.store.models import AccessTokenItem
+from chalicelib.wechat.client import WechatClient
 from tests.conftest import store_calls
-from tests.http_cases import PATIENT
-from tests.loopback import Received, Reply, serving
-from tests.serial_moto import serial_moto  # noqa: F401
-from tests.wechat_tokens import (
+from tests.support.http_cases import PATIENT
+from tests.support.http_server import Received, Reply, serving
+from tests.support.serial_moto import serial_moto  # noqa: F401
+from tests.support.wechat_tokens import (
     APP_ID,
     KEY,
     LIFETIME,
     WAIT,
     Clock,
     WeChat,
-    any_table,  # noqa: F401
-    clock,  # noqa: F401
     instance,
-    patient,  # noqa: F401
     stored,
-    table,  # noqa: F401
-    wechat,  # noqa: F401
 )
 
 # One of many.
@@ -53,7 +48,7 @@ def test_twenty_threads_at_an_empty_cache_make_one_call(
 
     with serving(reply) as server:
         client = HttpClient(timeouts=PATIENT)
-        platform = Platform(
+        platform = WechatClient(
             APP_ID, "s", server.url, "", instance(clock), client, clock, clock.sleep
         )
         start = threading.Barrier(20)
@@ -97,14 +92,14 @@ def test_a_lease_is_not_taken_for_what_another_has_just_renewed(
 ) -> None:
     """Between one's look at the table and its write, another may have come and gone."""
     first, second = instance(clock), instance(clock)
-    original = PlatformTokens._lease
+    original = AccessTokens._lease
 
-    def overtaken(self: PlatformTokens, seen: PlatformTokenItem | None, now: int) -> int | None:
-        monkeypatch.setattr(PlatformTokens, "_lease", original)
+    def overtaken(self: AccessTokens, seen: AccessTokenItem | None, now: int) -> int | None:
+        monkeypatch.setattr(AccessTokens, "_lease", original)
         assert second.get(wechat.fetch, None) == "canary-token-1"
         return original(self, seen, now)
 
-    monkeypatch.setattr(PlatformTokens, "_lease", overtaken)
+    monkeypatch.setattr(AccessTokens, "_lease", overtaken)
     assert first.get(wechat.fetch, None) == "canary-token-1"
     assert wechat.asked == 1
 
@@ -222,7 +217,7 @@ def test_a_refused_token_does_not_serve_while_it_is_renewed(
     """Others wait for the new one: the old one is of no use to anybody."""
     tokens = instance(clock)
     tokens.get(wechat.fetch, None)
-    PlatformTokenItem(KEY).update([PlatformTokenItem.leased_until.set(clock() + 3)])
+    AccessTokenItem(KEY).update([AccessTokenItem.leased_until.set(clock() + 3)])
     assert tokens.get(wechat.fetch, "canary-token-1") == "canary-token-2"
     assert clock.time >= 1_800_000_003
 

@@ -1,28 +1,24 @@
 """The shared access token when somebody fails, and what lies in the table meanwhile."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import boto3
 import pytest
 
 from chalicelib.domain.errors import Unavailable
-from chalicelib.keys.tokens import Sealer
+from chalicelib.security.tokens import Sealer
+from chalicelib.store.access_token import LEASE, AccessTokens
 from chalicelib.store.models import bind
-from chalicelib.store.platform_token import LEASE, PlatformTokens
-from chalicelib.wechat.platform import PATIENCE
-from tests.wechat_tokens import (
+from chalicelib.wechat.client import PATIENCE
+from tests.support.wechat_tokens import (
     KEY,
     LIFETIME,
     NOBODY,
     Clock,
     WeChat,
-    clock,  # noqa: F401
     instance,
     lease,
     stored,
-    table,  # noqa: F401
-    wechat,  # noqa: F401
 )
 
 # Whoever fails.
@@ -104,7 +100,7 @@ def test_a_process_s_own_copy_needs_no_table(
     """While its token is good, a message goes out though the table does not answer."""
     tokens = instance(clock)
     tokens.get(wechat.fetch, None)
-    monkeypatch.setattr(PlatformTokens, "_settled", lambda *_: pytest.fail("the table was asked"))
+    monkeypatch.setattr(AccessTokens, "_settled", lambda *_: pytest.fail("the table was asked"))
     assert tokens.get(wechat.fetch, None) == "canary-token-1"
 
 

@@ -14,7 +14,7 @@ from chalicelib.domain.catalogue import DIRECTORY_FAULTS, DIRECTORY_NOTES, fill
 from chalicelib.domain.firms import FirmFacts
 from chalicelib.domain.logins import fold
 from chalicelib.domain.passwords import default_password
-from chalicelib.keys.passwords import PasswordHasher
+from chalicelib.security.password_hasher import PasswordHasher
 
 from .directory_row import Entry, Row, read_row
 from .firms import LOOKED_UP, ConditionFailed, Directory, Known, KnownLogin, LoginChange

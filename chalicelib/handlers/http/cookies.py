@@ -1,0 +1,66 @@
+"""The browser's two cookies: the openid of the WeChat it runs in, and an OAuth oauth_state under way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chalice.app import Request
+
+from ...container import Service
+from ...security.tokens import COOKIE_LIFETIME
+
+if TYPE_CHECKING:
+    from ...services.wechat_login import OAuthState
+
+
+def visitor_openid(service: Service, request: Request) -> str | None:
+    """The openid of the WeChat that the request comes from, if it is known."""
+    openid = _read(service, request, "wechat")
+    return openid if isinstance(openid, str) else None
+
+
+def keep_visitor_openid(service: Service, openid: str) -> str:
+    """The Set-Cookie value that makes the openid known."""
+    return _write(service, "wechat", openid, COOKIE_LIFETIME)
+
+
+def oauth_state(service: Service, request: Request) -> OAuthState | None:
+    """The OAuth round trip that this browser began."""
+    from ...services.wechat_login import OAuthState
+
+    value = _read(service, request, "oauth_state")
+    return OAuthState(*value) if isinstance(value, list) else None
+
+
+def keep_oauth_state(service: Service, oauth_state: OAuthState) -> str:
+    """The Set-Cookie value that binds a round trip to this browser."""
+    from ...services.wechat_login import STATE_LIFETIME
+
+    return _write(service, "oauth_state", [oauth_state.nonce, oauth_state.login], STATE_LIFETIME)
+
+
+def _name(service: Service, name: str) -> str:
+    # The prefix binds a cookie to this very host; browsers take it from TLS sites alone.
+    return f"__Host-{name}" if service.settings.secure else name
+
+
+def _read(service: Service, request: Request, name: str) -> Any:
+    given = str(request.headers.get("cookie", ""))
+    if not given:
+        return None
+    from http.cookies import CookieError, SimpleCookie
+
+    try:
+        jar = SimpleCookie(given)
+    except CookieError:
+        return None
+    morsel = jar.get(_name(service, name))
+    return service.signer.verify(f"{name}-cookie", morsel.value) if morsel else None
+
+
+def _write(service: Service, name: str, value: Any, lifetime: int) -> str:
+    text = service.signer.sign(f"{name}-cookie", value, lifetime)
+    secure = "; Secure" if service.settings.secure else ""
+    return (
+        f"{_name(service, name)}={text}; Path=/; Max-Age={lifetime}; HttpOnly; SameSite=Lax{secure}"
+    )

@@ -1,0 +1,138 @@
+"""The one table from errors to answers, as `application/problem+json` (RFC 9457)."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec
+
+from chalice.app import Response
+
+from ...domain.catalogue import PROBLEMS, fill, waiting_time
+from ...domain.errors import (
+    AccountNotFound,
+    CodeExpired,
+    CodeWrong,
+    DeliveryFailed,
+    DetailsDoNotMatch,
+    InvalidInput,
+    NotFollowing,
+    PhoneNotBound,
+    ProofInvalid,
+    RecoveryExpired,
+    ServiceError,
+    TooManyAttempts,
+    TooManyRequests,
+    Unavailable,
+    WeakPassword,
+)
+from ...settings import SettingsError
+from ...telemetry.metrics import count
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+
+STATUSES: dict[type[ServiceError], int] = {
+    InvalidInput: 422,
+    ProofInvalid: 400,
+    AccountNotFound: 404,
+    PhoneNotBound: 409,
+    NotFollowing: 409,
+    WeakPassword: 422,
+    CodeWrong: 400,
+    CodeExpired: 410,
+    TooManyAttempts: 429,
+    TooManyRequests: 429,
+    DetailsDoNotMatch: 403,
+    RecoveryExpired: 401,
+    DeliveryFailed: 502,
+    Unavailable: 503,
+}
+
+HEADERS: Mapping[str, str | list[str]] = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+"""On every answer of the API: nothing of a recovery may stay in a cache."""
+
+
+def json_response(body: dict[str, Any], status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(
+        json.dumps(body, ensure_ascii=False),
+        headers={**HEADERS, "Content-Type": "application/json; charset=utf-8"},
+        status_code=status,
+    )
+
+
+def problem(code: str, status: int, **members: Any) -> Response:
+    """A problem of a code of the catalogue; `members` fill its sentence and join its body."""
+    title, detail = PROBLEMS[code]
+    words = {**members, "wait": waiting_time(members.get("retry_after"))}
+    if "reasons" in words:
+        words["reasons"] = "；".join(words["reasons"]) + "。"
+    headers = {**HEADERS, "Content-Type": "application/problem+json; charset=utf-8"}
+    retry_after = members.pop("retry_after", None)
+    members.pop("reason", None)
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+        members["retry_after"] = retry_after
+    body = {
+        "type": f"urn:login-recovery:{code}",
+        "code": code,
+        "title": title,
+        "detail": fill(detail, **words),
+        "status": status,
+        **members,
+    }
+    return Response(json.dumps(body, ensure_ascii=False), headers=headers, status_code=status)
+
+
+def log_error(error: ServiceError) -> None:
+    """Log what operators must look at, and count what a limit refused."""
+    if isinstance(error, TooManyAttempts | TooManyRequests):
+        count("RefusedByLimit", limit=error.limit)
+    elif isinstance(error, Unavailable):
+        log.error("unavailable: %s", error.dependency, extra={"alarm": "unavailable"})
+    elif isinstance(error, DeliveryFailed):
+        log.error("delivery failed: %s", error, extra={"alarm": "delivery-failed"})
+
+
+def render(error: ServiceError) -> Response:
+    """The answer to an error."""
+    log_error(error)
+    members: dict[str, Any] = {}
+    if isinstance(error, InvalidInput):
+        members = {"field": error.field, "reason": error.reason}
+    elif isinstance(error, WeakPassword):
+        members = {"reasons": list(error.reasons)}
+    elif isinstance(error, CodeWrong):
+        members = {"attempts_left": error.attempts_left}
+    elif isinstance(error, TooManyAttempts | TooManyRequests):
+        members = {"retry_after": error.retry_after}
+    return problem(error.code, STATUSES[type(error)], **members)
+
+
+def render_errors(view: Callable[P, Response]) -> Callable[P, Response]:
+    """Render what a view raises; stands under `@route`, since Chalice makes a 500 of it earlier."""
+
+    @functools.wraps(view)
+    def rendered(*args: P.args, **kwargs: P.kwargs) -> Response:
+        try:
+            return view(*args, **kwargs)
+        except ServiceError as error:
+            return render(error)
+        except SettingsError as error:
+            # It names settings and never their values.
+            log.error("%s", error, extra={"alarm": "settings"})
+            return problem("unavailable", 503)
+        except Exception:
+            # The traceback goes to the log, where it is masked; the person gets a plain word.
+            log.exception("unexpected failure", extra={"alarm": "unexpected"})
+            return problem("unavailable", 503)
+
+    return rendered

@@ -1,0 +1,141 @@
+"""The steps of a recovery over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chalice.app import Blueprint, Response
+
+from .. import container, runtime
+from ..domain.logins import parse_login
+from ..security.tokens import RecoveryClaims
+from ..services.recovery import PROOF_ACTION
+from ..version import VERSION
+from .http import cookies, payloads
+from .http.problems import json_response, problem, render_errors
+
+blueprint = Blueprint(__name__)
+
+
+def _same_origin(service: container.Service) -> Response | None:
+    # A page elsewhere cannot send our content type without asking first; this is the second line.
+    origin = blueprint.current_request.headers.get("origin")
+    if origin is None or origin in service.settings.origins:
+        return None
+    return problem("forbidden", 403)
+
+
+def _claims(service: container.Service) -> RecoveryClaims:
+    return service.recovery.read(payloads.bearer(blueprint.current_request))
+
+
+@blueprint.route("/proof", methods=["GET"])
+@render_errors
+def proof() -> Response:
+    """A challenge; `?login=` binds it to a login and saves a round trip at the start."""
+    service = runtime.service()
+    query: Mapping[str, str] = blueprint.current_request.query_params or {}
+    login = str(parse_login(query["login"])) if "login" in query else None
+    return json_response(service.proofs.challenge(PROOF_ACTION, login))
+
+
+@blueprint.route("/recovery", methods=["POST"], content_types=payloads.ANY_CONTENT)
+@render_errors
+def start() -> Response:
+    """Name the login."""
+    service = runtime.service()
+    request = blueprint.current_request
+    if refused := _same_origin(service):
+        return refused
+    start_request = payloads.Start.read(request)
+    service.addresses.count(payloads.address(request), service.clock())
+    visitor_openid = cookies.visitor_openid(service, request)
+    started = service.recovery.start(start_request.login, start_request.proof, visitor_openid)
+    body: dict[str, Any] = {
+        "token": started.token,
+        "login": started.login,
+        "method": started.method,
+        "destination": started.destination,
+        "expires_in": started.expires_in,
+    }
+    if started.scene is not None:
+        body["qr"] = _qr(service.follow_link(started.scene))
+    return json_response(body, 201)
+
+
+def _qr(text: str) -> str:
+    import segno
+
+    return str(
+        segno.make(text, error="m").svg_data_uri(scale=4, border=2, dark="#000", light="#fff")
+    )
+
+
+@blueprint.route("/recovery", methods=["GET"])
+@render_errors
+def progress() -> Response:
+    """How far the recovery is."""
+    service = runtime.service()
+    progress = service.recovery.progress(_claims(service))
+    return json_response(
+        {"login": progress.login, "method": progress.method, "state": progress.state}
+    )
+
+
+@blueprint.route("/recovery/code", methods=["POST"], content_types=payloads.ANY_CONTENT)
+@render_errors
+def send_code() -> Response:
+    """Send a code."""
+    service = runtime.service()
+    if refused := _same_origin(service):
+        return refused
+    claims = _claims(service)
+    payloads.empty(blueprint.current_request)
+    sent = service.recovery.send_code(claims)
+    return json_response(
+        {
+            "method": sent.method,
+            "destination": sent.destination,
+            "delivery": sent.delivery,
+            "expires_in": sent.expires_in,
+            "resend_in": sent.resend_in,
+        },
+        202,
+    )
+
+
+@blueprint.route("/recovery/password", methods=["POST"], content_types=payloads.ANY_CONTENT)
+@render_errors
+def complete() -> Response:
+    """Set the new password."""
+    service = runtime.service()
+    if refused := _same_origin(service):
+        return refused
+    claims = _claims(service)
+    confirm = payloads.Confirm.read(blueprint.current_request)
+    done = service.recovery.complete(claims, confirm.code, confirm.password)
+    return json_response({"login": done.login, "wechat_bound": done.wechat_bound})
+
+
+@blueprint.route("/recovery/unbinding", methods=["POST"], content_types=payloads.ANY_CONTENT)
+@render_errors
+def unbind() -> Response:
+    """Undo the WeChat binding."""
+    service = runtime.service()
+    if refused := _same_origin(service):
+        return refused
+    claims = _claims(service)
+    details = payloads.Unbind.read(blueprint.current_request)
+    unbound = service.unbinding.unbind(
+        claims, details.firm_no, details.approval_no, details.head_name
+    )
+    return json_response({"login": unbound.login, "method": unbound.method})
+
+
+@blueprint.route("/health", methods=["GET"])
+@render_errors
+def health() -> Response:
+    """Report that the settings are sound, and the version; 503 `unavailable` where they are not."""
+    runtime.service()
+    return json_response({"status": "ok", "version": VERSION})

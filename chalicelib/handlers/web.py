@@ -1,0 +1,145 @@
+"""The page that people meet, and the files beside it.
+
+Answers are plain text here: API Gateway compresses them (`minimum_compression_size`). Compressing
+in the function would need every content type, and with them every request, to count as binary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from chalice.app import Blueprint, Response
+
+from .. import runtime
+from ..domain.catalogue import ACCOUNT_NAME, ENTRY, SUPPORT
+from ..domain.errors import InvalidInput
+from ..domain.logins import parse_login
+from .http import cookies
+from .http.problems import HEADERS, problem, render_errors
+
+blueprint = Blueprint(__name__)
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        # The QR code of a recovery is a data URI in an answer of ours.
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "worker-src 'self'",
+        "form-action 'none'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types solver",
+    )
+)
+
+_YEAR = 31_536_000
+
+_DOCUMENT_HEADERS: Mapping[str, str] = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+_PLAIN_TEXT = {**HEADERS, "Content-Type": "text/plain; charset=utf-8"}
+
+
+@blueprint.route("/", methods=["GET"])
+@render_errors
+def document() -> Response:
+    """The page; `?login=` fills the login in, `?entry=` says why the way here from WeChat failed."""
+    import html
+    from string import Template
+
+    from ..web.recovery.assets import assets, read
+
+    service = runtime.service()
+    request = blueprint.current_request
+    settings = service.settings
+    profile = settings.password_profile
+    query: Mapping[str, str] = request.query_params or {}
+    entry = ENTRY.get(query.get("entry", ""), "")
+    values: dict[str, object] = {
+        "login": _login(query.get("login", "")),
+        "entry": entry,
+        "entry_hidden": "" if entry else " hidden",
+        "inside": int(cookies.visitor_openid(service, request) is not None),
+        "minimum": profile.minimum,
+        "maximum": profile.maximum,
+        "classes": profile.classes,
+        "proof": int(settings.proof_of_work),
+        "account": ACCOUNT_NAME,
+        "support": SUPPORT,
+        "support_number": SUPPORT.partition("/")[0],
+        "login_url": settings.login_url,
+        "login_host": urlsplit(settings.login_url).hostname,
+        **{plain.replace(".", "_"): asset.address for plain, asset in assets().items()},
+    }
+    escaped = {name: html.escape(str(value)) for name, value in values.items()}
+    body = Template(read("index.html")).substitute(escaped)
+    headers = {**HEADERS, **_DOCUMENT_HEADERS}
+    if settings.secure:
+        headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
+    return Response(body, headers=headers)
+
+
+def _login(text: str) -> str:
+    try:
+        return str(parse_login(text)) if text else ""
+    except InvalidInput:
+        return ""
+
+
+@blueprint.route("/assets/{name}", methods=["GET"])
+@render_errors
+def asset(name: str) -> Response:
+    """A file of the page under its hashed name."""
+    from ..web.recovery.assets import by_name
+
+    found = by_name().get(name)
+    if found is None:
+        return problem("not-found", 404)
+    headers: dict[str, str | list[str]] = {
+        "Content-Type": found.content_type,
+        "Cache-Control": f"public, max-age={_YEAR}, immutable",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    return Response(found.text, headers=headers)
+
+
+@blueprint.route("/favicon.ico", methods=["GET"])
+@render_errors
+def icon() -> Response:
+    """The icon, for browsers that ask without looking at the page."""
+    from ..web.recovery.assets import assets
+
+    headers: dict[str, str | list[str]] = {
+        "Location": assets()["icon.svg"].address,
+        "Cache-Control": "public, max-age=86400",
+    }
+    return Response("", headers=headers, status_code=302)
+
+
+@blueprint.route("/robots.txt", methods=["GET"])
+@render_errors
+def robots() -> Response:
+    """The page may be found; the API is nothing for a crawler."""
+    return Response("User-agent: *\nAllow: /$\nAllow: /assets/\nDisallow: /\n", headers=_PLAIN_TEXT)
+
+
+@blueprint.route("/{name}", methods=["GET"])
+@render_errors
+def credential_check(name: str) -> Response:
+    """`MP_verify_….txt`, by which WeChat convinces itself that the domain is the account's."""
+    wanted = runtime.service().settings.wechat_verify
+    if not wanted or name != f"MP_verify_{wanted}.txt":
+        return problem("not-found", 404)
+    return Response(wanted, headers=_PLAIN_TEXT)

@@ -1,0 +1,162 @@
+"""Carrying a code to the person, by the destination that their login has."""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+from ..domain.catalogue import ACCOUNT_NAME, SMS_TEMPLATES, fill
+from ..domain.codes import LIFETIME
+from ..domain.errors import NotFollowing, Unavailable
+from ..domain.limits import MINUTE
+from ..domain.logins import mask_phone
+from ..sms.failover import Failover
+from ..sms.gateway import BY_MESSAGE_ID, Attempt, Outcome, Sms
+from ..store import audit
+from ..store.codes import Destination
+from ..store.followers import Followers
+from ..store.models import AuditItem
+from ..wechat.client import TemplateOutcome, TemplateResult, WechatClient
+from .ports import Count
+
+log = logging.getLogger(__name__)
+
+MINUTES = str(LIFETIME // MINUTE)
+
+
+class Dispatch(NamedTuple):
+    """How a code went: `sent`, or `pull` where the person fetches it in the Official Account."""
+
+    delivery: str
+
+
+def masked_destination(destination: Destination) -> str:
+    """The destination as a person may see it."""
+    return mask_phone(destination.address) if destination.method == "sms" else ACCOUNT_NAME
+
+
+class CodeDelivery:
+    """Sends a code that has been reserved."""
+
+    def __init__(
+        self,
+        sms: Failover,
+        platform: WechatClient,
+        followers: Followers,
+        template_id: str,
+        enter_url: str,
+        count: Count,
+    ) -> None:
+        """`template_id` is WeChat's template of a code; empty where the account has none."""
+        self._count = count
+        self._sms = sms
+        self._platform = platform
+        self._followers = followers
+        self._template_id = template_id
+        self._enter_url = enter_url
+
+    def gateway(self, destination: Destination) -> str:
+        """The gateway that a code on this destination is handed to first."""
+        if destination.method == "sms":
+            return self._sms.first
+        return "wechat-template" if self._template_id else "wechat-pull"
+
+    def send(self, login: str, destination: Destination, code: str, send: AuditItem) -> Dispatch:
+        """Hand the code over.
+
+        Raises DeliveryFailed, NotFollowing or Unavailable where it has certainly not gone out.
+        """
+        if destination.method == "sms":
+            return self._by_sms(login, destination, code, send)
+        return self._by_wechat(login, destination, code, send)
+
+    def _by_sms(self, login: str, destination: Destination, code: str, send: AuditItem) -> Dispatch:
+        params = {"login": login, "code": code, "minutes": MINUTES}
+        text = fill(SMS_TEMPLATES["code"], **params)
+        sms = Sms(destination.address, text, "code", params, reference=f"{login}/{send.at}")
+        settled = self._sms.send(sms, self._count_attempt).settled
+        log.info("code sent", extra={"gateway": settled.gateway, "outcome": settled.outcome.value})
+        if settled.message_id and settled.gateway in BY_MESSAGE_ID:
+            self._name_message(settled.gateway, settled.message_id, login, send)
+        expected = settled.gateway == send.gateway and settled.outcome is Outcome.SENT
+        if not expected or settled.reason:
+            self._settle(
+                login,
+                send,
+                gateway=settled.gateway,
+                outcome=settled.outcome.value,
+                message_id=settled.message_id,
+                reason=settled.reason,
+            )
+        return Dispatch("sent")
+
+    def _by_wechat(
+        self, login: str, destination: Destination, code: str, send: AuditItem
+    ) -> Dispatch:
+        result = self._push(login, destination.address, code, send) if self._template_id else None
+        outcome = result.outcome if result else TemplateOutcome.NO_TEMPLATE
+        if outcome is TemplateOutcome.NOT_FOLLOWING:
+            self._followers.left(destination.address, audit.time_of(send))
+            raise NotFollowing
+        if outcome in (TemplateOutcome.SENT, TemplateOutcome.UNKNOWN):
+            if result is not None:
+                self._settle(
+                    login,
+                    send,
+                    outcome="sent" if outcome is TemplateOutcome.SENT else "unknown",
+                    message_id=result.msgid,
+                )
+            return Dispatch("sent")
+        if not self._still_follows(destination.address):
+            raise NotFollowing
+        self._count("CodeSent", gateway="wechat-pull", outcome="held")
+        if result is not None:
+            self._settle(
+                login, send, gateway="wechat-pull", reason=f"template refused: {result.errcode}"
+            )
+        return Dispatch("pull")
+
+    def _count_attempt(self, attempt: Attempt) -> None:
+        self._count("CodeSent", gateway=attempt.gateway, outcome=attempt.outcome.value)
+
+    def _push(self, login: str, openid: str, code: str, send: AuditItem) -> TemplateResult:
+        try:
+            result = self._pushed(login, openid, code, send)
+        except Unavailable:
+            self._count("CodeSent", gateway="wechat-template", outcome="unavailable")
+            raise
+        self._count("CodeSent", gateway="wechat-template", outcome=result.outcome.value)
+        return result
+
+    def _pushed(self, login: str, openid: str, code: str, send: AuditItem) -> TemplateResult:
+        return self._platform.send_template(
+            openid,
+            self._template_id,
+            {
+                "character_string1": login,
+                "character_string2": code,
+                "thing3": f"{MINUTES}分钟内有效",
+            },
+            url=self._enter_url,
+            client_msg_id=send.at.replace("-", "")[:32],
+        )
+
+    def _still_follows(self, openid: str) -> bool:
+        known = self._followers.is_following(openid)
+        return self._platform.is_following(openid) if known is None else known
+
+    @staticmethod
+    def _name_message(gateway: str, message_id: str, login: str, send: AuditItem) -> None:
+        # As below: without this note a receipt finds no send, and nothing else is lost.
+        try:
+            audit.name_message(gateway, message_id, login, send.at, audit.time_of(send))
+        except Exception as error:
+            log.warning("a message's name was not recorded: %s", type(error).__name__)
+
+    @staticmethod
+    def _settle(login: str, send: AuditItem, **facts: str | None) -> None:
+        # The code is out: a note that cannot be written must not make the person ask for another.
+        try:
+            audit.settle_send(login, send.at, **facts)
+        except Exception as error:
+            log.warning("a send's outcome was not recorded: %s", type(error).__name__)

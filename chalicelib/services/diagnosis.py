@@ -1,0 +1,243 @@
+"""An operator finds out why no code arrives. Nobody sees a password or a code here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..domain.errors import AccountNotFound, ServiceError
+from ..domain.limits import HOUR, Limits, retry_after
+from ..domain.logins import mask_phone, parse_login
+from ..store.accounts import Accounts, AccountSnapshot, Event
+from ..store.firms import Firms
+from ..store.followers import Followers
+from ..wechat.client import WechatClient
+
+SENDS_SHOWN = 5
+
+
+class LockKind(StrEnum):
+    """Which limit is used up."""
+
+    STARTS = "starts"
+    LOGIN_SENDS = "login-sends"
+    DESTINATION_SENDS = "destination-sends"
+    WRONG_CODES = "wrong-codes"
+    CODE_TRIES = "code-tries"
+    WRONG_DETAILS = "wrong-details"
+    WRONG_PASSWORDS = "wrong-passwords"
+    SERVICE_SENDS = "service-sends"
+    SERVICE_WRONG_CODES = "service-wrong-codes"
+    SERVICE_WRONG_PASSWORDS = "service-wrong-passwords"
+
+
+class Finding(StrEnum):
+    """What keeps codes from a person, or how far the last one came."""
+
+    NO_WAY = "no-way"
+    NOT_FOLLOWING = "not-following"
+    FOLLOWING_UNKNOWN = "following-unknown"
+    LOCKED = "locked"
+    NEVER_SENT = "never-sent"
+    NOT_DELIVERED = "not-delivered"
+    SEND_FAILED = "send-failed"
+    TO_BE_FETCHED = "to-be-fetched"
+    DELIVERED = "delivered"
+    OUTCOME_UNKNOWN = "outcome-unknown"
+    NO_RECEIPT = "no-receipt"
+    NO_PASSWORD = "no-password"  # noqa: S105
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A limit that is used up now, and when it ends by itself (epoch seconds)."""
+
+    kind: LockKind
+    until: int
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What an operator sees of a login. Times in epoch seconds."""
+
+    login: str
+    kind: str
+    """`main` or `finance`."""
+    firm: str | None
+    method: str | None
+    """How codes travel now: `sms`, `wechat`, or None where there is no way."""
+    phone: str | None
+    """Masked."""
+    wechat_bound: bool
+    bound_at: int | None
+    following: bool | None
+    """Whether the bound WeChat follows the Official Account; None where that cannot be told."""
+    has_password: bool
+    must_change: bool
+    changed_at: int | None
+    recovered_at: int | None
+    reset_year: int | None
+    code_until: int | None
+    """When the live code ends; None where there is none."""
+    sends: tuple[Event, ...]
+    locks: tuple[Lock, ...]
+    findings: tuple[Finding, ...]
+    """What keeps codes from the person, or would: kinds, the gravest first."""
+
+
+class Diagnosis:
+    """What operators may know of a login."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], int],
+        limits: Limits,
+        accounts: Accounts,
+        firms: Firms,
+        followers: Followers,
+        platform: WechatClient,
+    ) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._accounts = accounts
+        self._firms = firms
+        self._followers = followers
+        self._platform = platform
+
+    def overview(self, login_text: str) -> Overview:
+        """Everything that tells why a code does or does not arrive.
+
+        Raises InvalidInput, AccountNotFound, Unavailable.
+        """
+        now = self._clock()
+        login = parse_login(login_text)
+        standing = self._accounts.read(str(login))
+        if standing is None:
+            raise AccountNotFound
+        firm = self._firms.get(standing.firm_no)
+        sends = tuple(self._accounts.last_sends(standing.login, SENDS_SHOWN))
+        following = self._following(standing.openid)
+        locks = self._locks(standing, now)
+        live = standing.code_until is not None and standing.code_until > now
+        return Overview(
+            login=standing.login,
+            kind=login.kind.value,
+            firm=firm.name if firm else None,
+            method=_method(standing),
+            phone=mask_phone(standing.phone) if standing.phone else None,
+            wechat_bound=standing.openid is not None,
+            bound_at=standing.bound_at,
+            following=following,
+            has_password=standing.has_password,
+            must_change=standing.must_change,
+            changed_at=standing.changed_at,
+            recovered_at=standing.recovered_at,
+            reset_year=standing.reset_year,
+            code_until=standing.code_until if live else None,
+            sends=sends,
+            locks=locks,
+            findings=tuple(_findings(standing, following, locks, sends)),
+        )
+
+    def history(self, login_text: str, most: int) -> list[Event]:
+        """The last events of a login, newest first.
+
+        Raises InvalidInput, AccountNotFound, Unavailable.
+        """
+        login = str(parse_login(login_text))
+        events = self._accounts.history(login, most)
+        if not events and self._accounts.read(login) is None:
+            raise AccountNotFound
+        return events
+
+    def _following(self, openid: str | None) -> bool | None:
+        if openid is None:
+            return None
+        known = self._followers.is_following(openid)
+        if known is not None:
+            return known
+        try:
+            return self._platform.is_following(openid)
+        except ServiceError:
+            return None
+
+    def _locks(self, standing: AccountSnapshot, now: int) -> tuple[Lock, ...]:
+        limits = self._limits
+        locks = own_locks(standing, limits, now)
+        until = standing.code_until
+        if until is not None and until > now and standing.code_tries >= limits.tries_per_code:
+            locks.append(Lock(LockKind.CODE_TRIES, until))
+        hour_ends = (now // HOUR + 1) * HOUR
+        for kind, budget, limit in (
+            (LockKind.SERVICE_SENDS, "sends", limits.sends_per_service_hour),
+            (LockKind.SERVICE_WRONG_CODES, "wrong-codes", limits.wrong_codes_per_service_hour),
+            (
+                LockKind.SERVICE_WRONG_PASSWORDS,
+                "wrong-passwords",
+                limits.wrong_passwords_per_service_hour,
+            ),
+        ):
+            if self._accounts.counted(budget, now) >= limit:
+                locks.append(Lock(kind, hour_ends))
+        return tuple(locks)
+
+
+def own_locks(standing: AccountSnapshot, limits: Limits, now: int) -> list[Lock]:
+    """The login's limits that are used up now; not those of its code or of the whole service."""
+    waits = [
+        (LockKind.STARTS, retry_after(standing.starts, limits.starts_per_login, now)),
+        (LockKind.LOGIN_SENDS, retry_after(standing.sends, limits.sends_per_login, now)),
+        (
+            LockKind.DESTINATION_SENDS,
+            retry_after(standing.destination_sends, limits.sends_per_destination, now),
+        ),
+        (LockKind.WRONG_CODES, retry_after(standing.wrongs, limits.wrong_codes_per_login, now)),
+        (
+            LockKind.WRONG_DETAILS,
+            retry_after(standing.wrong_details, limits.wrong_details_per_login, now),
+        ),
+        (
+            LockKind.WRONG_PASSWORDS,
+            retry_after(standing.failures, limits.wrong_passwords_per_login, now),
+        ),
+    ]
+    return [Lock(kind, now + wait) for kind, wait in waits if wait]
+
+
+def _method(standing: AccountSnapshot) -> str | None:
+    if standing.openid is not None:
+        return "wechat"
+    return None if standing.phone is None else "sms"
+
+
+def _findings(
+    standing: AccountSnapshot, following: bool | None, locks: Sequence[Lock], sends: Sequence[Event]
+) -> list[Finding]:
+    found = []
+    if _method(standing) is None:
+        found.append(Finding.NO_WAY)
+    if standing.openid is not None and following is False:
+        found.append(Finding.NOT_FOLLOWING)
+    if standing.openid is not None and following is None:
+        found.append(Finding.FOLLOWING_UNKNOWN)
+    if locks:
+        found.append(Finding.LOCKED)
+    if not sends:
+        found.append(Finding.NEVER_SENT)
+    elif sends[0].receipt == "failed":
+        found.append(Finding.NOT_DELIVERED)
+    elif sends[0].outcome == "failed":
+        found.append(Finding.SEND_FAILED)
+    elif sends[0].gateway == "wechat-pull":
+        found.append(Finding.TO_BE_FETCHED)
+    elif sends[0].receipt == "delivered":
+        found.append(Finding.DELIVERED)
+    elif sends[0].outcome == "unknown":
+        found.append(Finding.OUTCOME_UNKNOWN)
+    else:
+        found.append(Finding.NO_RECEIPT)
+    if not standing.has_password:
+        found.append(Finding.NO_PASSWORD)
+    return found

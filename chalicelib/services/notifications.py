@@ -1,0 +1,85 @@
+"""Telling the person what happened to a login, on every road that they have."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+
+from ..domain.catalogue import NOTICE_TITLES, SMS_TEMPLATES, fill
+from ..domain.errors import ServiceError
+from ..sms.failover import Failover
+from ..sms.gateway import Attempt, Sms
+from ..wechat.client import TemplateOutcome, WechatClient
+
+log = logging.getLogger(__name__)
+
+BEIJING = timezone(timedelta(hours=8), "CST")
+
+
+def beijing_time(now: int) -> str:
+    """Epoch seconds as people in China write them: 2027年1月1日 00:05."""
+    local = datetime.fromtimestamp(now, UTC).astimezone(BEIJING)
+    return f"{local.year}年{local.month}月{local.day}日 {local:%H:%M}"
+
+
+def _short_time(now: int) -> str:
+    """As a text of seventy characters has room for it: 1月1日00:05."""
+    return beijing_time(now).partition("年")[2].replace(" ", "")
+
+
+class Notifications:
+    """Sends notices. A notice that fails never undoes what it tells of; it is logged."""
+
+    def __init__(
+        self, sms: Failover, platform: WechatClient, template_id: str, site_url: str
+    ) -> None:
+        """`template_id` is WeChat's template of a notice; empty where the account has none."""
+        self._sms = sms
+        self._platform = platform
+        self._template_id = template_id
+        self._site_url = site_url
+
+    def notify(
+        self,
+        notice: str,
+        login: str,
+        now: int,
+        *,
+        phone: str | None,
+        openid: str | None,
+    ) -> None:
+        """Tell of `notice`, a key of SMS_TEMPLATES, by SMS and by WeChat as far as there are such."""
+        if phone is not None:
+            self._attempt(notice, "sms", lambda: self.by_sms(notice, login, now, phone))
+        if openid is not None and self._template_id:
+            self._attempt(notice, "wechat", lambda: self._by_wechat(notice, login, now, openid))
+
+    def by_sms(self, notice: str, login: str, now: int, phone: str) -> Attempt:
+        """Tell of `notice` by SMS alone; the attempt that settled it. Raises DeliveryFailed."""
+        params = {"login": login, "time": _short_time(now)}
+        text = fill(SMS_TEMPLATES[notice], **params)
+        sms = Sms(phone, text, notice, params, reference=f"{notice}.{login}.{now}")
+        return self._sms.send(sms).settled
+
+    def _by_wechat(self, notice: str, login: str, now: int, openid: str) -> None:
+        result = self._platform.send_template(
+            openid,
+            self._template_id,
+            {
+                "thing1": NOTICE_TITLES[notice],
+                "character_string2": login,
+                "time3": beijing_time(now),
+            },
+            url=self._site_url,
+            client_msg_id=f"{notice}.{login}.{now}"[:64],
+        )
+        if result.outcome is not TemplateOutcome.SENT:
+            log.warning("notice %s not taken by wechat: %s", notice, result.outcome.value)
+
+    @staticmethod
+    def _attempt(notice: str, road: str, send: Callable[[], object]) -> None:
+        try:
+            send()
+        except ServiceError as error:
+            log.warning("notice %s by %s failed: %s", notice, road, error.code)

@@ -1,0 +1,94 @@
+"""A person lost the WeChat that the codes go to, and undoes the binding with the firm's details.
+
+The three details are public, so they prove little. That is why an unbinding only ever leads back
+to an SMS to the bound phone, is counted, and is told to the person on both roads.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..domain.details import approval_no as fold_approval_no
+from ..domain.details import name as fold_name
+from ..domain.details import number as fold_number
+from ..domain.errors import DetailsDoNotMatch, PhoneNotBound, RecoveryExpired
+from ..security.tokens import RecoveryClaims
+from ..store import audit
+from ..store.bindings import Bindings
+from ..store.firms import Firms
+from ..store.logins import Logins
+from .notifications import Notifications
+from .ports import Count
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Unbound:
+    """The binding is gone; `method` is how the next code travels."""
+
+    login: str
+    method: str
+
+
+class Unbinding:
+    """Undoes the binding of a recovery's login."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], int],
+        logins: Logins,
+        firms: Firms,
+        bindings: Bindings,
+        notifications: Notifications,
+        count: Count,
+    ) -> None:
+        self._count = count
+        self._clock = clock
+        self._logins = logins
+        self._firms = firms
+        self._bindings = bindings
+        self._notifications = notifications
+
+    def unbind(
+        self, claims: RecoveryClaims, firm_no: str, approval_no: str, head_name: str
+    ) -> Unbound:
+        """Undo the binding where all three details are right.
+
+        Raises TooManyRequests, DetailsDoNotMatch, PhoneNotBound where no road would be left,
+        RecoveryExpired where there is no binding, or another one than at the start.
+        """
+        now = self._clock()
+        if claims.bound_openid is None:
+            raise RecoveryExpired
+        self._bindings.count_details(claims.login, now)
+        account = self._logins.get(claims.login)
+        firm = self._firms.get(account.firm_no) if account else None
+        if account is None or firm is None:
+            raise DetailsDoNotMatch
+        # All three are compared whatever the first ones say, so that time tells nothing.
+        right = [
+            _same(fold_number(firm_no), fold_number(firm.firm_no)),
+            _same(fold_approval_no(approval_no), fold_approval_no(firm.approval_no)),
+            _same(fold_name(head_name), fold_name(firm.head_name)),
+        ]
+        if not all(right):
+            raise DetailsDoNotMatch
+        if account.phone is None:
+            raise PhoneNotBound
+        event = audit.entry(claims.login, "wechat-unbound", now, method="wechat")
+        self._bindings.unbind(claims.login, claims.bound_openid, event)
+        self._count("Unbound")
+        log.info("wechat unbound")
+        self._notifications.notify(
+            "wechat-unbound", claims.login, now, phone=account.phone, openid=claims.bound_openid
+        )
+        return Unbound(claims.login, "follow" if claims.visitor_openid is None else "sms")
+
+
+def _same(given: str, known: str) -> bool:
+    return hmac.compare_digest(given.encode(), known.encode())

@@ -1,0 +1,281 @@
+"""A year begins: every finance login gets its default password of the year, once.
+
+Planning puts the logins into chunks and a message for each chunk into the queue; workers finish
+chunks. Either may be repeated, run in parallel, or end at any point: what is done is known from the
+tables alone, and starting the run again finishes what is missing. Neither a password nor a part of
+one stands in a message, a log or an item.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..domain.catalogue import INPUT_REASONS, RESET_ENDED, fill
+from ..domain.errors import InvalidInput, ServiceError, Unavailable
+from ..domain.passwords import default_password
+from ..messaging.queue import Message, Queue
+from ..messaging.topic import Topic
+from ..security.password_hasher import PasswordHasher
+from ..store.reset_runs import Chunk, ConditionFailed, FinanceLogin, Note, ResetRuns, Run
+from .notifications import BEIJING
+from .ports import Count
+
+log = logging.getLogger(__name__)
+
+CHUNK = 25
+"""Logins of one message: about a second of one core."""
+
+# Chunks written in one transaction, which takes at most a hundred items.
+_TOGETHER = 20
+
+_FIRST_YEAR = 2000
+
+
+def reporting_year(at: int) -> int:
+    """The year in Beijing at a time in epoch seconds."""
+    return datetime.fromtimestamp(at, BEIJING).year
+
+
+def _always() -> bool:
+    return True
+
+
+class Unfinished(Exception):
+    """Some logins of a chunk failed for now; the chunk is to be worked again."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run would do: logins by what would become of them, `done` or a reason."""
+
+    logins: int
+    outcomes: Mapping[str, int]
+
+
+class YearlyReset:
+    """Plans the run, works its chunks, and tells operators when it has ended."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], int],
+        runs: ResetRuns,
+        queue: Queue,
+        topic: Topic,
+        hasher: PasswordHasher,
+        area_codes: Mapping[str, str],
+        count: Count,
+        cores: int,
+    ) -> None:
+        """`area_codes` overrides the table; so many chunks are hashed at once as there are `cores`."""
+        self._hashing = threading.Semaphore(cores)
+        self._clock = clock
+        self._runs = runs
+        self._queue = queue
+        self._topic = topic
+        self._hasher = hasher
+        self._area_codes = area_codes
+        self._count = count
+
+    def start(self, year: int, started_by: str, has_time: Callable[[], bool] = _always) -> Run:
+        """Begin the year's run, or finish what is missing of the one there is.
+
+        Where `has_time` says no, the planning is handed on to a worker by a message. Raises
+        InvalidInput for a year that cannot be meant, Unavailable; starting again then goes on.
+        """
+        if not _FIRST_YEAR <= year <= reporting_year(self._clock()) + 1:
+            raise InvalidInput("year", INPUT_REASONS["year"])
+        run, new = self._runs.open(year, started_by, self._clock())
+        if not new:
+            self._take_up(run)
+        self.plan(year, has_time)
+        return self._get(year)
+
+    def _take_up(self, run: Run) -> None:
+        for chunk in self._runs.chunks(run.year):
+            if chunk.finished and any(note.outcome == "failed" for note in chunk.notes):
+                self._runs.reopen(run, chunk)
+            elif chunk.finished:
+                continue
+            self._queue.send([_message(run.year, chunk.part)])
+
+    def plan(self, year: int, has_time: Callable[[], bool] = _always) -> None:
+        """Put every finance login that is in no chunk yet into one. Raises as `start` does."""
+        run = self._get(year)
+        while not run.planned:
+            if not has_time():
+                self._queue.send([{"year": year}])
+                return
+            logins, last = self._runs.finance_logins(run.cursor, _TOGETHER * CHUNK)
+            names = [login.login for login in logins]
+            chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
+            try:
+                parts = self._runs.add_chunks(run, chunks, last=last)
+            except ConditionFailed:
+                # Another start is planning as well; go on from where it stands.
+                parts = []
+            self._queue.send([_message(year, part) for part in parts])
+            run = self._get(year)
+        self._tell_if_ended(year)
+
+    def take(
+        self, message: Message, *, last: bool = False, has_time: Callable[[], bool] = _always
+    ) -> None:
+        """Do what a message of the queue asks; `last` where it will not come again.
+
+        Raises Unfinished or Unavailable where it must come again.
+        """
+        year, part = int(message["year"]), message.get("chunk")
+        if part is None:
+            self.plan(year, has_time)
+            return
+        chunk = self._runs.chunk(year, part)
+        if chunk is not None and not chunk.finished:
+            self._work(self._get(year), chunk, last=last)
+        self._tell_if_ended(year)
+
+    def _work(self, run: Run, chunk: Chunk, *, last: bool) -> None:
+        found = self._runs.logins(chunk.logins)
+        notes: list[Note] = []
+        open_: list[FinanceLogin] = []
+        for name in chunk.logins:
+            login = found.get(name)
+            if (reason := self._skip_reason(run, login)) is not None:
+                notes.append(Note(name, "skipped", reason))
+            elif login is not None and login.reset_year != run.year:
+                open_.append(login)
+        notes += self._reset(run, open_)
+        failed = sum(note.outcome == "failed" for note in notes)
+        if failed and not last:
+            raise Unfinished
+        self._runs.finish(run, chunk, notes)
+        skipped = len(notes) - failed
+        self._count("ResetProgress", len(chunk.logins) - len(notes), outcome="done")
+        self._count("ResetProgress", skipped, outcome="skipped")
+        self._count("ResetProgress", failed, outcome="failed")
+        log.info("chunk finished", extra={"logins": len(chunk.logins), "failed": failed})
+
+    def _reset(self, run: Run, logins: Sequence[FinanceLogin]) -> list[Note]:
+        """Give the logins their passwords; a note for each that did not get one."""
+        if not logins:
+            return []
+        # Threads that all hash at once would also all wait for DynamoDB at once.
+        with self._hashing:
+            hashes = {login.login: self._hasher.hash(self._password(login)) for login in logins}
+        now = self._clock()
+        if self._runs.reset_together(run, hashes, now):
+            return []
+        notes = []
+        for name, password_hash in hashes.items():
+            try:
+                outcome = self._runs.reset(run, name, password_hash, now)
+            except Exception as error:
+                # The others of the chunk must have theirs all the same.
+                log.warning("a login was not reset: %s", type(error).__name__)
+                notes.append(Note(name, "failed", _reason(error)))
+            else:
+                if outcome != "done":
+                    notes.append(Note(name, "skipped", outcome))
+        return notes
+
+    def _skip_reason(self, run: Run, login: FinanceLogin | None) -> str | None:
+        """Why a login keeps its password, as far as can be seen before anything is written."""
+        if login is None:
+            return "gone"
+        if login.reset_year is not None and login.reset_year >= run.year:
+            return None if login.reset_year == run.year else "later-year"
+        if login.changed_at >= run.started_at:
+            return "changed"
+        if not login.province:
+            return "no-province"
+        if not login.head_id_last4:
+            return "no-id-digits"
+        return None if self._password(login) else "unknown-province"
+
+    def _password(self, login: FinanceLogin) -> str:
+        return default_password(login.province, login.head_id_last4, self._area_codes) or ""
+
+    def forecast(self, year: int) -> Forecast:
+        """What a run started now would do; writes nothing. Raises Unavailable."""
+        now = self._clock()
+        run = self._runs.get(year) or _imagined(year, now)
+        counts: Counter[str] = Counter()
+        for login in self._all():
+            already = login.reset_year == year
+            reason = self._skip_reason(run, login)
+            counts["already" if already else reason or "done"] += 1
+        return Forecast(counts.total(), dict(counts))
+
+    def _all(self) -> Iterator[FinanceLogin]:
+        cursor, last = None, False
+        while not last:
+            logins, last = self._runs.finance_logins(cursor, _TOGETHER * CHUNK)
+            yield from logins
+            cursor = logins[-1].login if logins else cursor
+
+    def status(self, year: int) -> Run | None:
+        """How far the year's run is, or None where there is none. Raises Unavailable."""
+        return self._runs.get(year)
+
+    def notes(self, year: int) -> Iterator[Note]:
+        """The logins whose password was not set, and why. Raises Unavailable."""
+        for chunk in self._runs.chunks(year):
+            yield from chunk.notes
+
+    def dead(self, year: int) -> list[str]:
+        """What of the year's run ended as a dead letter: chunks, or `plan`. Raises Unavailable."""
+        found = self._queue.dead()
+        return sorted(
+            str(letter.get("chunk", "plan")) for letter in found if letter.get("year") == year
+        )
+
+    def redrive(self) -> int:
+        """Put the dead letters back into the queue; how many. Raises Unavailable."""
+        return self._queue.redrive()
+
+    def _get(self, year: int) -> Run:
+        run = self._runs.get(year)
+        if run is None:
+            # A message of a run that is not there; what made it was taken back by hand.
+            raise Unavailable("store")
+        return run
+
+    def _tell_if_ended(self, year: int) -> None:
+        run = self._get(year)
+        if not run.complete or run.told_at is not None:
+            return
+        now = self._clock()
+        if not self._runs.claim_notification(run, now):
+            return
+        words = fill(
+            RESET_ENDED,
+            year=year,
+            logins=run.logins,
+            done=run.done,
+            skipped=run.skipped,
+            failed=run.failed,
+        )
+        try:
+            self._topic.notify(f"Yearly reset {year}: {run.failed} failed", words)
+        except Unavailable:
+            self._runs.settle_notification(run, now, told=False)
+            raise
+        self._runs.settle_notification(run, now, told=True)
+        log.info("yearly reset ended", extra={"year": year, "done": run.done, "failed": run.failed})
+
+
+def _message(year: int, part: str) -> Message:
+    return {"year": year, "chunk": part}
+
+
+def _reason(error: Exception) -> str:
+    return error.code if isinstance(error, ServiceError) else type(error).__name__
+
+
+def _imagined(year: int, now: int) -> Run:
+    return Run(year, now, "", None, False, 0, 0, 0, 0, 0, 0, None, None)

@@ -1,0 +1,299 @@
+"""The twin as a whole: everything started in its order, and ended in the other."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.settings import SETTINGS, SettingsError, load
+from infra.deploy.tables import load_template
+
+from .aws import KEY, LocalAws, Resources, point_at
+from .defaults import given_first, place_settings, secret_settings
+from .firms import DEMO
+from .gateway import Gateway, compressed_from
+from .people import People
+from .phone_page import PhonePage
+from .seeding import CannotStart, in_a_line, make_menu, read, seed
+from .service import build_server
+from .serving import bind
+from .sigv4_check import SignatureCheck
+from .sms import Message, SimulatedSms
+from .sqs_poller import Pump, wires
+from .wechat import SimulatedWeChat
+from .wechat.account import CODE_TEMPLATE, NOTICE_TEMPLATE
+
+SMS_SIGN = next(setting.default or "" for setting in SETTINGS if setting.name == "SMS_SIGN")
+
+
+class Ended(Exception):
+    """The twin was told to end before it was ready."""
+
+
+class _Part(Protocol):
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line may say."""
+
+    port: int = 8000
+    firms: Path | None = None
+    dynamodb: str | None = None
+    sms_url: str | None = None
+    wechat_url: str | None = None
+    proof: bool = True
+
+
+class Twin:
+    """One running twin; one in a process, since the service reads the process's environment.
+
+    A context manager: `with Twin(options, print) as twin` runs until the block ends. A start may
+    take minutes where many firms are loaded; `ending` is asked on the way whether to give it up.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        say: Callable[[str], None],
+        ending: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._options = options
+        self._say = say
+        self._ending = ending
+        self._parts = ExitStack()
+        self.people = People()
+        self._phone: PhonePage | None = None
+        self._loaded = 0
+        self._secret = ""
+        self.url = ""
+        self.aws_url = ""
+
+    def __enter__(self) -> Twin:
+        try:
+            self._start()
+        except BaseException:
+            self._parts.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._parts.close()
+
+    def _go_on(self) -> None:
+        if self._ending():
+            raise Ended
+
+    def _run(self, part: _Part) -> None:
+        self._go_on()
+        part.start()
+        self._parts.callback(part.close)
+
+    def _start(self) -> None:
+        options = self._options
+        try:
+            bound = bind(options.port)
+        except (OSError, OverflowError) as error:
+            raise CannotStart(f"port {options.port} cannot be used: {in_a_line(error)}") from None
+        self._parts.callback(bound.close)
+        port = bound.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+
+        aws = LocalAws()
+        self.aws_url = aws.url
+        self._run(aws)
+        point_at(os.environ, aws.url, options.dynamodb)
+
+        environ = os.environ
+        sms, wechat = self._settle(environ, port)
+        firms = read(options.firms or DEMO)
+        resources, template = self._make_resources(environ)
+        self._check_settings(environ)
+
+        self._go_on()
+        # Only now, when its environment is complete.
+        module = importlib.import_module("app")
+        gateway = Gateway(
+            module.app,
+            SignatureCheck(
+                environ["AWS_ACCESS_KEY_ID"],
+                environ["AWS_SECRET_ACCESS_KEY"],
+                lambda: int(time.time()),
+            ),
+            f"arn:{resources.values['AWS::Partition']}:iam::"
+            f"{resources.values['AWS::AccountId']}:user/local",
+        )
+        phone = PhonePage(
+            site=environ["SITE_URL"],
+            local=self.url,
+            people=self.people,
+            sms=sms,
+            wechat=wechat,
+            firms=firms,
+        )
+        self._phone = phone
+        self._loaded = seed(options.firms or DEMO, self._say, self._go_on)
+        if wechat is not None:
+            make_menu()
+        self._run(self._pump(module, gateway, template, resources))
+        server = build_server(
+            bound,
+            gateway.answer,
+            phone.answer,
+            self.url,
+            compressed_from(Path(__file__).parents[2]),
+        )
+        self._run(server)
+        self._notify(environ, sms, wechat)
+
+    def _visitor(self, hints: Mapping[str, str]) -> str:
+        return self._phone.visitor(hints) if self._phone else self.people.current.openid
+
+    def _settle(
+        self, environ: Any, port: int
+    ) -> tuple[SimulatedSms | None, SimulatedWeChat | None]:
+        """Give every setting its value, and start the simulators that are asked for."""
+        options = self._options
+        environ.update(given_first(environ, secret_settings()))
+        environ.update(given_first(environ, place_settings(self.url, f"http://localhost:{port}")))
+        if not options.proof:
+            environ["PROOF_OF_WORK"] = "0"
+        if options.sms_url is not None:
+            environ["SMS_HTTP_URL"] = options.sms_url
+        if options.wechat_url is not None:
+            environ.update(WECHAT_API_URL=options.wechat_url, WECHAT_OPEN_URL=options.wechat_url)
+        sms = wechat = None
+        if "SMS_HTTP_URL" not in environ:
+            sms = SimulatedSms(
+                environ["SMS_HTTP_SECRET"],
+                sign=environ.get("SMS_SIGN") or SMS_SIGN,
+                told=self._show_sms,
+            )
+            self._run(sms)
+            environ["SMS_HTTP_URL"] = sms.url
+        if "WECHAT_API_URL" not in environ and "WECHAT_OPEN_URL" not in environ:
+            wechat = self._simulated_wechat(environ)
+            environ.update(WECHAT_API_URL=wechat.url, WECHAT_OPEN_URL=wechat.url)
+        return sms, wechat
+
+    def _simulated_wechat(self, environ: Mapping[str, str]) -> SimulatedWeChat:
+        try:
+            wechat = SimulatedWeChat(
+                environ["WECHAT_APP_ID"],
+                environ["WECHAT_APP_SECRET"],
+                environ["WECHAT_TOKEN"],
+                environ["WECHAT_AES_KEY"],
+                callback_url=lambda: f"{self.url}/wechat/callback",
+                visitor=self._visitor,
+                site=lambda: frozenset([environ["SITE_URL"].rstrip("/"), self.url]),
+                templates={
+                    environ["WECHAT_CODE_TEMPLATE_ID"]: CODE_TEMPLATE,
+                    environ["WECHAT_NOTICE_TEMPLATE_ID"]: NOTICE_TEMPLATE,
+                },
+            )
+        except ValueError:
+            # The settings' own check words it better than the cipher does.
+            self._check_settings(
+                {**environ, "WECHAT_API_URL": self.url, "WECHAT_OPEN_URL": self.url}
+            )
+            raise
+        self._run(wechat)
+        return wechat
+
+    @staticmethod
+    def _check_settings(environ: Mapping[str, str]) -> None:
+        try:
+            load(environ)
+        except SettingsError as error:
+            raise CannotStart(str(error)) from None
+
+    def _make_resources(self, environ: Any) -> tuple[Resources, dict[str, Any]]:
+        template = load_template()
+        resources = Resources(
+            template, environ.get("TABLE_PREFIX") or "recovery", environ["AWS_REGION"]
+        )
+        quick = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
+        try:
+            resources.make_tables(boto3.client("dynamodb", config=quick))
+        except (BotoCoreError, ClientError, ValueError) as error:
+            where = self._options.dynamodb or self.aws_url
+            raise CannotStart(f"dynamodb at {where}: {in_a_line(error)}") from None
+        resources.make_queues(boto3.client("sqs"))
+        resources.make_topics(boto3.client("sns"))
+        secret_id = environ.pop("SECRETS_ID", None)
+        client = boto3.client("secretsmanager")
+        secrets = resources.make_secrets(client, lambda: self._content(environ, resources))
+        self._secret = secrets[0]
+        environ.update(given_first(environ, self._variables(resources)))
+        if secret_id:
+            # Asked for by name: the service shall read it as it does in the cloud.
+            content = json.dumps(self._content(environ, resources))
+            if secret_id not in secrets:
+                client.create_secret(Name=secret_id, SecretString=content)
+            environ["SECRETS_ID"] = secret_id
+        return resources, template
+
+    @staticmethod
+    def _variables(resources: Resources) -> dict[str, str]:
+        # Settings come from the environment here, so that what is set there wins.
+        found = resources.variables()
+        found.pop("SECRETS_ID", None)
+        return found
+
+    def _content(self, environ: Mapping[str, str], resources: Resources) -> dict[str, str]:
+        """Every setting of this start, so that operators' commands find the same ones."""
+        names = {setting.name for setting in SETTINGS}
+        own = {name: value for name, value in environ.items() if name in names}
+        return {**self._variables(resources), **own}
+
+    @staticmethod
+    def _pump(
+        module: Any, gateway: Gateway, template: Mapping[str, Any], resources: Resources
+    ) -> Pump:
+        wired = [
+            (wire, getattr(module, wire.function))
+            for wire in wires(template, resources.values, module.app)
+            if hasattr(module, wire.function)
+        ]
+        return Pump(boto3.client("sqs"), wired, gateway.context)
+
+    def _show_sms(self, message: Message) -> None:
+        self._say(f"  sms to {message.to}: {message.text}")
+
+    def _notify(
+        self, environ: Mapping[str, str], sms: SimulatedSms | None, wechat: SimulatedWeChat | None
+    ) -> None:
+        say = self._say
+        say(f"  {self._loaded} firms, each with two logins")
+        say(f"  phones and PC   {self.url}/_phone    手机和电脑并排演示，从这里开始")
+        say(f"  the page alone  {self.url}/")
+        if sms is None:
+            say("  SMS go to " + environ["SMS_HTTP_URL"])
+        if wechat is None:
+            say("  WeChat is " + environ["WECHAT_API_URL"])
+        own = environ["AWS_SECRET_ACCESS_KEY"] == KEY
+        key = environ["AWS_ACCESS_KEY_ID"]
+        secret = f"secret {KEY}" if own else "secret as in the environment"
+        say(f"  AWS key {key}, {secret}, region {environ['AWS_REGION']}")
+        dynamodb = self._options.dynamodb
+        also = f"AWS_ENDPOINT_URL_DYNAMODB={dynamodb} " if dynamodb else ""
+        say(
+            f"  operators       AWS_ENDPOINT_URL={self.aws_url} {also}SECRETS_ID={self._secret} "
+            "python -m infra.ops"
+        )
+        say(f"aws {self.aws_url}")
+        say(f"ready {self.url}")

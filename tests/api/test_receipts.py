@@ -1,0 +1,108 @@
+"""Where delivery receipts come in: who is let in, and what is answered to everything else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from app import app, sms_receipts
+from chalicelib.domain.errors import Unavailable
+from chalicelib.handlers import receipts as doors
+from chalicelib.store import audit
+from tests.conftest import World
+from tests.support.receipt_cases import (
+    KEY,
+    PHONE,
+    Make,
+    aliyun,
+    code_sent,
+    fate,
+    logs,
+    push,
+    sns_line,
+)
+
+
+def test_the_function_is_one_of_the_app_s() -> None:
+    """So that it is packaged, under the name that the subscription calls."""
+    assert [f.name for f in app.pure_lambda_functions if f.name == "sms_receipts"]
+
+
+@pytest.mark.parametrize("vendor", ["aliyun", "tencent"])
+@pytest.mark.parametrize("key", [KEY[:-1], KEY + "0", KEY.swapcase(), "x", "%E7%A7%98", "null"])
+def test_another_path_is_no_address(make: Make, vendor: str, key: str) -> None:
+    """As any address that is not there, before the body is looked at."""
+    world = make("aliyun")
+    at = code_sent(world).at
+    answer = push(world, vendor, aliyun(f"11010148/{at}"), key=key)
+    assert (answer.status_code, answer.json_body["code"]) == (404, "not-found")
+    assert fate()[2] is None
+    unread = world.call("POST", f"/receipts/{vendor}/{key}", b"rubbish")
+    assert unread.json_body == answer.json_body
+
+
+@pytest.mark.parametrize("vendor", ["aliyun", "tencent"])
+def test_without_a_path_in_the_settings_there_is_none(world: World, vendor: str) -> None:
+    """An empty setting opens nothing."""
+    for key in ("x", "%20", KEY):
+        assert push(world, vendor, aliyun(None), key=key).status_code == 404
+    assert getattr(doors, vendor)("").status_code == 404
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b"\xff", b"[" * 5000, b'[{"success":1}]'])
+@pytest.mark.parametrize("vendor", ["aliyun", "tencent"])
+def test_a_push_of_another_form_is_refused(make: Make, vendor: str, body: bytes) -> None:
+    """With a problem of ours and never a 500."""
+    world = make("aliyun")
+    answer = world.call("POST", f"/receipts/{vendor}/{KEY}", body)
+    assert (answer.status_code, answer.json_body["code"]) == (422, "invalid-input")
+
+
+def test_a_store_that_is_down_asks_the_vendor_to_push_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 over HTTP, an exception in the function: both vendors and Lambda repeat those."""
+    world = make("aliyun")
+    at = code_sent(world).at
+    original = audit.update
+
+    def down(*_: Any) -> None:
+        raise Unavailable("store")
+
+    monkeypatch.setattr(audit, "update", down)
+    assert push(world, "aliyun", aliyun(f"11010148/{at}")).status_code == 503
+    audit.name_message("sns", "m-1", "11010148", at, world.clock())
+    with pytest.raises(Unavailable):
+        sms_receipts(logs(sns_line("m-1")), None)
+    monkeypatch.setattr(audit, "update", original)
+    assert push(world, "aliyun", aliyun(f"11010148/{at}")).status_code == 200
+    assert fate()[2] == "delivered"
+
+
+def test_logs_that_cannot_be_read_are_dropped_with_an_alarm(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They would never become readable, however often Lambda tried."""
+    make("sns")
+    nothing = {"receipts": 0, "found": 0}
+    for event in ({}, {"awslogs": {"data": "x"}}, {"awslogs": None}, logs({"status": "SUCCESS"})):
+        assert sms_receipts(event, None) == nothing
+    alarms = [record.__dict__.get("alarm") for record in caplog.records]
+    assert alarms.count("receipts") == 4
+
+
+def test_no_receipt_leaves_a_phone_behind(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """Not in the log, not in any table but the login's own."""
+    world = make("aliyun")
+    at = code_sent(world).at
+    record = aliyun(f"11010148/{at}", success=False)
+    push(world, "aliyun", {**record, "err_msg": f"{PHONE} 停机"})
+    push(world, "aliyun", {**record, "success": PHONE})
+    client = boto3.client("dynamodb")
+    for table in ("recovery-audit", "recovery-ephemera"):
+        assert PHONE not in json.dumps(client.scan(TableName=table)["Items"])
+    assert PHONE not in caplog.text
+    assert KEY not in caplog.text

@@ -1,1 +1,0 @@
-"""The benchmarks: `python -m tests.bench`."""

@@ -1,0 +1,349 @@
+"""People who go through a story while something fails, and what they may expect all the same."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import altcha
+import pytest
+from chalice.test import HTTPResponse
+from pynamodb.models import Model
+
+from chalicelib.domain.catalogue import MENU_CODE
+from chalicelib.domain.limits import DAY, MINUTE
+from chalicelib.handlers.http.problems import STATUSES
+from chalicelib.security import proof_of_work
+from chalicelib.security.proof_of_work import Proofs
+from chalicelib.store import access_token
+from chalicelib.store.models import AuditItem, CodeItem, LoginItem
+from tests.conftest import PASSWORD, World, add_firm
+from tests.fault_injection.sweep import Point
+from tests.support.http_server import Received, Reply, Server, serving
+from tests.support.moto_direct import backend
+from tests.support.official_account import MakeTown, Phone, Town, code_in
+
+OPENING = "Opening-password-1"
+STATUS_OF = {error.code: status for error, status in STATUSES.items()}
+DETAILS = {"approval_no": "京财会许可〔2012〕0084号", "head_name": "阿依古丽·买买提"}
+
+
+M = TypeVar("M", bound=Model)
+
+
+def tables() -> dict[str, Any]:
+    """moto's tables by name. To look into them takes a hundredth of the time of a call."""
+    return dict(backend().tables)
+
+
+def stored(model: type[M]) -> list[M]:
+    """All items of a table, as these of the model."""
+    items = tables()[model.Meta.table_name].all_items()
+    return [model.from_raw_data(item.to_json()["Attributes"]) for item in items]
+
+
+@dataclass
+class Network:
+    """The phone network behind the `http` gateway."""
+
+    server: Server
+    status: list[int]
+    """What it answers, the one entry."""
+
+    @property
+    def taken(self) -> list[dict[str, Any]]:
+        """The messages that it took, oldest first."""
+        if self.status != [200]:
+            return []
+        return [json.loads(request.body) for request in self.server.received]
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    """A phone network that takes every message, until a test has it answer something else."""
+    status = [200]
+
+    def reply(_: Received) -> Reply:
+        return status[0], b'{"id": "m1"}'
+
+    with serving(reply) as server:
+        yield Network(server, status)
+
+
+class Pauses:
+    """Sleeps by moving the clock that all share."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._tenths = 0
+
+    def __call__(self, seconds: float) -> None:
+        self._tenths += round(seconds * 10)
+        self._world.clock.time += self._tenths // 10
+        self._tenths %= 10
+
+
+@dataclass
+class Place:
+    """A town and its phone network, where somebody new comes for each point of a sweep."""
+
+    town: Town
+    network: Network
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(20_000_000))
+
+    @property
+    def world(self) -> World:
+        return self.town.world
+
+    def empty(self) -> None:
+        """Begin anew: a process that knows nothing yet, and tables with nothing in them."""
+        self.world.clock.time += DAY
+        # moto copies all that they hold at each transaction.
+        for table in tables().values():
+            table.items.clear()
+        self.world.service.platform._tokens._copy = access_token._NONE
+
+    def person(self, point: Point, *, bound: bool = False, follows: bool = True) -> Person:
+        """Somebody of a new firm with a phone; `bound`, their WeChat is bound already."""
+        number = next(self._numbers)
+        self.empty()
+        phone = self.town.phone(f"o-{number}")
+        if follows:
+            phone.follow()
+        person = Person(self, point, f"{number}", f"+86138{number:08d}", phone)
+        add_firm(
+            self.world.service.hasher,
+            person.login,
+            phone=person.number,
+            finance_phone=None,
+            openid=phone.openid if bound else None,
+        )
+        return person
+
+
+@dataclass
+class Person:
+    """Somebody with a firm's main login, who does each step until it is done."""
+
+    place: Place
+    point: Point
+    login: str
+    number: str
+    phone: Phone
+    errors: dict[str, int] = field(default_factory=dict)
+    """How often a step was answered by an error of the service."""
+    waited: int = 0
+    """Seconds that an answer had them wait."""
+
+    @property
+    def world(self) -> World:
+        return self.place.world
+
+    @property
+    def texts(self) -> list[dict[str, Any]]:
+        """The messages on their phone, oldest first."""
+        by_second = [
+            {"to": sms.to, "template": sms.template, "params": dict(sms.params)}
+            for sms in self.world.phones.sent
+        ]
+        return [text for text in self.place.network.taken + by_second if text["to"] == self.number]
+
+    @property
+    def texted(self) -> list[str]:
+        """The codes among them."""
+        return [text["params"]["code"] for text in self.texts if text["template"] == "code"]
+
+    @property
+    def pushed(self) -> list[str]:
+        """The codes that came as template messages."""
+        return [code_in(text) for text in self._cards if "分钟内有效" in text]
+
+    @property
+    def told(self) -> list[str]:
+        """The notices that came, by SMS and by WeChat."""
+        texts = [text["template"] for text in self.texts if text["template"] != "code"]
+        cards = [text.splitlines()[0] for text in self._cards if "分钟内有效" not in text]
+        return texts + cards
+
+    @property
+    def _cards(self) -> list[str]:
+        entries = self.place.town.wechat.account.chat(self.phone.openid)
+        return [
+            "\n".join(value for _, value in entry.fields)
+            for entry in entries
+            if entry.kind == "card"
+        ]
+
+    def insist(self, step: str, call: Callable[[], HTTPResponse], most: int = 1) -> HTTPResponse:
+        """Do a step, and again after an error of the service, at most so often.
+
+        The answer that is no such error; each error must be one that the person can be shown. The
+        point is armed for these calls alone.
+        """
+        self.point.step = step
+        while True:
+            before = self._digest()
+            with self.point:
+                answer = call()
+            if answer.status_code < 400:
+                return answer
+            body = answer.json_body
+            assert answer.headers["Content-Type"].startswith("application/problem+json")
+            assert answer.status_code == body["status"] == STATUS_OF[body["code"]]
+            assert body["title"], body["detail"]
+            if body["code"] not in ("unavailable", "delivery-failed"):
+                return answer
+            assert self.point.failed(step), "an error without a fault"
+            self.errors[step] = self.errors.get(step, 0) + 1
+            assert self.errors[step] <= most, answer.body
+            self.is_whole()
+            # The code that was sent before, or none: never one that nobody was sent.
+            assert self._digest() in (None, before), "a code is left after an error"
+
+    def done(
+        self, step: str, call: Callable[[], HTTPResponse], status: int = 200, most: int = 1
+    ) -> dict[str, Any]:
+        """The same, where this status must come in the end."""
+        answer = self.insist(step, call, most)
+        assert answer.status_code == status, answer.body
+        return dict(answer.json_body)
+
+    def begin(self, *, in_wechat: bool = True) -> dict[str, Any]:
+        """Name the login, with a new proof of work each time."""
+
+        def start() -> HTTPResponse:
+            body = {"user_type": "firm", "login": self.login, "proof": self._proof()}
+            openid = self.phone.openid if in_wechat else None
+            return self.world.call("POST", "/recovery", body, openid=openid)
+
+        return self.done("start", start, 201)
+
+    def _proof(self) -> str:
+        challenge = self.world.call("GET", "/proof").json_body
+        solution = altcha.solve_challenge(altcha.Challenge.from_dict(challenge))
+        assert solution is not None
+        solved = {"counter": solution.counter, "derivedKey": solution.derived_key}
+        payload = json.dumps({"challenge": challenge, "solution": solved})
+        return base64.b64encode(payload.encode()).decode()
+
+    def ask(self, token: str, step: str, most: int = 1) -> dict[str, Any]:
+        """Ask for a code."""
+        answer = self.done(step, lambda: self.world.send(token), 202, most)
+        self.world.clock.time += MINUTE
+        return answer
+
+    def code(self) -> CodeItem | None:
+        """The login's item of codes."""
+        return next((item for item in stored(CodeItem) if item.id == f"code#{self.login}"), None)
+
+    def _digest(self) -> str | None:
+        code = self.code()
+        return None if code is None else code.digest
+
+    def confirm(self, token: str, step: str, code: str, password: str = PASSWORD) -> HTTPResponse:
+        """Set the password."""
+        return self.insist(step, lambda: self.world.confirm(token, code, password))
+
+    def tap(self) -> str:
+        """The code that the menu item 获取验证码 brings."""
+        return code_in(self.phone.tap(MENU_CODE))
+
+    def item(self) -> LoginItem:
+        (item,) = (item for item in stored(LoginItem) if item.login == self.login)
+        return item
+
+    def has_code(self) -> bool:
+        """Whether the login has a code."""
+        return self._digest() is not None
+
+    def counted(self) -> int:
+        """The sends that stand against the login."""
+        code = self.code()
+        return 0 if code is None else len(code.sends or ())
+
+    def events(self, name: str) -> list[AuditItem]:
+        """What the audit says of the login under this name."""
+        return [
+            item for item in stored(AuditItem) if (item.login, item.event) == (self.login, name)
+        ]
+
+    def right(self, password: str) -> bool:
+        """Whether the login page is told that this password is right."""
+        body = {"login": self.login, "password": password}
+        answer = self.world.call("POST", "/credentials/verify", body)
+        assert answer.status_code == 200, answer.body
+        return bool(answer.json_body["valid"])
+
+    def is_whole(self, new: str = PASSWORD) -> bool:
+        """Assert that the password is the old or the new one with all that belongs to it.
+
+        Whether it is the new one.
+        """
+        item = self.item()
+        hasher = self.world.service.hasher
+        is_new = hasher.verify(item.password_hash, new)
+        assert is_new is not hasher.verify(item.password_hash, OPENING)
+        assert int(item.password_version) == 1 + is_new
+        assert (item.recovered_at is not None) is is_new
+        assert len(self.events("password-recovered")) == is_new
+        assert not (is_new and self.has_code())
+        return is_new
+
+    def has_recovered(self, token: str, code: str) -> None:
+        """Assert that the new password is set, bound and all, and that the code has no more use."""
+        assert self.is_whole()
+        assert self.item().openid == self.phone.openid
+        answer = self.world.confirm(token, code, "Another-horse-8")
+        assert (answer.status_code, answer.json_body["code"]) == (410, "code-expired")
+        assert self.right(PASSWORD)
+
+    def sends_are_told(self, sent: int) -> None:
+        """Assert that the audit has as many sends as there were, and marks those that failed.
+
+        Those alone stand against the login that went out, or may have.
+        """
+        outcomes = [item.outcome for item in self.events("code-sent")]
+        assert len(outcomes) - outcomes.count("failed") == sent == self.counted()
+        assert outcomes.count("failed") <= sum(self.errors.values())
+
+
+MakePlace = Callable[..., Place]
+
+
+@pytest.fixture
+def make_place(make_town: MakeTown, network: Network, monkeypatch: pytest.MonkeyPatch) -> MakePlace:
+    """Builds the place of a test: SMS by the `http` gateway, proofs of work that cost nothing."""
+    monkeypatch.setattr(proof_of_work, "COUNTERS", range(1, 9))
+
+    def make(*, template: bool = True, **settings: str) -> Place:
+        given = {
+            "SMS_GATEWAYS": "http",
+            "SMS_HTTP_URL": network.server.url,
+            "SMS_HTTP_SECRET": "h" * 32,
+            "PROOF_OF_WORK": "1",
+        }
+        town = make_town(template=template, **{**given, **settings})
+        world = town.world
+        # altcha looks at the machine's clock as well.
+        world.clock.time = int(time.time())
+        service = world.service
+        service.__dict__["proofs"] = Proofs(service._keys, service.clock, cost=1)
+        pauses = Pauses(world)
+        service.platform._sleep = service.platform._tokens._sleep = pauses
+        # Nobody's budget is left to chance, so that its call is among those that fail.
+        for budget in (
+            service.recovery._sends_budget,
+            service.recovery._wrongs_budget,
+            service.credential_check._wrongs_budget,
+        ):
+            budget._randbelow = lambda _: 0
+        # What WeChat tells of a message comes when it likes; here it would meet moto at any time.
+        town.wechat._interfaces._sent = lambda *_: None
+        return Place(town, network)
+
+    return make

@@ -1,0 +1,102 @@
+"""WeChat's callbacks, in each of which every outgoing call fails once."""
+
+# ruff: noqa: F811 - fixtures of other modules are imported by their names.
+from __future__ import annotations
+
+from chalicelib.store.models import AuditItem, FollowerItem, SeenItem
+from tests.fault_injection.driver import MakePlace, Person, make_place, network, stored  # noqa: F401
+from tests.fault_injection.sweep import Faults, Point, faults  # noqa: F401
+from tests.support.callbacks import TAPPED, post, said, signed
+from tests.support.official_account import code_in, make_town  # noqa: F401
+
+
+def heard(person: Person, fields: dict[str, object]) -> str:
+    """Deliver the message with the fault and once more without it; what the account says at last.
+
+    WeChat is never answered an error, or it would tell the person that the account is out of order:
+    where something failed, the first answer is empty, and the person does it again.
+    """
+    point, world = person.point, person.world
+    delivery = signed(world, fields, person.phone.openid)
+    point.step = str(fields.get("Event", fields["MsgType"]))
+    with point:
+        first = said(world, post(world, delivery))
+    again = said(world, post(world, delivery))
+    assert first == ("" if point.name else again)
+    assert said(world, post(world, delivery)) == again
+    return again
+
+
+def test_coming_and_going(make_place: MakePlace, faults: Faults) -> None:
+    """Who follows and who left is known after the event came again, by the event's own time."""
+    place = make_place()
+    # What the account cannot keep of an event that failed is learnt from the next one, and from
+    # WeChat's answer to the next send.
+    for event, follows in (("subscribe", True), ("unsubscribe", False)):
+
+        def act(point: Point, event: str = event, follows: bool = follows) -> None:
+            person = place.person(point, follows=not follows)
+            place.world.clock.time += 10
+            answer = heard(person, {"MsgType": "event", "Event": event, "EventKey": ""})
+            assert ("欢迎关注" in answer) is follows
+            (item,) = stored(FollowerItem)
+            assert (item.openid, bool(item.following)) == (person.phone.openid, follows)
+            assert int(item.since) == place.world.clock.time
+
+        assert set(faults.sweep(event, act)) == {"UpdateItem"}
+
+
+def test_scans_and_words(make_place: MakePlace, faults: Faults) -> None:
+    """A scan leads to its login, a word to the page; every repeat gets the same answer."""
+    place = make_place()
+
+    def scans(point: Point) -> None:
+        person = place.person(point)
+        scene = place.world.service.scenes.make(person.login, place.world.clock.time + 600)
+        scan = {"MsgType": "event", "Event": "SCAN", "EventKey": scene}
+        assert f"账号{person.login}" in heard(person, scan)
+        (seen,) = (item for item in stored(SeenItem) if item.id.startswith("seen#"))
+        assert person.login not in seen.answer
+
+    def writes(point: Point) -> None:
+        person = place.person(point)
+        text = {"MsgType": "text", "MsgId": 7, "Content": "找回密码"}
+        assert place.world.service.enter_url in heard(person, text)
+
+    assert set(faults.sweep("scan", scans)) == {"UpdateItem"}
+    # A word is answered out of the head.
+    assert not faults.sweep("text", writes)
+
+
+def test_a_tap_for_the_code(make_place: MakePlace, faults: Faults) -> None:
+    """The code that waits is fetched, never made anew, and does its work afterwards."""
+    place = make_place(template=False, PROOF_OF_WORK="0")
+
+    def act(point: Point) -> None:
+        person = place.person(point, bound=True)
+        token = place.world.token(person.login, person.phone.openid)
+        assert place.world.send(token).json_body["delivery"] == "pull"
+        code = code_in(heard(person, TAPPED))
+        assert len(person.events("code-sent")) == person.counted() == 1
+        assert place.world.confirm(token, code).status_code == 200
+        assert person.is_whole()
+
+    swept = faults.sweep("tap for the code", act)
+    assert set(swept) == {"GetItem", "BatchGetItem", "UpdateItem"}
+
+
+def test_a_receipt_of_a_template_message(make_place: MakePlace, faults: Faults) -> None:
+    """It stands on its send once it has come again, and on no other."""
+    place = make_place(PROOF_OF_WORK="0")
+
+    def act(point: Point) -> None:
+        person = place.person(point, bound=True)
+        assert place.world.send(place.world.token(person.login, person.phone.openid)).json_body
+        (send,) = person.events("code-sent")
+        fields = {"Event": "TEMPLATESENDJOBFINISH", "MsgID": send.message_id, "Status": "success"}
+        assert heard(person, {"MsgType": "event", **fields}) == ""
+        (send,) = stored(AuditItem)
+        assert (send.outcome, send.receipt) == ("sent", "delivered")
+
+    swept = faults.sweep("receipt of a template message", act)
+    assert set(swept) == {"GetItem", "UpdateItem"}

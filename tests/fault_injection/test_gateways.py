@@ -1,0 +1,288 @@
+"""Recoveries by two gateways, and by Amazon SNS, each of whose outgoing calls fails once.
+
+A gateway that certainly has not got the message is made up for by the next one, in the same request;
+one that may have got it is not, for two SMS for one send are worse than none.
+"""
+
+# ruff: noqa: F811 - fixtures of other modules are imported by their names.
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from moto.sns.models import sns_backends
+
+from app import sms_receipts
+from chalicelib.domain.catalogue import SMS_TEMPLATES
+from chalicelib.sms.gateway import BY_MESSAGE_ID
+from tests.fault_injection.driver import MakePlace, Person, make_place, network  # noqa: F401
+from tests.fault_injection.sweep import KINDS, NOBODY, REFUSED, Faults, Kind, Point
+from tests.fault_injection.test_recovery_by_sms import texted
+from tests.support.http_server import Received, Reply, serving
+from tests.support.official_account import make_town  # noqa: F401
+from tests.support.receipt_cases import (
+    ALIYUN_ID,
+    KEY,
+    TENCENT_ID,
+    VENDORS,
+    aliyun,
+    logs,
+    sns_line,
+    tencent,
+)
+from tests.support.sms_cases import aliyun_body, tencent_body
+
+pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
+
+ALIYUN, TENCENT = "/aliyun/", "/tencent"
+TEMPLATES = list(SMS_TEMPLATES)
+
+# A time-out of Publish looks to its caller quite unlike a refused connection.
+SILENT = Kind(
+    "time-out, no effect", False, lambda: ReadTimeoutError(endpoint_url=NOBODY), only="Publish"
+)
+
+
+@dataclass
+class Vendors:
+    """Aliyun and Tencent Cloud, which name each message that they take."""
+
+    url: str = ""
+    aliyun_works: bool = True
+    taken: list[dict[str, Any]] = field(default_factory=list)
+
+    def reply(self, request: Received) -> Reply:
+        name = len(self.taken)
+        if request.path.startswith(ALIYUN):
+            if not self.aliyun_works:
+                return 200, aliyun_body("isp.SYSTEM_ERROR")
+            query = {key: value[0] for key, value in parse_qs(urlsplit(request.path).query).items()}
+            self._take(
+                "aliyun",
+                f"{name}^0",
+                "+86" + query["PhoneNumbers"],
+                query["TemplateCode"],
+                json.loads(query["TemplateParam"]),
+                query["OutId"],
+            )
+            return 200, aliyun_body("OK").replace(ALIYUN_ID.encode(), b"%d^0" % name)
+        body = json.loads(request.body)
+        names = re.findall(r"\$([a-z]+)", SMS_TEMPLATES[TEMPLATES[int(body["TemplateId"])]])
+        self._take(
+            "tencent",
+            f"5000:{name}",
+            body["PhoneNumberSet"][0],
+            body["TemplateId"],
+            dict(zip(names, body["TemplateParamSet"], strict=True)),
+            body["SessionContext"],
+        )
+        return 200, tencent_body("Ok").replace(TENCENT_ID.encode(), b"5000:%d" % name)
+
+    def _take(
+        self, gateway: str, name: str, to: str, template: str, params: Any, reference: str
+    ) -> None:
+        self.taken.append(
+            {
+                "gateway": gateway,
+                "id": name,
+                "to": to,
+                "template": TEMPLATES[int(template)],
+                "params": params,
+                "reference": reference,
+            }
+        )
+
+
+@pytest.fixture
+def vendors() -> Iterator[Vendors]:
+    """Both at one address, each under a path of its own."""
+    made = Vendors()
+    with serving(made.reply) as server:
+        made.url = server.url
+        yield made
+
+
+@dataclass
+class Sns:
+    """What Amazon SNS took for phones."""
+
+    @property
+    def taken(self) -> list[dict[str, Any]]:
+        """The messages, oldest first."""
+        messages = sns_backends["123456789012"]["us-east-1"].sms_messages
+        return [
+            {
+                "gateway": "sns",
+                "id": name,
+                "to": to,
+                "template": "code" if "验证码" in text else text,
+                "params": dict(
+                    zip(["code"], re.findall(r"验证码是([0-9]{6})", text), strict=False)
+                ),
+            }
+            for name, (to, text) in messages.items()
+        ]
+
+
+def recovers(person: Person) -> None:
+    """A code, as often as it takes until one has come, and the password."""
+    token = person.world.token(person.login, person.phone.openid)
+    code = texted(person, token, "code")
+    done = person.confirm(token, "password", code)
+    assert (done.status_code, done.json_body["wechat_bound"]) == (200, True)
+    person.has_recovered(token, code)
+    assert len(set(person.texted)) == len(person.texted)
+    assert len(set(person.told)) == len(person.told)
+
+
+def receipts_end_on_their_sends(person: Person, tell: Callable[[dict[str, Any]], None]) -> None:
+    """Let a receipt come for each code that a gateway took: it ends on that send alone.
+
+    It finds none where the note of the message's name, or the name itself, was lost.
+    """
+    point = person.point
+    for text in [text for text in person.texts if text["template"] == "code"]:
+        before = receipts(person)
+        tell(text)
+        after = receipts(person)
+        ended = [at for at in after if after[at] != before[at]]
+        noted = text["gateway"] not in BY_MESSAGE_ID or not (
+            point.failed("code", "UpdateItem") or point.hit in (TENCENT, "Publish")
+        )
+        assert len(ended) == 1 or not (noted or ended), after
+        for at in ended:
+            assert after[at] == ("delivered", text["id"], text["gateway"])
+            assert at == text.get("reference", f"{person.login}/{at}").partition("/")[2]
+
+
+def receipts(person: Person) -> dict[str, tuple[str | None, ...]]:
+    """What stands on each send."""
+    return {
+        send.at: (send.receipt, send.message_id, send.gateway)
+        for send in person.events("code-sent")
+    }
+
+
+def is_settled(person: Person, first: str) -> None:
+    """Assert that each code went out by one gateway at the most, and that the audit names that one.
+
+    Only where the note of what became of a send was lost, the one that was asked first stands there.
+    """
+    point = person.point
+    for send in person.events("code-sent"):
+        texts = [
+            text for text in person.texts if text.get("reference") == f"{person.login}/{send.at}"
+        ]
+        assert len(texts) <= (send.outcome != "failed")
+        unnoted = point.failed("code", "UpdateItem") and send.outcome == "handed-over"
+        for text in texts:
+            assert send.gateway == text["gateway"] or (unnoted and send.gateway == first)
+            assert send.outcome in ("sent", "unknown") or send.gateway == first
+
+
+def unknown_to_all(person: Person) -> int:
+    """The sends that may have gone out, and did not."""
+    came = {text["reference"] for text in person.texts}
+    return sum(
+        send.outcome == "unknown" and f"{person.login}/{send.at}" not in came
+        for send in person.events("code-sent")
+    )
+
+
+@pytest.mark.parametrize("aliyun_works", [True, False], ids=["both work", "the second alone works"])
+def test_two_gateways(
+    make_place: MakePlace, faults: Faults, vendors: Vendors, aliyun_works: bool
+) -> None:
+    """The second gateway sends what the first certainly did not get, and nothing else."""
+    place = make_place(
+        template=False,
+        PROOF_OF_WORK="0",
+        **{
+            **VENDORS,
+            "SMS_GATEWAYS": "aliyun,tencent",
+            "SMS_ALIYUN_URL": f"{vendors.url}{ALIYUN}".rstrip("/"),
+            "SMS_TENCENT_URL": f"{vendors.url}{TENCENT}",
+            "SMS_ALIYUN_TEMPLATES": ",".join(f"{name}={n}" for n, name in enumerate(TEMPLATES)),
+            "SMS_TENCENT_TEMPLATES": ",".join(f"{name}={n}" for n, name in enumerate(TEMPLATES)),
+        },
+    )
+    place.network = vendors
+    vendors.aliyun_works = aliyun_works
+
+    def tell(text: dict[str, Any]) -> None:
+        vendor, name = text["gateway"], text["id"]
+        record = aliyun(text["reference"], biz_id=name) if vendor == "aliyun" else tencent(sid=name)
+        assert place.world.call("POST", f"/receipts/{vendor}/{KEY}", [record]).status_code == 200
+
+    def act(point: Point) -> None:
+        person = place.person(point)
+        recovers(person)
+        is_settled(person, "aliyun")
+        sends = person.events("code-sent")
+        codes = [text["gateway"] for text in person.texts if text["template"] == "code"]
+        if point.name in (ALIYUN, TENCENT):
+            unreached = point.kind is REFUSED
+            if point.failed("code", ALIYUN):
+                # The one request had a code, or had been told that it is on its way.
+                assert not person.errors
+            if point.failed("code", ALIYUN) and unreached:
+                assert codes == ["tencent"]
+                assert [(send.gateway, send.outcome) for send in sends] == [("tencent", "sent")]
+            elif point.failed("code", TENCENT) and unreached:
+                assert person.errors == {"code": 1}
+                assert codes == ["tencent"]
+                assert [send.outcome for send in sends] == ["failed", "sent"]
+            elif point.failed("code"):
+                assert not person.errors
+                # None where it never came in and the next was asked for.
+                assert len(codes) == 1
+                assert sends[0].outcome == "unknown"
+                assert sends[0].gateway == ("aliyun" if point.name == ALIYUN else "tencent")
+        # What a gateway that fell silent has not taken counts as well: nobody can tell.
+        person.sends_are_told(len(codes) + unknown_to_all(person))
+        # The notice is an SMS like any other.
+        told = [text["gateway"] for text in person.texts if text["template"] != "code"]
+        assert len(told) <= 1
+        if point.failed("password", ALIYUN) and point.kind is REFUSED:
+            assert told == ["tencent"]
+        receipts_end_on_their_sends(person, tell)
+
+    swept = faults.sweep(f"two gateways, {'both' if aliyun_works else 'the second alone'}", act)
+    assert {ALIYUN, "UpdateItem", "TransactWriteItems"} <= set(swept)
+    assert (TENCENT in swept) is not aliyun_works
+
+
+def test_sns(make_place: MakePlace, faults: Faults) -> None:
+    """Its client must not ask again by itself, and its receipts find their sends by the message."""
+    place = make_place(
+        template=False,
+        PROOF_OF_WORK="0",
+        SMS_GATEWAYS="sns",
+        SMS_SNS_REGION="us-east-1",
+    )
+    place.network = Sns()
+
+    def tell(text: dict[str, Any]) -> None:
+        assert sms_receipts(logs(sns_line(text["id"])), None)["receipts"] == 1
+
+    def act(point: Point) -> None:
+        person = place.person(point)
+        recovers(person)
+        sends = person.events("code-sent")
+        lost = point.met("code", "Publish") and point.kind is not REFUSED
+        if lost:
+            assert (sends[0].gateway, sends[0].outcome) == ("sns", "unknown")
+            assert not person.errors
+        elif point.failed("code", "Publish"):
+            assert [send.outcome for send in sends] == ["failed", "handed-over"]
+        person.sends_are_told(len(person.texted) + (point.failed("code") and point.kind is SILENT))
+        receipts_end_on_their_sends(person, tell)
+
+    swept = faults.sweep("Amazon SNS", act, (*KINDS, SILENT))
+    assert set(swept) == {"TransactWriteItems", "UpdateItem", "Publish"}

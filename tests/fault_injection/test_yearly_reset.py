@@ -1,0 +1,123 @@
+"""A yearly reset, each of whose outgoing calls fails once, or has its process end; the next start finishes it."""
+
+# ruff: noqa: F811 - fixtures of other modules are imported by their names.
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from moto.sqs.models import sqs_backends
+
+from chalicelib import container
+from chalicelib.domain.errors import ServiceError
+from chalicelib.handlers import yearly_reset as reset_door
+from chalicelib.services import yearly_reset
+from chalicelib.store.models import AuditItem, LoginItem
+from tests.conftest import moto_client
+from tests.fault_injection.driver import stored, tables
+from tests.fault_injection.sweep import LOST, REFUSED, REPEATED, Faults, Kind, Point, faults  # noqa: F401
+from tests.support.serial_moto import serial_moto  # noqa: F401
+from tests.support.yearly_reset import MIDNIGHT, REGION, YEAR, Crash, ResetWorld, add_logins, yearly  # noqa: F401
+
+LOGINS = 3
+KINDS = (
+    REFUSED,
+    LOST,
+    REPEATED,
+    Kind("crash before", False, Crash),
+    Kind("crash after", True, Crash),
+)
+
+
+@pytest.fixture
+def world(yearly: ResetWorld, monkeypatch: pytest.MonkeyPatch) -> ResetWorld:
+    """A world whose chunks have two logins."""
+    monkeypatch.setattr(yearly_reset, "CHUNK", 2)
+    # Calls are counted, so that their order must be the same each time.
+    monkeypatch.setattr(reset_door, "AT_ONCE", 1)
+    monkeypatch.setattr(container, "_sqs", lambda: moto_client("sqs"))
+    monkeypatch.setattr(container, "_sns", lambda: moto_client("sns"))
+    return yearly
+
+
+def taken(url: str) -> list[Any]:
+    """What is in a queue, and no longer is; as by SQS's own calls, in a tenth of their time."""
+    waiting = sqs_backends["123456789012"][REGION].queues[url.rpartition("/")[2]]._messages
+    messages = list(waiting)
+    waiting.clear()
+    return messages
+
+
+def begin(world: ResetWorld) -> None:
+    """Three finance logins in two chunks, on New Year's Eve, and nothing else."""
+    for table in tables().values():
+        table.items.clear()
+    taken(world.queue)
+    world.world.clock.time = MIDNIGHT
+    add_logins(LOGINS)
+
+
+def run(world: ResetWorld, point: Point | None = None) -> None:
+    """One start and the queue's work, as far as it comes; what Lambda does with the queue is sure."""
+    receives: Counter[str] = Counter()
+
+    def armed(call: Callable[[], set[str] | None]) -> set[str]:
+        if point is None:
+            return call() or set()
+        with point:
+            return call() or set()
+
+    try:
+        armed(world.schedule)
+        waiting: list[Any] = []
+        while waiting := waiting + taken(world.queue):
+            batch = [received(message, receives) for message in waiting]
+            again = armed(lambda batch=batch: world.invoke(batch))
+            waiting = [message for message in waiting if message.id in again]
+    except (ServiceError, Crash):
+        return
+
+
+def received(message: Any, receives: Counter[str]) -> dict[str, Any]:
+    """A message as SQS hands it out."""
+    receives[message.id] += 1
+    return {
+        "MessageId": message.id,
+        "ReceiptHandle": message.id,
+        "Body": message.body,
+        "MD5OfBody": message.body_md5,
+        "Attributes": {"ApproximateReceiveCount": str(receives[message.id])},
+    }
+
+
+def test_the_next_start_finishes_whatever_failed(world: ResetWorld, faults: Faults) -> None:
+    """After any failure and one more start each login is set once, and the report adds up.
+
+    Where the client made up for the failure, no other start is needed.
+    """
+
+    def act(point: Point) -> None:
+        begin(world)
+        run(world, point)
+        if point.name is not None:
+            # What a worker left undone is visible again by then.
+            taken(world.queue)
+            world.world.clock.time += 3_600
+            run(world)
+        for login in stored(LoginItem):
+            expected = (2, YEAR) if login.login.endswith("_cw") else (1, None)
+            assert (login.password_version, login.reset_year) == expected
+        events = stored(AuditItem)
+        assert [event.event for event in events] == ["yearly-reset"] * LOGINS
+        assert world.adds_up()
+        told = taken(world.told)
+        # Operators may read a message twice where the answer to it, or the note that it was told,
+        # was lost, but never none.
+        twice = point.hit == "Publish" and point.kind.took_effect
+        assert 1 <= len(told) <= (2 if twice or point.name == "UpdateItem" else 1)
+
+    swept = faults.sweep("yearly reset", act, KINDS)
+    assert {"Scan", "TransactWriteItems", "UpdateItem", "GetItem", "BatchGetItem"} <= set(swept)
+    assert {"SendMessageBatch", "Publish"} <= set(swept)

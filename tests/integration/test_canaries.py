@@ -1,0 +1,97 @@
+"""Canaries go through the API, also in wrong places; no line, no figure and no problem shows one."""
+
+# ruff: noqa: F811 - fixtures of other modules are imported by their names.
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+from chalicelib.domain.errors import Unavailable
+from tests.conftest import World
+from tests.support.callbacks import tell
+from tests.support.canaries import (
+    HEAD,
+    OPENID,
+    PASSWORD,
+    PHONE,
+    SECRETS,
+    nothing_leaked,
+    quoting,
+    refusals,
+    said,
+    shown,
+    unmasked,
+)
+from tests.support.log_capture import Watched, watched  # noqa: F401
+
+
+def _told(world: World) -> set[str]:
+    """Tell the service every canary, rightly and wrongly; what must stand nowhere."""
+    token = world.token(openid=OPENID)
+    world.send(token)
+    code = world.phones.codes[-1]
+    world.confirm(token, "111111", PASSWORD)
+    world.confirm(token, code, PASSWORD)
+    tell(world, {"MsgType": "text", "MsgId": 7, "Content": f"密码{PHONE}，{code}"}, OPENID)
+    world.call("POST", "/credentials/verify", {"login": "11010148", "password": PASSWORD})
+    details = {"firm_no": "11010148", "approval_no": "x", "head_name": HEAD}
+    world.call("POST", "/recovery/unbinding", details, token=world.token(openid=OPENID))
+    world.call("POST", f"/recovery?password={quote(PASSWORD)}", {PASSWORD: PASSWORD})
+    world.call("POST", "/recovery/password", f'{{"password": {json.dumps(PASSWORD)},'.encode())
+    return {token, code, PASSWORD, PHONE, OPENID, HEAD}
+
+
+def _fail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the store, the phones and the hashing quote what they were given, and fail."""
+
+    def send(sms: object) -> None:
+        raise RuntimeError(f"cannot send {sms}")
+
+    def read(login: str) -> None:
+        raise Unavailable("store") from RuntimeError(f"cannot read {login} of {PHONE} {HEAD}")
+
+    monkeypatch.setattr(world.phones, "send", send)
+    world.call("POST", "/recovery/code", {}, token=world.token("11010148_cw"))
+    monkeypatch.setattr(world.service.hasher, "verify", quoting(PASSWORD, PHONE))
+    world.call("POST", "/credentials/verify", {"login": "11010148", "password": PASSWORD})
+    token = world.token("11010148_cw")
+    monkeypatch.setattr(world.service.codes, "spend", quoting(PASSWORD, PHONE, OPENID, token))
+    world.confirm(token, "123123", PASSWORD)
+    monkeypatch.setattr(world.service.logins, "get", read)
+    world.send(token)
+
+
+def test_no_canary_is_in_a_line(
+    world: World, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all is well, and where what is used fails and quotes what it was given."""
+    refused = refusals(world)
+    canaries = _told(world)
+    world.clock.time += 61
+    _fail(world, monkeypatch)
+    assert sum("cannot do it" in line for line in watched.log.getvalue().splitlines()) == 2
+    nothing_leaked(watched.text, canaries)
+    assert len(refused) >= 6
+    nothing_leaked("\n".join(refused), canaries)
+
+
+def test_without_masking_they_would_be(
+    world: World, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same run finds canaries where nothing is hidden, the settings' keys among them."""
+    unmasked(monkeypatch)
+    canaries = _told(world)
+    world.clock.time += 61
+    _fail(world, monkeypatch)
+    assert {PASSWORD, PHONE, *SECRETS} <= shown(watched.text, canaries | SECRETS)
+
+
+@pytest.mark.parametrize("canary", [PASSWORD, HEAD, "123456"])
+def test_a_canary_is_found_in_every_spelling(canary: str) -> None:
+    """Or the tests of this kind would find nothing, whatever was written."""
+    for text in said(canary):
+        line = json.dumps({"message": f"failed: {text}, at 12:00"}, ensure_ascii=False)
+        assert shown(line, [canary]) == {canary}, line
+    assert shown("at 1123456789 of 11234567", ["123456"]) == set()

@@ -1,0 +1,197 @@
+"""What enrolment stores of a firm and its two logins, and what it leaves as it is."""
+
+from __future__ import annotations
+
+import pytest
+from argon2 import PasswordHasher as Argon2
+
+from chalicelib.store.models import FirmItem
+from infra.ops.enrolment.enrolment import Result
+from tests.conftest import MakeWorld, World
+from tests.support.enrolment_cases import ROW, events, load, row, stored
+from tests.support.serial_moto import serial_moto  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("serial_moto")
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """A service without any firm."""
+    return make_world()
+
+
+def test_a_firm_comes_with_its_two_logins(world: World) -> None:
+    """The firm's facts, the opening password of the main login, the default one of the other."""
+    (result,) = load(world, [row()])
+    assert result == Result(2, "32990002", "loaded", hashes=2)
+    firm = FirmItem.get("32990002")
+    assert (firm.name, firm.province, firm.head_id_last4) == (ROW["name"], "32", "432X")
+    main, finance = world.login_item("32990002"), world.login_item("32990002_cw")
+    assert (main.phone, finance.phone) == ("+8613800001234", "+8613900002222")
+    assert world.service.hasher.verify(main.password_hash, "Opening-1")
+    assert world.service.hasher.verify(finance.password_hash, "025432X")
+    assert (main.must_change, finance.must_change) == (False, True)
+    for login in (main, finance):
+        assert login.password_hash.startswith("v1:$argon2id$")
+        assert (login.firm_no, login.province, login.head_id_last4) == ("32990002", "32", "432X")
+        assert (login.password_version, login.changed_at) == (1, world.clock.time)
+        (event,) = events(login.login)
+        assert (event.event, event.actor, event.reason) == ("enrolled", "tester", "a test")
+        assert event.destination == f"{login.phone[3:6]}****{login.phone[-4:]}"
+
+
+def test_enrolled_logins_recover_their_passwords(world: World) -> None:
+    """What enrolment wrote is what a recovery needs."""
+    load(world, [row()])
+    token = world.token("32990002_cw")
+    world.send(token)
+    assert world.phones.sent[0].to == "+8613900002222"
+    assert world.confirm(token, world.phones.codes[0]).status_code == 200
+
+
+def test_the_same_file_twice_changes_nothing(world: World) -> None:
+    """The second load hashes nothing and writes nothing, not even an event."""
+    rows = [row(), row(3, firm_no="32990003", phone="", opening_password="")]
+    load(world, rows)
+    before = stored()
+    world.clock.time += 1
+    assert [(one.outcome, one.hashes) for one in load(world, rows)] == [("unchanged", 0)] * 2
+    assert stored() == before
+
+
+def test_a_password_that_exists_is_never_overwritten(world: World) -> None:
+    """Whatever the file says, the person's own password stays, and so does must_change."""
+    load(world, [row()])
+    token = world.token("32990002_cw")
+    world.send(token)
+    assert world.confirm(token, world.phones.codes[0], "Recovered-7").status_code == 200
+    load(world, [row(opening_password="Opening-2", head_id_last4="9999", name="改名")])
+    main, finance = world.login_item("32990002"), world.login_item("32990002_cw")
+    assert world.service.hasher.verify(main.password_hash, "Opening-1")
+    assert world.service.hasher.verify(finance.password_hash, "Recovered-7")
+    assert not finance.must_change
+    assert (main.head_id_last4, finance.head_id_last4) == ("9999", "9999")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("name", "改名会计师事务所"),
+        ("province", "33"),
+        ("approval_no", "苏财会〔2010〕0018号"),
+        ("head_name", "尤样例"),
+        ("head_id_last4", "1111"),
+    ],
+)
+def test_changed_facts_reach_the_firm_and_both_logins(
+    world: World, column: str, value: str
+) -> None:
+    """A firm that moved, was renamed or has a new head is changed in every copy."""
+    load(world, [row()])
+    world.clock.time += 1
+    (result,) = load(world, [row(**{column: value})])
+    assert (result.outcome, result.hashes) == ("loaded", 0)
+    assert getattr(FirmItem.get("32990002"), column) == value
+    for login in ("32990002", "32990002_cw"):
+        item = world.login_item(login)
+        assert item.phone
+        assert item.password_version == 1
+        assert events(login)[-1].event == "enrolment-updated"
+        if column in ("province", "head_id_last4"):
+            assert getattr(item, column) == value
+    (again,) = load(world, [row(**{column: value})])
+    assert again.outcome == "unchanged"
+
+
+def test_a_phone_is_bound_where_there_is_none(world: World) -> None:
+    """A number that the association learnt later comes with the next file."""
+    load(world, [row(phone="", finance_phone="")])
+    world.clock.time += 1
+    (result,) = load(world, [row(phone="")])
+    assert (result.outcome, result.notes) == ("loaded", ())
+    assert world.login_item("32990002").phone is None
+    assert world.login_item("32990002_cw").phone == "+8613900002222"
+    assert len(events("32990002")) == 1
+    assert [event.event for event in events("32990002_cw")] == ["enrolled", "enrolment-updated"]
+
+
+def test_a_bound_phone_stays_and_the_operator_is_told(world: World) -> None:
+    """A file is no way to lead somebody's codes to another phone unseen."""
+    load(world, [row()])
+    (result,) = load(world, [row(phone="13700000000", finance_phone="")])
+    assert result.outcome == "unchanged"
+    assert result.notes == ("32990002已绑定其他手机号，未改动；变更请用 ops phone",)
+    assert world.login_item("32990002").phone == "+8613800001234"
+    assert world.login_item("32990002_cw").phone == "+8613900002222"
+
+
+def test_a_bound_phone_is_changed_by_whoever_may(world: World) -> None:
+    """Where phones are to be updated, each one goes the way of an operator's change."""
+    changes: list[tuple[str, str]] = []
+    load(world, [row()])
+    (result,) = load(
+        world,
+        [row(phone="13700000000")],
+        rebind=lambda login, phone: changes.append((login, phone)),
+    )
+    assert changes == [("32990002", "+8613700000000")]
+    assert (result.outcome, result.notes) == ("loaded", ("32990002绑定的手机号已变更",))
+
+
+def test_a_hash_of_the_old_system_is_kept_as_it_came(world: World) -> None:
+    """A PHC string is stored itself, works, and costs no hashing."""
+    made = Argon2(time_cost=1, memory_cost=64, parallelism=1).hash("旧密码1")
+    (result,) = load(world, [row(opening_password=made)])
+    assert result.hashes == 1
+    main = world.login_item("32990002")
+    assert main.password_hash == made
+    assert world.service.hasher.verify(main.password_hash, "旧密码1")
+    assert world.service.hasher.needs_rehash(main.password_hash)
+
+
+def test_without_an_opening_password_a_login_has_none(world: World) -> None:
+    """The row loads with a note; a later file may bring the password, once."""
+    (result,) = load(world, [row(opening_password="")])
+    assert (result.outcome, result.hashes) == ("loaded", 1)
+    assert result.notes == ("没有开户密码，账号须先找回密码才能登录",)
+    main = world.login_item("32990002")
+    assert main.password_hash is None
+    assert (main.password_version, main.must_change, main.changed_at) == (0, False, 0)
+    (later,) = load(world, [row()])
+    assert (later.outcome, later.notes, later.hashes) == ("loaded", (), 1)
+    main = world.login_item("32990002")
+    assert main.password_version == 1
+    assert world.service.hasher.verify(main.password_hash, "Opening-1")
+
+
+def test_a_weak_opening_password_loads(world: World) -> None:
+    """The old system let people have it; the policy is for new ones."""
+    assert load(world, [row(opening_password="1")])[0].outcome == "loaded"
+
+
+def test_a_bad_row_loads_nothing_and_stops_nobody(world: World) -> None:
+    """Its reasons are said, in the rows' order, and the rows around it are loaded."""
+    rows = [
+        row(2),
+        row(3, firm_no="32990003", phone="1", province="99"),
+        row(4, firm_no="32990004"),
+    ]
+    results = load(world, rows)
+    assert [(one.row, one.outcome) for one in results] == [
+        (2, "loaded"),
+        (3, "refused"),
+        (4, "loaded"),
+    ]
+    assert results[1].firm_no == "32990003"
+    assert results[1].reasons == ("province应为两位行政区划代码", "phone应为11位大陆手机号")
+    assert not any("32990003" in str(items) for items in stored().values())
+
+
+def test_the_second_row_of_a_firm_is_at_fault(world: World) -> None:
+    """Each firm stands in a file once; the first good row counts, however its number is typed."""
+    bad = row(2, province="99")
+    again = row(4, firm_no="３２９９０００２", name="另一家")
+    results = load(world, [bad, row(3), again])
+    assert [one.outcome for one in results] == ["refused", "loaded", "refused"]
+    assert results[2].reasons == ("firm_no与第3行重复",)
+    assert FirmItem.get("32990002").name == ROW["name"]

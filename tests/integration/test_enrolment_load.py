@@ -1,0 +1,211 @@
+"""How a load goes through its rows: look-ups, order, bounds, interruptions, whole files."""
+
+from __future__ import annotations
+
+import threading
+import time
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.firms import FirmFacts
+from chalicelib.store.models import FirmItem
+from infra.ops import enrol
+from infra.ops.enrolment.directory_row import Row
+from infra.ops.enrolment.enrolment import Report, Result
+from infra.ops.enrolment.firms import Directory, LoginChange
+from infra.ops.files import directory_file
+from tests.conftest import CheapHasher, MakeWorld, World
+from tests.support.enrolment_cases import (
+    PEPPERS,
+    Forgetful,
+    Instant,
+    events,
+    firm_rows,
+    load,
+    load_lazily,
+    row,
+    stored,
+    write_file,
+)
+from tests.support.serial_moto import serial_moto  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("serial_moto")
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """A service without any firm."""
+    return make_world()
+
+
+def test_a_second_load_asks_for_many_firms_at_once(world: World) -> None:
+    """Two BatchGetItem for all the rows, and nothing else."""
+    rows = firm_rows(12)
+    load(world, rows)
+    calls: list[str] = []
+    # All tables have one client.
+    client = FirmItem._get_connection().connection.client
+    client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
+    load(world, rows)
+    assert calls == ["BatchGetItem"] * 2
+
+
+def test_firms_are_looked_up_by_fifties(world: World) -> None:
+    """A hundred logins are what one BatchGetItem may ask for."""
+    directory = Forgetful()
+    list(load_lazily(world, firm_rows(120), directory=directory, hasher=Instant()))
+    assert directory.asked == [50, 50, 20]
+
+
+class Uneven(CheapHasher):
+    """Takes longest for the password `1`."""
+
+    def __init__(self) -> None:
+        super().__init__(PEPPERS)
+
+    def hash(self, password: str) -> str:
+        time.sleep(0.01 if password == "1" else 0)
+        return "v1:$argon2id$"
+
+
+def test_results_come_in_the_rows_order(world: World) -> None:
+    """However long each hash takes."""
+    rows = [row(n, firm_no=str(32_000_000 + n), opening_password=str(n % 5)) for n in range(2, 132)]
+    results = list(load_lazily(world, rows, workers=4, hasher=Uneven(), directory=Forgetful()))
+    assert [one.row for one in results] == list(range(2, 132))
+
+
+class Slow(CheapHasher):
+    """Goes on only when two passwords are being hashed at once."""
+
+    def __init__(self) -> None:
+        super().__init__(PEPPERS)
+        self.met = threading.Barrier(2, timeout=20)
+
+    def hash(self, password: str) -> str:
+        self.met.wait()
+        return super().hash(password)
+
+
+def test_passwords_are_hashed_side_by_side(world: World) -> None:
+    """Hashing one at a time would never get past the first."""
+    results = list(load_lazily(world, firm_rows(4), hasher=Slow(), workers=2))
+    assert [one.outcome for one in results] == ["loaded"] * 4
+
+
+def test_only_a_bounded_number_of_rows_is_under_way(world: World) -> None:
+    """Rows are not read faster than they are loaded."""
+    read = 0
+
+    def rows() -> Iterator[Row]:
+        nonlocal read
+        for one in firm_rows(1_000):
+            read += 1
+            yield one
+
+    ahead = 0
+    for done, _ in enumerate(load_lazily(world, rows(), directory=Forgetful()), 1):
+        ahead = max(ahead, read - done)
+    assert done == 1_000
+    assert ahead <= 150
+
+
+def test_whoever_stops_listening_stops_the_load(world: World) -> None:
+    """An operator's Ctrl-C does not wait for thousands of hashes."""
+    directory = Forgetful()
+    loading = load_lazily(world, firm_rows(1_000), directory=directory)
+    next(loading)
+    loading.close()
+    assert directory.written <= 150
+    assert not [t for t in threading.enumerate() if t.name.startswith("enrolment")]
+
+
+def test_memory_is_flat_however_long_the_file(world: World, tmp_path: Path) -> None:
+    """A row leaves behind no more than its firm's number, by which a second one is found."""
+
+    def peak(firms: int) -> int:
+        path = write_file(tmp_path / f"{firms}.csv", firms)
+        report = Report()
+        loading = load_lazily(
+            world,
+            directory_file.rows(path),
+            directory=Forgetful(),
+            hasher=Instant(),
+        )
+        tracemalloc.start()
+        try:
+            for result in loading:
+                report.add(result)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+            assert report.loaded == firms
+
+    peak(200)
+    small, large = peak(1_000), peak(5_000)
+    assert (large - small) / 4_000 < 200, (small, large)
+
+
+class Broken(Directory):
+    """Stops answering after some writes."""
+
+    def __init__(self, writes: int) -> None:
+        self._left = writes
+
+    def write(self, facts: FirmFacts, changes: Sequence[LoginChange], **given: Any) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise Unavailable("store")
+        super().write(facts, changes, **given)
+
+
+def test_a_store_that_stops_answering_stops_the_load(world: World) -> None:
+    """The rows before are reported, the error comes out, and the next load completes the file."""
+    rows = firm_rows(12)
+    done: list[Result] = []
+    with pytest.raises(Unavailable):
+        done.extend(load_lazily(world, rows, directory=Broken(5), workers=1))
+    assert [one.outcome for one in done] == ["loaded"] * 5
+    again = load(world, rows)
+    assert [one.outcome for one in again] == ["unchanged"] * 5 + ["loaded"] * 7
+
+
+def test_a_file_is_loaded_with_its_name_and_digest_as_reason(world: World, tmp_path: Path) -> None:
+    """The audit says which file an account came from; the report says how long it took."""
+    path = write_file(tmp_path / "firms.csv", 3)
+    counts: list[int] = []
+    seen: list[Result] = []
+    report = enrol.load(path, seen.append, counted=counts.append)
+    assert (report.loaded, report.unchanged, report.refused, counts) == (3, 0, [], [3])
+    assert [one.row for one in seen] == [2, 3, 4]
+    assert report.hashes == 6
+    assert report.hashes_per_second == pytest.approx(6 / report.seconds)
+    (event,) = events("32000000")
+    assert event.actor == "local"
+    assert event.reason == enrol.source_of(path)
+    assert event.reason.startswith("firms.csv sha256:")
+
+
+def test_a_file_that_breaks_off_loads_nothing(world: World, tmp_path: Path) -> None:
+    """It is read to its end before the first row is written."""
+    path = write_file(tmp_path / "firms.csv", 3)
+    path.write_bytes(path.read_bytes() + b"32990009,\xff\xff")
+    with pytest.raises(directory_file.DirectoryError):
+        enrol.load(path)
+    assert stored() == {"firms": [], "logins": [], "audit": []}
+
+
+def test_an_interrupted_load_hands_over_what_it_knows(world: World, tmp_path: Path) -> None:
+    """The operator sees how far it came."""
+    path = write_file(tmp_path / "firms.csv", 3)
+    boto3.client("dynamodb").delete_table(TableName="recovery-audit")
+    with pytest.raises(enrol.Interrupted) as error:
+        enrol.load(path)
+    assert error.value.report.loaded == 0
+    assert list(boto3.client("dynamodb").scan(TableName="recovery-logins")["Items"]) == []

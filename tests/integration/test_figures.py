@@ -1,0 +1,280 @@
+"""What every story counts, and the form in which CloudWatch gets it."""
+
+# ruff: noqa: F811 - fixtures of other modules are imported by their names.
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.domain.errors import Unavailable
+from chalicelib.services.diagnosis import LockKind
+from chalicelib.sms.gateway import Outcome
+from chalicelib.store.models import LoginItem
+from chalicelib.telemetry import metrics
+from chalicelib.telemetry.invocation import Invocation, begun
+from chalicelib.wechat.client import TemplateOutcome, TemplateResult
+from tests.conftest import MakeWorld, Phones, World, add_firm
+from tests.support import yearly_reset
+from tests.support.callbacks import TAPPED, tell
+from tests.support.log_capture import Watched, watched  # noqa: F401
+from tests.support.serial_moto import serial_moto  # noqa: F401
+from tests.support.yearly_reset import Context, add_logins, yearly  # noqa: F401
+
+pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
+
+DETAILS = {
+    "firm_no": "11010148",
+    "approval_no": "京财会许可〔2012〕0084号",
+    "head_name": "阿依古丽·买买提",
+}
+
+
+class Push:
+    """WeChat's platform, as far as it pushes codes: its outcomes in order."""
+
+    def __init__(self, *outcomes: TemplateOutcome | None) -> None:
+        self._outcomes = list(outcomes)
+
+    def send_template(self, *_: object, **__: object) -> TemplateResult:
+        outcome = self._outcomes.pop(0)
+        if outcome is None:
+            raise Unavailable("wechat")
+        return TemplateResult(outcome)
+
+    def is_following(self, openid: str) -> bool:
+        return True
+
+
+def test_a_recovery_counts_each_of_its_steps(watched: Watched, world: World) -> None:
+    """Started, sent by which gateway and with what outcome, a wrong code, completed."""
+    token = world.token()
+    world.send(token)
+    right = world.phones.codes[0]
+    world.confirm(token, f"{(int(right) + 1) % 1_000_000:06d}")
+    assert world.confirm(token, right).status_code == 200
+    assert watched.figures() == {
+        "RecoveryStarted": 1,
+        "CodeSent gateway=console outcome=sent": 1,
+        "CodeWrong": 1,
+        "RecoveryCompleted": 1,
+    }
+
+
+def test_every_gateway_that_was_asked_is_counted(watched: Watched, make_world: MakeWorld) -> None:
+    """One that failed over, and the last one that refused: an alarm as well."""
+    world = make_world(SMS_GATEWAYS="http,console", SMS_HTTP_URL="http://x.example", **SECRET)
+    add_firm(world.service.hasher)
+    first = Phones("http", outcomes=[Outcome.TRY_ANOTHER] * 2)
+    world.service._gateways["http"] = first
+    world.phones.outcomes = [Outcome.REFUSED]
+    assert world.send(world.token()).status_code == 502
+    assert world.send(world.token()).status_code == 202
+    assert watched.figures() == {
+        "RecoveryStarted": 2,
+        "CodeSent gateway=http outcome=try-another": 2,
+        "CodeSent gateway=console outcome=refused": 1,
+        "CodeSent gateway=console outcome=sent": 1,
+        "Alarm alarm=delivery-failed": 1,
+    }
+
+
+SECRET = {"SMS_HTTP_SECRET": "h" * 32}
+
+
+def test_codes_by_wechat_are_counted_as_they_went(watched: Watched, make_world: MakeWorld) -> None:
+    """Pushed, of unknown outcome, not to be pushed and so held for the person, or not at all."""
+    world = make_world(WECHAT_CODE_TEMPLATE_ID="template", LIMIT_SENDS_PER_DESTINATION_MINUTE="9")
+    add_firm(world.service.hasher, openid="o-alice")
+    outcomes = (TemplateOutcome.SENT, TemplateOutcome.UNKNOWN, TemplateOutcome.NO_TEMPLATE, None)
+    world.service.__dict__["platform"] = Push(*outcomes)
+    token = world.token()
+    assert [world.send(token).status_code for _ in outcomes] == [202, 202, 202, 503]
+    assert watched.figures() == {
+        "RecoveryStarted": 1,
+        "CodeSent gateway=wechat-template outcome=sent": 1,
+        "CodeSent gateway=wechat-template outcome=unknown": 1,
+        "CodeSent gateway=wechat-template outcome=no-template": 1,
+        "CodeSent gateway=wechat-pull outcome=held": 1,
+        "CodeSent gateway=wechat-template outcome=unavailable": 1,
+        "Alarm alarm=unavailable": 1,
+    }
+
+
+def test_unbinding_is_counted_where_it_took_effect(watched: Watched, make_world: MakeWorld) -> None:
+    """A try with wrong details is none."""
+    world = make_world()
+    add_firm(world.service.hasher, openid="o-alice")
+    token = world.token()
+    for details in ({**DETAILS, "head_name": "甄示例"}, DETAILS):
+        world.call("POST", "/recovery/unbinding", details, token=token)
+    assert watched.figures() == {"RecoveryStarted": 1, "Unbound": 1}
+
+
+def test_callbacks_are_counted_by_what_they_tell(watched: Watched, world: World) -> None:
+    """A kind that nobody knows is `other`, however WeChat calls it."""
+    event: dict[str, object] = {"MsgType": "event"}
+    for fields in (
+        {**event, "Event": "subscribe"},
+        {**event, "Event": "unsubscribe"},
+        {**event, "Event": "SCAN", "EventKey": "x"},
+        {**TAPPED},
+        {**event, "Event": "VIEW", "EventKey": "https://recovery.example/"},
+        {**event, "Event": "TEMPLATESENDJOBFINISH", "MsgID": 7, "Status": "success"},
+        {"MsgType": "text", "Content": "你好", "MsgId": 8},
+        {"MsgType": "voice", "MsgId": 9},
+        {**event, "Event": "made_up_by_somebody"},
+    ):
+        tell(world, fields)
+    named = ["subscribed", "unsubscribed", "scanned", "clicked", "viewed", "template-sent", "text"]
+    assert watched.figures() == {
+        **{f"CallbackEvent event={name}": 1 for name in named},
+        "CallbackEvent event=other": 2,
+    }
+
+
+def test_verified_passwords_are_counted_by_answer(watched: Watched, world: World) -> None:
+    """Right, to be changed, wrong, and refused since the login is locked."""
+    for login, password in (
+        ("11010148", "Opening-password-1"),
+        ("11010148_cw", "Opening-password-1"),
+        *[("11010148", "Wrong-password-1")] * 6,
+    ):
+        world.call("POST", "/credentials/verify", {"login": login, "password": password})
+    assert watched.figures() == {
+        "PasswordVerified outcome=right": 1,
+        "PasswordVerified outcome=must-change": 1,
+        "PasswordVerified outcome=wrong": 5,
+        "PasswordVerified outcome=locked": 1,
+        "RefusedByLimit limit=wrong-passwords": 1,
+    }
+
+
+def refused(world: World, limit: str) -> None:
+    """Run into this limit."""
+    if limit == LockKind.STARTS:
+        world.start()
+        world.start()
+    elif limit == "address-starts":
+        world.start()
+        world.start("11010148_cw")
+    elif limit == LockKind.WRONG_DETAILS:
+        token = world.token("11010148_cw")
+        for _ in range(2):
+            world.call("POST", "/recovery/unbinding", {**DETAILS, "firm_no": "1"}, token=token)
+    elif limit == LockKind.WRONG_PASSWORDS:
+        for _ in range(2):
+            world.call("POST", "/credentials/verify", {"login": "11010148", "password": "Wrong-1"})
+    elif limit == LockKind.SERVICE_WRONG_PASSWORDS:
+        for login in ("11010148", "11010148_cw", "11010199"):
+            world.call("POST", "/credentials/verify", {"login": login, "password": "Wrong-1"})
+    else:
+        token = world.token()
+        for _ in range(3):
+            world.send(token)
+            code = f"{(int(world.phones.codes[-1]) + 1) % 1_000_000:06d}"
+            if "code" in limit:
+                world.confirm(token, code)
+                world.confirm(token, code)
+
+
+LIMITS = {
+    "starts": {"LIMIT_STARTS_PER_LOGIN_HOUR": "1"},
+    "address-starts": {"LIMIT_STARTS_PER_ADDRESS_HOUR": "1"},
+    "login-sends": {"LIMIT_SENDS_PER_LOGIN_DAY": "1"},
+    "destination-sends": {},
+    "wrong-codes": {"LIMIT_WRONG_CODES_PER_LOGIN_DAY": "1"},
+    "code-tries": {"LIMIT_TRIES_PER_CODE": "1"},
+    "wrong-details": {"LIMIT_WRONG_DETAILS_PER_LOGIN_DAY": "1"},
+    "wrong-passwords": {"LIMIT_WRONG_PASSWORDS_PER_LOGIN_HALF_HOUR": "1"},
+    "service-sends": {"LIMIT_SENDS_PER_SERVICE_HOUR": "1"},
+    "service-wrong-codes": {"LIMIT_WRONG_CODES_PER_SERVICE_HOUR": "1"},
+    "service-wrong-passwords": {"LIMIT_WRONG_PASSWORDS_PER_SERVICE_HOUR": "1"},
+}
+
+
+def test_operators_commands_and_figures_call_limits_by_the_same_words() -> None:
+    """The limit on addresses alone belongs to no login that a command could show."""
+    assert {*LIMITS} == {*LockKind, "address-starts"}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_refusal_names_its_limit(watched: Watched, make_world: MakeWorld, limit: str) -> None:
+    """Each limit is told apart, and no other one is blamed."""
+    plenty = "" if limit == "destination-sends" else "9"
+    world = make_world(LIMIT_SENDS_PER_DESTINATION_MINUTE=plenty, **LIMITS[limit])
+    add_firm(world.service.hasher)
+    LoginItem("11010148_cw").update([LoginItem.openid.set("o-alice")])
+    refused(world, limit)
+    blamed = {name for name in watched.figures() if name.startswith("RefusedByLimit")}
+    assert blamed == {f"RefusedByLimit limit={limit}"}
+
+
+def test_the_yearly_reset_counts_logins_as_it_goes(
+    watched: Watched, yearly: yearly_reset.ResetWorld
+) -> None:
+    """What the run's item says at its end, and the lines of one call carry Lambda's id of it."""
+    add_logins(30)
+    add_firm(yearly.world.service.hasher)
+    LoginItem("21000003_cw").update([LoginItem.province.remove()])
+    yearly.schedule(context=Context(aws_request_id="planned-1"))
+    yearly.work()
+    run = yearly.story.status(yearly_reset.YEAR)
+    assert run is not None
+    figures = watched.figures()
+    assert figures["ResetProgress outcome=done"] == run.done == 30
+    assert figures["ResetProgress outcome=skipped"] == run.skipped == 1
+    assert figures["ResetProgress outcome=failed"] == run.failed == 0
+    finished = [line for line in watched.lines if line["message"] == "chunk finished"]
+    assert len(finished) == 2
+    assert {line["correlation_id"] for line in finished} == {"request-1"}
+    assert {document["correlation_id"] for document in watched.documents} == {"request-1"}
+
+
+def test_dimensions_take_words_of_ours_alone(watched: Watched) -> None:
+    """Each value that somebody could make up would be one more metric to pay for."""
+    with begun(Invocation("c", "r", tuple)) as invocation:
+        metrics.count("Alarm", alarm="+8613912345678")
+        metrics.count("Alarm", alarm="x" * 41)
+        metrics.count("Alarm", alarm="")
+        metrics.flush(invocation)
+    assert watched.figures() == {"Alarm alarm=other": 3}
+
+
+def test_no_setting_of_the_function_changes_the_figures_shape(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Powertools reads names and switches of its own, which alarms know nothing of."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "other")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Other")
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "1")
+    with begun(Invocation("c", "r", tuple)) as invocation:
+        metrics.count("CodeSent", gateway="http", outcome="sent")
+        metrics.flush(invocation)
+    assert watched.figures() == {"CodeSent gateway=http outcome=sent": 1}
+
+
+def test_what_is_counted_after_the_end_is_written_at_once(watched: Watched) -> None:
+    """A thread that was given up may still finish what it began."""
+    with begun(Invocation("late", "r", tuple)) as invocation:
+        metrics.flush(invocation)
+        metrics.count("CodeWrong")
+    metrics.count("Unbound")
+    assert watched.figures() == {"CodeWrong": 1, "Unbound": 1}
+    assert [document.get("correlation_id") for document in watched.documents] == ["late", None]
+
+
+class Broken:
+    """A stream that cannot be written to."""
+
+    def write(self, _: str) -> None:
+        raise OSError
+
+    flush = write
+
+
+def test_figures_that_cannot_be_written_keep_nobody_from_their_answer(
+    watched: Watched, world: World
+) -> None:
+    """The recovery goes on, and a line says so."""
+    metrics.print_to(Broken())  # type: ignore[arg-type]
+    assert world.start().status_code == 201
+    assert [line["message"] for line in watched.lines] == ["figures were not written: OSError"]

@@ -1,0 +1,135 @@
+"""The manual's section 1 to 1.2, sentence by sentence: the phone's way, and the code by SMS."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.domain.catalogue import PROBLEMS
+from tests.conftest import PASSWORD, World, add_firm
+from tests.support.official_account import LINK, MakeTown, Town, code_in, login_of
+
+PAGE = "https://recovery.example/"
+
+
+def recovered(town: Town, openid: str = "o-alice") -> None:
+    """Follow, recover by SMS, and wait until the next code may be sent."""
+    phone = town.phone(openid)
+    phone.follow()
+    phone.browse(phone.tap("找回密码"))
+    token = phone.start("11010148").json_body["token"]
+    town.world.send(token)
+    assert town.world.confirm(token, town.world.phones.codes[-1]).status_code == 200
+    town.world.clock.time += 60
+
+
+# 用户可通过微信搜索公众号“中国注册会计师协会行业管理系统”或者扫描下方二维码关注公众号。
+def test_who_follows_is_welcomed_with_the_way_to_the_page(town: Town) -> None:
+    """The link in the welcome opens the page inside WeChat."""
+    alice = town.phone("o-alice")
+    welcome = alice.follow()
+    assert "中国注册会计师协会行业管理系统" in welcome
+    link = LINK.search(welcome)
+    assert link is not None
+    assert alice.browse(link[1]) == PAGE
+
+
+# 通过微信公众号“找回密码”菜单跳转到找回密码界面。
+def test_the_menu_leads_to_the_page(town: Town) -> None:
+    """The browser is known there by its WeChat, without a question to the person."""
+    alice = town.phone("o-alice")
+    alice.follow()
+    assert alice.browse(alice.tap("找回密码")) == PAGE
+    assert alice.start("11010148").json_body["method"] == "sms"
+
+
+# 选择要找回登录账号的用户类型（用户类型为会计师事务所），点击【下一步】按钮。
+def test_the_user_type_is_a_firm(world: World) -> None:
+    """Other users are sent to the people who can help them."""
+    assert world.start().status_code == 201
+    answer = world.call("POST", "/recovery", {"user_type": "person", "login": "11010148"})
+    assert (answer.status_code, answer.json_body["field"]) == (422, "user_type")
+    assert "010-88250337" in answer.json_body["detail"]
+
+
+# 登录账号在系统中未绑定手机号时，系统提示“查询到您未绑定手机号，请联系技术支持010-88250337(0338)”修改密码。
+@pytest.mark.parametrize("openid", ["o-alice", None], ids=["phone", "PC"])
+def test_a_login_without_a_phone_is_told_whom_to_call(world: World, openid: str | None) -> None:
+    """The manual's sentence, to the letter, wherever it is asked from."""
+    add_firm(world.service.hasher, "31000001", phone=None)
+    answer = world.start("31000001", openid)
+    assert (answer.status_code, answer.json_body["code"]) == (409, "phone-not-bound")
+    assert answer.json_body["detail"] == "查询到您未绑定手机号，请联系技术支持010-88250337(0338)"
+
+
+# 未绑定公众号时，默认手机号验证码找回。点击手机号验证，输入新密码后点击【获取验证码】接收短信验证码并输入，
+# 点击【确认重置】按钮即可重置成功。
+def test_an_unbound_login_is_recovered_by_sms(town: Town) -> None:
+    """The code comes to the phone that the login is bound to, and the new password holds."""
+    alice = town.phone("o-alice")
+    alice.follow()
+    alice.browse(alice.tap("找回密码"))
+    started = alice.start("11010148").json_body
+    assert (started["method"], started["destination"]) == ("sms", "138****1234")
+    sent = town.world.send(started["token"]).json_body
+    assert (sent["method"], sent["delivery"]) == ("sms", "sent")
+    done = town.world.confirm(started["token"], town.world.phones.codes[0])
+    assert (done.status_code, done.json_body) == (200, {"login": "11010148", "wechat_bound": True})
+    stored = town.world.login_item().password_hash
+    assert town.world.service.hasher.verify(stored, PASSWORD)
+
+
+# 注：如果手机号码有误或收不到验证码请联系010-88250337/0338。
+def test_who_gets_no_sms_is_told_whom_to_call() -> None:
+    """The number stands where a person reads that no code went out."""
+    assert "010-88250337/0338" in PROBLEMS["delivery-failed"][1]
+
+
+# 使用手机号找回过密码成功后会自动将微信绑定关注的中国注册会计师协会行业管理系统公众号，下次找回密码默认使用公众号验证码找回。
+def test_a_recovery_by_sms_binds_the_wechat(town: Town) -> None:
+    """The next recovery of that login is by the Official Account, on every device."""
+    recovered(town)
+    assert town.world.login_item().openid == "o-alice"
+    for openid in ("o-alice", "o-other", None):
+        assert town.world.start(openid=openid).json_body["method"] == "wechat"
+
+
+# 如果取消关注或使用其他微信重新关注则不能接收到公众号验证码。
+def test_who_has_left_gets_no_code(town: Town) -> None:
+    """The person is told that the WeChat does not follow, and nothing is counted against them."""
+    recovered(town)
+    alice = town.phone("o-alice")
+    alice.leave()
+    token = town.world.token()
+    for _ in range(2):
+        answer = town.world.send(token)
+        assert (answer.status_code, answer.json_body["code"]) == (409, "not-following")
+        assert "解绑公众号" in answer.json_body["detail"]
+
+
+# 只能使用初次使用手机号验证码找回密码时微信关注的公众号。
+@pytest.mark.parametrize("template", [True, False], ids=["push", "pull"])
+def test_the_code_comes_to_the_first_wechat_alone(
+    make_town: MakeTown,
+    template: bool,
+) -> None:
+    """Another WeChat that follows gets nothing; the first one works again once it follows again."""
+    town = make_town(template=template)
+    recovered(town)
+    alice, other = town.phone("o-alice"), town.phone("o-other")
+    alice.leave()
+    other.follow()
+    token = town.world.token(openid="o-other")
+    assert town.world.send(token).json_body["code"] == "not-following"
+    alice.follow()
+    assert town.world.send(token).status_code == 202
+    assert "没有可领取的验证码" in other.tap("获取验证码")
+    text = alice.chat[-1] if template else alice.tap("获取验证码")
+    assert town.world.confirm(token, code_in(text), "Another-horse-8").status_code == 200
+
+
+def test_a_scanned_code_of_the_account_itself_has_no_login(town: Town) -> None:
+    """The manual's own QR code carries no scene: its welcome fills nothing in."""
+    alice = town.phone("o-alice")
+    link = LINK.search(alice.follow())
+    assert link is not None
+    assert login_of(alice.browse(link[1])) is None

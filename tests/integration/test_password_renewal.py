@@ -1,0 +1,108 @@
+"""Stored hashes behind the login page's questions: their renewal, and which password they are of."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from argon2 import PasswordHasher as Argon2
+
+from chalicelib.security.password_hasher import PasswordHasher
+from chalicelib.store.models import LoginItem
+from tests.conftest import PASSWORD, CheapHasher, MakeWorld, World, add_firm
+from tests.integration.test_verifying_passwords import OPENING, WRONG, failures, told, verify
+
+PEPPER = "p" * 32
+
+pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
+
+
+def stored_as(world: World, made: str) -> None:
+    LoginItem("11010148").update([LoginItem.password_hash.set(made)])
+
+
+def of_before(kind: str) -> str:
+    """A hash of OPENING as an import, another pepper or other parameters left it."""
+    if kind == "imported":
+        return Argon2(time_cost=1, memory_cost=64, parallelism=1).hash(OPENING)
+    if kind == "old pepper":
+        return CheapHasher({1: b"o" * 32}).hash(OPENING)
+    return PasswordHasher({2: PEPPER.encode()}, memory_kib=16, passes=2).hash(OPENING)
+
+
+@pytest.mark.parametrize("kind", ["imported", "old pepper", "old parameters"])
+def test_an_outdated_hash_is_renewed_by_the_right_password(
+    make_world: MakeWorld, kind: str
+) -> None:
+    """Once, with everything else of the login as it was, and an open recovery goes on."""
+    world = make_world(CODE_PEPPER=f"2:{PEPPER},1:{'o' * 32}")
+    add_firm(world.service.hasher)
+    before = of_before(kind)
+    stored_as(world, before)
+    token = world.token()
+    assert told(world, "Wrong-horse-1") == WRONG
+    assert world.login_item().password_hash == before
+    assert told(world) == {"valid": True, "must_change": False, "changed_at": 1_700_000_000}
+    renewed = world.login_item()
+    assert renewed.password_hash.startswith("v2:$argon2id$")
+    assert not world.service.hasher.needs_rehash(renewed.password_hash)
+    assert (renewed.password_version, renewed.changed_at) == (1, 1_700_000_000)
+    assert failures(world) == [world.clock.time]
+    assert told(world)["valid"] is True
+    assert world.login_item().password_hash == renewed.password_hash
+    assert world.send(token).status_code == 202
+
+
+@pytest.mark.parametrize("changed", ["version", "hash"])
+def test_a_password_set_meanwhile_is_not_undone_by_the_renewal(
+    world: World, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    """Between the comparison and the write somebody recovers the login, or another renewal wins."""
+    stored_as(world, of_before("imported"))
+    newer = world.service.hasher.hash(PASSWORD)
+    hash_it = world.service.hasher.hash
+
+    def meanwhile(password: str) -> str:
+        actions = [LoginItem.password_hash.set(newer)]
+        if changed == "version":
+            actions += [LoginItem.password_version.set(2), LoginItem.failures.remove()]
+        LoginItem("11010148").update(actions)
+        return hash_it(password)
+
+    monkeypatch.setattr(world.service.hasher, "hash", meanwhile)
+    assert told(world)["valid"] is True
+    assert world.login_item().password_hash == newer
+    assert failures(world) == []
+
+
+def test_passwords_are_compared_after_nfc(world: World) -> None:
+    """A decomposed accent is the same password; white space is part of it."""
+    LoginItem("11010148").update(
+        [LoginItem.password_hash.set(world.service.hasher.hash("Caf\u00e9-bar-1 "))]
+    )
+    assert told(world, "Cafe\u0301-bar-1 ")["valid"] is True
+    assert told(world, "Cafe\u0301-bar-1") == WRONG
+
+
+def test_nothing_is_cut_off_from_a_long_password(world: World) -> None:
+    """1,024 bytes count to the last one; more are refused before anything is hashed or counted."""
+    long = "x" * 1_024
+    LoginItem("11010148").update([LoginItem.password_hash.set(world.service.hasher.hash(long))])
+    assert told(world, long)["valid"] is True
+    assert told(world, long[:-1] + "y") == WRONG
+    before = failures(world)
+    answer = verify(world, long + "x")
+    assert (answer.status_code, answer.json_body["field"]) == (422, "password")
+    assert failures(world) == before
+
+
+def test_no_password_reaches_a_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Not the right one, not a wrong one, not of a malformed question, nor a login's hash."""
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("botocore").setLevel(logging.INFO)
+    stored_as(world, of_before("imported"))
+    for password in (OPENING, "Canary-wrong-1", "Canary-" * 200):
+        verify(world, password)
+    assert "Canary-" not in caplog.text
+    assert OPENING not in caplog.text
+    assert "$argon2" not in caplog.text

@@ -1,0 +1,128 @@
+"""Somebody knows all three details of a firm, which are public: how far they come, to the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from chalicelib.store.models import AuditItem
+from tests.conftest import PASSWORD, PHONE, World, add_firm
+from tests.support.official_account import MakeTown, Phone, Town
+
+PUBLIC = {
+    "firm_no": "11010148",
+    "approval_no": "京财会许可〔2012〕0084号",
+    "head_name": "阿依古丽·买买提",
+}
+MALLORY = "Mallory-horse-9"
+
+
+def bound(town: Town) -> Phone:
+    """Alice, who has recovered once and whose WeChat is bound."""
+    alice = town.phone("o-alice")
+    alice.follow()
+    token = town.world.token()
+    town.world.send(token)
+    assert town.world.confirm(token, town.world.phones.codes[-1]).status_code == 200
+    town.world.clock.time += 3600
+    return alice
+
+
+def events(login: str = "11010148") -> list[str]:
+    return [item.event for item in AuditItem.query(login)]
+
+
+def test_who_knows_the_public_details_gets_no_further_than_an_sms(town: Town) -> None:
+    """They undo the binding, and are left with a code that the real phone gets."""
+    alice = bound(town)
+    mallory = town.phone("o-mallory")
+    mallory.follow()
+    mallory.browse(mallory.tap("找回密码"))
+    started = mallory.start("11010148").json_body
+    assert started["method"] == "wechat"
+    token = started["token"]
+
+    # Before the unbinding: the code goes to Alice's WeChat, and Mallory's gets none.
+    assert town.world.send(token).json_body["method"] == "wechat"
+    assert "没有可领取的验证码" in mallory.tap("获取验证码")
+
+    # The unbinding, and what Alice hears of it on both roads.
+    done = town.world.call("POST", "/recovery/unbinding", PUBLIC, token=token)
+    assert (done.status_code, done.json_body) == (200, {"login": "11010148", "method": "sms"})
+    notice = town.world.phones.sent[-1]
+    assert (notice.to, notice.template) == (PHONE, "wechat-unbound")
+    assert "010-88250337/0338" in notice.text
+    assert alice.chat[-1].splitlines()[:2] == ["已解绑微信公众号", "11010148"]
+    unbound = [item for item in AuditItem.query("11010148") if item.event == "wechat-unbound"]
+    assert [(item.actor, item.method) for item in unbound] == [("person", "wechat")]
+
+    # The code that Alice was sent before has ended with the binding, for everybody.
+    old = alice.chat[-2].splitlines()[1]
+    refused = town.world.confirm(token, old, MALLORY)
+    assert (refused.status_code, refused.json_body["code"]) == (410, "code-expired")
+
+    # The way is SMS now, to the phone that the firm has bound, and nowhere else.
+    sent = town.world.send(token).json_body
+    assert (sent["method"], sent["destination"]) == ("sms", "138****1234")
+    assert town.world.phones.sent[-1].to == PHONE
+    assert "没有可领取的验证码" in mallory.tap("获取验证码")
+
+    # Guessing ends with the code; with the day's cap for all codes.
+    right = int(town.world.phones.codes[-1])
+    for number in range(5):
+        guess = f"{(right + 1 + number) % 1_000_000:06d}"
+        assert town.world.confirm(token, guess, MALLORY).json_body["code"] == "code-wrong"
+    assert town.world.confirm(token, f"{right:06d}", MALLORY).status_code == 429
+
+    # Nothing of Alice's is lost but the binding: her password holds, and she binds anew.
+    item = town.world.login_item()
+    assert item.openid is None
+    assert town.world.service.hasher.verify(item.password_hash, PASSWORD)
+    town.world.clock.time += 60
+    hers = town.world.token()
+    town.world.send(hers)
+    assert (
+        town.world.confirm(hers, town.world.phones.codes[-1], "Alice-horse-11").status_code == 200
+    )
+    assert town.world.login_item().openid == "o-alice"
+    assert Counter(events()) == {"code-sent": 4, "password-recovered": 2, "wechat-unbound": 1}
+
+
+def test_a_login_without_a_phone_keeps_its_binding(town: Town) -> None:
+    """Undoing it would leave no way at all: refused with the manual's sentence."""
+    world = town.world
+    add_firm(world.service.hasher, "31000001", phone=None, finance_phone=None, openid="o-alice")
+    details = {**PUBLIC, "firm_no": "31000001"}
+    token = world.token("31000001", "o-mallory")
+    refused = world.call("POST", "/recovery/unbinding", details, token=token)
+    assert (refused.status_code, refused.json_body["code"]) == (409, "phone-not-bound")
+    assert world.login_item("31000001").openid == "o-alice"
+    assert events("31000001") == []
+
+
+def test_guessing_the_details_ends_after_five(world: World) -> None:
+    """Whoever guesses, in whichever recovery; and by itself after a day."""
+    add_firm(world.service.hasher, "31000001", openid="o-alice")
+    wrong = {**PUBLIC, "firm_no": "31000001", "head_name": "张三"}
+    for number in range(5):
+        token = world.token("31000001", f"o-{number}")
+        answer = world.call("POST", "/recovery/unbinding", wrong, token=token)
+        assert answer.json_body["code"] == "details-do-not-match"
+    right = {**PUBLIC, "firm_no": "31000001"}
+    token = world.token("31000001", "o-5")
+    refused = world.call("POST", "/recovery/unbinding", right, token=token)
+    assert (refused.status_code, refused.json_body["code"]) == (429, "too-many-requests")
+    assert refused.headers["Retry-After"] == "86400"
+    assert world.login_item("31000001").openid == "o-alice"
+    world.clock.time += 86_400
+    token = world.token("31000001", "o-5")
+    assert world.call("POST", "/recovery/unbinding", right, token=token).status_code == 200
+
+
+def test_who_has_left_hears_of_it_by_sms(make_town: MakeTown) -> None:
+    """The road that is left is the phone; that WeChat does not take it undoes nothing."""
+    town = make_town()
+    bound(town).leave()
+    token = town.world.token(openid="o-mallory")
+    done = town.world.call("POST", "/recovery/unbinding", PUBLIC, token=token)
+    assert done.status_code == 200
+    assert town.world.phones.sent[-1].template == "wechat-unbound"

@@ -1,0 +1,98 @@
+"""Calls to DynamoDB for each step, counted as they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from chalicelib.store.models import LoginItem
+from tests.conftest import World, store_calls
+from tests.support.callbacks import TAPPED, tell
+
+
+@pytest.fixture
+def counted(world: World) -> Iterator[list[str]]:
+    """The operations that were sent, in order."""
+    with store_calls() as sent:
+        yield sent
+
+
+@contextmanager
+def _only(sent: list[str]) -> Iterator[list[str]]:
+    sent.clear()
+    yield sent
+
+
+def test_each_step_costs_what_it_must(world: World, counted: list[str]) -> None:
+    """Start 1, code 1, wrong code 1, confirm 2; one send and one wrong code in ten or twenty also
+    writes the service-wide budget, which this test keeps from being drawn."""
+    world.service.recovery._sends_budget._randbelow = lambda _: 1
+    world.service.recovery._wrongs_budget._randbelow = lambda _: 1
+    world.token()  # The first call of a model asks for its table's keys in nobody's way.
+    with _only(counted) as calls:
+        token = world.token()
+        assert calls == ["UpdateItem"]
+    with _only(counted) as calls:
+        assert world.send(token).status_code == 202
+        assert calls == ["TransactWriteItems"]
+    code = world.phones.codes[0]
+    with _only(counted) as calls:
+        world.confirm(token, f"{(int(code) + 1) % 1_000_000:06d}")
+        assert calls == ["UpdateItem"]
+    with _only(counted) as calls:
+        assert world.confirm(token, code).status_code == 200
+        assert calls == ["UpdateItem", "TransactWriteItems"]
+
+
+def test_a_callback_costs_what_it_must(world: World, counted: list[str]) -> None:
+    """Coming and going 1, a word 0, a scan 1, a tap 2; 3 where codes wait, for the code, its
+    binding, and the memory of the answer for WeChat's repeats."""
+    world.login_item().update([LoginItem.openid.set("o-alice")])
+    scene = world.service.scenes.make("11010148", world.clock.time + 60)
+    event = {"MsgType": "event"}
+    costs: list[tuple[dict[str, object], list[str]]] = [
+        ({**event, "Event": "subscribe"}, ["UpdateItem"]),
+        ({**event, "Event": "VIEW", "EventKey": "https://recovery.example"}, []),
+        ({"MsgType": "text", "MsgId": 1, "Content": "找回密码"}, []),
+        ({**event, "Event": "SCAN", "EventKey": scene}, ["UpdateItem"]),
+        (TAPPED, ["GetItem", "UpdateItem"]),
+    ]
+    tell(world, {**event, "Event": "unsubscribe"})
+    world.clock.time += 1
+    for fields, cost in costs:
+        with _only(counted) as calls:
+            tell(world, fields)
+            assert calls == cost
+    world.send(world.token())
+    world.clock.time += 1
+    with _only(counted) as calls:
+        assert "验证码" in tell(world, TAPPED)
+        assert calls == ["GetItem", "BatchGetItem", "UpdateItem"]
+
+
+@pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
+def test_a_question_about_a_password_costs_one_call_or_two(
+    world: World, counted: list[str]
+) -> None:
+    """Wrong, unknown and locked 1; right 2, since its count is taken back, also when it is renewed."""
+    world.service.credential_check._wrongs_budget._randbelow = lambda _: 1
+
+    def cost(password: str, login: str = "11010148") -> list[str]:
+        counted.clear()
+        world.call("POST", "/credentials/verify", {"login": login, "password": password})
+        return list(counted)
+
+    cost("Wrong-horse-1")  # The first call of a model asks for its table's keys in nobody's way.
+    assert cost("Wrong-horse-1") == ["UpdateItem"]
+    assert cost("Wrong-horse-1", "99999999") == ["UpdateItem"]
+    assert cost("Opening-password-1") == ["UpdateItem"] * 2
+    stale = world.service.hasher._argon2.hash("Opening-password-1")
+    LoginItem("11010148").update([LoginItem.password_hash.set(stale)])
+    assert cost("Opening-password-1") == ["UpdateItem"] * 2
+    assert world.login_item().password_hash != stale
+    for _ in range(3):
+        assert cost("Wrong-horse-1") == ["UpdateItem"]
+    world.clock.time += 5
+    assert cost("Opening-password-1") == ["UpdateItem"]

@@ -1,0 +1,320 @@
+"""The settings' secret: one question a cold start, what a failure does, and when it is asked again."""
+
+# ruff: noqa: F811 - fixtures of other modules are imported by their names.
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError
+from botocore.session import get_session
+from chalice.app import Chalice
+from moto import mock_aws
+
+from chalicelib import runtime
+from chalicelib.domain.errors import Unavailable
+from chalicelib.handlers import middleware
+from chalicelib.settings import SETTINGS as TABLE
+from chalicelib.settings import Settings, SettingsError
+from chalicelib.settings.loader import LIFETIME, PAUSE, SECRETS_CONFIG, Built, SettingsSource
+from tests.conftest import SETTINGS, Clock, Door
+from tests.support.log_capture import Watched, watched, watching  # noqa: F401
+
+NAME = "recovery-settings"
+
+
+@dataclass
+class Manager:
+    """Secrets Manager with the one secret: what is asked of it, and what goes wrong."""
+
+    client: Any
+    asked: list[str] = field(default_factory=list)
+    clients: int = 0
+    fault: str | BaseException | None = None
+
+    def __post_init__(self) -> None:
+        self.client.create_secret(Name=NAME, SecretString=json.dumps(SETTINGS))
+
+    def put(self, text: str | bytes) -> None:
+        """Give the secret another value."""
+        key = "SecretString" if isinstance(text, str) else "SecretBinary"
+        self.client.put_secret_value(SecretId=NAME, **{key: text})
+
+    def connect(self) -> Any:
+        """A client that this watches."""
+        self.clients += 1
+        client = get_session().create_client("secretsmanager", config=SECRETS_CONFIG)
+        client.meta.events.register_first("before-call", self._before)
+        return client
+
+    def _before(self, model: Any, **_: Any) -> None:
+        self.asked.append(model.name)
+        if isinstance(self.fault, BaseException):
+            raise self.fault
+        if self.fault is not None:
+            said = {"Code": self.fault, "Message": "secret of canary-arn"}
+            raise ClientError({"Error": said}, model.name)
+
+
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
+    """A process without settings but the secret's name."""
+    for setting in TABLE:
+        monkeypatch.delenv(setting.name, raising=False)
+    monkeypatch.setenv("SECRETS_ID", NAME)
+    with mock_aws():
+        made = Manager(boto3.client("secretsmanager"))
+        monkeypatch.setattr(runtime, "_secrets_manager", made.connect)
+        with runtime.using(None):
+            yield made
+
+
+def health() -> tuple[int, str]:
+    answer = Door().get("/health")
+    return answer.status_code, str(answer.json_body.get("code", ""))
+
+
+def test_a_cold_start_asks_once_for_all_its_settings(manager: Manager) -> None:
+    """However many requests follow."""
+    assert [health() for _ in range(5)] == [(200, "")] * 5
+    assert manager.asked == ["GetSecretValue"]
+    service = runtime.service()
+    assert service.settings.wechat_app_id == SETTINGS["WECHAT_APP_ID"]
+    assert [key.reveal() for key in service.settings.signing_keys] == ["s" * 32]
+
+
+def test_requests_that_come_at_once_share_the_question(manager: Manager) -> None:
+    """The local twin answers in many threads."""
+    source = SettingsSource({"SECRETS_ID": NAME}, Clock(), manager.connect)
+    made: list[object] = []
+    built = Built(source, lambda _: object())
+    threads = [threading.Thread(target=lambda: made.append(built.get())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert (len(made), len(set(map(id, made))), len(manager.asked)) == (8, 1, 1)
+
+
+FAULTS: dict[str, str | BaseException] = {
+    "throttled": "ThrottlingException",
+    "denied": "AccessDeniedException",
+    "not there": "ResourceNotFoundException",
+    "its key is gone": "DecryptionFailure",
+    "no answer": ConnectTimeoutError(endpoint_url="https://canary-arn"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_secret_that_cannot_be_read_is_read_by_the_next_request(
+    manager: Manager, watched: Watched, fault: str | BaseException
+) -> None:
+    """People get a plain word and operators a line and an alarm; the process is not spoilt."""
+    manager.fault = fault
+    assert health() == (503, "unavailable")
+    assert [line["message"] for line in watched.lines] == ["unavailable: secrets"]
+    assert watched.figures() == {"Alarm alarm=unavailable": 1}
+    assert "canary-arn" not in watched.text
+    manager.fault = None
+    assert health() == (200, "")
+    assert len(manager.asked) == 2
+
+
+CANARY = "canary-secret-of-nobody-0123456789"
+
+UNSOUND = {
+    "no JSON": (f'{{"SIGNING_KEYS": "{CANARY}", ', "SECRETS_ID does not name a JSON object"),
+    "a list": (json.dumps([CANARY]), "SECRETS_ID does not name a JSON object"),
+    "binary": (CANARY.encode(), "SECRETS_ID does not name a JSON object"),
+    "empty": ("{}", "SITE_URL is missing; SIGNING_KEYS is missing; CODE_PEPPER is missing"),
+    "a malformed setting": (
+        json.dumps({**SETTINGS, "WECHAT_AES_KEY": CANARY}),
+        "settings: WECHAT_AES_KEY must be the 43 characters of the EncodingAESKey",
+    ),
+}
+
+
+@pytest.mark.parametrize(("value", "says"), UNSOUND.values(), ids=UNSOUND)
+def test_a_secret_that_is_not_sound_names_each_fault(
+    manager: Manager, watched: Watched, value: str | bytes, says: str
+) -> None:
+    """By the settings' names, never by what they hold; mended, the next request is answered."""
+    manager.put(value)
+    assert health() == (503, "unavailable")
+    (line,) = watched.lines
+    assert says in line["message"]
+    assert watched.figures() == {"Alarm alarm=settings": 1}
+    assert CANARY not in watched.text
+    manager.put(json.dumps(SETTINGS))
+    assert health() == (200, "")
+
+
+def test_the_question_ends_before_the_functions_time_does() -> None:
+    """Both attempts together; the API's function has ten seconds."""
+    client = runtime._secrets_manager()
+    config = client.meta.config
+    assert config.retries == {"mode": "standard", "total_max_attempts": 2}
+    assert 2 * (config.connect_timeout + config.read_timeout) < 10
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def built(manager: Manager, clock: Clock) -> Built[dict[str, Settings]]:
+    """What a process builds of its settings, by the test's clock."""
+    return Built(
+        SettingsSource({"SECRETS_ID": NAME}, clock, manager.connect), lambda s: {"settings": s}
+    )
+
+
+def test_a_warm_process_reads_again_after_five_minutes(
+    manager: Manager, clock: Clock, built: Built[dict[str, Settings]]
+) -> None:
+    """Not earlier; and where nothing has changed, all that was built stays."""
+    first = built.get()
+    clock.time += LIFETIME - 1
+    assert built.get() is first
+    assert len(manager.asked) == 1
+    clock.time += 1
+    assert [built.get() is first for _ in range(3)] == [True] * 3
+    assert (len(manager.asked), manager.clients) == (2, 1)
+
+
+def test_a_change_is_known_to_every_process_five_minutes_later(
+    manager: Manager, clock: Clock, built: Built[dict[str, Settings]]
+) -> None:
+    """And what was built of the old settings is built anew, once."""
+    first = built.get()
+    manager.put(json.dumps({**SETTINGS, "SMS_SIGN": "新签名"}))
+    clock.time += LIFETIME - 1
+    assert built.get() is first
+    clock.time += 1
+    second = built.get()
+    assert second is not first
+    assert second["settings"].sms_sign == "新签名"
+    assert built.get() is second
+
+
+def test_a_secret_that_cannot_be_read_again_changes_nothing(
+    manager: Manager, clock: Clock, built: Built[dict[str, Settings]], watched: Watched
+) -> None:
+    """The process goes on with what it has, says so, and asks again after half a minute."""
+    first = built.get()
+    manager.fault = "ThrottlingException"
+    clock.time += LIFETIME
+    assert [built.get() is first for _ in range(3)] == [True] * 3
+    assert len(manager.asked) == 2
+    clock.time += PAUSE
+    assert built.get() is first
+    assert len(manager.asked) == 3
+    assert [line["message"] for line in watched.lines] == [
+        "the secret was not read again: ThrottlingException"
+    ] * 2
+    manager.fault = None
+    manager.put(json.dumps({**SETTINGS, "SMS_SIGN": "新签名"}))
+    clock.time += PAUSE
+    assert built.get() is not first
+
+
+def test_a_new_value_that_is_not_sound_is_not_taken(
+    manager: Manager, clock: Clock, built: Built[dict[str, Settings]], watched: Watched
+) -> None:
+    """A slip of the hand stops nobody, and raises an alarm until it is mended."""
+    first = built.get()
+    manager.put(json.dumps({**SETTINGS, "CODE_PEPPER": "short"}))
+    clock.time += LIFETIME
+    assert built.get() is first
+    (line,) = watched.lines
+    assert "CODE_PEPPER must be version:secret items" in line["message"]
+    assert line["alarm"] == "settings"
+
+
+def test_while_one_request_reads_again_no_other_one_waits(manager: Manager, clock: Clock) -> None:
+    """They go on with what the process has."""
+    asked, answer = threading.Event(), threading.Event()
+
+    class Slow:
+        def get_secret_value(self, **_: str) -> dict[str, str]:
+            if source_made:
+                asked.set()
+                assert answer.wait(10)
+            return {"ARN": "arn", "SecretString": json.dumps(SETTINGS)}
+
+    source_made: list[bool] = []
+    source = SettingsSource({"SECRETS_ID": NAME}, clock, Slow)
+    first = source.settings()
+    source_made.append(True)
+    clock.time += LIFETIME
+    reader = threading.Thread(target=source.settings)
+    reader.start()
+    assert asked.wait(10)
+    assert source.settings() is first
+    answer.set()
+    reader.join(10)
+    assert not reader.is_alive()
+
+
+def test_settings_of_the_environment_alone_are_read_once(manager: Manager, clock: Clock) -> None:
+    """Nobody changes the environment of a running process, and nobody is asked."""
+    environment = dict(SETTINGS)
+    source = SettingsSource(environment, clock, manager.connect)
+    first = source.settings()
+    environment["SMS_SIGN"] = "新签名"
+    clock.time += 10 * LIFETIME
+    assert source.settings() is first
+    assert not manager.asked
+
+
+def test_a_source_tells_what_is_wrong(manager: Manager, clock: Clock) -> None:
+    """Settings that are not sound, and a secret that does not answer, are two things."""
+    with pytest.raises(SettingsError, match="SITE_URL is missing"):
+        SettingsSource({}, clock, manager.connect).settings()
+    with pytest.raises(Unavailable, match="secrets"):
+        SettingsSource({"SECRETS_ID": "another"}, clock, manager.connect).settings()
+
+
+@pytest.fixture
+def in_lambda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "login-recovery-prod")
+    with watching():
+        yield
+
+
+def test_in_lambda_the_settings_are_read_at_the_start(manager: Manager, in_lambda: None) -> None:
+    """Before the first request comes, and not once more by it."""
+    middleware.register(Chalice("another", configure_logs=False))
+    assert manager.asked == ["GetSecretValue"]
+    assert health() == (200, "")
+    assert len(manager.asked) == 1
+
+
+def test_settings_that_fail_at_the_start_are_told_there(
+    manager: Manager, in_lambda: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the standard output, which becomes the log; the module loads, and a request tries again."""
+    manager.put(json.dumps({**SETTINGS, "SMS_GATEWAYS": "pigeon", "SITE_URL": ""}))
+    middleware.register(Chalice("another", configure_logs=False))
+    line, figure = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    if "_aws" in line:
+        line, figure = figure, line
+    assert (line["level"], line["function"]) == ("ERROR", "login-recovery-prod")
+    assert "SITE_URL is missing; SMS_GATEWAYS must be an ordered list" in line["message"]
+    assert figure["alarm"] == "settings"
+    manager.put(json.dumps(SETTINGS))
+    assert health() == (200, "")
+
+
+def test_elsewhere_nothing_is_read_and_nothing_set_up(manager: Manager) -> None:
+    """Importing the app, as packaging does, asks nobody."""
+    with watching() as before:
+        middleware.register(Chalice("another", configure_logs=False))
+        assert before.text == ""
+    assert not manager.asked

@@ -1,0 +1,147 @@
+"""One WeChat bound to many logins: each message names its login, each code is for it alone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from chalicelib.store import dynamo
+from chalicelib.store.models import CodeItem, DestinationItem, LoginItem
+from tests.conftest import World, add_firm
+from tests.support.callbacks import TAPPED, tell
+from tests.support.official_account import Town, code_in
+
+MAIN, FINANCE, OTHER = "11010148", "11010148_cw", "31000001"
+
+
+@pytest.fixture
+def world(world: World) -> World:
+    """Three logins of two firms, bound to o-alice, who follows; there is no template."""
+    for login in (MAIN, FINANCE):
+        LoginItem(login).update([LoginItem.openid.set("o-alice")])
+    add_firm(world.service.hasher, OTHER, openid="o-alice")
+    tell(world, {"MsgType": "event", "Event": "subscribe"})
+    return world
+
+
+def send(world: World, *logins: str) -> dict[str, str]:
+    """Send a code for each login, a minute apart; the tokens."""
+    tokens = {}
+    for login in logins:
+        world.clock.time += 60
+        tokens[login] = world.token(login)
+        assert world.send(tokens[login]).status_code == 202
+    return tokens
+
+
+def fetched(world: World, openid: str = "o-alice") -> dict[str, str]:
+    """The codes that the menu item brings, by login, in their order."""
+    world.clock.time += 1
+    return dict(
+        re.findall(r"账号([0-9]+(?:_cw)?)的登录密码，验证码([0-9]{6})", tell(world, TAPPED, openid))
+    )
+
+
+def test_every_live_code_is_named_with_its_login(world: World) -> None:
+    """Newest first; each of them works, and each for its login alone."""
+    tokens = send(world, MAIN, FINANCE, OTHER)
+    codes = fetched(world)
+    assert list(codes) == [OTHER, FINANCE, MAIN]
+    if codes[FINANCE] != codes[MAIN]:
+        refused = world.confirm(tokens[MAIN], codes[FINANCE])
+        assert refused.json_body["code"] == "code-wrong"
+    for login, code in codes.items():
+        password = f"Another-horse-{len(login)}"
+        assert world.confirm(tokens[login], code, password).status_code == 200
+    assert fetched(world) == {}
+
+
+def test_one_code_reads_as_ever(world: World) -> None:
+    """A sentence about one login, and the care to take."""
+    send(world, FINANCE)
+    text = tell(world, TAPPED)
+    assert text.startswith(f"您正在找回账号{FINANCE}的登录密码，验证码")
+    assert text.endswith("前有效。验证码请勿告知他人，如非本人操作请忽略。")
+    assert "\n" not in text
+
+
+def test_a_resent_code_replaces_its_own_login_s(world: World) -> None:
+    """The other login's stays."""
+    send(world, MAIN, FINANCE)
+    before = fetched(world)
+    tokens = send(world, MAIN)
+    after = fetched(world)
+    assert list(after) == [MAIN, FINANCE]
+    assert after[FINANCE] == before[FINANCE]
+    assert world.confirm(tokens[MAIN], after[MAIN], "Another-horse-8").status_code == 200
+
+
+def test_what_is_no_longer_live_is_not_fetched(world: World) -> None:
+    """Too old, used up, tried too often, bound elsewhere: the others are still there."""
+    send(world, OTHER)
+    world.clock.time += 200
+    tokens = send(world, MAIN, FINANCE)
+    assert set(fetched(world)) == {MAIN, FINANCE}
+    wrong = f"{(int(fetched(world)[MAIN]) + 1) % 1_000_000:06d}"
+    for _ in range(5):
+        world.confirm(tokens[MAIN], wrong, "Another-horse-8")
+    assert set(fetched(world)) == {FINANCE}
+    LoginItem(FINANCE).update([LoginItem.openid.set("o-bob")])
+    assert fetched(world) == fetched(world, "o-bob") == {}
+
+
+def test_a_rebound_login_s_code_is_for_neither(world: World) -> None:
+    """A code was made for one WeChat; the one that is bound afterwards does not inherit it."""
+    send(world, MAIN)
+    LoginItem(MAIN).update([LoginItem.openid.set("o-bob")])
+    assert fetched(world, "o-bob") == fetched(world) == {}
+
+
+def test_a_code_that_did_not_go_out_is_not_fetched(world: World) -> None:
+    """Taken back with its send."""
+    tokens = send(world, MAIN)
+    tell(world, {"MsgType": "event", "Event": "unsubscribe"})
+    world.clock.time += 60
+    assert world.send(tokens[MAIN]).json_body["code"] == "not-following"
+    assert fetched(world) == {}
+
+
+def test_more_logins_than_one_read_takes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An office that keeps the books of many firms: every one of its codes is found."""
+    monkeypatch.setattr(dynamo, "_BATCH", 3)
+    send(world, MAIN, FINANCE, OTHER)
+    assert len(fetched(world)) == 3
+
+
+def test_a_code_lies_sealed_with_its_login(world: World) -> None:
+    """And goes with the code: nothing is left to fetch or to open."""
+    token = send(world, MAIN)[MAIN]
+    code = fetched(world)[MAIN]
+    item = CodeItem.get(f"code#{MAIN}")
+    assert item.sealed
+    assert code not in str(item.to_dynamodb_dict())
+    assert world.confirm(token, code, "Another-horse-8").status_code == 200
+    assert CodeItem.get(f"code#{MAIN}").sealed is None
+    to = DestinationItem.get(world.service.codes.destination_id("wechat", "o-alice"))
+    assert to.logins == {MAIN}
+
+
+def test_the_push_names_the_login(town: Town) -> None:
+    """Two logins, one WeChat, two messages; the code of one is nothing to the other."""
+    town.phone("o-alice").follow()
+    for login in (MAIN, FINANCE):
+        LoginItem(login).update([LoginItem.openid.set("o-alice")])
+    tokens, cards = {}, {}
+    for login in (MAIN, FINANCE):
+        town.world.clock.time += 60
+        tokens[login] = town.world.token(login)
+        assert town.world.send(tokens[login]).json_body["delivery"] == "sent"
+        cards[login] = town.phone("o-alice").chat[-1]
+        assert cards[login].splitlines()[0] == login
+    if code_in(cards[MAIN]) != code_in(cards[FINANCE]):
+        wrong = town.world.confirm(tokens[MAIN], code_in(cards[FINANCE]))
+        assert wrong.json_body["code"] == "code-wrong"
+    for login in (MAIN, FINANCE):
+        done = town.world.confirm(tokens[login], code_in(cards[login]), "Another-horse-8")
+        assert done.status_code == 200

@@ -1,0 +1,178 @@
+"""TEMPLATESENDJOBFINISH: what became of a template message, kept with the code that it carried."""
+
+# ruff: noqa: F811 - fixtures of other modules are imported by their names.
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chalicelib.store import audit
+from chalicelib.store.models import AuditItem
+from infra.ops import __main__ as commands
+from infra.ops import words
+from tests.conftest import MakeWorld, World, add_firm
+from tests.support.callbacks import tell
+from tests.support.serial_moto import serial_moto  # noqa: F401
+from tests.support.wechat_platform import INFO, SEND, WeChat, playing, refusal
+
+BLOCKED, BROKEN = "failed:user block", "failed: system failed"
+
+
+@pytest.fixture
+def wechat() -> Iterator[WeChat]:
+    """WeChat's platform, which takes messages and names them 101, 102, …"""
+    with playing() as platform:
+        platform.answers[SEND] = [
+            {"errcode": 0, "errmsg": "ok", "msgid": number} for number in range(101, 110)
+        ]
+        platform.answers[INFO] = [{"subscribe": 1}]
+        yield platform
+
+
+@pytest.fixture
+def world(make_world: MakeWorld, wechat: WeChat) -> World:
+    """A firm whose two logins are bound to o-alice."""
+    world = make_world(WECHAT_API_URL=wechat.url, WECHAT_CODE_TEMPLATE_ID="template")
+    add_firm(world.service.hasher, openid="o-alice")
+    return world
+
+
+def send(world: World, login: str = "11010148") -> None:
+    assert world.send(world.token(login)).status_code == 202
+
+
+def receipt(
+    world: World, message_id: object, status: str = "success", openid: str = "o-alice", **more: Any
+) -> None:
+    """WeChat tells; the account has nothing to say to it."""
+    fields = {"MsgType": "event", "Event": "TEMPLATESENDJOBFINISH", "Status": status, **more}
+    assert tell(world, {**fields, "MsgID": message_id}, openid) == ""
+
+
+def sends(login: str = "11010148") -> list[tuple[str | None, str | None, str | None]]:
+    """Name, receipt and reason of each code, oldest first."""
+    return [
+        (item.message_id, item.receipt, item.reason)
+        for item in AuditItem.query(login)
+        if item.event == "code-sent"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "kept", "reason"),
+    [
+        ("success", "delivered", None),
+        (BLOCKED, "failed", "user block"),
+        (BROKEN, "failed", "system failed"),
+        ("failed", "failed", None),
+    ],
+)
+def test_a_receipt_stands_with_its_code(
+    world: World, status: str, kept: str, reason: str | None
+) -> None:
+    """Delivered, or why not, in WeChat's own words."""
+    send(world)
+    receipt(world, 101, status)
+    assert sends() == [("101", kept, reason)]
+
+
+def test_a_repeat_changes_nothing(world: World) -> None:
+    """WeChat may deliver a receipt three times."""
+    send(world)
+    for _ in range(3):
+        receipt(world, 101, BLOCKED)
+    assert sends() == [("101", "failed", "user block")]
+    assert AuditItem.count() == 1
+
+
+@pytest.mark.parametrize("message_id", [999, 1, ""])
+def test_an_unknown_name_is_passed_over(world: World, message_id: object) -> None:
+    """Of a message that is not ours, or of a notice: no code gets it."""
+    send(world)
+    receipt(world, message_id, BLOCKED)
+    assert sends() == [("101", None, None)]
+
+
+def test_a_receipt_of_nobody_is_passed_over(world: World) -> None:
+    """An openid that no code went to."""
+    receipt(world, 101)
+    receipt(world, 101, openid="o-stranger")
+    assert AuditItem.count() == 0
+
+
+def test_another_s_receipt_is_not_taken(world: World) -> None:
+    """The name alone does not do: the event must come from the WeChat that the code went to."""
+    send(world)
+    receipt(world, 101, BLOCKED, openid="o-mallory")
+    assert sends() == [("101", None, None)]
+
+
+def test_a_late_receipt_finds_its_own_code(world: World) -> None:
+    """A newer code of the login, or of another login, does not take it."""
+    send(world)
+    world.clock.time += 60
+    send(world, "11010148_cw")
+    world.clock.time += 60
+    send(world)
+    receipt(world, 101, BROKEN)
+    receipt(world, 102)
+    assert sends() == [("101", "failed", "system failed"), ("103", None, None)]
+    assert sends("11010148_cw") == [("102", "delivered", None)]
+
+
+def test_a_receipt_may_overtake_the_answer(world: World) -> None:
+    """The send has no name yet; it takes the receipt, and keeps both when its answer comes."""
+    send(world)
+    (item,) = AuditItem.query("11010148")
+    item.update([AuditItem.message_id.remove(), AuditItem.outcome.set("handed-over")])
+    receipt(world, 101)
+    audit.settle_send("11010148", item.at, outcome="sent", message_id="101")
+    assert sends() == [("101", "delivered", None)]
+    assert next(iter(AuditItem.query("11010148"))).outcome == "sent"
+
+
+def test_a_push_without_an_answer_is_known_by_its_receipt(world: World, wechat: WeChat) -> None:
+    """What was unknown is told after all."""
+    wechat.answers[SEND] = [None]
+    send(world)
+    receipt(world, 555, CreateTime=world.clock.time + 2)
+    assert sends() == [("555", "delivered", None)]
+
+
+def test_a_later_message_s_receipt_is_not_the_silent_one_s(world: World, wechat: WeChat) -> None:
+    """Minutes afterwards it is a notice's."""
+    wechat.answers[SEND] = [None]
+    send(world)
+    receipt(world, 555, CreateTime=world.clock.time + 61)
+    assert sends() == [(None, None, None)]
+
+
+def test_a_code_to_be_fetched_has_no_receipt(world: World, wechat: WeChat) -> None:
+    """Nothing was pushed, so what WeChat tells is of something else."""
+    wechat.answers[SEND] = [refusal(45009)]
+    send(world)
+    receipt(world, 101)
+    assert sends() == [(None, None, "template refused: 45009")]
+
+
+def test_operators_see_it(
+    world: World,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    serial_moto: None,
+) -> None:
+    """`account` and `audit` say that it did not arrive, and why, in Chinese."""
+    monkeypatch.setenv("COLUMNS", "200")
+    send(world)
+    receipt(world, 101, BLOCKED)
+    assert commands.main(["account", "11010148"]) == 0
+    shown = capsys.readouterr().out
+    assert words.FINDINGS["not-delivered"] in shown
+    assert "未送达" in shown
+    assert "用户拒收公众号消息" in shown
+    assert commands.main(["audit", "11010148"]) == 0
+    shown = capsys.readouterr().out
+    assert "未送达" in shown
+    assert "用户拒收公众号消息" in shown

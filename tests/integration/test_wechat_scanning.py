@@ -1,0 +1,174 @@
+"""From the PC to the phone and back: what a QR code carries, and all that it does not."""
+
+from __future__ import annotations
+
+import segno
+
+from tests.conftest import World
+from tests.support.official_account import LINK, MakeTown, Phone, Town, login_of
+
+
+def ticket_of(town: Town) -> str:
+    """What the newest QR code says."""
+    return town.wechat.account.live_tickets(town.world.clock())[0].url
+
+
+def filled_in(phone: Phone) -> str | None:
+    """The login on the page that the account's last message leads to."""
+    link = LINK.search(phone.chat[-1])
+    assert link is not None
+    return login_of(phone.browse(link[1]))
+
+
+def test_a_stranger_follows_and_a_follower_scans_alike(town: Town) -> None:
+    """Both get the link with the login, and both are told to leave it if it is not theirs."""
+    town.pc("11010148")
+    stranger, follower = town.phone("o-stranger"), town.phone("o-follower")
+    follower.follow()
+    for phone in (stranger, follower):
+        phone.scan(ticket_of(town))
+        assert "账号11010148" in phone.chat[-1]
+        assert "如非本人操作请忽略" in phone.chat[-1]
+        assert filled_in(phone) == "11010148"
+    assert town.world.service.followers.is_following("o-stranger") is True
+
+
+def test_each_pc_has_a_code_of_its_own(town: Town) -> None:
+    """The scene of one recovery leads to its login and to no other."""
+    codes = {}
+    for login in ("11010148", "11010148_cw"):
+        town.pc(login)
+        codes[login] = ticket_of(town)
+    alice = town.phone("o-alice")
+    for login, code in codes.items():
+        alice.scan(code)
+        assert filled_in(alice) == login
+
+
+def test_a_code_ends_with_its_recovery(town: Town) -> None:
+    """WeChat forgets it after the same half hour; the link from it ends then as well."""
+    pc = town.pc("11010148")
+    code = ticket_of(town)
+    alice = town.phone("o-alice")
+    alice.scan(code)
+    link = LINK.search(alice.chat[-1])
+    assert link is not None
+    town.world.clock.time += pc["expires_in"]
+    assert login_of(alice.browse(link[1])) is None
+    bob = town.phone("o-bob")
+    bob.scan(code)
+    assert "欢迎关注" in bob.chat[-1]
+    assert filled_in(bob) is None
+
+
+def test_a_forged_scene_is_as_good_as_none(town: Town) -> None:
+    """Another login, a later end, another key, rubbish: the person is welcomed, and that is all."""
+    good = town.world.service.scenes.make("11010148", town.world.clock() + 60)
+    login, end, mac = good.split(".")
+    alice = town.phone("o-alice")
+    alice.follow()
+    forged = [
+        f"11010149.{end}.{mac}",
+        f"{login}.{int(end, 16) + 1:x}.{mac}",
+        f"{login}.{end}.{mac[:-1]}",
+        f"{login}.{end}.{'0' * len(mac)}",
+        f"{login}.{end}.",
+        "..",
+        "123",
+        "号.号.号",
+    ]
+    for scene in forged:
+        ticket = town.wechat.account.draw(scene, town.world.clock() + 60)
+        alice.scan(ticket.url)
+        assert "欢迎关注" in alice.chat[-1], scene
+        assert filled_in(alice) is None
+        assert login_of(alice.browse(f"/wechat/enter?scene={scene}")) is None
+
+
+def test_the_scanner_gets_the_login_and_nothing_else(town: Town) -> None:
+    """Neither the PC's token nor its code: what the phone does is a recovery of its own."""
+    pc = town.pc("11010148")
+    scanner = town.phone("o-scanner")
+    scanner.scan(ticket_of(town))
+    text = scanner.chat[-1]
+    link = LINK.search(text)
+    assert link is not None
+    assert pc["token"] not in text
+    landed = scanner.browse(link[1])
+    assert landed == "https://recovery.example/?login=11010148"
+    assert set(scanner.cookies) == {"__Host-trip", "__Host-wechat"}
+    phone = scanner.start("11010148").json_body
+    assert phone["token"] != pc["token"]
+    # The scanner cannot go on with what the PC has begun, nor the PC with what the phone has.
+    town.world.send(phone["token"])
+    code = town.world.phones.codes[0]
+    refused = town.world.confirm(pc["token"], code)
+    assert (refused.status_code, refused.json_body["code"]) == (410, "code-expired")
+    assert town.world.confirm(phone["token"], code).status_code == 200
+
+
+def test_an_attacker_s_page_learns_one_word(town: Town) -> None:
+    """Somebody opens a recovery of another's login and gets them to scan it: the page says `done`
+    when they have recovered, and it can do nothing with that."""
+    attacker = town.pc("11010148")
+    victim = town.phone("o-victim")
+    victim.scan(ticket_of(town))
+    victim.browse("/wechat/enter")
+    token = victim.start("11010148").json_body["token"]
+    town.world.send(token)
+    code = town.world.phones.codes[0]
+    assert town.world.confirm(token, code).status_code == 200
+    assert town.state(attacker["token"]) == {
+        "login": "11010148",
+        "method": "follow",
+        "state": "done",
+    }
+    town.world.clock.time += 61
+    for answer in (
+        town.world.send(attacker["token"]),
+        town.world.confirm(attacker["token"], code, "Mallory-horse-9"),
+        town.world.call(
+            "POST",
+            "/recovery/unbinding",
+            {
+                "firm_no": "11010148",
+                "approval_no": "京财会许可〔2012〕0084号",
+                "head_name": "阿依古丽·买买提",
+            },
+            token=attacker["token"],
+        ),
+    ):
+        assert answer.status_code in (401, 410, 422)
+    item = town.world.login_item()
+    assert item.openid == "o-victim"
+    assert town.world.service.hasher.verify(item.password_hash, "Correct-horse-7")
+
+
+def test_a_pc_never_sends_an_sms(town: Town) -> None:
+    """Who is not in a WeChat cannot let the phone ring: the SMS belongs to a WeChat to be bound."""
+    pc = town.pc("11010148")
+    answer = town.world.send(pc["token"])
+    assert (answer.status_code, answer.json_body["field"]) == (422, "method")
+    assert town.world.phones.sent == []
+
+
+def test_without_a_code_of_wechat_the_page_draws_its_own(
+    make_town: MakeTown,
+) -> None:
+    """The platform is busy: the QR code leads straight into the page, with the same login."""
+    town = make_town()
+    town.wechat.fail(45009, path="/cgi-bin/qrcode/create")
+    pc = town.pc("11010148")
+    assert not town.wechat.account.live_tickets(town.world.clock())
+    scene = town.world.service.scenes.make("11010148", town.world.clock() + pc["expires_in"])
+    url = f"https://recovery.example/wechat/enter?scene={scene}"
+    drawn = segno.make(url, error="m").svg_data_uri(scale=4, border=2, dark="#000", light="#fff")
+    assert pc["qr"] == drawn
+    assert login_of(town.phone("o-alice").browse(url)) == "11010148"
+
+
+def test_a_scene_fits_into_what_wechat_takes(world: World) -> None:
+    """64 characters at the most, for the longest login that there is."""
+    scene = world.service.scenes.make("1" * 20 + "_cw", 2**33)
+    assert len(scene) <= 64
+    assert world.service.scenes.login(scene) == "1" * 20 + "_cw"

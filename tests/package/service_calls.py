@@ -1,0 +1,297 @@
+"""Each Lambda function through every call that it makes of AWS, as its own role.
+
+A function's process begins as it does in the cloud: its settings come out of the one secret, read
+by the role. What Lambda does in the function's name, polling the queue and writing the log, is done
+here by the same role.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+from moto import mock_aws
+
+from app import sms_receipts
+from chalicelib import runtime
+from chalicelib.handlers import yearly_reset as reset_door
+from chalicelib.security.password_hasher import PasswordHasher
+from chalicelib.services import yearly_reset
+from chalicelib.store import models
+from chalicelib.store.models import LoginItem
+from infra.deploy.tables import load_template
+from infra.local.aws import Resources
+from tests.conftest import SETTINGS, CheapHasher, Clock, Door, World, add_firm
+from tests.package.iam import PREFIX, REGION, Account, Ledger, enforced
+from tests.support.callbacks import TAPPED, tell
+from tests.support.receipt_cases import KEY, aliyun, logs, push, sns_line, tencent
+from tests.support.wechat_platform import EXCHANGE, INFO, QR, SEND, SENT, WeChat, refusal
+from tests.support.yearly_reset import MIDNIGHT, SCHEDULED, Context, ResetWorld, add_logins
+
+CODE, OPENING = "000000", "Opening-password-1"
+NEXT_YEAR = "2027-12-31T16:00:00Z"
+# A number that SNS refuses.
+NO_PHONE = "+86138000012340000"
+DETAILS = {
+    "firm_no": "11010148",
+    "approval_no": "京财会许可〔2012〕0084号",
+    "head_name": "阿依古丽·买买提",
+}
+
+
+@dataclass
+class Stage:
+    """The account under IAM, and what the stories share."""
+
+    account: Account
+    ledger: Ledger
+    wechat: WeChat
+    resources: dict[str, str]
+    clock: Clock
+
+    @contextmanager
+    def acting(self, function: str) -> Iterator[World]:
+        """A new process of this function."""
+        with self.account.role(function), patch.dict(os.environ, SECRETS_ID=f"{PREFIX}-settings"):
+            runtime.install(None)
+            service = runtime.service()
+            service.clock = self.clock
+            # Every budget is written, and every code known.
+            service.randbelow = lambda _: 0
+            service.__dict__["hasher"] = CheapHasher(service._peppers)
+            yield World(service, self.clock, None, Door())  # type: ignore[arg-type]
+
+    @contextmanager
+    def testing(self) -> Iterator[None]:
+        """The tables' models are the tester's."""
+        with self.account.tester():
+            models.bind(PREFIX)
+            yield
+
+    def look(self, table: str) -> list[dict[str, Any]]:
+        """A table's items in DynamoDB's own form, as the tester sees them."""
+        with self.account.tester():
+            found = boto3.client("dynamodb").scan(
+                TableName=f"{PREFIX}-{table}", ConsistentRead=True
+            )
+        return list(found["Items"])
+
+    def later(self, seconds: int = 61) -> None:
+        """Let time pass, so that one more code may be sent."""
+        self.clock.time += seconds
+
+
+def prepare(wechat: WeChat) -> None:
+    """Let the platform grant everything."""
+    wechat.answers |= {
+        SEND: [SENT],
+        INFO: [{"subscribe": 1}],
+        QR: [{"url": "http://weixin.qq.com/q/0", "ticket": "t", "expire_seconds": 60}],
+        EXCHANGE: [{"access_token": "t", "expires_in": 7200, "openid": "o-bob"}],
+    }
+
+
+@contextmanager
+def staged(wechat: WeChat) -> Iterator[Stage]:
+    """A new account with the declared resources and one firm's logins, under IAM."""
+    # moto's tables are not made for several threads at once.
+    with mock_aws(), runtime.using(None), patch.object(reset_door, "AT_ONCE", 1):
+        resources = Resources(load_template(), PREFIX, REGION)
+        resources.make_tables(boto3.client("dynamodb"))
+        resources.make_queues(boto3.client("sqs"))
+        resources.make_topics(boto3.client("sns"))
+        settings = {
+            **SETTINGS,
+            "WECHAT_API_URL": wechat.url,
+            "WECHAT_CODE_TEMPLATE_ID": "template",
+            "WECHAT_NOTICE_TEMPLATE_ID": "notice",
+            "SMS_GATEWAYS": "sns",
+            "RECEIPTS_PATH": KEY,
+            "RESET_QUEUE_URL": resources.values["ResetQueue"],
+            "OPS_TOPIC_ARN": resources.values["OpsTopic"],
+            "LIMIT_SENDS_PER_DESTINATION_HOUR": "50",
+        }
+        resources.make_secrets(boto3.client("secretsmanager"), lambda: settings)
+        _add_firms()
+        account = Account()
+        with enforced() as ledger:
+            yield Stage(account, ledger, wechat, resources.values, Clock(MIDNIGHT))
+
+
+def _add_firms() -> None:
+    models.bind(PREFIX)
+    # Hashes of other parameters are made anew at the first right password.
+    old = PasswordHasher({1: SETTINGS["CODE_PEPPER"].encode()}, memory_kib=16, passes=1)
+    add_firm(old)
+    add_firm(old, "31000001", phone=NO_PHONE)
+    # Lists of long ago, which the next start and the next password cut.
+    LoginItem("31000001_cw").update(
+        [LoginItem.starts.set([1] * 80), LoginItem.failures.set([1] * 20)]
+    )
+
+
+def api(stage: Stage) -> None:
+    """People, the login page's server, WeChat and the vendors call."""
+    with stage.acting("api") as world:
+        for story in (_by_sms, _by_wechat, _refused, _by_details, _entering, _verifying, _receipts):
+            story(stage, world)
+            stage.later()
+    _log(stage, "api", "APIHandler")
+
+
+def _step(answer: Any, status: int) -> Any:
+    assert answer.status_code == status, answer.body
+    return answer
+
+
+def _by_sms(stage: Stage, world: World) -> None:
+    assert "欢迎" in tell(world, {"MsgType": "event", "Event": "subscribe"})
+    token = world.token()
+    _step(world.send(token), 202)
+    _step(world.confirm(token, "111111"), 400)
+    _step(world.call("GET", "/recovery", token=token), 200)
+    _step(world.confirm(token, CODE), 200)
+    _step(world.confirm(token, CODE), 200)
+
+
+def _by_wechat(stage: Stage, world: World) -> None:
+    """The WeChat is bound since the recovery by SMS."""
+    stage.wechat.answers[SEND] = [
+        {"errcode": 0, "errmsg": "ok", "msgid": number} for number in (101, 102)
+    ] + [refusal(45009)]
+    token = world.token()
+    for _ in range(3):
+        _step(world.send(token), 202)
+        stage.later()
+    # The last one is no longer the first send's: it is looked for among the events.
+    for number in (102, 101):
+        told = {"MsgType": "event", "Event": "TEMPLATESENDJOBFINISH", "Status": "success"}
+        tell(world, {**told, "MsgID": number})
+    assert CODE in tell(world, TAPPED)
+    _step(world.confirm(token, CODE, "Another-horse-8"), 200)
+
+
+def _refused(stage: Stage, world: World) -> None:
+    """Nobody takes the code: by SMS, and by a WeChat that has left."""
+    _step(world.send(world.token("31000001")), 502)
+    stage.wechat.answers[SEND] = [refusal(43004)]
+    _step(world.send(world.token()), 409)
+    tell(world, {"MsgType": "event", "Event": "unsubscribe"})
+
+
+def _by_details(stage: Stage, world: World) -> None:
+    token = world.token()
+    _step(
+        world.call("POST", "/recovery/unbinding", {**DETAILS, "head_name": "甲"}, token=token), 403
+    )
+    _step(world.call("POST", "/recovery/unbinding", DETAILS, token=token), 200)
+
+
+def _entering(stage: Stage, world: World) -> None:
+    _step(world.start(openid=None), 201)
+    away = _step(world.call("GET", "/wechat/enter"), 302)
+    state = away.headers["Location"].partition("state=")[2].partition("#")[0]
+    cookie = {"Cookie": away.headers["Set-Cookie"].partition(";")[0]}
+    _step(world.call("GET", f"/wechat/enter?code=abc&state={state}", headers=cookie), 302)
+
+
+def _verifying(stage: Stage, world: World) -> None:
+    for login in ("11010148_cw", "31000001_cw"):
+        for password, valid in (("wrong", False), (OPENING, True)):
+            body = {"login": login, "password": password}
+            answer = _step(world.call("POST", "/credentials/verify", body), 200)
+            assert answer.json_body["valid"] is valid
+    _step(world.start("31000001_cw"), 201)
+
+
+def _receipts(stage: Stage, world: World) -> None:
+    send = next(item for item in stage.look("audit") if item["event"]["S"] == "code-sent")
+    reference = f"{send['login']['S']}/{send['at']['S']}"
+    _step(push(world, "aliyun", aliyun(reference), aliyun(None)), 200)
+    _step(push(world, "tencent", tencent()), 200)
+
+
+def receipts(stage: Stage) -> None:
+    """CloudWatch Logs hands on what SNS wrote of a code."""
+    with stage.acting("api") as world:
+        _step(world.send(world.token("11010148_cw")), 202)
+    (message,) = (item for item in stage.look("ephemera") if item["id"]["S"].startswith("message#"))
+    with stage.acting("sms_receipts"):
+        told = sns_line(message["id"]["S"].rpartition("#")[2])
+        assert sms_receipts(logs(told), None) == {"receipts": 1, "found": 1}
+    assert any(item.get("receipt") == {"S": "delivered"} for item in stage.look("audit"))
+    _log(stage, "sms_receipts", "SmsReceipts")
+
+
+def _reset(stage: Stage, world: World) -> ResetWorld:
+    """Its queue is polled by the role that the world was made by."""
+    return ResetWorld(world, stage.resources["ResetQueue"], stage.resources["ResetDeadLetters"], "")
+
+
+def plan(stage: Stage) -> None:
+    """A year without logins ends at once; the next one's run is planned, and taken up again."""
+    with stage.testing():
+        for item in list(LoginItem.scan()):
+            item.delete()
+    with stage.acting("yearly_reset") as world:
+        _reset(stage, world).schedule()
+    with stage.testing():
+        add_logins(3)
+    stage.later(365 * 86_400)
+    with patch.object(yearly_reset, "CHUNK", 2), stage.acting("yearly_reset") as world:
+        reset = _reset(stage, world)
+        reset.schedule(NEXT_YEAR, Context(left=1))
+        for _ in range(2):
+            reset.schedule(NEXT_YEAR)
+        assert len(stage.look("runs")) == 4
+        _failed_event(stage)
+    _log(stage, "yearly_reset", "YearlyReset")
+
+
+def _failed_event(stage: Stage) -> None:
+    """Lambda puts an event that failed to the end into its queue, as the function's role."""
+    url = stage.resources["ResetQueue"].rpartition("/")[0] + f"/{PREFIX}-reset-schedule-dead"
+    boto3.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps({"time": SCHEDULED}))
+
+
+def work(stage: Stage) -> None:
+    """The planning is handed over to the worker, which goes on and resets every login."""
+    with stage.acting("yearly_reset") as world:
+        _reset(stage, world).schedule(context=Context(left=1))
+    with stage.testing():
+        LoginItem("11010148_cw").update([LoginItem.province.set("")])
+    with stage.acting("reset_accounts") as world:
+        reset = _reset(stage, world)
+        reset.sqs.get_queue_attributes(QueueUrl=reset.queue, AttributeNames=["All"])
+        first = reset.receive()
+        reset.delete(first, {message["MessageId"] for message in first})
+        reset.work()
+    runs = {item["part"]["S"]: item for item in stage.look("runs")}
+    assert "told_at" in runs["run"], runs
+    _log(stage, "reset_accounts", "ResetAccounts")
+
+
+def _log(stage: Stage, function: str, name: str) -> None:
+    """Lambda writes a function's log as the function's role."""
+    group = f"/aws/lambda/stack-{name}-1A2B3C"
+    with stage.account.tester():
+        boto3.client("logs").create_log_group(logGroupName=group)
+    with stage.account.role(function):
+        client = boto3.client("logs")
+        stream = {"logGroupName": group, "logStreamName": "1"}
+        client.create_log_stream(**stream)
+        client.put_log_events(**stream, logEvents=[{"timestamp": 1, "message": "a line"}])
+
+
+STORIES: dict[str, Callable[[Stage], None]] = {
+    "api": api,
+    "yearly_reset": plan,
+    "reset_accounts": work,
+    "sms_receipts": receipts,
+}

@@ -1,0 +1,260 @@
+"""Measure what the service costs on this machine; print tables and write JSON.
+
+Each part may be run alone; the goals of the parts that ran are printed at the end, each with its
+target. The measured server has one core, DynamoDB Local and what drives it the others.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from types import SimpleNamespace as Arguments
+from typing import Any, TypeVar
+
+import click
+
+from tests.browser import stack
+from tests.browser.needs import browser
+from tests.browser.stack import Firm
+from tests.perf.bench import (
+    callback,
+    cold,
+    cost,
+    figures,
+    floor,
+    goals,
+    machine,
+    ours,
+    page_audit,
+    page_load,
+    peer_servers,
+    prices,
+    recovery,
+    steps,
+    worker,
+)
+from tests.support import dynamodb_local
+
+OUT = Path("artifacts/bench.json")
+
+Found = dict[str, Any]
+T = TypeVar("T")
+
+
+def whole_recovery(arguments: Arguments) -> Found:
+    """A whole recovery without password hashes: ours, the floor and the peers, side by side."""
+    people = arguments.recoveries + recovery.WARM_UP
+    with machine.divided() as cores:
+        recordings = floor.record(cores, people)
+        with (
+            ours.place(cores, **ours.budget(people)) as around,
+            ours.serving(around, people, cheap_hashes=True) as function,
+            floor.serving(around, recordings) as least,
+            _peers(arguments, lambda: peer_servers.serving(cores, people)) as peers,
+        ):
+            found = recovery.measure(
+                {"ours": function, "floor": least, **peers}, arguments.recoveries
+            )
+    _print_recovery("whole recovery without a password hash", found)
+    return {"recovery": found}
+
+
+def deployed_recovery(arguments: Arguments) -> Found:
+    """A whole recovery as deployed: ours and the peers, each with its own password hash."""
+    # A peer's hash takes half a second: fewer recoveries show as much.
+    rounds = max(3, arguments.recoveries // 5)
+    people = rounds + recovery.WARM_UP
+    with (
+        machine.divided() as cores,
+        ours.place(cores, **ours.budget(people)) as around,
+        ours.serving(around, people, cheap_hashes=False) as function,
+        _peers(arguments, lambda: peer_servers.deployed(cores, people)) as peers,
+    ):
+        found = recovery.measure({"ours": function, **peers}, rounds)
+    _print_recovery("whole recovery as deployed", found)
+    return {"deployed": found}
+
+
+def _print_recovery(title: str, found: Found) -> None:
+    rows = [
+        {"": name, **{key: value for key, value in facts.items() if key != "steps"}}
+        for name, facts in found.items()
+    ]
+    steps = [
+        {"": name, "step": step, **spread}
+        for name, facts in found.items()
+        for step, spread in facts["steps"].items()
+    ]
+    print(figures.table(f"{title}: CPU of the server and wall, mean ms", rows))
+    print(figures.table("its steps: wall p50 and p99, and mean CPU, ms", steps))
+
+
+def cold_start(arguments: Arguments) -> Found:
+    """From the start of a process to its first answer, and what the packaging's measures bought."""
+    with (
+        machine.divided() as cores,
+        _peers(arguments, lambda: peer_servers.starts(cores)) as peers,
+    ):
+        found = cold.measure(cores, arguments.starts, peers)
+    rows = [{"": name, **facts} for name, facts in found.items()]
+    packages = cold.packages(found)
+    print(figures.table("cold start: process start to first answer, median ms", rows))
+    print(figures.table("the package: size, and its first POST of a recovery, median ms", packages))
+    return {"cold": found, "packages": packages}
+
+
+def _peers(
+    arguments: Arguments, make: Callable[[], AbstractContextManager[dict[str, T]]]
+) -> AbstractContextManager[dict[str, T]]:
+    return nullcontext({}) if arguments.no_peers else make()
+
+
+def wechat_callback(arguments: Arguments) -> Found:
+    """WeChat's callback against wechatpy."""
+    with machine.divided() as cores, machine.on(cores.server):
+        found = callback.measure(arguments.callbacks)
+    print(figures.facts("callback, without the store", found))
+    return {"callback": found}
+
+
+def reset(arguments: Arguments) -> Found:
+    """The yearly reset's worker against bare argon2, and its memory by number of logins."""
+    with (
+        worker.on_one_core() as others,
+        dynamodb_local.serving(others, heap_mib=4_096) as url,
+    ):
+        throughput = worker.measure(url)
+        memory = worker.measure_memory(url, arguments.memory_logins)
+    print(figures.facts("yearly reset, worker", throughput))
+    rows = [{"logins": int(size), **peaks} for size, peaks in memory["logins"].items()]
+    print(figures.table("yearly reset, memory", rows))
+    return {"worker": throughput, "worker_memory": memory}
+
+
+def costs(arguments: Arguments) -> Found:
+    """Request units, Lambda's milliseconds, SMS and money of every story and of a yearly run."""
+    with machine.divided() as cores:
+        found = cost.measure(cores, arguments.yearly_logins, prices.given(arguments.price))
+    unit = found["currency"]
+    print(figures.table("each story once, on DynamoDB Local", found["stories"]))
+    print(figures.table(f"money, {unit}", found["recoveries"]))
+    print(figures.table("yearly runs, measured", found["yearly_runs"]))
+    print(figures.facts("a yearly run, each login more", found.get("yearly_per_login", {})))
+    print(figures.facts("off the straight line, share", found.get("yearly_bend", {})))
+    print(figures.table(f"a yearly run, by the line, and money, {unit}", found["yearly_money"]))
+    print(figures.table("functions: what they are given, and what they need", found["functions"]))
+    print(figures.facts(f"prices, {unit}; see tests/perf/bench/prices.py", found["prices"]))
+    return {"cost": found}
+
+
+class _Numbers(click.ParamType[tuple[int, ...]]):
+    """Whole numbers above 0, comma separated; they come sorted."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        each = click.IntRange(min=1)
+        texts: Any = value.split(",") if isinstance(value, str) else value
+        return tuple(sorted(each.convert(text, param, ctx) for text in texts))
+
+
+def _parts(ctx: click.Context, param: click.Parameter, value: str) -> set[str]:
+    chosen = set(value.split(","))
+    if unknown := chosen - set(PARTS):
+        raise click.BadParameter(f"no such part: {', '.join(sorted(unknown))}", ctx, param)
+    return chosen
+
+
+def single_steps(arguments: Arguments) -> Found:
+    """Single requests over the local twin."""
+    with _twin() as url:
+        found = steps.measure(url, arguments.rounds)
+    print(figures.table("single requests over the local twin (moto), wall ms", found))
+    return {"steps": found}
+
+
+def page(_: Arguments) -> Found:
+    """How soon the page can be used on a slow network, and what Lighthouse says of it."""
+    chromium = browser()
+    with _twin() as url:
+        loaded = page_load.measure(url, chromium)
+        audited = page_audit.measure(url, chromium)
+    print(figures.facts("page, first view", loaded))
+    print(figures.facts("page, Lighthouse, mobile", audited))
+    return {"page_load": loaded, "page_audit": audited}
+
+
+@contextmanager
+def _twin() -> Iterator[str]:
+    firm = Firm(steps.LOGIN, "13800001234", ours.APPROVAL_NO, ours.HEAD_NAME)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        stack.running(Path(folder), [firm], ["--no-proof"]) as running,
+    ):
+        yield running.url
+
+
+PARTS: dict[str, Callable[[Arguments], Found]] = {
+    "deployed": deployed_recovery,
+    "recovery": whole_recovery,
+    "cold": cold_start,
+    "callback": wechat_callback,
+    "reset": reset,
+    "cost": costs,
+    "steps": single_steps,
+    "page": page,
+}
+
+
+_COUNT = click.IntRange(min=1)
+
+
+@click.command(help=__doc__)
+@click.option(
+    "--only", default=",".join(PARTS), show_default=True, callback=_parts, help="parts, by commas"
+)
+@click.option("--recoveries", type=_COUNT, default=200, show_default=True, help="of each service")
+@click.option("--no-peers", is_flag=True, help="ours alone")
+@click.option("--starts", type=_COUNT, default=9, show_default=True, help="cold, of each kind")
+@click.option("--callbacks", type=_COUNT, default=2_000, show_default=True, help="of each kind")
+@click.option(
+    "--memory-logins",
+    type=_Numbers(),
+    default="1000,100000",
+    show_default=True,
+    help="sizes at which the yearly reset's memory is measured",
+)
+@click.option(
+    "--yearly-logins",
+    type=_Numbers(),
+    default="400,1000,2000",
+    show_default=True,
+    help="three sizes of whole yearly runs; a login takes 40 ms and more",
+)
+@click.option("--price", multiple=True, metavar="NAME=VALUE", help="a price of your own")
+@click.option(
+    "--rounds", type=_COUNT, default=100, show_default=True, help="of the single requests"
+)
+def main(only: set[str], **options: Any) -> None:
+    """Measure, print, write."""
+    arguments = Arguments(**options)
+    # So that what was started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    found: Found = {}
+    for name, part in PARTS.items():
+        if name in only:
+            found |= part(arguments)
+    found["goals"] = goals.goals(found)
+    print(figures.table("goals", found["goals"]))
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    print(f"\nwritten to {OUT}")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tests.perf.bench")

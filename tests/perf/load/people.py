@@ -1,0 +1,287 @@
+"""What one person does, over and over, until the time is up."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from infra.local.sms import SimulatedSms
+from infra.local.wechat import SimulatedWeChat
+from tests.browser.stack import Firm
+from tests.perf.load.reckoning import NotificationResult
+
+PATIENCE = 30
+"""Seconds for one answer."""
+
+ADMISSIBLE = {429}
+"""A limit was met: the person goes on with something else."""
+
+
+@dataclass
+class Outside:
+    """What all people share."""
+
+    services: list[str]
+    sms: SimulatedSms
+    wechat: SimulatedWeChat
+    cookie: Callable[[str], str]
+    key: Credentials
+    told: NotificationResult
+    ends_at: float
+    pause: float
+
+
+class TimeIsUp(Exception):
+    """The person goes home."""
+
+
+class Person:
+    """Somebody at a firm, with a phone and the WeChat in it."""
+
+    def __init__(self, firm: Firm, outside: Outside, seed: int) -> None:
+        self.firm = firm
+        self.login = firm.firm_no
+        self.phone = "+86" + firm.number
+        self.openid = f"oLoad_{firm.number}"
+        self._outside = outside
+        self._told = outside.told
+        self._dice = random.Random(seed)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._passwords = 0
+
+    def live(self) -> None:
+        """Tell stories until the time is up."""
+        stories = (self.recover, self.recover_on_two_screens, self.log_in, self.unbind, self.chat)
+        try:
+            self._rest()
+            while True:
+                self._dice.choice(stories)()
+        except TimeIsUp:
+            return
+        except Exception as error:
+            self._fault(f"a person's own fault: {type(error).__name__} {error}")
+
+    # Stories.
+
+    def recover(self) -> None:
+        """Name the login, get a code, mistype it now and then, set a password."""
+        login = self._dice.choice([self.login, self.login, f"{self.login}_cw"])
+        begun = self._code(login)
+        if begun is None:
+            return
+        token, method, code = begun
+        if self._dice.random() < 0.3:
+            wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+            answer = self._confirm("wrong code", token, wrong, "Mistyped-code-7", {400})
+            if answer is not None:
+                with self._told.guard:
+                    self._told.wrong_codes[login] += 1
+        password = self._password()
+        answer = self._confirm("confirm", token, code, password, {200})
+        self._recovered(login, method, [password] if answer is not None else [])
+        if answer is not None:
+            self._verify(login, password, right=True)
+
+    def recover_on_two_screens(self) -> None:
+        """Confirm twice at once, with a password each, at two processes: one of them is set."""
+        begun = self._code(self.login)
+        if begun is None:
+            return
+        token, method, code = begun
+        passwords = [self._password(), self._password()]
+        with ThreadPoolExecutor(2) as screens:
+            answers = screens.map(
+                lambda password: self._confirm("confirm", token, code, password, {200, 401, 410}),
+                passwords,
+            )
+            pairs = zip(passwords, answers, strict=True)
+            self._recovered(
+                self.login, method, [word for word, answer in pairs if answer == {"ok": True}]
+            )
+
+    def log_in(self) -> None:
+        """Ask whether the last password is right; an unknown login asks too."""
+        words = self._told.passwords.get(self.login)
+        if words:
+            self._verify(self.login, words[-1], right=True)
+            if self._told.wrong_passwords[self.login] < 3 and self._dice.random() < 0.2:
+                self._verify(self.login, "Vergessen-oder-nie-7", right=False)
+        else:
+            self._verify("99999999", "Vergessen-oder-nie-7", right=False)
+
+    def unbind(self) -> None:
+        """Undo the binding with the firm's details, after a slip now and then."""
+        if self._told.openids.get(self.login) is None:
+            return
+        started = self._start(self.login)
+        if started is None:
+            return
+        details = {
+            "firm_no": self.firm.firm_no,
+            "approval_no": self.firm.approval_no,
+            "head_name": self.firm.head_name,
+        }
+        if self._dice.random() < 0.3:
+            slip = {**details, "head_name": "某某"}
+            path = "recovery/unbinding"
+            if self._post("wrong details", path, slip, started["token"], {403}) is not None:
+                with self._told.guard:
+                    self._told.wrong_details[self.login] += 1
+        answer = self._post("unbind", "recovery/unbinding", details, started["token"], {200})
+        if answer is not None:
+            with self._told.guard:
+                self._told.unbound[self.login] += 1
+                self._told.openids[self.login] = None
+
+    def chat(self) -> None:
+        """Follow the account, or write to it."""
+        self._follow()
+        self._say("你好")
+
+    # Steps.
+
+    def _code(self, login: str) -> tuple[str, str, str] | None:
+        """A recovery's token, its code's method, and the code itself."""
+        bound = self._told.openids.get(login) is not None
+        if bound:
+            self._follow()
+        started = self._start(login)
+        if started is None:
+            return None
+        sent = self._post("send", "recovery/code", {}, started["token"], {202})
+        if sent is None:
+            return None
+        with self._told.guard:
+            self._told.sent[login] += 1
+        if sent["method"] == "sms":
+            inbox = [sms for sms in self._outside.sms.inbox(self.phone) if sms.template == "code"]
+            return started["token"], "sms", inbox[-1].params["code"]
+        said = self._say("验证码") or ""
+        found = re.findall(rf"账号{login}的登录密码，验证码([0-9]{{6}})", said)
+        if not found:
+            self._fault("the account did not tell the code that waits")
+            return None
+        return started["token"], "wechat", found[0]
+
+    def _start(self, login: str) -> dict[str, Any] | None:
+        body = {"user_type": "firm", "login": login}
+        return self._post("start", "recovery", body, None, {201})
+
+    def _confirm(
+        self, step: str, token: str, code: str, password: str, expected: set[int]
+    ) -> dict[str, Any] | None:
+        body = {"code": code, "password": password}
+        status, answer = self._call(step, "recovery/password", body, token)
+        if not self._is_expected(step, status, expected, answer):
+            return None
+        return {"ok": status == 200}
+
+    def _recovered(self, login: str, method: str, passwords: list[str]) -> None:
+        with self._told.guard:
+            self._told.passwords[login] += passwords
+            if passwords and method == "sms":
+                self._told.openids[login] = self.openid
+
+    def _verify(self, login: str, password: str, *, right: bool) -> None:
+        self._rest()
+        url = self._dice.choice(self._outside.services) + "/credentials/verify"
+        body = json.dumps({"login": login, "password": password})
+        request = AWSRequest("POST", url, data=body, headers={"Content-Type": "application/json"})
+        SigV4Auth(self._outside.key, "execute-api", "cn-north-1").add_auth(request)
+        status, answer = self._send("verify", url, body.encode(), dict(request.headers))
+        if self._is_expected("verify", status, {200}, answer) and answer.get("valid") is not right:
+            self._fault(f"verify: valid is {answer.get('valid')}, and ought to be {right}")
+        if status == 200 and not right:
+            with self._told.guard:
+                self._told.wrong_passwords[login] += 1
+
+    def _follow(self) -> None:
+        if self._outside.wechat.account.follower(self.openid) is None:
+            self._rest()
+            self._called_back(lambda: self._outside.wechat.follow(self.openid))
+
+    def _say(self, text: str) -> str | None:
+        self._rest()
+        return self._called_back(lambda: self._outside.wechat.say(self.openid, text))
+
+    def _called_back(self, act: Callable[[], Any]) -> str | None:
+        began = time.perf_counter()
+        reply = act()
+        self._took("callback", began)
+        if reply.text is None:
+            self._fault("callback: no answer in three deliveries")
+        text: str | None = reply.text
+        return text
+
+    def _post(
+        self, step: str, path: str, body: dict[str, Any], token: str | None, expected: set[int]
+    ) -> dict[str, Any] | None:
+        self._rest()
+        status, answer = self._call(step, path, body, token)
+        return answer if self._is_expected(step, status, expected, answer) else None
+
+    def _is_expected(
+        self, step: str, status: int, expected: set[int], answer: dict[str, Any]
+    ) -> bool:
+        if status in expected:
+            return True
+        # What was not answered at all is told of already.
+        if status and status not in ADMISSIBLE:
+            self._fault(f"{step}: {status} {answer.get('code')}")
+        return False
+
+    def _call(
+        self, step: str, path: str, body: dict[str, Any], token: str | None
+    ) -> tuple[int, dict[str, Any]]:
+        headers = {
+            "Content-Type": "application/json",
+            "Cookie": self._outside.cookie(self.openid),
+        }
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        url = f"{self._dice.choice(self._outside.services)}/{path}"
+        return self._send(step, url, json.dumps(body).encode(), headers)
+
+    def _send(
+        self, step: str, url: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, dict[str, Any]]:
+        began = time.perf_counter()
+        try:
+            answer = self._session.post(url, data=body, headers=headers, timeout=PATIENCE)
+            found: dict[str, Any] = answer.json()
+        except (requests.RequestException, ValueError) as error:
+            self._fault(f"{step}: {type(error).__name__}")
+            return 0, {}
+        self._took(step, began)
+        return answer.status_code, found
+
+    def _took(self, step: str, began: float) -> None:
+        with self._told.guard:
+            self._told.times[step].append(time.perf_counter() - began)
+
+    def _fault(self, what: str) -> None:
+        with self._told.guard:
+            self._told.errors[what] += 1
+
+    def _password(self) -> str:
+        self._passwords += 1
+        return f"Correct-horse-{self.firm.number[-3:]}-{self._passwords}x"
+
+    def _rest(self) -> None:
+        left = self._outside.ends_at - time.monotonic()
+        rest = self._dice.expovariate(1 / self._outside.pause)
+        time.sleep(max(0, min(rest, left)))
+        if rest >= left:
+            raise TimeIsUp

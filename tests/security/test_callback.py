@@ -1,0 +1,404 @@
+"""WeChat's callback: forged, replayed, foreign and poisonous deliveries: 39 to 46."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from chalice.test import HTTPResponse
+
+from chalicelib import runtime
+from chalicelib.handlers import wechat as door
+from chalicelib.services.conversation import Conversation
+from chalicelib.settings import Secret, parsers, schema
+from chalicelib.store.followers import Followers
+from chalicelib.store.models import FollowerItem, LoginItem
+from chalicelib.wechat import messages, signature
+from chalicelib.wechat.cipher import MessageCipher
+from chalicelib.wechat.client import WechatClient
+from tests.conftest import SETTINGS, Door, MakeWorld, World, add_firm
+from tests.security.mutation import SourceMutation, Together, attack
+from tests.support.callbacks import TAPPED, Signed, post, said, signed, tell
+from tests.support.official_account import code_in
+from tests.support.wechat_platform import INFO, WeChat, playing, refusal
+
+SUBSCRIBED: dict[str, object] = {"MsgType": "event", "Event": "subscribe"}
+LEFT: dict[str, object] = {"MsgType": "event", "Event": "unsubscribe"}
+TOKEN = SETTINGS["WECHAT_TOKEN"]
+HEADERS = ("Content-Type", "Cache-Control", "X-Content-Type-Options")
+
+
+def followers() -> dict[str, bool]:
+    return {item.openid: item.following for item in FollowerItem.scan()}
+
+
+def query(delivery: Signed) -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in delivery.query.split("&"))
+
+
+def changed(delivery: Signed, **parameters: str | None) -> Signed:
+    """The delivery with other parameters; None leaves one out."""
+    kept = {**query(delivery), **parameters}
+    text = "&".join(f"{name}={value}" for name, value in kept.items() if value is not None)
+    return Signed(text, delivery.body)
+
+
+def enveloped(world: World, encrypted: str, *, prolog: str = "", written: str = "") -> Signed:
+    """A delivery of any ciphertext under a right signature; `written` is how it is spelt there."""
+    timestamp, nonce = str(world.clock.time), "1234567890"
+    signed_text = signature.sign(TOKEN, timestamp, nonce, encrypted)
+    body = (
+        f"{prolog}<xml><ToUserName>gh_1</ToUserName><Encrypt>{written or encrypted}</Encrypt></xml>"
+    )
+    return Signed(
+        f"timestamp={timestamp}&nonce={nonce}&encrypt_type=aes&msg_signature={signed_text}",
+        body.encode(),
+    )
+
+
+def sealed(world: World, xml: str, *, app_id: str | None = None) -> str:
+    """The ciphertext of an inner message."""
+    cipher = world.service.cipher
+    if app_id is not None:
+        cipher = MessageCipher(SETTINGS["WECHAT_AES_KEY"], app_id)
+    return cipher.encrypt(xml.encode(), secrets.token_bytes(16))
+
+
+def inner(openid: str = "o-mallory", more: str = "") -> str:
+    return (
+        f"<xml><ToUserName>gh_1</ToUserName><FromUserName>{openid}</FromUserName>{more}"
+        "<CreateTime>1800000000</CreateTime><MsgType>event</MsgType><Event>subscribe</Event></xml>"
+    )
+
+
+# 39
+
+
+@attack(39, SourceMutation(door._open_plain, "not service.settings.wechat_plain or "))
+def test_no_words_under_a_captured_plain_signature(world: World) -> None:
+    """It covers a timestamp and a nonce; whoever saw one could say anything as anybody."""
+    for kind in ("raw", None):
+        captured = changed(signed(world, SUBSCRIBED), encrypt_type=kind, msg_signature=None)
+        answer = post(world, Signed(captured.query, inner().encode()))
+        assert (answer.status_code, answer.body) == (403, b"")
+    assert followers() == {}
+
+
+@attack(
+    39,
+    SourceMutation(
+        door._open,
+        'not _is_signed(_parameter("msg_signature"), outer.encrypted)',
+        "False",
+    ),
+)
+def test_a_captured_signature_opens_no_other_body(world: World) -> None:
+    """Neither the plain signature in the other's place, nor that of another message."""
+    one, other = signed(world, SUBSCRIBED), signed(world, SUBSCRIBED, "o-mallory")
+    for delivery in (
+        Signed(one.query, other.body),
+        changed(other, msg_signature=query(other)["signature"]),
+        changed(other, msg_signature="0" * 40),
+    ):
+        assert post(world, delivery).status_code == 403
+    assert followers() == {}
+
+
+# 40
+
+NO_TOKEN = SourceMutation(
+    parsers.callback_token, 'r"[0-9A-Za-z]{3,32}", value.strip()', 'r".*", value.strip()'
+)
+NO_KEY = SourceMutation(parsers.aes_key, "len(key) != 43 or len(decoded) != 32", "False")
+MISSING = SourceMutation(
+    schema.load, "if not raw.strip():", "if not raw.strip() and row.default is not None:"
+)
+
+
+@attack(40, NO_TOKEN, NO_KEY, Together(MISSING, NO_TOKEN), Together(MISSING, NO_KEY))
+def test_an_empty_or_poor_token_or_key_starts_no_service(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the one anybody could sign, with the other anybody could encrypt: no door opens."""
+    poor = {"WECHAT_TOKEN": ("", " ", "x"), "WECHAT_AES_KEY": ("", " ", "A" * 42)}
+    for name, values in poor.items():
+        for value in values:
+            for setting, good in SETTINGS.items():
+                monkeypatch.setenv(setting, value if setting == name else good)
+            with runtime.using(None):
+                assert Door().request("GET", "/health").status_code == 503
+    for setting, good in SETTINGS.items():
+        monkeypatch.setenv(setting, good)
+    with runtime.using(None):
+        assert Door().request("GET", "/health").status_code == 200
+
+
+@attack(40, SourceMutation(signature.is_right, "not token or "))
+def test_an_empty_token_would_sign_nothing(world: World) -> None:
+    """Were it ever to come this far."""
+    delivery = signed(world, SUBSCRIBED)
+    given = query(delivery)
+    encrypted = delivery.body.partition(b"<Encrypt>")[2].partition(b"</Encrypt>")[0].decode()
+    forged = signature.sign("", given["timestamp"], given["nonce"], encrypted)
+    world.service.settings = replace(world.service.settings, wechat_token=Secret(""))
+    assert post(world, changed(delivery, msg_signature=forged)).status_code == 403
+    assert followers() == {}
+
+
+# 41
+
+
+@attack(
+    41,
+    SourceMutation(Followers.note, "(FollowerItem.since <= at)", "FollowerItem.openid.exists()"),
+    SourceMutation(door.callback, "if not plain:", "if False:"),
+)
+def test_a_replayed_delivery_changes_nothing_and_tells_nobody(world: World) -> None:
+    """What was captured and comes again later undoes nothing, and its answer is sealed."""
+    captured = signed(world, SUBSCRIBED)
+    post(world, captured)
+    world.clock.time += 10
+    post(world, signed(world, LEFT))
+    world.clock.time += 86_400
+    answers = [post(world, captured)]
+    assert followers() == {"o-alice": False}
+    LoginItem("11010148").update([LoginItem.openid.set("o-alice")])
+    post(world, signed(world, SUBSCRIBED))
+    tap = signed(world, TAPPED)
+    world.service.recovery._randbelow = lambda _: 135_790
+    assert world.send(world.token()).status_code == 202
+    world.clock.time += 1
+    answers += [post(world, tap), post(world, tap)]
+    for answer in answers:
+        assert answer.status_code == 200
+        for secret in ("135790", "o-alice", "欢迎"):
+            assert secret not in answer.body.decode()
+
+
+@attack(41, SourceMutation(signature.is_right, " or not well_formed(timestamp, nonce)"))
+def test_a_signature_fits_no_other_split_of_its_parts(world: World) -> None:
+    """Digits moved between the timestamp and the nonce leave the sum as it is."""
+    # They are signed side by side only where the text, which is random, does not sort between them.
+    while True:
+        delivery = signed(world, SUBSCRIBED)
+        given = query(delivery)
+        encrypted = delivery.body.partition(b"<Encrypt>")[2].partition(b"</Encrypt>")[0].decode()
+        low, high = sorted([given["timestamp"], given["nonce"]])
+        if not low < encrypted < high:
+            break
+    joined = low + high
+    same = 0
+    for cut in (0, 5, 15, 20):
+        for first, second in ((joined[:cut], joined[cut:]), (joined[cut:], joined[:cut])):
+            same += signature.sign(TOKEN, first, second, encrypted) == given["msg_signature"]
+            other = changed(delivery, timestamp=first, nonce=second)
+            assert post(world, other).status_code == 403
+    assert same >= 2
+    assert followers() == {}
+
+
+# 42
+
+
+@attack(
+    42,
+    SourceMutation(Conversation._as_first, "return said if earlier is None else", "return said or"),
+)
+def test_three_retries_at_once_have_one_effect_and_one_answer(make_real_world: MakeWorld) -> None:
+    """Also where the person has asked for another code since the first delivery."""
+    world = make_real_world()
+    add_firm(world.service.hasher, openid="o-alice")
+    tell(world, SUBSCRIBED)
+    token = world.token()
+    assert world.send(token).status_code == 202
+    fields: dict[str, object] = {
+        "MsgType": "text",
+        "MsgId": 7,
+        "Content": "验证码",
+        "CreateTime": 5,
+    }
+
+    def thrice() -> set[str]:
+        deliveries = [signed(world, fields) for _ in range(3)]
+        with ThreadPoolExecutor(3) as pool:
+            return {
+                said(world, one) for one in pool.map(lambda each: post(world, each), deliveries)
+            }
+
+    (first,) = thrice()
+    world.clock.time += 60
+    assert world.send(token).status_code == 202
+    assert thrice() == {first}
+    newest = tell(world, {**fields, "MsgId": 8})
+    assert newest != first
+    assert world.confirm(token, code_in(newest), "Another-horse-8").status_code == 200
+
+
+@attack(42, SourceMutation(door._in_time, "outcome.result(DEADLINE)", "outcome.result()"))
+def test_an_answer_waits_for_no_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """WeChat gives up after five seconds; `success` goes out before, whatever the store does."""
+    assert door.DEADLINE < 5
+    monkeypatch.setattr(door, "DEADLINE", 0.1)
+    answered, released = threading.Event(), threading.Event()
+    monkeypatch.setattr(Followers, "note", lambda *_: released.wait(60))
+    answers: list[HTTPResponse] = []
+
+    def deliver() -> None:
+        answers.append(post(world, signed(world, SUBSCRIBED)))
+        answered.set()
+
+    caller = threading.Thread(target=deliver)
+    caller.start()
+    try:
+        assert answered.wait(4)
+    finally:
+        released.set()
+        caller.join()
+    assert (answers[0].status_code, answers[0].body) == (200, b"success")
+
+
+# 43
+
+
+@attack(43, SourceMutation(messages._fields, "parser.StartDoctypeDeclHandler = _refuse"))
+def test_a_document_type_is_refused_with_all_its_entities(world: World) -> None:
+    """Files, addresses, bombs, and the harmless one: outside and inside of the encryption."""
+    text = sealed(world, inner())
+    middle = len(text) // 2
+    plain = f'<!DOCTYPE xml [<!ENTITY e "{text[middle:]}">]>'
+    bomb = '<!ENTITY a0 "lol">' + "".join(
+        f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10)
+    )
+    for prolog, entity in (
+        (plain, "&e;"),
+        ('<!DOCTYPE xml [<!ENTITY e SYSTEM "file:///etc/passwd">]>', "&e;"),
+        ('<!DOCTYPE xml [<!ENTITY e SYSTEM "http://127.0.0.1:9/">]>', "&e;"),
+        (f"<!DOCTYPE xml [{bomb}]>", "&a9;"),
+    ):
+        outside = enveloped(world, text, prolog=prolog, written=text[:middle] + entity)
+        assert post(world, outside).status_code == 400
+        poisoned = prolog + inner().replace("<Event>subscribe", f"<Event>subscribe{entity}")
+        assert post(world, enveloped(world, sealed(world, poisoned))).status_code == 400
+    assert followers() == {}
+
+
+@attack(
+    43,
+    Together(
+        SourceMutation(door.callback, "len(raw) > MAXIMUM_BYTES", "False"),
+        SourceMutation(messages._fields, "len(xml) > MAXIMUM_BYTES", "False"),
+    ),
+)
+def test_five_megabytes_are_refused_unread(world: World) -> None:
+    """However well they are signed."""
+    delivery = signed(world, SUBSCRIBED)
+    large = Signed(delivery.query, delivery.body + b" " * 5_000_000)
+    assert post(world, large).status_code == 400
+    assert followers() == {}
+
+
+# 44
+
+
+@attack(
+    44,
+    SourceMutation(door.verify, "not right or "),
+    SourceMutation(door.verify, "_text(echo)", '_text(echo, "text/html; charset=utf-8")'),
+    SourceMutation(door._text, "{**HEADERS, ", "{"),
+)
+def test_an_echo_is_given_to_wechat_alone_and_never_as_a_page(world: World) -> None:
+    """Otherwise the address would show anybody's script under our name."""
+    script = "%3Cscript%3Ealert(1)%3C/script%3E"
+    path = f"/wechat/callback?timestamp=1800000000&nonce=n&echostr={script}"
+    right = signature.sign(TOKEN, "1800000000", "n")
+    for given in ("", f"&signature={'0' * 40}", f"&signature={right[:-1]}", "&signature="):
+        answer = world.call("GET", path + given)
+        assert (answer.status_code, answer.body) == (403, b"")
+    answer = world.call("GET", f"{path}&signature={right}")
+    assert (answer.status_code, answer.body) == (200, b"<script>alert(1)</script>")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert answer.headers.get("X-Content-Type-Options") == "nosniff"
+
+
+# 45
+
+
+@attack(
+    45,
+    SourceMutation(door._parameter, "len(values) > 1 or "),
+    SourceMutation(door.callback, "(InvalidInput, MessageError)", "ZeroDivisionError"),
+    SourceMutation(messages._value, "len(found) > 1", "False"),
+)
+def test_repeated_parameters_and_signed_rubbish_get_one_refusal(world: World) -> None:
+    """The same word for every fault, and never a failure of ours."""
+    good = signed(world, SUBSCRIBED, "o-mallory")
+    refusals = [
+        Signed(f"{good.query}&{name}={query(good)[name]}", good.body)
+        for name in ("timestamp", "nonce", "msg_signature", "encrypt_type")
+    ]
+    refusals += [
+        enveloped(world, sealed(world, xml))
+        for xml in (
+            "",
+            "rubbish",
+            "<xml/>",
+            "<html></html>",
+            "<xml><FromUserName/></xml>",
+            inner(more="<FromUserName>o-alice</FromUserName>"),
+            inner("o-mallory\x00"),
+            inner("中文"),
+            inner().replace("1800000000", "soon"),
+            inner().replace("1800000000", "9" * 5_000),
+            "<a>" * 5_000,
+        )
+    ]
+    refusals += [Signed(good.query, body) for body in (b"", b"{}", b"\xff\xfe", b"<xml>" * 9_000)]
+    for delivery in refusals:
+        answer = post(world, delivery)
+        assert (answer.status_code, answer.body) == (400, b"")
+        assert [answer.headers[name] for name in HEADERS] == [
+            "text/plain; charset=utf-8",
+            "no-store",
+            "nosniff",
+        ]
+    assert followers() == {}
+
+
+# 46
+
+
+@attack(46, SourceMutation(MessageCipher.decrypt, " or plain[_HEAD + length :] != self._app_id"))
+def test_a_message_for_another_account_is_refused(world: World) -> None:
+    """Of the same token and key, as one owner's accounts may have them; or with something behind."""
+    own = SETTINGS["WECHAT_APP_ID"]
+    for app_id in ("wxfedcba9876543210", own + "0", own[:-1], ""):
+        delivery = enveloped(world, sealed(world, inner(), app_id=app_id))
+        assert post(world, delivery).status_code == 403
+    assert followers() == {}
+
+
+@pytest.fixture
+def wechat() -> Iterator[WeChat]:
+    """WeChat's platform, which knows no openid of ours."""
+    with playing() as platform:
+        platform.answers[INFO] = [refusal(40003, "invalid openid")]
+        yield platform
+
+
+FOREIGN = SourceMutation(WechatClient.is_following, "_errcode(answer) == _INVALID_OPENID", "False")
+
+
+@attack(46, FOREIGN)
+def test_an_openid_of_another_account_gets_no_code(make_world: MakeWorld, wechat: WeChat) -> None:
+    """The same person has another openid in each account: a foreign one follows nothing here."""
+    world = make_world(WECHAT_API_URL=wechat.url)
+    add_firm(world.service.hasher, openid="o-of-another-account")
+    refused = world.send(world.token())
+    assert (refused.status_code, refused.json_body["code"]) == (409, "not-following")
+    # Nor does the address speak for the message: who taps is who WeChat says within.
+    tap = changed(signed(world, TAPPED, "o-mallory"), openid="o-of-another-account")
+    assert "没有可领取的验证码" in said(world, post(world, tap))

@@ -1,0 +1,300 @@
+"""Flooding people with codes, and the service with logins: 16 to 22."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chalicelib.domain import logins
+from chalicelib.domain.limits import HOUR, Limits
+from chalicelib.handlers import recovery
+from chalicelib.handlers.http import cookies, payloads
+from chalicelib.services.credential_check import CredentialCheck
+from chalicelib.store import accounts, code_updates
+from chalicelib.store import logins as login_store
+from chalicelib.store.dynamo import within_limits
+from infra.deploy import package
+from tests.conftest import PASSWORD, PHONE, MakeWorld, World, add_firm
+from tests.security.actions import DETAILS, Meanwhile, draw, guess, version
+from tests.security.mutation import SourceMutation, Together, Value, attack
+from tests.security.mutations import ONE_BUCKET, SAME_LOGIN
+
+# Chalice's own test client lets every signature pass; the local twin's test checks them.
+pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
+
+OPENING = "Opening-password-1"
+NEW_PHONE = "+8613900005678"
+START = {"user_type": "firm", "login": "11010148"}
+
+
+def may_log_in(world: World, password: str = OPENING) -> bool:
+    """Whether the login page lets the person in."""
+    question = {"login": "11010148", "password": password}
+    answer = world.call("POST", "/credentials/verify", question)
+    return answer.status_code == 200 and bool(answer.json_body["valid"])
+
+
+@attack(
+    16,
+    SourceMutation(
+        payloads.json_object,
+        'if unknown:\n        raise InvalidInput(unknown[0][:MAXIMUM_TEXT], INPUT_REASONS["unknown"])',
+    ),
+    SourceMutation(
+        cookies._read,
+        'service.signer.verify(f"{name}-cookie", morsel.value) if morsel else None',
+        "morsel.value if morsel else None",
+    ),
+)
+def test_nobody_says_where_a_code_goes(world: World) -> None:
+    """A phone or an openid in a body is refused; in a query, a header or a cookie of one's own making
+    it is nothing. The code goes to the phone that is bound."""
+    token = world.token()
+    for field in ("phone", "openid", "destination", "to", "method"):
+        added = {field: NEW_PHONE}
+        assert world.call("POST", "/recovery", {**START, **added}).status_code == 422
+        assert world.call("POST", "/recovery/code", added, token=token).status_code == 422
+    forged = {"Cookie": "__Host-wechat=o-mallory", "X-Openid": "o-mallory"}
+    started = world.call("POST", "/recovery?openid=o-mallory", START, headers=forged)
+    assert started.json_body["method"] == "follow"
+    query = f"/recovery/code?phone={NEW_PHONE[1:]}"
+    assert world.call("POST", query, {}, token=token).status_code == 202
+    assert [sms.to for sms in world.phones.sent] == [PHONE]
+
+
+CODE_STAYS = SourceMutation(accounts._without_code, "*END_CODE, ")
+
+
+def _rebind(world: World) -> None:
+    world.service.support.change_phone(
+        "11010148", NEW_PHONE, actor="an operator", reason="the firm moved"
+    )
+
+
+@attack(
+    17,
+    Together(CODE_STAYS, SAME_LOGIN),
+    SourceMutation(code_updates.check_login, "login_unchanged(method)", "LoginItem.login.exists()"),
+)
+def test_a_new_phone_ends_the_code_that_the_old_one_got(world: World) -> None:
+    """Who has the old phone sets nothing with its code, and the recovery sends it no other."""
+    draw(world, "100001")
+    token = world.token()
+    world.send(token)
+    _rebind(world)
+    guess(world, token, "100001")
+    assert version() == 1
+    world.clock.time += 61
+    assert world.send(token).status_code == 401
+    again = world.token()
+    assert world.send(again).json_body["destination"] == "139****5678"
+    codes = [sms.to for sms in world.phones.sent if sms.template == "code"]
+    assert codes == [PHONE, NEW_PHONE]
+    assert guess(world, again, world.phones.codes[-1]) == "right"
+
+
+@attack(17, Together(CODE_STAYS, SAME_LOGIN))
+def test_a_new_phone_ends_a_code_that_was_just_compared(world: World) -> None:
+    """The phone changes between the comparison and the writing."""
+    Meanwhile(world, lambda: _rebind(world))
+    draw(world, "100001")
+    token = world.token()
+    world.send(token)
+    guess(world, token, "100001")
+    assert world.login_item().phone == NEW_PHONE
+    assert version() == 1
+
+
+@attack(
+    18,
+    SourceMutation(
+        code_updates.count_send,
+        "within_limits(DestinationItem.sends, limits.sends_per_destination, now_param),",
+    ),
+    ONE_BUCKET,
+)
+def test_fifty_parallel_sends_bring_a_phone_one_code(real_world: World) -> None:
+    """Two logins share the phone, fifty taps share its minute."""
+    tokens = [real_world.token(), real_world.token("11010148_cw")] * 25
+    with ThreadPoolExecutor(16) as pool:
+        answers = Counter(pool.map(lambda token: real_world.send(token).status_code, tokens))
+    assert len(real_world.phones.sent) == 1
+    assert answers[202] == 1
+    assert set(answers) <= {202, 429, 503}
+
+
+@attack(
+    18,
+    SourceMutation(Limits.sends_per_destination, "Window(self.sends_per_destination_hour, HOUR),"),
+    SourceMutation(Limits.sends_per_destination, "Window(self.sends_per_destination_day, DAY),"),
+    ONE_BUCKET,
+)
+def test_a_phone_gets_five_codes_an_hour_and_ten_a_day(make_world: MakeWorld) -> None:
+    """Whichever of its logins they are for."""
+    world = make_world(LIMIT_SENDS_PER_LOGIN_DAY="99")
+    add_firm(world.service.hasher)
+    sent = []
+    for _ in range(3):
+        tokens = [world.token(), world.token("11010148_cw")]
+        before = len(world.phones.sent)
+        for number in range(6):
+            world.send(tokens[number % 2])
+            world.clock.time += 61
+        sent.append(len(world.phones.sent) - before)
+        world.clock.time += HOUR
+    assert sent == [5, 5, 0]
+
+
+SPELLINGS = (
+    "11010148_cw",
+    "１１０１０１４８＿ｃｗ",
+    " 1101 0148 _CW",
+    "1101\u200b0148_Cw",
+    "①1010148_cw",
+)
+
+
+@attack(
+    19,
+    SourceMutation(logins.fold, 'unicodedata.normalize("NFKC", text)', "text"),
+    SourceMutation(logins.parse_login, ".lower()"),
+    SourceMutation(CredentialCheck.verify, "str(parse_login(login_text))", "login_text"),
+)
+def test_the_spellings_of_a_login_are_one_bucket(make_world: MakeWorld) -> None:
+    """Starts, codes and passwords are counted for the login that is meant, however it is typed."""
+    world = make_world(LIMIT_STARTS_PER_LOGIN_HOUR=f"{len(SPELLINGS)}")
+    add_firm(world.service.hasher)
+    answers = [world.start(spelling) for spelling in SPELLINGS]
+    assert [answer.status_code for answer in answers] == [201] * len(SPELLINGS)
+    assert {answer.json_body["login"] for answer in answers} == {"11010148_cw"}
+    assert {world.start(spelling).status_code for spelling in SPELLINGS} == {429}
+    sends = [world.send(answer.json_body["token"]).status_code for answer in answers]
+    assert sends == [202, *[429] * (len(SPELLINGS) - 1)]
+    asked = []
+    for spelling in (*SPELLINGS, "11010148_cw"):
+        question = {"login": spelling, "password": "Wrong-horse-1"}
+        asked.append(world.call("POST", "/credentials/verify", question).status_code)
+    assert asked == [200] * 5 + [429]
+
+
+COUNTED = SourceMutation(
+    recovery.start, "service.addresses.count(requests.address(request), service.clock())"
+)
+
+
+@attack(20, COUNTED)
+def test_a_sweep_over_all_logins_ends_at_the_address_s_limit(make_world: MakeWorld) -> None:
+    """Logins that exist and such that don't cost the same, and after the limit neither is told."""
+    world = make_world(LIMIT_STARTS_PER_ADDRESS_HOUR="10")
+    add_firm(world.service.hasher)
+    swept = [world.start(f"{11010139 + number}").status_code for number in range(40)]
+    assert swept == [404] * 9 + [201] + [429] * 30
+    assert "Retry-After" in world.start().headers
+    world.clock.time += HOUR
+    assert world.start().status_code == 201
+
+
+@attack(20, Value(package, "TEMPLATES", package.TEMPLATES[:1]))
+def test_in_the_cloud_the_firewall_counts_the_starts_of_an_address() -> None:
+    """Over all instances; by the address that came in, which no header replaces."""
+    firewall = package.additions()["Resources"].get("Firewall")
+    assert firewall, "no firewall"
+    limits = [rule["Statement"]["RateBasedStatement"] for rule in firewall["Properties"]["Rules"]]
+    assert {limit["AggregateKeyType"] for limit in limits} == {"IP"}
+    assert min(limit["Limit"] for limit in limits) <= 60
+
+
+@attack(
+    21,
+    COUNTED,
+    SourceMutation(
+        payloads.address,
+        'identity.get("sourceIp", "")',
+        'request.headers.get("x-forwarded-for", identity.get("sourceIp", ""))',
+    ),
+)
+def test_a_header_makes_no_other_address(make_world: MakeWorld) -> None:
+    """Whichever of the headers that proxies write, with a new address each time."""
+    world = make_world(LIMIT_STARTS_PER_ADDRESS_HOUR="3")
+    add_firm(world.service.hasher)
+    names = ("X-Forwarded-For", "x-real-ip", "Forwarded")
+    for name in names:
+        statuses = [
+            world.call("POST", "/recovery", START, headers={name: f"203.0.113.{n}"}).status_code
+            for n in range(4)
+        ]
+        assert statuses == [201, 201, 201, 429]
+        world.clock.time += HOUR
+
+
+ENDS_BY_TIME = SourceMutation(within_limits, " | (oldest <= now - window.seconds)")
+APART = SourceMutation(
+    login_store._count_password,
+    "within_limits(LoginItem.failures, windows, now_param)",
+    "within_limits(LoginItem.starts, windows, now_param)",
+)
+SMALL = {
+    "LIMIT_STARTS_PER_LOGIN_HOUR": "8",
+    "LIMIT_WRONG_CODES_PER_LOGIN_DAY": "2",
+    "LIMIT_WRONG_DETAILS_PER_LOGIN_DAY": "2",
+}
+
+
+@attack(22, ENDS_BY_TIME, APART)
+def test_a_used_up_budget_ends_by_time_and_locks_nobody_out(make_world: MakeWorld) -> None:
+    """Somebody uses up all starts, codes and tries of a login. Its person logs in as ever, and may
+    recover it exactly when they were told."""
+    world = make_world(**SMALL)
+    add_firm(world.service.hasher)
+    draw(world)
+    mallory = world.token(openid="o-mallory")
+    world.send(mallory)
+    assert [guess(world, mallory) for _ in range(3)] == ["code-wrong"] * 2 + ["too-many-attempts"]
+    while (start := world.start()).status_code == 201:
+        pass
+    assert start.json_body["code"] == "too-many-requests"
+    assert may_log_in(world)
+    world.clock.time += int(start.headers["Retry-After"]) - 1
+    assert world.start().status_code == 429
+    world.clock.time += 1
+    refused = world.send(world.token())
+    assert refused.json_body["code"] == "too-many-attempts"
+    assert may_log_in(world)
+    world.clock.time += int(refused.headers["Retry-After"]) - 1
+    alice = world.token()
+    assert world.send(alice).status_code == 429
+    world.clock.time += 1
+    assert world.send(alice).status_code == 202
+    assert guess(world, alice, world.phones.codes[-1]) == "right"
+    assert may_log_in(world, PASSWORD)
+
+
+@attack(22, ENDS_BY_TIME)
+def test_used_up_tries_at_the_details_end_by_time(make_world: MakeWorld) -> None:
+    """Guesses at the firm's details keep its person neither from logging in nor, a day later, from
+    unbinding."""
+    world = make_world(**SMALL)
+    add_firm(world.service.hasher, openid="o-alice")
+    wrong = {**DETAILS, "head_name": "某人"}
+    token = world.token(openid="o-mallory")
+    for status in (403, 403, 429):
+        refused = world.call("POST", "/recovery/unbinding", wrong, token=token)
+        assert refused.status_code == status
+    assert may_log_in(world)
+    world.clock.time += int(refused.headers["Retry-After"])
+    token = world.token()
+    assert world.call("POST", "/recovery/unbinding", DETAILS, token=token).status_code == 200
+
+
+@attack(22, SourceMutation(code_updates.change_login, "LoginItem.failures.remove(),"))
+def test_wrong_passwords_of_others_do_not_keep_the_person_out(world: World) -> None:
+    """They lock the login at the login page for half an hour, unless its person recovers it."""
+    for _ in range(6):
+        may_log_in(world, "Wrong-horse-1")
+    assert not may_log_in(world)
+    token = world.token()
+    world.send(token)
+    assert guess(world, token, world.phones.codes[0]) == "right"
+    assert may_log_in(world, PASSWORD)

@@ -1,0 +1,227 @@
+"""Guessing a code by number: 1 to 6. However it is asked, the tries are counted together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from app import app
+from chalicelib.domain import codes as one_time
+from chalicelib.services.recovery import Recovery
+from chalicelib.store import code_updates
+from chalicelib.store.budgets import Budget
+from chalicelib.store.models import LoginItem
+from infra.deploy import monitoring
+from tests.conftest import PASSWORD, MakeWorld, World, add_firm
+from tests.security.actions import WRONG, code_item, draw, guess, version
+from tests.security.mutation import SourceMutation, Value, attack
+from tests.security.mutations import TRIES_OF_A_CODE
+from tests.support.callbacks import tell
+
+# Chalice's own test client lets every signature pass; the local twin's test checks them.
+pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
+
+IN_A_DAY = SourceMutation(
+    code_updates.count_attempt,
+    "& within_limits(CodeItem.wrongs, limits.wrong_codes_per_login, now_param)",
+)
+NO_NEW_CODE = SourceMutation(
+    code_updates.new_code,
+    "& within_limits(CodeItem.wrongs, limits.wrong_codes_per_login, now_param)",
+)
+
+
+@attack(1, TRIES_OF_A_CODE, SourceMutation(code_updates.count_attempt, "CodeItem.attempts.add(1),"))
+def test_two_hundred_parallel_guesses_compare_five(real_world: World) -> None:
+    """However many arrive together, five guesses are compared and the rest are refused."""
+    draw(real_world, "100001")
+    token = real_world.token()
+    real_world.send(token)
+    with ThreadPoolExecutor(32) as pool:
+        answers = Counter(pool.map(lambda n: guess(real_world, token, f"2{n:05d}"), range(200)))
+    assert answers == {"code-wrong": 5, "too-many-attempts": 195}
+    assert guess(real_world, token, "100001") == "too-many-attempts"
+
+
+@attack(2, IN_A_DAY, NO_NEW_CODE)
+def test_new_codes_bring_no_new_day(world: World) -> None:
+    """A code and three guesses, again and again: ten guesses are compared, and no more codes go out."""
+    draw(world)
+    token = world.token()
+    heard: list[str] = []
+    sent = 0
+    while world.send(token).status_code == 202:
+        sent += 1
+        heard += [guess(world, token) for _ in range(3)]
+        world.clock.time += 61
+    assert Counter(heard) == {"code-wrong": 10, "too-many-attempts": 2}
+    refused = world.send(token)
+    assert (sent, refused.json_body["code"]) == (4, "too-many-attempts")
+    assert guess(world, token, world.phones.codes[-1]) == "too-many-attempts"
+
+
+@attack(3, TRIES_OF_A_CODE, NO_NEW_CODE)
+def test_twenty_parallel_recoveries_share_one_cap(real_world: World) -> None:
+    """Twenty recoveries of one login guess at once: five tries on a code, ten in the day, for all."""
+    draw(real_world)
+    tokens = [real_world.token(openid=f"o-{n}") for n in range(20)]
+    for sender in tokens[:2]:
+        assert real_world.send(sender).status_code == 202
+        with ThreadPoolExecutor(20) as pool:
+            answers = Counter(pool.map(lambda token: guess(real_world, token), tokens * 2))
+        assert answers == {"code-wrong": 5, "too-many-attempts": 35}
+        real_world.clock.time += 61
+    assert {real_world.send(token).status_code for token in tokens[2:4]} == {429}
+    assert len(real_world.phones.sent) == 2
+
+
+@attack(
+    4,
+    SourceMutation(Recovery.complete, "self._wrongs_budget.check(now)"),
+    SourceMutation(Recovery.complete, "self._wrongs_budget.count(now)"),
+    SourceMutation(
+        Budget.count, "if count >= self._limit / 2 > count - self._stride:", "if False:"
+    ),
+)
+def test_one_code_tried_on_every_login_is_noticed_and_ended(
+    make_world: MakeWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One guess a login is within each login's limits; the service's budget alarms at half, and ends
+    it at the full."""
+    budget, logins = 4, [f"{30_000_000 + n}" for n in range(7)]
+    world = make_world(
+        LIMIT_WRONG_CODES_PER_SERVICE_HOUR=f"{budget}", LIMIT_STARTS_PER_ADDRESS_HOUR="1000"
+    )
+    draw(world)
+    _add(logins)
+    tokens = []
+    for login in logins:
+        tokens.append(world.token(login))
+        assert world.send(tokens[-1]).status_code == 202
+
+    heard = [guess(world, token) for token in tokens[:budget]]
+    assert heard == ["code-wrong"] * budget
+    told = [record.__dict__["alarm"] for record in caplog.records if "alarm" in record.__dict__]
+    assert told == ["budget-wrong-codes-half"]
+    heard = [guess(world, token) for token in tokens[budget:]]
+    assert heard == ["too-many-requests"] * (len(logins) - budget)
+    # The right one is not compared either.
+    refused = world.confirm(tokens[-1], world.phones.codes[-1])
+    assert (refused.status_code, version(logins[-1])) == (429, 1)
+    assert 0 < int(refused.headers["Retry-After"]) <= 3_600
+
+
+@attack(4, Value(monitoring, "ALARMS", ()))
+def test_operators_are_told_of_a_spray() -> None:
+    """CloudWatch raises an alarm at half of the budget, and another at its end."""
+    words = {alarm.dimensions.get("alarm") for alarm in monitoring.ALARMS}
+    assert {"budget-wrong-codes-half", "budget-wrong-codes"} <= words
+
+
+def _add(logins: list[str]) -> None:
+    with LoginItem.batch_write() as batch:
+        for number, login in enumerate(logins):
+            batch.save(
+                LoginItem(
+                    login,
+                    firm_no=login,
+                    phone=f"+8613900{number:06d}",
+                    password_version=1,
+                )
+            )
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The codes that were compared with a stored one, whichever way they came."""
+    seen: list[str] = []
+    matches = one_time.matches
+
+    def watched(code: str, *args: Any, **kwargs: Any) -> bool:
+        seen.append(code)
+        return matches(code, *args, **kwargs)
+
+    monkeypatch.setattr(one_time, "matches", watched)
+    return seen
+
+
+@attack(5, TRIES_OF_A_CODE)
+def test_no_route_tries_a_code_uncounted(world: World, compared: list[str]) -> None:
+    """A code put to every route there is, in all places, is compared at one of them, which counts."""
+    draw(world, "100001")
+    token = world.token()
+    world.send(token)
+    _everywhere(world, token, WRONG)
+    assert compared == [WRONG]
+    assert code_item().attempts == 1
+    assert [guess(world, token) for _ in range(4)] == ["code-wrong"] * 4
+    _everywhere(world, token, "100001")
+    assert compared == [WRONG] * 5
+    assert version() == 1
+
+
+def _everywhere(world: World, token: str, code: str) -> None:
+    bodies = (
+        {"code": code, "password": PASSWORD},
+        {"login": "11010148", "password": code},
+        {"user_type": "firm", "login": "11010148", "proof": code},
+        {"code": code},
+    )
+    for route, methods in app.routes.items():
+        path = route.replace("{name}", code).replace("{key}", code).replace("{vendor}", "aliyun")
+        for method in methods:
+            for body in bodies if method == "POST" else (None,):
+                world.call(method, f"{path}?code={code}&state={code}", body, token=token)
+    tell(world, {"MsgType": "text", "MsgId": 7, "Content": code})
+
+
+@attack(5, SourceMutation(Recovery._repeated, "used.recovery == ticket.recovery and "))
+def test_the_way_of_a_lost_answer_is_its_recovery_s_alone(
+    world: World, compared: list[str]
+) -> None:
+    """A used code may be sent again, uncounted, by the recovery that used it; another one's guesses
+    are not even compared."""
+    draw(world, "100001")
+    mallory, alice = world.token(openid="o-mallory"), world.token()
+    world.send(alice)
+    assert guess(world, alice, "100001") == "right"
+    compared.clear()
+    assert {guess(world, mallory, code) for code in (WRONG, "100001")} == {"code-expired"}
+    assert compared == []
+    assert guess(world, alice, "100001") == "right"
+
+
+@attack(
+    6,
+    SourceMutation(
+        code_updates.use_code, "CodeItem.wrongs[0].remove(),", "CodeItem.wrongs.set([]),"
+    ),
+)
+def test_a_success_gives_nobody_new_tries(world: World) -> None:
+    """Neither an attacker's success with a login of their own, nor the person's between guesses."""
+    add_firm(world.service.hasher, "22010148", phone="+8613900005678")
+    draw(world, "100001", "100002", "100003", "100004")
+    victim = world.token()
+    world.send(victim)
+    assert [guess(world, victim) for _ in range(5)] == ["code-wrong"] * 5
+
+    own = world.token("22010148", "o-mallory")
+    world.send(own)
+    assert guess(world, own, "100002") == "right"
+    assert guess(world, victim) == "too-many-attempts"
+
+    world.clock.time += 61
+    assert world.send(victim).status_code == 202
+    assert guess(world, victim, "100003") == "right"
+    tell(world, {"MsgType": "event", "Event": "subscribe"})
+    again = world.token()
+    assert world.send(again).status_code == 202
+    assert [guess(world, again) for _ in range(5)] == ["code-wrong"] * 5
+    assert guess(world, again) == "too-many-attempts"
+    world.clock.time += 61
+    refused = world.send(again)
+    assert refused.status_code == 429
+    assert refused.json_body["code"] == "too-many-attempts"

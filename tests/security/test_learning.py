@@ -1,0 +1,326 @@
+"""Learning what is nobody else's business: 23 to 28."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from chalice.test import HTTPResponse
+
+from chalicelib.domain import codes as one_time
+from chalicelib.domain import logins
+from chalicelib.security.tokens import Tokens
+from chalicelib.services import unbinding
+from chalicelib.services.credential_check import CredentialCheck
+from chalicelib.services.unbinding import Unbinding
+from chalicelib.store import logins as login_store
+from chalicelib.store.bindings import Bindings
+from chalicelib.store.codes import Codes
+from chalicelib.store.models import LoginItem
+from tests.conftest import PASSWORD, PHONE, MakeWorld, World, add_firm
+from tests.security.actions import (
+    DETAILS,
+    WRONG,
+    Counting,
+    all_of,
+    code_item,
+    draw,
+    guess,
+    recorded,
+)
+from tests.security.mutation import SourceMutation, Together, Value, attack
+from tests.security.mutations import A_CODE_FOR_EACH_LOGIN, ONE_BUCKET, TRIES_OF_A_CODE
+from tests.support.yearly_reset import client, interrupted
+
+# Chalice's own test client lets every signature pass; the local twin's test checks them.
+pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
+
+OPENING = "Opening-password-1"
+MISTAKEN: Sequence[dict[str, str]] = (
+    {"firm_no": "11010149"},
+    {"approval_no": "京财会许可〔2012〕0085号"},
+    {"head_name": "某人"},
+    {"firm_no": "11010149", "approval_no": "京财会许可〔2012〕0085号", "head_name": "某人"},
+)
+
+
+def unbind(world: World, token: str, mistaken: dict[str, str]) -> HTTPResponse:
+    return world.call("POST", "/recovery/unbinding", {**DETAILS, **mistaken}, token=token)
+
+
+def ask(world: World, login: str, password: str) -> HTTPResponse:
+    question = {"login": login, "password": password}
+    return world.call("POST", "/credentials/verify", question)
+
+
+def alike(answers: Sequence[HTTPResponse]) -> bool:
+    """Whether nobody could tell the answers apart: by status, by header, by body."""
+    return len({(one.status_code, str(one.headers), one.body) for one in answers}) == 1
+
+
+@attack(
+    23,
+    SourceMutation(
+        Unbinding.unbind,
+        "if not all(right):",
+        "if not right[0]:\n        raise RecoveryExpired\n    if not all(right):",
+    ),
+)
+def test_no_answer_tells_which_detail_was_wrong(world: World) -> None:
+    """One of the three or all of them: status, headers and body are the same."""
+    add_firm(world.service.hasher, openid="o-alice")
+    token = world.token(openid="o-mallory")
+    answers = [unbind(world, token, mistaken) for mistaken in MISTAKEN]
+    assert answers[0].json_body["code"] == "details-do-not-match"
+    assert alike(answers)
+
+
+@attack(
+    23,
+    SourceMutation(
+        CredentialCheck.verify,
+        "self._hasher.verify_nothing(password)\n        return self._wrong()",
+        "return Verified(False, True, 0)",
+    ),
+)
+def test_no_answer_tells_a_wrong_password_from_an_unknown_login(world: World) -> None:
+    """Nor from a login without a password, nor a main login from a finance login."""
+    LoginItem("11010148_cw").update([LoginItem.password_hash.remove()])
+    answers = [ask(world, login, "Wrong-1") for login in ("11010148", "11010148_cw", "99999999")]
+    assert answers[0].json_body == {"valid": False, "must_change": False, "changed_at": 0}
+    assert alike(answers)
+
+
+@attack(23, SourceMutation(Codes._attempt_refusal, " or not live", ""))
+def test_no_answer_tells_why_there_is_no_code(world: World) -> None:
+    """Never sent, past its time, used by somebody: one and the same."""
+    draw(world, "100001")
+    for firm in ("22010148", "33010148"):
+        add_firm(world.service.hasher, firm, phone=f"+86139{firm}")
+    tokens = [world.token(login) for login in ("11010148", "22010148", "33010148")]
+    world.send(tokens[1])
+    world.clock.time += one_time.LIFETIME
+    tokens[2], owner = (world.token("33010148", openid) for openid in ("o-mallory", "o-alice"))
+    world.send(owner)
+    assert guess(world, owner, world.phones.codes[-1]) == "right"
+    answers = [world.confirm(token, WRONG) for token in tokens]
+    assert answers[0].json_body["code"] == "code-expired"
+    assert alike(answers)
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
+    """What is compared in constant time."""
+    pairs: list[tuple[Any, Any]] = []
+
+    def compare_digest(one: Any, other: Any) -> bool:
+        pairs.append((one, other))
+        return hmac.compare_digest(one, other)
+
+    watched = SimpleNamespace(new=hmac.new, compare_digest=compare_digest)
+    for module in (one_time, unbinding):
+        monkeypatch.setattr(module, "hmac", watched)
+    return pairs
+
+
+@attack(
+    24,
+    SourceMutation(one_time.matches, "hmac.compare_digest(made, stored)", "made == stored"),
+)
+def test_time_tells_nothing_of_a_code(world: World, compared: list[tuple[Any, Any]]) -> None:
+    """A near miss and a far one are compared alike: once, as digests, in constant time."""
+    draw(world, "100001")
+    token = world.token()
+    world.send(token)
+    assert {guess(world, token, code) for code in ("100002", WRONG)} == {"code-wrong"}
+    stored = code_item().digest
+    assert [pair[1] for pair in compared] == [stored, stored]
+    assert {len(made) for made, _ in compared} == {len(stored)}
+
+
+@attack(
+    24,
+    SourceMutation(
+        Unbinding.unbind,
+        "_same(fold_number(firm_no), fold_number(firm.firm_no)),",
+        "_same(fold_number(firm_no), fold_number(firm.firm_no)) and",
+    ),
+    SourceMutation(
+        unbinding._same, "hmac.compare_digest(given.encode(), known.encode())", "given == known"
+    ),
+)
+def test_time_tells_nothing_of_the_details(world: World, compared: list[tuple[Any, Any]]) -> None:
+    """Whichever is wrong, all three are compared, in constant time, after the same calls."""
+    add_firm(world.service.hasher, openid="o-alice")
+    token = world.token(openid="o-mallory")
+    done = []
+    for mistaken in MISTAKEN:
+        compared.clear()
+        calls = _calls(lambda mistaken=mistaken: unbind(world, token, mistaken))
+        done.append((calls, len(compared)))
+    assert done == [(done[0][0], 3)] * len(MISTAKEN)
+
+
+@attack(24, SourceMutation(CredentialCheck.verify, "self._hasher.verify_nothing(password)"))
+def test_time_tells_nothing_of_a_login(make_world: MakeWorld) -> None:
+    """An unknown login, one without a password, and a wrong password cost one argon2 and the same
+    calls."""
+    # A budget this small is written each time, a greater one by lot.
+    world = make_world(LIMIT_WRONG_PASSWORDS_PER_SERVICE_HOUR="100")
+    hasher = Counting(world)
+    add_firm(hasher)
+    LoginItem("11010148_cw").update([LoginItem.password_hash.remove()])
+    ask(world, "11010148", OPENING)
+    done = []
+    for login in ("11010148", "11010148_cw", "99999999"):
+        hasher.worked = 0
+        calls = _calls(lambda login=login: ask(world, login, "Wrong-1"))
+        done.append((calls, hasher.worked))
+    assert done == [(done[0][0], 1)] * 3
+
+
+def _calls(act: Callable[[], object]) -> list[str]:
+    """The calls to DynamoDB that it takes."""
+    seen: list[str] = []
+
+    def note(name: str) -> None:
+        seen.append(name)
+
+    with interrupted([client()], note, after=False):
+        act()
+    return seen
+
+
+@attack(25, TRIES_OF_A_CODE)
+def test_a_refusal_tells_nothing_of_the_code(world: World) -> None:
+    """After five tries the right code is refused as any other is."""
+    draw(world, "100001")
+    token = world.token()
+    world.send(token)
+    assert {guess(world, token) for _ in range(5)} == {"code-wrong"}
+    answers = [world.confirm(token, code) for code in (WRONG, "100001", "100002")]
+    assert answers[0].status_code == 429
+    assert alike(answers)
+
+
+@attack(
+    25,
+    SourceMutation(
+        login_store._count_password, "& within_limits(LoginItem.failures, windows, now_param)"
+    ),
+)
+def test_a_refusal_tells_nothing_of_the_password(world: World) -> None:
+    """A locked login answers the right password as it answers a wrong one."""
+    assert {ask(world, "11010148", "Wrong-1").status_code for _ in range(5)} == {200}
+    answers = [ask(world, "11010148", password) for password in ("Wrong-1", OPENING)]
+    assert answers[0].status_code == 429
+    assert alike(answers)
+
+
+@attack(
+    25,
+    SourceMutation(Bindings.count_details, "within_limits(CodeItem.wrong_details, windows, now),"),
+)
+def test_a_refusal_tells_nothing_of_the_details(world: World) -> None:
+    """After five wrong tries the right details are refused as wrong ones are."""
+    add_firm(world.service.hasher, openid="o-alice")
+    token = world.token(openid="o-mallory")
+    assert {unbind(world, token, MISTAKEN[0]).status_code for _ in range(5)} == {403}
+    answers = [unbind(world, token, mistaken) for mistaken in (MISTAKEN[0], {})]
+    assert answers[0].status_code == 429
+    assert alike(answers)
+
+
+A_PHONE = re.compile(r"1[3-9][0-9]{9}")
+
+
+@attack(
+    26,
+    SourceMutation(logins.mask_phone, 'f"{national[:3]}****{national[-4:]}"', "national"),
+    SourceMutation(
+        Tokens.issue, 'self._sealer.seal("ticket " + ticket.recovery, hidden)', "hidden"
+    ),
+)
+def test_of_a_phone_seven_digits_are_shown(world: World) -> None:
+    """Of an openid nothing is: in no answer, nor in a token that is laid open without its key."""
+    add_firm(world.service.hasher, openid="o-alice")
+    add_firm(world.service.hasher, "22010148", phone=PHONE)
+    answers = recorded(world)
+    world.start()
+    token = world.start("22010148", "o-bob").json_body.get("token", "")
+    for answer in answers:
+        assert "o-alice" not in all_of(answer)
+        assert "o-bob" not in all_of(answer)
+    assert world.send(token).status_code == 202
+    guess(world, token)
+    assert guess(world, token, world.phones.codes[-1]) == "right"
+    bound = world.token(openid="o-mallory")
+    assert unbind(world, bound, {}).status_code == 200
+    assert world.send(bound).status_code == 429
+    world.clock.time += 61
+    assert world.send(bound).json_body["destination"] == "138****1234"
+    world.call("GET", "/recovery", token=bound)
+    for answer in answers:
+        shown = all_of(answer)
+        assert PHONE.removeprefix("+86") not in shown
+        assert not A_PHONE.search(answer.body.decode())
+        assert "o-alice" not in shown
+        assert "o-bob" not in shown
+
+
+LOOK_ALIKES = (
+    "11010148_сw",  # a Cyrillic с
+    "11010148_cѡ",  # a Cyrillic omega
+    "11010148＿сｗ",
+    "١١٠١٠١٤٨",  # Arabic-Indic digits
+    "११०१०१४८",  # Devanagari digits
+    "1101O148",  # a letter O
+    "l1010148",  # a letter l
+    "11010148‗cw",
+    "11010148_cw_cw",
+    "11010148_cw\u0301",
+    "一一〇一〇一四八",
+)
+
+
+@attack(
+    27,
+    Value(logins, "_LOGIN", re.compile(r"(\d{8,20})(_cw)?")),
+    SourceMutation(logins.parse_login, "_LOGIN.fullmatch(", "_LOGIN.match("),
+)
+def test_a_look_alike_is_no_login(world: World) -> None:
+    """Letters and digits of other scripts are refused at every door, and never taken for the login
+    that they look like."""
+    for text in LOOK_ALIKES:
+        answers = [
+            world.start(text),
+            ask(world, text, OPENING),
+            world.call("GET", f"/proof?login={quote(text)}"),
+        ]
+        assert [answer.status_code for answer in answers] == [422] * 3, text
+        page = world.call("GET", f"/?login={quote(text)}").body.decode()
+        assert 'value="11010148' not in page, text
+        assert text not in page, text
+
+
+@attack(28, Together(*A_CODE_FOR_EACH_LOGIN), ONE_BUCKET)
+def test_a_firm_s_two_logins_have_two_codes_and_one_bucket(world: World) -> None:
+    """Each login's code lives beside the other's and has tries of its own; on the way to the phone
+    that they share, they are counted together."""
+    draw(world, "100001", "100002")
+    main, finance = world.token(), world.token("11010148_cw")
+    assert world.send(main).status_code == 202
+    refused = world.send(finance)
+    assert refused.status_code == 429
+    world.clock.time += int(refused.headers["Retry-After"])
+    assert world.send(finance).status_code == 202
+    assert {guess(world, finance) for _ in range(5)} == {"code-wrong"}
+    assert guess(world, finance) == "too-many-attempts"
+    assert guess(world, main, "100001") == "right"
+    assert ask(world, "11010148", PASSWORD).json_body["valid"] is True
+    assert ask(world, "11010148_cw", PASSWORD).json_body["valid"] is False

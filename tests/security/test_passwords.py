@@ -1,0 +1,250 @@
+"""Stolen tables, other recoveries, weak passwords, proofs of work: 60 to 63."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import altcha
+import boto3
+import pytest
+from argon2 import PasswordHasher as Argon2
+from argon2.exceptions import VerificationError
+
+from chalicelib.domain import codes
+from chalicelib.security.password_hasher import PasswordHasher
+from chalicelib.security.proof_of_work import LIFETIME, Proofs
+from chalicelib.services.conversation import Conversation
+from chalicelib.services.recovery import Recovery
+from chalicelib.store import code_updates, logins, reset_runs
+from chalicelib.store.models import CodeItem, LoginItem
+from tests.conftest import PASSWORD, SETTINGS, CheapHasher, MakeWorld, World, add_firm
+from tests.security.mutation import SourceMutation, attack
+from tests.support.callbacks import TAPPED, tell
+from tests.support.serial_moto import serial_moto  # noqa: F401
+from tests.support.yearly_reset import ResetWorld
+
+MAIN, FINANCE, DEFAULT = "11010148", "11010148_cw", "010123X"
+PEPPER = SETTINGS["CODE_PEPPER"].encode()
+
+
+def dump() -> str:
+    """Every item of every table, as a thief of the tables has them."""
+    client = boto3.client("dynamodb")
+    names = client.list_tables()["TableNames"]
+    assert len(names) == 6
+    return json.dumps([client.scan(TableName=name)["Items"] for name in names], default=str)
+
+
+# 60
+
+
+def guesses(code: str, login: str, method: str, pepper: bytes) -> set[str]:
+    """What a code might have been stored as, for who has no pepper or thinks of one."""
+    made = codes.digest(
+        code, login=login, method=method, purpose="password", version=1, pepper=pepper
+    )
+    words = (code, f"{login}{code}", f"{login}:{code}", f"{login}\0{method}\0{code}")
+    plain = {
+        hashlib.new(kind, word.encode()).hexdigest() for kind in ("sha256", "md5") for word in words
+    }
+    return {made.partition(":")[2], hmac.new(b"", code.encode(), "sha256").hexdigest(), *plain}
+
+
+@attack(
+    60,
+    SourceMutation(
+        codes.digest, "hmac.new(pepper, message, hashlib.sha256)", "hashlib.sha256(message)"
+    ),
+    SourceMutation(
+        PasswordHasher._pepper,
+        "hmac.new(pepper, message, hashlib.sha256)",
+        "hashlib.sha256(message)",
+    ),
+    SourceMutation(
+        PasswordHasher.hash, "self._argon2.hash(peppered)", "self._argon2.hash(password)"
+    ),
+    SourceMutation(Recovery._send, 'self._sealer.seal("code " + ticket.login, code)', "code"),
+    SourceMutation(Conversation._as_first, "self._sealer.seal(purpose, said)", "said"),
+)
+def test_the_tables_alone_give_no_code_and_no_password(world: World) -> None:
+    """A million codes and 11,000 defaults are soon tried, so that nothing may tell which is right."""
+    world.service.recovery._randbelow = lambda _: 4_242
+    stored = world.service.hasher.hash(DEFAULT)
+    LoginItem(FINANCE).update(
+        [LoginItem.openid.set("o-alice"), LoginItem.password_hash.set(stored)]
+    )
+    token = world.token(MAIN)
+    world.send(token)
+    assert world.confirm(token, "004242").status_code == 200
+    tell(world, {"MsgType": "event", "Event": "subscribe"})
+    assert world.send(world.token(FINANCE)).json_body["delivery"] == "pull"
+    world.clock.time += 1
+    assert "004242" in tell(world, TAPPED)
+
+    stolen = dump()
+    for login, method in ((MAIN, "sms"), (FINANCE, "wechat")):
+        # With the pepper the code is found, so that this looks for what there is.
+        assert [guess for guess in guesses("004242", login, method, PEPPER) if guess in stolen]
+        for number in range(4_200, 4_300):
+            for pepper in (b"", b"pepper", b"q" * 32):
+                tried = guesses(f"{number:06d}", login, method, pepper)
+                assert not [guess for guess in tried if guess in stolen]
+    assert '"004242"' not in stolen
+    assert "\\u9a8c\\u8bc1\\u7801" not in stolen
+    for secret in (PASSWORD, DEFAULT):
+        assert secret not in stolen
+    for login, password in ((MAIN, PASSWORD), (FINANCE, DEFAULT)):
+        kept = world.login_item(login).password_hash
+        assert world.service.hasher.verify(kept, password)
+        assert not CheapHasher({1: b"q" * 32}).verify(kept, password)
+        with pytest.raises(VerificationError):
+            Argon2().verify(kept.partition(":")[2], password)
+
+
+# 61
+
+
+@attack(
+    61,
+    SourceMutation(
+        code_updates.login_unchanged,
+        '(LoginItem.password_version == number("version")) & road',
+        "road",
+    ),
+    SourceMutation(code_updates.change_login, "LoginItem.changed_at.set(now_param),"),
+)
+@pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
+def test_a_recovery_ends_all_others_and_tells_when_sessions_must_end(world: World) -> None:
+    """Whoever had begun one, by the same road too; and the login page learns of the new password."""
+    LoginItem(MAIN).update([LoginItem.openid.set("o-alice")])
+    tell(world, {"MsgType": "event", "Event": "subscribe"})
+    world.service.recovery._randbelow = lambda _: 123_456
+    mine, other = world.token(openid="o-alice"), world.token(openid="o-mallory")
+    world.send(mine)
+    assert world.confirm(mine, "123456").status_code == 200
+    world.clock.time += 60
+    late = world.token(openid="o-alice")
+    for token in (mine, other):
+        assert world.send(token).status_code == 401
+        # Nor do they use the code of the one recovery that there is now.
+        assert world.send(late).status_code == 202
+        assert world.confirm(token, "123456", "Mallory-horse-9").status_code == 401
+        world.clock.time += 60
+    assert world.service.hasher.verify(world.login_item().password_hash, PASSWORD)
+    asked = world.call("POST", "/credentials/verify", {"login": MAIN, "password": PASSWORD})
+    assert asked.json_body["changed_at"] == 1_800_000_000
+
+
+@attack(
+    61,
+    SourceMutation(
+        reset_runs._add_reset, "LoginItem.password_version.set(LoginItem.password_version + 1),"
+    ),
+)
+def test_the_yearly_reset_ends_recoveries(yearly: ResetWorld) -> None:
+    """What was begun before it sends no code after it."""
+    world = yearly.world
+    add_firm(world.service.hasher)
+    token = world.token(FINANCE)
+    yearly.schedule()
+    yearly.work()
+    assert world.send(token).status_code == 401
+    assert world.call("GET", "/recovery", token=token).status_code == 401
+
+
+# 62
+
+
+@attack(
+    62,
+    SourceMutation(
+        Recovery.complete,
+        "if reasons:",
+        "if self._codes.consume_attempt(ticket.login, now) and reasons:",
+    ),
+    SourceMutation(Recovery.complete, "if reasons:", "if False:"),
+)
+def test_a_weak_password_costs_no_attempt(world: World) -> None:
+    """However often one is tried, the code has all of its five tries."""
+    token = world.token()
+    world.send(token)
+    code = world.phones.codes[0]
+    for number in range(6):
+        refused = world.confirm(token, code, ("short", "password-1", f"A1-{MAIN}")[number % 3])
+        assert (refused.status_code, refused.json_body.get("code")) == (422, "weak-password")
+    item = CodeItem.get(f"code#{MAIN}")
+    assert (int(item.attempts), item.wrongs) == (0, None)
+    wrong = world.confirm(token, f"{(int(code) + 1) % 1_000_000:06d}")
+    assert wrong.json_body["attempts_left"] == 4
+    assert world.confirm(token, code).status_code == 200
+
+
+# 63
+
+
+def solved(world: World, challenge: dict[str, Any], solution: dict[str, Any] | None = None) -> str:
+    """The proof of a challenge, by its own solution or by another one's."""
+    if solution is None:
+        found = altcha.solve_challenge(altcha.Challenge.from_dict(challenge))
+        assert found is not None
+        solution = {"counter": found.counter, "derivedKey": found.derived_key}
+    payload = {"challenge": challenge, "solution": solution}
+    return base64.b64encode(json.dumps(payload).encode()).decode()
+
+
+@attack(
+    63,
+    SourceMutation(
+        logins._count_start,
+        "condition &= LoginItem.proofs.does_not_exist() | ~LoginItem.proofs.contains(proof)",
+        "pass",
+    ),
+    SourceMutation(Recovery._proved, " or proof.login not in (None, login)"),
+    SourceMutation(
+        Recovery._proved, 'not claim_once("proof", proof.id, now, PROOF_LIFETIME)', "False"
+    ),
+    SourceMutation(Proofs.check, 'data.get("action") != action', "False"),
+    SourceMutation(Proofs.check, "expires_at <= self._clock()", "False"),
+    SourceMutation(Proofs.check, "if not any(", "if False and any("),
+)
+def test_a_proof_of_work_pays_for_one_start(make_world: MakeWorld) -> None:
+    """Not for a second one, another login, another action, another time, or another challenge."""
+    world = make_world(PROOF_OF_WORK="1")
+    add_firm(world.service.hasher)
+    world.service.__dict__["proofs"] = proofs = Proofs(
+        [SETTINGS["SIGNING_KEYS"].encode()], world.clock, cost=1
+    )
+
+    def start(proof: str | None, login: str = MAIN) -> int | str:
+        body = {"user_type": "firm", "login": login, **({"proof": proof} if proof else {})}
+        answer = world.call("POST", "/recovery", body)
+        return "invalid" if answer.json_body.get("code") == "proof-invalid" else answer.status_code
+
+    def challenge(login: str | None = None) -> dict[str, Any]:
+        path = "/proof" + (f"?login={login}" if login else "")
+        return dict(world.call("GET", path).json_body)
+
+    assert start(None) == "invalid"
+    bound, free = solved(world, challenge(MAIN)), solved(world, challenge())
+    assert start(bound, FINANCE) == "invalid"
+    assert start(bound) == 201
+    assert start(bound) == "invalid"
+    assert start(free) == 201
+    assert start(free, FINANCE) == "invalid"
+    assert start(solved(world, proofs.challenge("another", MAIN))) == "invalid"
+
+    solution = json.loads(base64.b64decode(bound))["solution"]
+    assert start(solved(world, challenge(MAIN), solution)) == "invalid"
+    spliced = challenge(MAIN)
+    spliced["parameters"] = {
+        **spliced["parameters"],
+        "data": {"action": "recovery", "login": FINANCE},
+    }
+    assert start(solved(world, spliced), FINANCE) == "invalid"
+    late = solved(world, challenge(MAIN))
+    world.clock.time += LIFETIME
+    assert start(late) == "invalid"

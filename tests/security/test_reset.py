@@ -1,0 +1,281 @@
+"""The yearly reset and its guessable passwords: 56 to 59."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from chalicelib.domain import passwords
+from chalicelib.services import recovery
+from chalicelib.services.credential_check import CredentialCheck
+from chalicelib.store import code_updates, logins, reset_runs
+from chalicelib.store.models import AuditItem, LoginItem
+from chalicelib.store.reset_runs import ResetRuns
+from infra.ops import enrol
+from infra.ops.enrolment.enrolment import Enrolment
+from tests.conftest import PASSWORD, MakeWorld, World, add_firm
+from tests.security.mutation import SourceMutation, Together, Value, attack
+from tests.support.dynamodb_local import dynamodb_local  # noqa: F401
+from tests.support.serial_moto import serial_moto  # noqa: F401
+from tests.support.yearly_reset import (
+    YEAR,
+    Crash,
+    ResetWorld,
+    add_logins,
+    client,
+    interrupted,
+)
+
+FINANCE, DEFAULT = "11010148_cw", "010123X"
+
+pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
+
+
+def verify(world: World, password: str, login: str = FINANCE) -> tuple[int, Any]:
+    """What the login page is told: whether it may take it and must have it changed, or why not."""
+    answer = world.call("POST", "/credentials/verify", {"login": login, "password": password})
+    body = answer.json_body
+    return answer.status_code, body.get("code") or (body["valid"], body["must_change"])
+
+
+@pytest.fixture
+def reset(real_yearly: ResetWorld) -> ResetWorld:
+    """A world with one firm on DynamoDB Local."""
+    add_firm(real_yearly.world.service.hasher)
+    return real_yearly
+
+
+# 56
+
+
+@attack(
+    56,
+    SourceMutation(
+        CredentialCheck.verify, "Verified(True, stored.must_change,", "Verified(True, False,"
+    ),
+    SourceMutation(
+        logins._count_password, "& within_limits(LoginItem.failures, windows, now_param)"
+    ),
+    SourceMutation(CredentialCheck.verify, "self._wrongs_budget.check(self._clock())", "pass"),
+)
+def test_a_spray_of_default_passwords_logs_nobody_in(make_world: MakeWorld) -> None:
+    """A right guess is no permission; five wrong ones lock the login, and the service's are counted."""
+    world = make_world(LIMIT_WRONG_PASSWORDS_PER_SERVICE_HOUR="13")
+    hasher = world.service.hasher
+    for firm_no in ("11010148", "11010149", "11010150"):
+        add_firm(hasher, firm_no)
+        LoginItem(f"{firm_no}_cw").update([LoginItem.password_hash.set(hasher.hash(DEFAULT))])
+    assert verify(world, DEFAULT) == (200, (True, True))
+    # Who knows the head's birthday still has hundreds of endings to try.
+    for firm_no in ("11010149", "11010150"):
+        tried = [verify(world, f"0101{n:03d}", f"{firm_no}_cw")[1] for n in range(5)]
+        assert tried == [(False, False)] * 5
+        assert verify(world, DEFAULT, f"{firm_no}_cw") == (429, "too-many-attempts")
+    for number in range(4):
+        assert verify(world, f"0101{number:03d}")[0] in (200, 429)
+    assert verify(world, DEFAULT) == (429, "too-many-requests")
+    # Nor does the password open a recovery's door in place of the code.
+    token = world.token(FINANCE)
+    assert world.send(token).status_code == 202
+    assert world.confirm(token, DEFAULT).status_code == 422
+    assert world.login_item(FINANCE).must_change
+
+
+# 57
+
+HEADER = "firm_no,name,province,approval_no,head_name,head_id_last4,phone,finance_phone,opening_password\n"
+
+
+@attack(
+    57,
+    SourceMutation(reset_runs._add_reset, "LoginItem.must_change.set(True),"),
+    SourceMutation(Enrolment._enrol, "must_change=True", "must_change=False"),
+    SourceMutation(code_updates.change_login, "LoginItem.must_change.set(False),"),
+    Value(recovery, "default_password", lambda *_: None),
+    SourceMutation(passwords.weaknesses, "default.casefold() in lowered", "False"),
+)
+def test_a_default_password_must_be_changed_wherever_it_came_from(
+    yearly: ResetWorld, tmp_path: Any
+) -> None:
+    """By enrolment, by the reset, and for good until a recovery sets one that does not contain it."""
+    world = yearly.world
+    path = tmp_path / "firms.csv"
+    path.write_text(
+        f"{HEADER}11010148,示例,11,京财会〔2012〕0084号,甄示例,123X,,13800001234,\n", "utf-8"
+    )
+    world.clock.time -= 3600
+    assert enrol.load(path).loaded == 1
+    for _ in range(2):
+        assert verify(world, DEFAULT) == (200, (True, True))
+    token = world.token(FINANCE)
+    world.send(token)
+    code = world.phones.codes[0]
+    assert world.confirm(token, code, f"Horse-{DEFAULT.lower()}!").status_code == 422
+    assert verify(world, DEFAULT) == (200, (True, True))
+    assert world.confirm(token, code).status_code == 200
+    assert verify(world, DEFAULT) == (200, (False, False))
+    assert verify(world, PASSWORD) == (200, (True, False))
+    world.clock.time += 3600
+    yearly.schedule()
+    assert yearly.work() == 1
+    for _ in range(2):
+        assert verify(world, DEFAULT) == (200, (True, True))
+
+
+# 58
+
+
+def read_by_both(reset: ResetWorld) -> Callable[[Any], Any]:
+    """Reading a chunk's logins, where neither of two workers goes on before both have read."""
+    barrier, real = threading.Barrier(2), reset.story._runs.logins
+
+    def read(names: Any) -> Any:
+        found = real(names)
+        barrier.wait(60)
+        return found
+
+    return read
+
+
+@attack(
+    58,
+    SourceMutation(
+        ResetRuns._settle, "RunItem.finished == (not finished)", "RunItem.year.exists()"
+    ),
+)
+def test_a_chunk_that_two_workers_finish_is_counted_once(reset: ResetWorld) -> None:
+    """One message, delivered twice at once; both workers have found the chunk open."""
+    add_logins(5)
+    reset.schedule()
+    messages = reset.receive()
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(reset.story._runs, "logins", read_by_both(reset))
+        assert list(pool.map(reset.invoke, [messages] * 2)) == [set(), set()]
+    run = reset.story.status(YEAR)
+    assert run is not None
+    assert (run.logins, run.done, run.finished_chunks) == (6, 6, 1)
+    assert len(reset.announcements()) == 1
+
+
+@attack(
+    58,
+    SourceMutation(
+        reset_runs._add_reset,
+        "LoginItem.login.exists() & fresh & (LoginItem.changed_at < run.started_at)",
+        "LoginItem.login.exists()",
+    ),
+    SourceMutation(ResetRuns.open, "RunItem.year.does_not_exist()", "None"),
+)
+def test_each_login_is_reset_once_a_year(reset: ResetWorld) -> None:
+    """The event twice, each message twice and at once, and a worker that dies when it has written."""
+    add_logins(5)
+    reset.schedule()
+    first = reset.story.status(YEAR)
+    assert first is not None
+    reset.world.clock.time += 60
+    reset.schedule()
+    again = reset.story.status(YEAR)
+    assert again is not None
+    assert (again.started_at, again.logins) == (first.started_at, 6)
+
+    # Two workers have read the same logins before either writes; both then die, having written.
+
+    def dies(operation: str) -> BaseException | None:
+        return Crash() if operation == "TransactWriteItems" else None
+
+    def work(batch: list[dict[str, Any]]) -> None:
+        with pytest.raises(Crash):
+            reset.invoke(batch)
+
+    messages = reset.receive()
+    assert len(messages) == 2
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        interrupted([client()], dies, after=True),
+        ThreadPoolExecutor(2) as pool,
+    ):
+        patch.setattr(reset.story._runs, "logins", read_by_both(reset))
+        list(pool.map(work, [[message] for message in messages]))
+
+    # Both messages come again, at once, and each once more; and the event a third time.
+    with ThreadPoolExecutor(4) as pool:
+        assert set(map(frozenset, pool.map(reset.invoke, [messages[:1], messages[1:]] * 2))) == {
+            frozenset()
+        }
+    reset.delete(messages, set())
+    reset.schedule()
+    assert reset.work() == 0
+    for item in LoginItem.scan(LoginItem.login.contains("_cw")):
+        assert (int(item.password_version), item.reset_year) == (2, YEAR)
+        assert [event.event for event in AuditItem.query(item.login)] == ["yearly-reset"]
+    assert reset.adds_up()
+    assert len(reset.announcements()) == 1
+
+
+# 59
+
+NOT_CHANGED_SINCE = SourceMutation(
+    reset_runs._add_reset, " & (LoginItem.changed_at < run.started_at)"
+)
+ENDS_CODE = SourceMutation(reset_runs._add_reset, "*END_CODE, ")
+SAME_VERSION = SourceMutation(
+    code_updates.login_unchanged, '(LoginItem.password_version == number("version")) & road', "road"
+)
+
+
+def hooked(reset: ResetWorld, before_writing: Any) -> pytest.MonkeyPatch:
+    """Have something happen once, between a password's hashing and its writing."""
+    hasher, patch = reset.world.service.hasher, pytest.MonkeyPatch()
+    real = hasher.hash
+
+    def hashed(password: str) -> str:
+        patch.undo()
+        made = real(password)
+        before_writing()
+        return made
+
+    patch.setattr(hasher, "hash", hashed)
+    return patch
+
+
+@attack(59, NOT_CHANGED_SINCE)
+def test_a_person_who_was_faster_keeps_their_password(reset: ResetWorld) -> None:
+    """They recover after the run began, when its worker has read their login and hashed already."""
+    world = reset.world
+    token = world.token(FINANCE)
+    world.send(token)
+    reset.schedule()
+    world.clock.time += 1
+    recovered: list[int] = []
+
+    def recover() -> None:
+        recovered.append(world.confirm(token, world.phones.codes[0]).status_code)
+
+    hooked(reset, recover)
+    reset.work()
+    assert recovered == [200]
+    assert verify(world, PASSWORD) == (200, (True, False))
+    assert [(note.login, note.reason) for note in reset.story.notes(YEAR)] == [(FINANCE, "changed")]
+
+
+@attack(59, Together(ENDS_CODE, SAME_VERSION))
+def test_a_recovery_that_was_slower_does_not_undo_the_reset(reset: ResetWorld) -> None:
+    """The reset comes between the code's comparison and the write; and a code from before is none."""
+    world = reset.world
+    token = world.token(FINANCE)
+    world.send(token)
+    code = world.phones.codes[0]
+
+    def run() -> None:
+        reset.schedule()
+        reset.work()
+
+    hooked(reset, run)
+    assert world.confirm(token, code).status_code in (401, 410)
+    assert world.confirm(token, code).status_code in (401, 410)
+    assert verify(world, DEFAULT) == (200, (True, True))
+    assert [note.login for note in reset.story.notes(YEAR)] == []

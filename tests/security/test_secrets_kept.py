@@ -1,0 +1,215 @@
+"""What keeps secrets long, whole and out of addresses: 29 to 31."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import altcha
+import pytest
+import segno
+from chalice.test import HTTPResponse
+
+from app import app
+from chalicelib.handlers import recovery
+from chalicelib.handlers.http import payloads
+from chalicelib.security.password_hasher import PasswordHasher
+from chalicelib.services.recovery import Recovery
+from chalicelib.services.wechat_login import WechatLogin
+from tests.conftest import PASSWORD, MakeWorld, World, add_firm
+from tests.security.actions import Counting, guess, ticket_in
+from tests.security.mutation import SourceMutation, Value, attack
+from tests.support.wechat_platform import EXCHANGE, WeChat, playing
+
+# Chalice's own test client lets every signature pass; the local twin's test checks them.
+pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
+
+# 63 characters and 183 bytes: the policy's longest, less the one by which they differ.
+LONG = "Aa1" + "密" * 60
+
+
+def is_right(world: World, password: str) -> bool:
+    question = {"login": "11010148", "password": password}
+    answer = world.call("POST", "/credentials/verify", question)
+    assert answer.status_code == 200, answer.body
+    return bool(answer.json_body["valid"])
+
+
+@attack(
+    29,
+    SourceMutation(
+        PasswordHasher._pepper,
+        'normalise(password).encode("utf-8", "surrogatepass")',
+        'normalise(password).encode("utf-8", "surrogatepass")[:72]',
+    ),
+)
+def test_the_last_character_of_the_longest_password_counts(world: World) -> None:
+    """Nothing is cut off: not after the 72 bytes of bcrypt, not elsewhere."""
+    token = world.token()
+    world.send(token)
+    longest = LONG + "甲"
+    assert world.confirm(token, world.phones.codes[0], longest).status_code == 200
+    assert is_right(world, longest)
+    for other in (LONG + "乙", LONG, longest + "甲"):
+        assert not is_right(world, other)
+
+
+@attack(
+    29,
+    SourceMutation(
+        payloads._text,
+        'if size > limit:\n        raise InvalidInput(name, INPUT_REASONS["too-long"])',
+    ),
+    SourceMutation(
+        payloads.json_object,
+        'if len(raw) > MAXIMUM_BODY:\n        raise InvalidInput("body", INPUT_REASONS["body-too-large"])',
+    ),
+)
+def test_nothing_is_computed_over_a_password_beyond_the_limit(world: World) -> None:
+    """One byte more than 1,024 is refused before anything is counted or hashed; five megabytes before
+    they are read as JSON."""
+    hasher = Counting(world)
+    token = world.token()
+    world.send(token)
+    code = world.phones.codes[0]
+    for size, field in ((1_025, "password"), (5_000_000, "body")):
+        password = "Aa1-" + "x" * (size - 4)
+        question = {"login": "11010148", "password": password}
+        asked = world.call("POST", "/credentials/verify", question)
+        confirmed = world.confirm(token, code, password)
+        for answer in (asked, confirmed):
+            assert (answer.status_code, answer.json_body.get("field")) == (422, field)
+    assert hasher.worked == 0
+    assert not world.login_item().failures
+    assert guess(world, token, code) == "right"
+
+
+def _short_nonces(*args: object, **kwargs: object) -> altcha.Challenge:
+    made = _create(*args, **kwargs)  # type: ignore[arg-type]
+    made.parameters.nonce = made.parameters.nonce[:8]
+    return made
+
+
+_create = altcha.create_challenge
+
+
+@attack(
+    30,
+    SourceMutation(Recovery.start, "secrets.token_hex(16)", "secrets.token_hex(8)"),
+    SourceMutation(Recovery.start, "secrets.token_hex(16)", "f'{now:032x}'"),
+    SourceMutation(WechatLogin.begin, "secrets.token_hex(16)", "secrets.token_hex(8)"),
+    Value(altcha, "create_challenge", _short_nonces),
+)
+def test_ids_have_128_random_bits(make_world: MakeWorld) -> None:
+    """Of recoveries, of round trips to WeChat, of proofs of work: each of the bits is now 0, now 1."""
+    most = 48
+    world = make_world(
+        LIMIT_STARTS_PER_LOGIN_HOUR=f"{most}", LIMIT_STARTS_PER_ADDRESS_HOUR=f"{most}"
+    )
+    add_firm(world.service.hasher)
+    recoveries, states, proofs = set(), set(), set()
+    for _ in range(most):
+        recoveries.add(str(ticket_in(world.token())[0]))
+        url = urlsplit(world.call("GET", "/wechat/enter").headers["Location"])
+        states.add(parse_qs(url.query)["state"][0])
+        proofs.add(world.call("GET", "/proof").json_body["parameters"]["nonce"])
+    for ids in (recoveries, states, proofs):
+        assert len(ids) == most
+        # A bit of a sound source is the same 48 times over in one run of 2^47.
+        assert _bits(ids) >= 128
+
+
+def _bits(ids: set[str]) -> int:
+    """The bits that are not the same in all of these hexadecimal numbers."""
+    numbers = [int(one, 16) for one in ids]
+    changing = 0
+    for number in numbers:
+        changing |= number ^ numbers[0]
+    return changing.bit_count()
+
+
+@pytest.fixture
+def wechat() -> Iterator[WeChat]:
+    """WeChat's platform, which tells that the browser is o-canary's."""
+    with playing() as platform:
+        granted = {"access_token": "a", "expires_in": 7200, "openid": "o-canary", "scope": "x"}
+        platform.answers[EXCHANGE] = [granted]
+        yield platform
+
+
+@attack(
+    31,
+    SourceMutation(
+        WechatLogin.complete,
+        "return Arrival(self._page(trip), openid)",
+        'return Arrival(self._page(trip) + "#" + openid, openid)',
+    ),
+    SourceMutation(WechatLogin.begin, "trip.nonce), trip)", "trip.nonce + str(scene)), trip)"),
+    SourceMutation(
+        recovery.start,
+        "_qr(service.follow_link(started.scene))",
+        '_qr(service.follow_link(started.scene) + "&token=" + started.token)',
+    ),
+)
+def test_no_address_that_is_handed_out_has_a_secret(make_world: MakeWorld, wechat: WeChat) -> None:
+    """Not where the browser is sent, not what the QR code says, not a link of the page."""
+    world = make_world(WECHAT_API_URL=wechat.url)
+    add_firm(world.service.hasher)
+    expires = world.clock.time + 1_800
+    scene = world.service.scenes.make("11010148", expires)
+
+    started = world.start(openid=None).json_body
+    # WeChat makes no QR code here, so that it leads straight to this service: to its login and no more.
+    link = f"https://recovery.example/wechat/enter?scene={scene}"
+    drawn = segno.make(link, error="m")
+    assert started["qr"] == str(drawn.svg_data_uri(scale=4, border=2, dark="#000", light="#fff"))
+    assert started["token"] not in link
+    assert scene.split(".")[:2] == ["11010148", f"{expires:x}"]
+
+    left = world.call("GET", f"/wechat/enter?scene={scene}")
+    sent_to = urlsplit(left.headers["Location"])
+    query = parse_qs(sent_to.query)
+    assert set(query) == {"appid", "redirect_uri", "response_type", "scope", "state"}
+    assert query["redirect_uri"] == ["https://recovery.example/wechat/enter"]
+    assert len(query["state"][0]) == 32
+
+    trip = _cookie(left)
+    back = f"/wechat/enter?code=oauth-code&state={query['state'][0]}"
+    arrived = world.call("GET", back, headers={"Cookie": trip})
+    assert arrived.headers["Location"] == "https://recovery.example/?login=11010148"
+
+    page = world.call("GET", "/?login=11010148", headers={"Cookie": _cookie(arrived)})
+    assert 'data-inside="1"' in page.body.decode()
+    assert "o-canary" not in page.body.decode()
+    assert _cookie(arrived).partition("=")[2] not in page.body.decode()
+
+
+def _cookie(answer: HTTPResponse) -> str:
+    return str(answer.headers["Set-Cookie"]).partition(";")[0]
+
+
+@attack(
+    31,
+    SourceMutation(
+        payloads.bearer,
+        'str(request.headers.get("authorization", ""))',
+        'str(request.headers.get("authorization") or (request.query_params or {}).get("token", ""))',
+    ),
+)
+def test_no_secret_is_taken_from_an_address(world: World) -> None:
+    """A token, a code, a password in a query are as good as none, so that nobody writes them there;
+    and no route has a place for one in its path, but those that vendors push receipts to."""
+    token = world.token()
+    world.send(token)
+    in_query = f"token=Bearer%20{token}"
+    assert world.call("GET", f"/recovery?{in_query}").status_code == 401
+    assert world.call("POST", f"/recovery/code?{in_query}", {}).status_code == 401
+    code = world.phones.codes[0]
+    query = f"/recovery/password?code={code}&password={PASSWORD}"
+    answer = world.call("POST", query, {}, token=token)
+    assert (answer.status_code, answer.json_body["field"]) == (422, "code")
+    placed = {route for route in app.routes if "{" in route}
+    assert {route for route in placed if not route.startswith("/receipts/")} == {
+        "/assets/{name}",
+        "/{name}",
+    }

@@ -1,0 +1,363 @@
+"""WeChat as a way in: relayed QR codes, OAuth, bindings, unbindings, codes in chats: 32 to 38."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from chalicelib.domain.limits import Limits
+from chalicelib.security.tokens import Signer
+from chalicelib.services.conversation import Conversation
+from chalicelib.services.recovery import Recovery
+from chalicelib.services.unbinding import Unbinding
+from chalicelib.services.wechat_login import WechatLogin
+from chalicelib.store import code_updates
+from chalicelib.store.bindings import Bindings, add_unbinding
+from chalicelib.store.codes import Codes
+from chalicelib.store.models import AuditItem, CodeItem, LoginItem
+from tests.conftest import PHONE, MakeWorld, World, add_firm
+from tests.security.mutation import SourceMutation, Together, attack
+from tests.support.callbacks import TAPPED, tell
+from tests.support.official_account import LINK, Town, code_in
+from tests.support.wechat_platform import EXCHANGE, SEND, SENT, WeChat, playing
+
+MAIN, FINANCE, OTHER = "11010148", "11010148_cw", "31000001"
+PUBLIC = {
+    "firm_no": "11010148",
+    "approval_no": "京财会许可〔2012〕0084号",
+    "head_name": "阿依古丽·买买提",
+}
+ANYTHING = "CodeItem.id.exists() | CodeItem.id.does_not_exist()"
+
+NOT_BY_FOLLOW = SourceMutation(Recovery.complete, 'ticket.method == "follow"', "False")
+BINDS_BY_SMS = SourceMutation(
+    Recovery._set_password, 'spent.method == "sms" and bind is None', "False"
+)
+STATE_OF_THIS_BROWSER = SourceMutation(
+    WechatLogin.complete,
+    "trip is not None and secrets.compare_digest(trip.nonce.encode(), state.encode())",
+    "True",
+)
+STATE_ONCE = SourceMutation(
+    WechatLogin.complete, ' or not claim_once("state", state, self._clock(), STATE_LIFETIME)'
+)
+SIGNED_COOKIE = SourceMutation(
+    Signer.verify,
+    'self._signer(purpose).unsign(text.encode("ascii"))',
+    'text.encode("ascii").rpartition(b".")[0]',
+)
+ONE_CODE_ONE_USE = SourceMutation(
+    code_updates.use_code, 'CodeItem.digest == text("digest")', "CodeItem.id.exists()"
+)
+ROAD_HOLDS = SourceMutation(
+    code_updates.login_unchanged, "return same", "return LoginItem.login.exists()"
+)
+
+
+@pytest.fixture
+def wechat() -> Iterator[WeChat]:
+    """WeChat's platform, which grants each OAuth code and takes each message."""
+    with playing() as platform:
+        platform.answers[EXCHANGE] = [{"access_token": "a", "expires_in": 7200, "openid": "o-evil"}]
+        platform.answers[SEND] = [SENT]
+        yield platform
+
+
+@pytest.fixture
+def pushing(make_world: MakeWorld, wechat: WeChat) -> World:
+    """Three logins of two firms, bound to o-alice, whom the account may push messages to."""
+    world = make_world(
+        WECHAT_API_URL=wechat.url,
+        WECHAT_CODE_TEMPLATE_ID="template",
+        WECHAT_NOTICE_TEMPLATE_ID="notice",
+    )
+    for firm_no in (MAIN, OTHER):
+        add_firm(world.service.hasher, firm_no, openid="o-alice")
+    return world
+
+
+def events(login: str = MAIN) -> list[str]:
+    return [item.event for item in AuditItem.query(login)]
+
+
+def unbind(world: World, token: str, **details: str) -> tuple[int, str | None]:
+    """Undo the binding with the public details, some of them changed."""
+    answer = world.call("POST", "/recovery/unbinding", {**PUBLIC, **details}, token=token)
+    return answer.status_code, answer.json_body.get("code")
+
+
+# 32
+
+
+@attack(32, NOT_BY_FOLLOW, Together(NOT_BY_FOLLOW, BINDS_BY_SMS))
+def test_a_relayed_qr_code_moves_no_attacker_s_page_forward(town: Town) -> None:
+    """The victim scans the attacker's code, and even reads theirs out: the page stays behind."""
+    attacker = town.pc(MAIN)["token"]
+    victim = town.phone("o-victim")
+    victim.scan(town.wechat.account.live_tickets(town.world.clock())[0].url)
+    link = LINK.search(victim.chat[-1])
+    assert link is not None
+    assert attacker not in victim.chat[-1]
+    victim.browse(link[1])
+    token = victim.start(MAIN).json_body["token"]
+    town.world.send(token)
+    code = town.world.phones.codes[0]
+    wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+    for tried in (wrong, code):
+        assert town.world.confirm(attacker, tried, "Mallory-horse-9").status_code == 410
+    assert int(CodeItem.get(f"code#{MAIN}").attempts) == 0
+    assert town.world.send(attacker).status_code == 422
+    assert town.world.confirm(token, code).status_code == 200
+    # The page may say that somebody is done. It gets no session, no code and no binding by that.
+    assert town.state(attacker)["state"] == "done"
+    assert town.world.confirm(attacker, code, "Mallory-horse-9").status_code == 410
+    assert town.world.login_item().openid == "o-victim"
+
+
+# 33
+
+
+def entering(world: World, jar: dict[str, str], path: str) -> tuple[int, str]:
+    """One navigation of a browser; its status and where it leads."""
+    cookies = "; ".join(f"{name}={value}" for name, value in jar.items())
+    answer = world.call("GET", path, headers={"Cookie": cookies})
+    if kept := answer.headers.get("Set-Cookie"):
+        name, _, rest = kept.partition("=")
+        jar[name] = rest.partition(";")[0]
+    return answer.status_code, answer.headers.get("Location", "")
+
+
+@attack(33, STATE_OF_THIS_BROWSER, STATE_ONCE)
+def test_a_state_is_its_browser_s_and_works_once(pushing: World, wechat: WeChat) -> None:
+    """A link that the attacker began makes no browser theirs; one used up asks WeChat nothing."""
+    attacker: dict[str, str] = {}
+    _, url = entering(pushing, attacker, "/wechat/enter")
+    state = parse_qs(urlsplit(url).query)["state"][0]
+    link = f"/wechat/enter?code=oauth-code&state={state}"
+    stranger: dict[str, str] = {}
+    departed: dict[str, str] = {}
+    entering(pushing, departed, "/wechat/enter")
+    for victim in (stranger, departed):
+        assert entering(pushing, victim, link)[0] == 401
+        assert "__Host-wechat" not in victim
+    assert wechat.asked(EXCHANGE) == []
+    assert entering(pushing, attacker, link)[0] == 302
+    del attacker["__Host-wechat"]
+    assert entering(pushing, attacker, link)[0] == 401
+    assert len(wechat.asked(EXCHANGE)) == 1
+
+
+@attack(33, SIGNED_COOKIE)
+def test_an_openid_comes_from_wechat_and_from_no_cookie_of_one_s_own(world: World) -> None:
+    """A cookie that somebody wrote, or signed with another key, names nobody."""
+    signer = Signer([b"x" * 32], world.clock)
+    forged = signer.sign("wechat-cookie", "o-alice", 7200)
+    body = {"user_type": "firm", "login": MAIN}
+    for value in ("o-alice", forged):
+        answer = world.call("POST", "/recovery", body, headers={"Cookie": f"__Host-wechat={value}"})
+        assert answer.json_body["method"] == "follow"
+
+
+# 34
+
+
+@attack(34, Together(ONE_CODE_ONE_USE, ROAD_HOLDS))
+def test_of_five_that_bind_at_once_one_wins_with_their_password(real_world: World) -> None:
+    """All have the right code, and have had their attempt counted, before the first one writes."""
+    people = [f"o-{number}" for number in range(5)]
+    tokens = {openid: real_world.token(openid=openid) for openid in people}
+    real_world.send(tokens[people[0]])
+    hasher, all_here = real_world.service.hasher, threading.Barrier(len(people))
+
+    def hashed(password: str) -> str:
+        all_here.wait(60)
+        return type(hasher).hash(hasher, password)
+
+    hasher.hash = hashed  # type: ignore[method-assign]
+
+    def confirm(openid: str) -> int:
+        code = real_world.phones.codes[0]
+        return real_world.confirm(tokens[openid], code, f"Correct-horse-{openid}").status_code
+
+    with ThreadPoolExecutor(len(people)) as pool:
+        answers = dict(zip(people, pool.map(confirm, people), strict=True))
+    winners = [openid for openid, status in answers.items() if status == 200]
+    assert len(winners) == 1
+    winner, item = winners[0], real_world.login_item()
+    assert item.openid == winner
+    assert hasher.verify(item.password_hash, f"Correct-horse-{winner}")
+    assert int(item.password_version) == 2
+    assert events().count("password-recovered") == 1
+
+
+# 35
+
+
+@attack(
+    35,
+    SourceMutation(
+        Recovery._set_password, '"wechat-bound" if bind else "password-reset"', '"password-reset"'
+    ),
+    SourceMutation(Recovery._set_password, "phone=ticket.phone", "phone=None"),
+    SourceMutation(add_unbinding, "LoginItem.openid.remove(), "),
+)
+def test_a_binding_is_told_to_the_person_and_can_be_undone(town: Town) -> None:
+    """By SMS to the firm's phone and in the WeChat; afterwards codes go by SMS again."""
+    alice = town.phone("o-alice")
+    alice.follow()
+    token = town.world.token()
+    town.world.send(token)
+    assert town.world.confirm(token, town.world.phones.codes[0]).json_body["wechat_bound"]
+    told = town.world.phones.sent[-1]
+    assert (told.to, told.template) == (PHONE, "wechat-bound")
+    assert alice.chat[-1].splitlines()[1] == MAIN
+    assert unbind(town.world, town.world.token()) == (200, None)
+    assert town.world.login_item().openid is None
+    assert town.world.start().json_body["method"] == "sms"
+
+
+# 36
+
+
+@attack(
+    36,
+    SourceMutation(
+        Unbinding.unbind, "phone=account.phone, openid=ticket.bound", "phone=None, openid=None"
+    ),
+    SourceMutation(add_unbinding, "transaction.save(event)", "pass"),
+    SourceMutation(Bindings.unbind, "*END_CODE, "),
+)
+def test_public_details_lead_back_to_the_bound_phone_and_no_further(
+    pushing: World, wechat: WeChat
+) -> None:
+    """It is audited, told on both roads, ends the code that was out, and gives an SMS to the owner."""
+    token = pushing.token(openid="o-mallory")
+    assert pushing.send(token).json_body["method"] == "wechat"
+    # The message's own name may have six digits in a row as well.
+    code = code_in(str(json.loads(wechat.asked(SEND)[-1].body)["data"]))
+    assert unbind(pushing, token) == (200, None)
+    assert [(sms.to, sms.template) for sms in pushing.phones.sent] == [(PHONE, "wechat-unbound")]
+    assert "notice" in wechat.asked(SEND)[-1].body.decode()
+    assert events()[-1] == "wechat-unbound"
+    assert pushing.confirm(token, code, "Mallory-horse-9").status_code == 410
+    assert pushing.send(token).json_body == {
+        "method": "sms",
+        "destination": "138****1234",
+        "delivery": "sent",
+        "expires_in": 300,
+        "resend_in": 60,
+    }
+    assert pushing.phones.sent[-1].to == PHONE
+
+
+@attack(
+    36,
+    SourceMutation(
+        Bindings.count_details, "within_limits(CodeItem.wrong_details, windows, now)", ANYTHING
+    ),
+)
+def test_details_are_tried_five_times_a_day(pushing: World) -> None:
+    """In however many recoveries; then the right ones are refused as well."""
+    for number in range(5):
+        token = pushing.token(openid=f"o-{number}")
+        assert unbind(pushing, token, head_name="张三") == (403, "details-do-not-match")
+    assert unbind(pushing, pushing.token(openid="o-5")) == (429, "too-many-requests")
+    assert pushing.login_item().openid == "o-alice"
+
+
+NO_WAY_LEFT = SourceMutation(Unbinding.unbind, "account.phone is None", "False")
+
+
+@attack(
+    36,
+    NO_WAY_LEFT,
+    Together(NO_WAY_LEFT, SourceMutation(add_unbinding, " & LoginItem.phone.exists()")),
+)
+def test_no_login_is_left_without_a_way(pushing: World) -> None:
+    """Without a phone the binding stays, and no notice goes out."""
+    LoginItem(MAIN).update([LoginItem.phone.remove()])
+    assert unbind(pushing, pushing.token(openid="o-mallory")) == (409, "phone-not-bound")
+    assert pushing.login_item().openid == "o-alice"
+    assert pushing.phones.sent == []
+
+
+# 37
+
+
+def held_codes(world: World, *logins: str) -> dict[str, tuple[str, str]]:
+    """Send a code for each login; by login the token, and the code that the chat shows for it."""
+    tell(world, {"MsgType": "event", "Event": "subscribe"})
+    tokens = {}
+    for login in logins:
+        world.clock.time += 60
+        tokens[login] = world.token(login)
+        assert world.send(tokens[login]).status_code == 202
+    shown = re.findall(r"账号([0-9]+(?:_cw)?)的登录密码，验证码([0-9]{6})", tell(world, TAPPED))
+    assert {login for login, _ in shown} == set(logins)
+    return {login: (tokens[login], code) for login, code in shown}
+
+
+@attack(
+    37,
+    SourceMutation(Conversation._live_codes, "login=held.login, code", 'login="", code'),
+    Together(
+        SourceMutation(Codes.consume_attempt, 'f"code#{login}"', "'code#11010148'"),
+        SourceMutation(Recovery._matches, "login=login", "login='11010148'"),
+    ),
+)
+def test_each_code_of_one_wechat_names_its_login_and_works_there_alone(
+    make_world: MakeWorld,
+) -> None:
+    """One accountant keeps the books of two firms: no code opens another login."""
+    world = make_world()
+    for firm_no in (MAIN, OTHER):
+        add_firm(world.service.hasher, firm_no, openid="o-alice")
+    drawn = iter((111_111, 222_222, 333_333))
+    world.service.recovery._randbelow = lambda _: next(drawn)
+    held = held_codes(world, MAIN, FINANCE, OTHER)
+    assert [held[login][1] for login in (MAIN, FINANCE, OTHER)] == ["111111", "222222", "333333"]
+    for login in (FINANCE, OTHER):
+        refused = world.confirm(held[login][0], held[MAIN][1])
+        assert (refused.status_code, refused.json_body["code"]) == (400, "code-wrong")
+    for login, (token, code) in held.items():
+        assert world.confirm(token, code, f"Another-horse-{len(login)}").status_code == 200
+
+
+# 38
+
+
+@attack(
+    38,
+    SourceMutation(
+        code_updates.count_send,
+        "within_limits(DestinationItem.sends, limits.sends_per_destination, now_param)",
+        "DestinationItem.id.exists() | DestinationItem.id.does_not_exist()",
+    ),
+)
+def test_nobody_s_wechat_is_bombed(pushing: World, wechat: WeChat) -> None:
+    """Whichever of the logins bound to it is named: one a minute, and so many an hour and a day."""
+
+    def pushed(times: int, pause: int) -> list[int]:
+        answers = []
+        for number in range(times):
+            login = (MAIN, FINANCE, OTHER)[number % 3]
+            answers.append(pushing.send(pushing.token(login, f"o-{number}")).status_code)
+            pushing.clock.time += pause
+        return answers
+
+    pushing.service.__dict__["codes"] = Codes(
+        Limits(sends_per_destination_hour=3, sends_per_destination_day=4), b"p" * 32
+    )
+    assert pushed(3, 5) == [202, 429, 429]
+    pushing.clock.time += 60
+    assert pushed(3, 60) == [202, 202, 429]
+    pushing.clock.time += 3600
+    assert pushed(2, 60) == [202, 429]
+    assert len(wechat.asked(SEND)) == 4
+    assert pushing.phones.sent == []

@@ -1,0 +1,168 @@
+"""All that can happen: what people do, and what WeChat, operators and time do."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from chalicelib.domain.errors import PhoneNotBound
+from chalicelib.domain.limits import DAY, HOUR, MINUTE
+from chalicelib.services.yearly_reset import reporting_year
+from tests.stateful.driver import DIE, Draw, Driver
+from tests.stateful.environment import ALICE, BOB, PHONES
+
+TIMES = st.sampled_from([1, 30, 59, *[60, 61] * 3, 240, 299, 300, 1_799, 1_800, HOUR, DAY])
+BY = {"actor": "arn:aws-cn:iam::1:user/zhang", "reason": "本人来函"}
+
+
+class Actions(Driver):
+    """Recoveries, and all that comes between their steps."""
+
+    # WeChat.
+
+    def follows(self, draw: Draw) -> None:
+        self._follows(self.openid(draw), True, told=True)
+
+    def follows_silently(self, draw: Draw) -> None:
+        """The event of it is lost."""
+        self._follows(self.openid(draw), True, told=False)
+
+    def leaves(self, draw: Draw) -> None:
+        self._follows(self.openid(draw), False, told=True)
+
+    def leaves_silently(self, draw: Draw) -> None:
+        self._follows(self.openid(draw), False, told=False)
+
+    def _follows(self, openid: str, following: bool, *, told: bool) -> None:
+        self.model.follow(openid, following, told=told)
+        if told:
+            self.environment_.event(openid, "subscribe" if following else "unsubscribe")
+
+    def template_comes(self, _: Draw) -> None:
+        self.model.may_push = self.environment_.platform.may_push = True
+
+    def template_goes(self, _: Draw) -> None:
+        self.model.may_push = self.environment_.platform.may_push = False
+
+    def fetches(self, draw: Draw) -> None:
+        self._fetches(self.openid(draw))
+
+    def fetches_elsewhere(self, draw: Draw) -> None:
+        """Somebody else than the one bound."""
+        self._fetches(BOB if self.openid(draw) == ALICE else ALICE)
+
+    def _fetches(self, openid: str) -> None:
+        told = self.environment_.write(openid)
+        assert told == self.model.fetch(openid)
+        self.met("fetch", min(len(told), 2))
+
+    def fetches_again(self, _: Draw) -> None:
+        assert self.environment_.last_letter is not None
+        letter, told = self.environment_.last_letter
+        assert self.environment_.deliver(letter) == told
+        self.met("fetch again", len(told) and "some")
+
+    # Operators.
+
+    def operator_looks(self, draw: Draw) -> None:
+        name = self.name(draw)
+        login, view = self.model.logins[name], self.world.service.diagnosis.overview(name)
+        locks = {lock.kind.value: lock.until for lock in view.locks}
+        assert locks == self.model.locks(name), name
+        live = login.code is not None and login.code.until > self.model.now
+        assert view.code_until == (login.code.until if login.code and live else None)
+        method, destination = login.road
+        assert view.method == (method if destination else None)
+        assert (view.changed_at, view.must_change) == (login.changed_at, login.must_change)
+        for kind in locks or ["nothing"]:
+            self.met("look", kind)
+
+    def operator_changes_phone(self, draw: Draw) -> None:
+        name = self.name(draw)
+        others = [phone for phone in PHONES if phone != self.model.logins[name].phone]
+        among = others if self.leading else PHONES
+        self._phone(name, among[draw(DIE) % len(among)])
+
+    def _phone(self, name: str, phone: str) -> None:
+        changed = self.world.service.support.change_phone(name, phone, **BY).changed
+        assert changed == self.model.change_phone(name, phone)
+        self.met("phone changed", changed)
+
+    def operator_keeps_phone(self, draw: Draw) -> None:
+        """The operator binds the phone that is bound."""
+        name = self.name(draw)
+        phone = self.model.logins[name].phone
+        self._phone(name, phone or PHONES[0])
+
+    def operator_unbinds(self, draw: Draw) -> None:
+        name = self.name(draw)
+        changed: bool | None
+        try:
+            changed = self.world.service.support.unbind(name, **BY).changed
+        except PhoneNotBound:
+            changed = None
+        assert changed == self.model.operator_unbinds(name)
+        self.met("operator unbound", changed)
+
+    def operator_unlocks(self, draw: Draw) -> None:
+        name = self.name(draw)
+        changed = self.world.service.support.unlock(name, **BY).changed
+        assert changed == self.model.unlock(name)
+        self.met("unlocked", changed)
+
+    # The year and the clock.
+
+    def year_begins(self, _: Draw) -> None:
+        self._begins(reporting_year(self.world.clock.time))
+
+    def next_year_begins(self, _: Draw) -> None:
+        """An operator may start a year's run before the year."""
+        self._begins(reporting_year(self.world.clock.time) + 1)
+
+    def _begins(self, year: int) -> None:
+        # Two years are never under way together.
+        year = self.model.begun or year
+        self.met("year", self.model.begin(year))
+        self.environment_.reset.schedule(f"{year - 1}-12-31T16:00:00Z")
+
+    def workers_work(self, _: Draw) -> None:
+        year = self.model.begun
+        assert year is not None
+        outcomes = self.model.work()
+        # One at a time: moto's tables are not made for several threads.
+        assert self.environment_.reset.work(at_once=1) > 0
+        run = self.environment_.reset.story.status(year)
+        assert run is not None
+        assert run.complete
+        assert (run.logins, run.done) == (
+            len(outcomes),
+            sum(outcome == "done" for outcome in outcomes.values()),
+        )
+        notes = {note.login: note.reason for note in self.environment_.reset.story.notes(year)}
+        assert notes == {name: why for name, why in outcomes.items() if why != "done"}
+        for outcome in outcomes.values():
+            self.met("year", outcome)
+
+    def time_passes(self, draw: Draw) -> None:
+        self._passes(draw(TIMES))
+
+    def second_passes(self, _: Draw) -> None:
+        self._passes(1)
+
+    def minute_passes(self, _: Draw) -> None:
+        self._passes(MINUTE)
+
+    def five_minutes_pass(self, _: Draw) -> None:
+        self._passes(5 * MINUTE)
+
+    def half_hour_passes(self, _: Draw) -> None:
+        self._passes(30 * MINUTE)
+
+    def hour_passes(self, _: Draw) -> None:
+        self._passes(HOUR)
+
+    def day_passes(self, _: Draw) -> None:
+        self._passes(DAY)
+
+    def _passes(self, seconds: int) -> None:
+        self.world.clock.time += seconds
+        self.model.now = self.world.clock.time

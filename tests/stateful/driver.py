@@ -1,0 +1,256 @@
+"""What people do in a recovery and at the login page, each action with what the model says of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from chalice.test import HTTPResponse
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine
+
+from chalicelib.sms.gateway import Outcome
+from tests.stateful import environment
+from tests.stateful.environment import ALICE, APPROVAL, BOB, HEAD, Environment
+from tests.stateful.rules import Said, Ticket
+
+OPENIDS = st.sampled_from([ALICE, BOB])
+OUTCOMES = st.sampled_from([Outcome.SENT] * 4 + [Outcome.UNKNOWN])
+PASSWORDS = ("Correct-horse-7", "Battery-staple-8", "Wiederfinden-9")
+DIE = st.integers(0, 2**20 - 1)
+"""Taken modulo something: sampled_from would favour what stands first."""
+
+WRONG = "999999"
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+Pair = tuple[Ticket, str]
+"""A recovery and its token."""
+
+
+class Driver(RuleBasedStateMachine):
+    """One story's people and things.
+
+    Where a scenario leads, an action is done to what the scenario is about; else to anything.
+    """
+
+    environment: ClassVar[Environment]
+    answers: ClassVar[Counter[str]] = Counter()
+    """How often each kind of answer was given, over all stories."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.environment_.begin()
+        self.world = self.environment_.reset.world
+        self.model = self.environment_.model
+        self.tickets: list[Pair] = []
+        self.codes: dict[str, list[str]] = {name: [] for name in self.model.logins}
+        """By login the codes that were sent, oldest first."""
+        self.last: tuple[Pair, str, str] | None = None
+        """The last confirmation: its recovery, code and password."""
+        self.leading = False
+        self.focus, self.visitor = next(iter(self.model.logins)), ALICE
+
+    def told(self, what: str, answer: HTTPResponse, expected: Said) -> None:
+        """Compare an answer with the model's."""
+        body = answer.json_body
+        if answer.status_code == 503:
+            # No rule says so here: the program itself has broken.
+            raise RuntimeError(f"{what}: {body}")
+        seen = {name: body.get(name) for name in expected.body}
+        assert (answer.status_code, seen) == (expected.status, expected.body), f"{what}: {body}"
+        wait = body.get("retry_after")
+        assert answer.headers.get("Retry-After") == (None if wait is None else str(wait))
+        self.met(what, expected.kind)
+
+    def met(self, what: str, kind: object) -> None:
+        """Count an answer."""
+        self.answers[f"{what} {kind}"] += 1
+
+    # Whom an action is about.
+
+    def name(self, draw: Draw) -> str:
+        names = list(self.model.logins)
+        return self.focus if self.leading else names[draw(DIE) % len(names)]
+
+    def pick(self, draw: Draw, pairs: Sequence[Pair] = ()) -> Pair:
+        """A recovery: that of the scenario, or mostly the latest one."""
+        among = list(pairs or self.tickets)
+        if self.leading:
+            own = [pair for pair in among if pair[0].login == self.focus]
+            return (own or among)[-1]
+        die = draw(DIE)
+        return among[-1] if die % 2 else among[die // 2 % len(among)]
+
+    def own(self, login: str) -> list[Pair]:
+        """The recoveries of a login, oldest first."""
+        return [pair for pair in self.tickets if pair[0].login == login]
+
+    @property
+    def with_code(self) -> list[Pair]:
+        """The recoveries of logins that have a code."""
+        return [pair for pair in self.tickets if self.model.logins[pair[0].login].code]
+
+    @property
+    def once_bound(self) -> list[Pair]:
+        """The recoveries of logins that had a WeChat then."""
+        return [pair for pair in self.tickets if pair[0].bound]
+
+    def openid(self, draw: Draw) -> str:
+        if not self.leading:
+            return str(draw(OPENIDS))
+        return self.model.logins[self.focus].openid or self.visitor
+
+    # A recovery.
+
+    def starts(self, draw: Draw) -> None:
+        self._starts(self.name(draw), self.visitor if self.leading else draw(OPENIDS))
+
+    def starts_outside(self, draw: Draw) -> None:
+        self._starts(self.name(draw), None)
+
+    def starts_in_other_wechat(self, draw: Draw) -> None:
+        self.visitor = BOB if self.openid(draw) == ALICE else ALICE
+        self._starts(self.name(draw), self.visitor)
+
+    def neighbour_starts(self, draw: Draw) -> None:
+        """The scenario goes on with another login whose codes go to the same phone or WeChat."""
+        logins, name = self.model.logins, self.name(draw)
+        road = logins[name].road
+        others = [other for other in logins if other != name and logins[other].road == road]
+        self.focus = others[0] if others else name
+        self._starts(self.focus, self.visitor)
+
+    def starts_unknown(self, _: Draw) -> None:
+        self._starts("99999999", None)
+
+    def _starts(self, name: str, visitor: str | None) -> None:
+        expected, ticket = self.model.start(name, visitor)
+        answer = self.world.start(name, visitor)
+        self.told("start", answer, expected)
+        if ticket is not None:
+            self.tickets.append((ticket, answer.json_body["token"]))
+
+    def sends(self, draw: Draw) -> None:
+        self._sends(self.pick(draw), draw(OUTCOMES))
+
+    def sends_in_vain(self, draw: Draw) -> None:
+        self._sends(self.pick(draw), Outcome.REFUSED)
+
+    def _sends(self, pair: Pair, outcome: Outcome) -> None:
+        ticket, token = pair
+        self.environment_.dice.code += 7
+        digits = f"{self.environment_.dice.code:06d}"
+        self.world.phones.outcomes[:] = [outcome]
+        expected = self.model.send(ticket, digits, taken=outcome is not Outcome.REFUSED)
+        self.told("send", self.world.send(token), expected)
+        self.world.phones.outcomes.clear()
+        if expected.status == 202:
+            self.codes[ticket.login].append(digits)
+
+    def confirms(self, draw: Draw) -> None:
+        pair = self.pick(draw, self.with_code)
+        code = self.model.logins[pair[0].login].code
+        assert code is not None
+        self._confirms(pair, code.digits, self.password(draw))
+
+    def confirms_wrong(self, draw: Draw) -> None:
+        self._confirms(self.pick(draw, self.with_code), WRONG, PASSWORDS[0])
+
+    def confirms_old(self, draw: Draw) -> None:
+        """With any code that was ever sent, the last one mostly."""
+        pair = self.pick(draw)
+        sent = self.codes[pair[0].login] or [WRONG]
+        self._confirms(pair, sent[-1 - draw(DIE) % 3 % len(sent)], self.password(draw))
+
+    def confirms_late(self, draw: Draw) -> None:
+        """With the last code that was sent, whatever has become of it."""
+        pair = self.pick(draw)
+        self._confirms(pair, (self.codes[pair[0].login] or [WRONG])[-1], self.password(draw))
+
+    def confirms_by_older(self, draw: Draw) -> None:
+        """With the live code, in an earlier recovery of the login than the latest."""
+        latest = self.pick(draw, self.with_code)
+        code = self.model.logins[latest[0].login].code
+        assert code is not None
+        own = self.own(latest[0].login)
+        earlier = own[-4:-1] or own
+        self._confirms(earlier[draw(DIE) % len(earlier)], code.digits, self.password(draw))
+
+    def confirms_again(self, _: Draw) -> None:
+        self._repeats()
+
+    def confirms_again_otherwise(self, draw: Draw) -> None:
+        """With another password."""
+        assert self.last is not None
+        others = [other for other in PASSWORDS if other != self.last[2]]
+        self._repeats(password=others[draw(DIE) % len(others)])
+
+    def confirms_again_elsewhere(self, _: Draw) -> None:
+        """In another recovery."""
+        assert self.last is not None
+        own = self.own(self.last[0][0].login)
+        self._repeats(next((pair for pair in reversed(own) if pair != self.last[0]), own[0]))
+
+    def confirms_again_mistyped(self, _: Draw) -> None:
+        """With another code."""
+        self._repeats(digits=WRONG)
+
+    def _repeats(self, pair: Pair | None = None, digits: str = "", password: str = "") -> None:
+        last = self.last
+        assert last is not None
+        self._confirms(pair or last[0], digits or last[1], password or last[2])
+        self.last = last
+
+    def confirms_weak(self, draw: Draw) -> None:
+        self._confirms(self.pick(draw), WRONG, "short")
+
+    def _confirms(self, pair: Pair, digits: str, password: str) -> None:
+        expected = self.model.confirm(pair[0], digits, password)
+        self.told("confirm", self.world.confirm(pair[1], digits, password), expected)
+        self.last = pair, digits, password
+
+    def password(self, draw: Draw) -> str:
+        return PASSWORDS[draw(DIE) % len(PASSWORDS)]
+
+    def unbinds(self, draw: Draw) -> None:
+        self._unbinds(self.pick(draw, self.once_bound if self.leading else ()), None)
+
+    def unbinds_wrong(self, draw: Draw) -> None:
+        self._unbinds(self.pick(draw, self.once_bound), draw(DIE) % 3)
+
+    def _unbinds(self, pair: Pair, wrong: int | None) -> None:
+        details = [pair[0].login.removesuffix("_cw"), APPROVAL, HEAD]
+        if wrong is not None:
+            details[wrong] = "31009999"
+        body = dict(zip(("firm_no", "approval_no", "head_name"), details, strict=True))
+        expected = self.model.unbind(pair[0], right=wrong is None)
+        answer = self.world.call("POST", "/recovery/unbinding", body, token=pair[1])
+        self.told("unbind", answer, expected)
+
+    def asks(self, draw: Draw) -> None:
+        ticket, token = self.pick(draw)
+        expected = self.model.progress(ticket)
+        self.told("ask", self.world.call("GET", "/recovery", token=token), expected)
+
+    # The login page.
+
+    def verifies(self, draw: Draw) -> None:
+        name = self.name(draw)
+        self._verifies(name, self.model.logins[name].password)
+
+    def verifies_wrong(self, draw: Draw) -> None:
+        self._verifies(self.name(draw), "Never-such-a-1")
+
+    def verifies_another(self, draw: Draw) -> None:
+        """With a password that some login has, or had."""
+        among = [*PASSWORDS, environment.OPENING, *environment.DEFAULTS.values()]
+        self._verifies(self.name(draw), among[draw(DIE) % len(among)])
+
+    def verifies_unknown(self, _: Draw) -> None:
+        self._verifies("99999999", environment.OPENING)
+
+    def _verifies(self, name: str, password: str) -> None:
+        expected = self.model.verify(name, password)
+        body = {"login": name, "password": password}
+        self.told("verify", self.world.call("POST", "/credentials/verify", body), expected)

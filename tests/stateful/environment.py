@@ -1,0 +1,267 @@
+"""What the machine drives: a service on moto with few logins, and outsiders that cost nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from moto import mock_aws
+from moto.backends import get_backend
+
+from chalicelib import container, runtime
+from chalicelib.domain.catalogue import NOTICE_TITLES
+from chalicelib.domain.limits import DAY, HOUR, MINUTE
+from chalicelib.store.models import FirmItem, LoginItem
+from chalicelib.wechat.client import TemplateOutcome, TemplateResult
+from infra.deploy.tables import create_tables
+from tests.stateful.model import Model
+from tests.stateful.rules import Login, Rules
+from tests.support import moto_direct as at_hand
+from tests.support import yearly_reset
+from tests.support.callbacks import Signed, post, said, signed
+from tests.support.yearly_reset import MIDNIGHT, ResetWorld
+
+# Low, so that a story of fifty steps meets each of them; how they are kept depends on no number.
+LIMITS = {
+    "LIMIT_STARTS_PER_LOGIN_HOUR": "5",
+    "LIMIT_STARTS_PER_ADDRESS_HOUR": "12",
+    "LIMIT_SENDS_PER_DESTINATION_MINUTE": "1",
+    "LIMIT_SENDS_PER_DESTINATION_HOUR": "2",
+    "LIMIT_SENDS_PER_DESTINATION_DAY": "4",
+    "LIMIT_SENDS_PER_LOGIN_DAY": "3",
+    "LIMIT_TRIES_PER_CODE": "3",
+    "LIMIT_WRONG_CODES_PER_LOGIN_DAY": "4",
+    "LIMIT_WRONG_DETAILS_PER_LOGIN_DAY": "2",
+    "LIMIT_WRONG_PASSWORDS_PER_LOGIN_HALF_HOUR": "3",
+}
+RULES = Rules(
+    starts_login=(5, HOUR),
+    starts_address=(12, HOUR),
+    sends_destination={"minute": (1, MINUTE), "hour": (2, HOUR), "day": (4, DAY)},
+    sends_login=(3, DAY),
+    tries=3,
+    wrong_codes=(4, DAY),
+    wrong_details=(2, DAY),
+    wrong_passwords=(3, 30 * MINUTE),
+)
+
+OPENING = "Opening-password-1"
+LONG_AGO = 1_700_000_000
+SHARED, OWN = "+8613800001234", "+8613900005678"
+PHONES = (SHARED, OWN)
+ALICE, BOB = "o-alice", "o-bob"
+
+APPROVAL = "京财会许可〔2012〕0084号"
+HEAD = "阿依古丽·买买提"
+
+
+def logins() -> dict[str, Login]:
+    """Two logins on one phone, one on another; one with a WeChat and no phone; one without either."""
+    roads: dict[str, tuple[str | None, str | None]] = {
+        "11010148": (SHARED, None),
+        "11010148_cw": (SHARED, None),
+        "31000001": (None, BOB),
+        "31000001_cw": (OWN, ALICE),
+        "44000001": (None, None),
+    }
+    return {
+        name: Login(
+            phone, openid, OPENING, LONG_AGO, must_change=name in DEFAULTS, finance=name in DEFAULTS
+        )
+        for name, (phone, openid) in roads.items()
+    }
+
+
+DEFAULTS = {"11010148_cw": "010123X", "31000001_cw": "021123X"}
+PROVINCES = {"11010148": "11", "31000001": "31", "44000001": "44"}
+_NOTICES = {title: notice for notice, title in NOTICE_TITLES.items()}
+
+
+@dataclass
+class Dice:
+    """The service's randomness: it makes the code that the test has thrown, and writes no budget."""
+
+    code: int = 0
+
+    def __call__(self, sides: int) -> int:
+        return self.code if sides == 10**6 else sides - 1
+
+
+@dataclass
+class Platform:
+    """WeChat as far as a recovery meets it."""
+
+    following: set[str]
+    may_push: bool = False
+    pushed: list[tuple[str, str, str]] = field(default_factory=list)
+    """Openid, login, and the code or the notice."""
+
+    def is_following(self, openid: str) -> bool:
+        return openid in self.following
+
+    def follow_qr(self, scene: str, lifetime_s: int) -> str:
+        return f"https://weixin.example/q/{len(scene)}"
+
+    def send_template(
+        self, openid: str, template_id: str, fields: dict[str, str], **_: object
+    ) -> TemplateResult:
+        if not self.may_push:
+            return TemplateResult(TemplateOutcome.NO_TEMPLATE, errcode=48001)
+        if openid not in self.following:
+            return TemplateResult(TemplateOutcome.NOT_FOLLOWING, errcode=43004)
+        if template_id == "code-template":
+            told = fields["character_string1"], fields["character_string2"]
+        else:
+            told = fields["character_string2"], _NOTICES[fields["thing1"]]
+        self.pushed.append((openid, *told))
+        return TemplateResult(TemplateOutcome.SENT)
+
+
+@dataclass
+class Environment:
+    """The service and the model of it."""
+
+    reset: ResetWorld
+    model: Model
+    dice: Dice
+    platform: Platform
+    given: frozenset[str]
+    """The service's parts that are not built by itself."""
+    letters: int = 0
+    last_letter: tuple[Signed, dict[str, str]] | None = None
+    written_at: int = 0
+
+    def build_anew(self) -> None:
+        """Let the service build all of its parts anew, none of which then remembers anything."""
+        parts = self.reset.world.service.__dict__
+        for name in set(parts) - self.given:
+            del parts[name]
+
+    def outbox(self) -> list[tuple[str, str]]:
+        """What has gone to phones since this was asked last."""
+        sent = [(sms.to, sms.template) for sms in self.reset.world.phones.sent]
+        self.reset.world.phones.sent.clear()
+        return sent
+
+    def write(self, openid: str) -> dict[str, str]:
+        """Somebody writes 验证码 to the account; the codes it tells, by login."""
+        self.letters += 1
+        fields = {"MsgType": "text", "Content": "验证码", "MsgId": self.letters}
+        letter = signed(self.reset.world, fields, openid)
+        told = self.deliver(letter)
+        self.last_letter, self.written_at = (letter, told), self.reset.world.clock.time
+        return told
+
+    @property
+    def comes_again(self) -> bool:
+        """Whether WeChat may still deliver the last letter again: it does so within seconds."""
+        return self.last_letter is not None and self.reset.world.clock.time <= self.written_at + 30
+
+    def deliver(self, letter: Signed) -> dict[str, str]:
+        """WeChat delivers it, perhaps again; the codes it is told, by login."""
+        text = said(self.reset.world, post(self.reset.world, letter))
+        return dict(re.findall(r"账号([0-9]+(?:_cw)?)的登录密码，验证码([0-9]{6})", text))
+
+    def event(self, openid: str, event: str) -> None:
+        """An event of WeChat arrives."""
+        fields: dict[str, Any] = {"MsgType": "event", "Event": event}
+        assert post(self.reset.world, signed(self.reset.world, fields, openid)).status_code == 200
+
+    def items(self, table: str, *kinds: str) -> list[dict[str, Any]]:
+        """What stands in a table, straight out of moto: a scan would cost more than a step does."""
+        return [
+            {name: _plain(value.to_json()) for name, value in item.attrs.items()}
+            for item in _tables()[f"recovery-{table}"].all_items()
+            if not kinds or item.hash_key.value.startswith(kinds)
+        ]
+
+    def events(self) -> Iterator[tuple[str, str]]:
+        """Logins and events of the audit."""
+        for item in _tables()["recovery-audit"].all_items():
+            yield item.attrs["login"].value, item.attrs["event"].value
+
+    def begin(self) -> None:
+        """Forget everything, and enrol the logins anew."""
+        for table in _tables().values():
+            table.items.clear()
+        _empty_queues()
+        self.reset.world.clock.time = MIDNIGHT
+        for told in (self.reset.world.phones.sent, self.reset.world.phones.outcomes):
+            told.clear()
+        self.platform.pushed.clear()
+        # It remembers the addresses.
+        self.reset.world.service.__dict__.pop("addresses", None)
+        self.model = Model(RULES, logins(), DEFAULTS, MIDNIGHT, following={ALICE, BOB})
+        self.platform.following = self.model.following
+        self.platform.may_push = False
+        self.dice.code = 0
+        self.last_letter = None
+        _enrol(self.model, self.reset.world.service)
+
+
+def _empty_queues() -> None:
+    """Also of what is being worked; moto's own way is there once in a minute, as AWS's is."""
+    for queue in get_backend("sqs")["123456789012"]["cn-north-1"].queues.values():
+        queue._messages.clear()
+
+
+def _tables() -> dict[str, Any]:
+    tables: dict[str, Any] = at_hand.backend().tables
+    return tables
+
+
+def _plain(value: dict[str, Any]) -> Any:
+    ((kind, content),) = value.items()
+    if kind == "L":
+        return [_plain(at_hand.plain(entry)) for entry in content]
+    return int(content) if kind == "N" else content
+
+
+@contextmanager
+def running() -> Iterator[Environment]:
+    """The environment_, until the block ends; each story begins with `begin`."""
+    with mock_aws(), runtime.using(None):
+        create_tables(boto3.client("dynamodb"), "recovery")
+        reset = yearly_reset.make(
+            WECHAT_CODE_TEMPLATE_ID="code-template",
+            WECHAT_NOTICE_TEMPLATE_ID="notice-template",
+            **LIMITS,
+        )
+        service = reset.world.service
+        at_hand.use()
+        dice, platform = Dice(), Platform(set())
+        service.randbelow = dice
+        service.__dict__["platform"] = platform
+        given = frozenset(service.__dict__)
+        yield Environment(reset, Model(RULES, {}, {}, MIDNIGHT), dice, platform, given)
+
+
+def _enrol(model: Model, service: container.Service) -> None:
+    opening = service.hasher.hash(OPENING)
+    for firm_no, province in PROVINCES.items():
+        FirmItem(
+            firm_no,
+            name="示例会计师事务所",
+            province=province,
+            approval_no=APPROVAL,
+            head_name=HEAD,
+            head_id_last4="123X",
+        ).save()
+    for name, login in model.logins.items():
+        firm_no = name.removesuffix("_cw")
+        LoginItem(
+            name,
+            firm_no=firm_no,
+            province=PROVINCES[firm_no],
+            head_id_last4="123X",
+            phone=login.phone,
+            openid=login.openid,
+            password_hash=opening,
+            password_version=1,
+            changed_at=LONG_AGO,
+            must_change=login.must_change,
+        ).save()

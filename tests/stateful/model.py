@@ -1,0 +1,129 @@
+"""The rules in small, continued: WeChat, operators and the year."""
+
+from __future__ import annotations
+
+from tests.stateful.recoveries import Recoveries
+from tests.stateful.rules import Login, Run, wait
+
+
+class Model(Recoveries):
+    """Recoveries, and all that comes between their steps."""
+
+    # WeChat.
+
+    def follow(self, openid: str, following: bool, *, told: bool) -> None:
+        """Somebody follows or leaves, and the event of it arrives or is lost."""
+        (self.following.add if following else self.following.discard)(openid)
+        if told:
+            self.told_following[openid] = following
+
+    def fetch(self, openid: str) -> dict[str, str]:
+        """The codes that the account tells this person, by login."""
+        return {
+            name: login.code.digits
+            for name in self.waiting.get(openid, ())
+            if (login := self.logins[name]).openid == openid
+            and login.code is not None
+            and login.code.method == "wechat"
+            and login.code.until > self.now
+            and login.code.tries < self.rules.tries
+        }
+
+    # Operators.
+
+    def change_phone(self, name: str, phone: str) -> bool:
+        """Bind another phone; whether anything was changed."""
+        login = self.logins[name]
+        if login.phone == phone:
+            return False
+        self._tell("phone-changed", name, [login.phone, phone], login.openid)
+        login.phone, login.code = phone, None
+        login.audit["phone-changed"] += 1
+        return True
+
+    def operator_unbinds(self, name: str) -> bool | None:
+        """Undo the binding; None where the login would be left without a way."""
+        login = self.logins[name]
+        if login.openid is None:
+            return False
+        if login.phone is None:
+            return None
+        self._unbind(name, login)
+        return True
+
+    def unlock(self, name: str) -> bool:
+        """Empty the counts; whether there were any."""
+        login = self.logins[name]
+        lists = (
+            login.starts,
+            login.sends,
+            login.wrong_codes,
+            login.wrong_details,
+            login.wrong_passwords,
+            self.sent_to(login),
+        )
+        if not any(lists):
+            return False
+        for counts in lists:
+            counts.clear()
+        login.audit["unlocked"] += 1
+        self._tell("unlocked", name, [login.phone], login.openid)
+        return True
+
+    def sent_to(self, login: Login) -> list[int]:
+        """When codes went to where this login's go now, whichever logins share that."""
+        method, destination = login.road
+        return self.sends_to.setdefault((method, destination or ""), [])
+
+    def locks(self, name: str) -> dict[str, int]:
+        """The limits that are used up, and until when."""
+        login, rules = self.logins[name], self.rules
+        to = self.sent_to(login)
+        waits = {
+            "starts": wait(login.starts, rules.starts_login, self.now),
+            "login-sends": wait(login.sends, rules.sends_login, self.now),
+            "destination-sends": max(
+                wait(to, window, self.now) for window in rules.sends_destination.values()
+            ),
+            "wrong-codes": wait(login.wrong_codes, rules.wrong_codes, self.now),
+            "wrong-details": wait(login.wrong_details, rules.wrong_details, self.now),
+            "wrong-passwords": wait(login.wrong_passwords, rules.wrong_passwords, self.now),
+        }
+        code = login.code
+        if code is not None and code.tries >= rules.tries:
+            waits["code-tries"] = max(0, code.until - self.now)
+        return {kind: self.now + seconds for kind, seconds in waits.items() if seconds}
+
+    # The year.
+
+    def begin(self, year: int) -> str:
+        """Start the year's run, or start it again; which of them."""
+        if year in self.runs:
+            return "finished before" if self.runs[year].finished else "under way"
+        self.runs[year] = Run(self.now)
+        return "new"
+
+    @property
+    def begun(self) -> int | None:
+        """The year whose run has begun and is not finished."""
+        return next((year for year, run in self.runs.items() if not run.finished), None)
+
+    def work(self) -> dict[str, str]:
+        """Work what has begun; what became of each login."""
+        year = self.begun
+        assert year is not None
+        run = self.runs[year]
+        run.finished = True
+        outcomes = {}
+        for name, password in self.defaults.items():
+            login = self.logins[name]
+            if (login.reset_year or 0) > year:
+                outcomes[name] = "later-year"
+            elif login.changed_at >= run.at:
+                outcomes[name] = "changed"
+            else:
+                outcomes[name] = "done"
+                self._change(login, password, must_change=True)
+                login.reset_year, login.code = year, None
+                login.audit["yearly-reset"] += 1
+        return outcomes

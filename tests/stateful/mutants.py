@@ -1,0 +1,227 @@
+"""Rules taken out of the service, one at a time: each makes a story go wrong that the machine tells."""
+
+from __future__ import annotations
+
+from chalicelib.domain.limits import Limits
+from chalicelib.security.tokens import Tokens
+from chalicelib.services.code_delivery import CodeDelivery
+from chalicelib.services.recovery import Recovery
+from chalicelib.services.support import Support
+from chalicelib.services.unbinding import Unbinding
+from chalicelib.services.yearly_reset import YearlyReset
+from chalicelib.store import accounts, bindings, code_updates, logins, pending_codes, reset_runs
+from chalicelib.store.accounts import Accounts
+from chalicelib.store.bindings import Bindings
+from chalicelib.store.codes import Codes
+from chalicelib.store.logins import Logins
+from chalicelib.store.message_dedup import MessageDedup
+from tests.security.mutation import Defence, SourceMutation, Together, Value
+from tests.security.mutations import ONE_BUCKET, SAME_LOGIN, TRIES_OF_A_CODE
+
+_ENDED = "*END_CODE, "
+_ENDED_LINE = "*END_CODE,\n"
+_VERSION = "LoginItem.password_version.set(LoginItem.password_version + 1),"
+_NEITHER_CHANGED = Together(
+    SourceMutation(reset_runs._add_reset, " & (LoginItem.changed_at < run.started_at)"),
+    SourceMutation(YearlyReset._skip_reason, "login.changed_at >= run.started_at", "False"),
+)
+_NO_LATER_YEAR = Together(
+    SourceMutation(
+        reset_runs._add_reset, "(LoginItem.reset_year < run.year)", "(LoginItem.login.exists())"
+    ),
+    SourceMutation(YearlyReset._skip_reason, "login.reset_year is not None and ", "False and "),
+)
+_PHONE_LEFT = Together(
+    SourceMutation(bindings.add_unbinding, " & LoginItem.phone.exists()"),
+    SourceMutation(Unbinding.unbind, "account.phone is None", "False"),
+    SourceMutation(
+        Support.unbind, "        if was.phone is None:\n            raise PhoneNotBound\n"
+    ),
+)
+
+
+BREAKAGES: dict[str, Defence] = {
+    # What a recovery's end does.
+    "wrong passwords stay counted": SourceMutation(
+        code_updates.change_login, "LoginItem.failures.remove(),"
+    ),
+    "must_change stays": SourceMutation(
+        code_updates.change_login, "LoginItem.must_change.set(False),"
+    ),
+    "the password's version stays": SourceMutation(code_updates.change_login, _VERSION),
+    "the right code stays counted": SourceMutation(
+        code_updates.use_code, "CodeItem.wrongs[0].remove(),"
+    ),
+    "the code stays live": SourceMutation(code_updates.use_code, _ENDED_LINE, "\n"),
+    "nothing is asked of the login": SAME_LOGIN,
+    "the WeChat is not bound": SourceMutation(
+        code_updates.change_login, 'LoginItem.openid.set(text("bind")), '
+    ),
+    "no time of recovery": SourceMutation(
+        code_updates.change_login, "LoginItem.recovered_at.set(now_param),"
+    ),
+    "a repeat is refused": SourceMutation(
+        code_updates.use_code, 'CodeItem.used_by.set(text("recovery")),'
+    ),
+    "any recovery may repeat": SourceMutation(
+        Recovery._repeated, "used.recovery == ticket.recovery and any", "any"
+    ),
+    "any password may be repeated": SourceMutation(
+        Recovery._repeated, " or not self._hasher.verify(stored, password)"
+    ),
+    "any code may be repeated": SourceMutation(
+        Recovery._repeated, "self._matches(code, used.digest, ticket.login, method)", "True"
+    ),
+    "no notice of a new password": SourceMutation(
+        Recovery._set_password, "phone=ticket.phone", "phone=None"
+    ),
+    "no notice on WeChat": SourceMutation(
+        Recovery._set_password, "openid=bind or ticket.bound", "openid=None"
+    ),
+    "an SMS recovery binds nobody": SourceMutation(
+        Recovery._set_password, 'ticket.visitor if spent.method == "sms" else None', "None"
+    ),
+    # What ends a code, and a recovery.
+    "an unbinding leaves the code": SourceMutation(Bindings.unbind, _ENDED),
+    "an operator's change leaves the code": SourceMutation(accounts._without_code, _ENDED),
+    "the yearly reset leaves the code": SourceMutation(reset_runs._add_reset, _ENDED),
+    "the yearly reset leaves the version": SourceMutation(reset_runs._add_reset, _VERSION),
+    "the yearly reset asks for no change": SourceMutation(
+        reset_runs._add_reset, "LoginItem.must_change.set(True),"
+    ),
+    "the yearly reset overrides people": _NEITHER_CHANGED,
+    "an earlier year overrides a later": _NO_LATER_YEAR,
+    "a recovery survives a new password": SourceMutation(
+        code_updates.login_unchanged,
+        '(LoginItem.password_version == number("version")) & road',
+        "road",
+    ),
+    "a recovery survives a new phone": SourceMutation(
+        code_updates.login_unchanged, "(LoginItem.phone == destination) & "
+    ),
+    "codes go to any login": SourceMutation(
+        code_updates.check_login, "login_unchanged(method)", "LoginItem.login.exists()"
+    ),
+    "a code lives twice as long": Value(code_updates, "LIFETIME", 600),
+    "a late code is taken": SourceMutation(
+        code_updates.count_attempt, "& (CodeItem.code_expires_at > now_param)"
+    ),
+    "a recovery lives twice as long": SourceMutation(
+        Tokens.issue, "TOKEN_LIFETIME,\n", "2 * TOKEN_LIFETIME,\n"
+    ),
+    "every reset counts as done": SourceMutation(
+        Recovery.progress, "account.recovered_at < ticket.started_at", "False"
+    ),
+    # Counting.
+    "tries are not counted": SourceMutation(
+        code_updates.count_attempt, "CodeItem.attempts.add(1),"
+    ),
+    "tries of a code have no limit": TRIES_OF_A_CODE,
+    "wrong codes are not counted": SourceMutation(
+        code_updates.count_attempt,
+        "prepend(CodeItem.wrongs, now_param),",
+        "prepend(CodeItem.wrongs, 0),",
+    ),
+    "wrong codes have no limit": SourceMutation(
+        code_updates.count_attempt,
+        "& within_limits(CodeItem.wrongs, limits.wrong_codes_per_login, now_param)",
+    ),
+    "wrong codes do not stop sends": SourceMutation(
+        code_updates.new_code,
+        "& within_limits(CodeItem.wrongs, limits.wrong_codes_per_login, now_param)",
+    ),
+    "wrong codes are forgotten in an hour": SourceMutation(
+        Limits.wrong_codes_per_login, "DAY", "HOUR"
+    ),
+    "a login's sends are not counted": SourceMutation(
+        code_updates.new_code, "prepend(CodeItem.sends, now_param),"
+    ),
+    "a login's sends are forgotten in an hour": SourceMutation(
+        Limits.sends_per_login, "DAY", "HOUR"
+    ),
+    "a phone's sends are not counted": SourceMutation(
+        code_updates.count_send, "prepend(DestinationItem.sends, now_param),"
+    ),
+    "a phone's sends are counted by login": ONE_BUCKET,
+    "no limit by the minute": SourceMutation(Limits.sends_per_destination, "MINUTE", "1"),
+    "an hour of sends is half of one": SourceMutation(
+        Limits.sends_per_destination, "HOUR", "30 * MINUTE"
+    ),
+    "a day of sends is an hour": SourceMutation(Limits.sends_per_destination, "DAY", "HOUR"),
+    "a send that failed stays counted": SourceMutation(
+        Codes.cancel_send, "CodeItem.sends[0].remove(),"
+    ),
+    "a phone's send that failed stays counted": SourceMutation(
+        Codes.cancel_send,
+        "[DestinationItem.sends[0].remove()]",
+        "[DestinationItem.login.set(login)]",
+    ),
+    "a code that was not sent is live": SourceMutation(Codes.cancel_send, _ENDED_LINE, "\n"),
+    "wrong details are not counted": Together(
+        SourceMutation(Bindings.count_details, "prepend(CodeItem.wrong_details, now), "),
+        SourceMutation(Bindings.unbind, ", CodeItem.wrong_details[0].remove()"),
+    ),
+    "wrong details are forgotten in an hour": SourceMutation(
+        Limits.wrong_details_per_login, "DAY", "HOUR"
+    ),
+    "right details stay counted": SourceMutation(
+        Bindings.unbind, ", CodeItem.wrong_details[0].remove()"
+    ),
+    "any details are right": SourceMutation(Unbinding.unbind, "not all(right)", "False"),
+    "no way may be left": _PHONE_LEFT,
+    "wrong passwords have no limit": SourceMutation(
+        logins._count_password,
+        "LoginItem.login.exists() & within_limits(LoginItem.failures, windows, now_param)",
+        "LoginItem.login.exists()",
+    ),
+    "wrong passwords are forgotten early": SourceMutation(
+        Limits.wrong_passwords_per_login, "30 * MINUTE", "MINUTE"
+    ),
+    "right passwords are counted": SourceMutation(
+        Logins.refund_attempt, "range(_TAKE_BACK_TRIES)", "range(0)"
+    ),
+    "starts of a login are not counted": SourceMutation(
+        logins._count_start, "prepend(LoginItem.starts, now_param)", "LoginItem.starts.set([])"
+    ),
+    "starts of a login are forgotten early": SourceMutation(
+        Limits.starts_per_login, "HOUR", "MINUTE"
+    ),
+    "starts of an address are forgotten early": SourceMutation(
+        Limits.starts_per_address, "HOUR", "MINUTE"
+    ),
+    # WeChat and operators.
+    "codes are told to who was bound": SourceMutation(
+        pending_codes.PendingCodes.pending_for, "bound and "
+    ),
+    "late codes are told": SourceMutation(
+        pending_codes.PendingCodes._may_be_fetched, "and code.code_expires_at > now"
+    ),
+    "codes without tries are told": SourceMutation(
+        pending_codes.PendingCodes._may_be_fetched,
+        "and code.attempts < self._limits.tries_per_code",
+    ),
+    "who has left is not remembered": SourceMutation(
+        CodeDelivery._by_wechat,
+        "self._followers.left(road.destination, audit.time_of(send))",
+        "pass",
+    ),
+    "codes wait for who has left": SourceMutation(
+        CodeDelivery._by_wechat, "not self._still_follows(road.destination)", "False"
+    ),
+    "a repeated message is answered anew": SourceMutation(
+        MessageDedup.keep, "unseen,\n", 'SeenItem.id != "",\n'
+    ),
+    "the old phone is not told": SourceMutation(
+        Support.change_phone, "for number in (was.phone, phone)", "for number in (phone,)"
+    ),
+    "the WeChat is not told by operators": SourceMutation(
+        Support._notify, "was.openid is not None", "False"
+    ),
+    "unlocking leaves wrong passwords": SourceMutation(
+        Accounts.unlock, ", LoginItem.failures.set([])"
+    ),
+    "unlocking leaves the phone's sends": SourceMutation(
+        Accounts.unlock, "DestinationItem.sends.set([]), "
+    ),
+}
+"""By what becomes of the service."""

@@ -1,0 +1,165 @@
+"""Recoveries, unbindings, follows, operators, yearly runs and the clock, in any order at all.
+
+hypothesis tells the story; the model says what each call must answer. MACHINE_STEPS asks for more
+steps than the suite takes, told at random; MACHINE_SEED tells those of a failure again.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections import Counter
+
+import pytest
+from hypothesis import Phase
+
+from tests.conftest import Tell
+from tests.stateful import environment, runner
+from tests.stateful.machine import Machine
+from tests.stateful.runner import NEEDED, seeds
+
+
+@pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
+def test_every_story_goes_as_the_model_says(tell: Tell) -> None:
+    """Whatever happens in whatever order, each answer and each login are what the rules say."""
+    Machine.steps.clear()
+    Machine.answers.clear()
+    steps = int(os.environ.get("MACHINE_STEPS", NEEDED))
+    # With more steps others than in the suite, and others each time.
+    anew = secrets.randbelow(2**32) if "MACHINE_STEPS" in os.environ else 0
+    first = int(os.environ.get("MACHINE_SEED", anew))
+    numbers = [first + number for number in seeds(steps)]
+    tell(f"machine, MACHINE_SEED={first}")
+    with environment.running() as Machine.environment_:
+        runner.tell(numbers, [Phase.generate, Phase.shrink])
+    tell(f"machine, {Machine.steps.total()} steps: {_table(Machine.steps)}")
+    tell(f"machine, {len(Machine.answers)} kinds of answers: {_table(Machine.answers)}")
+    assert Machine.steps.total() >= steps
+    # A machine that never meets a rule says nothing about it.
+    assert steps < NEEDED or not MET - set(Machine.answers)
+
+
+MET = {
+    f"{what} {kind}"
+    for what, kinds in {
+        "start": (
+            "201 follow",
+            "201 sms",
+            "201 wechat",
+            "account-not-found",
+            "phone-not-bound",
+            "too-many-requests address",
+            "too-many-requests login",
+        ),
+        "send": (
+            "202 sms sent",
+            "202 sms sent after unbinding",
+            "202 wechat pull",
+            "202 wechat sent",
+            "delivery-failed",
+            "invalid-input follow",
+            "invalid-input follow after unbinding",
+            "not-following asked",
+            "not-following pushed",
+            "not-following told",
+            "recovery-expired other password",
+            "recovery-expired other road",
+            "recovery-expired too old",
+            "too-many-attempts",
+            "too-many-requests day",
+            "too-many-requests hour",
+            "too-many-requests login",
+            "too-many-requests minute",
+        ),
+        "confirm": (
+            "200 repeat",
+            "200 sms",
+            "200 wechat",
+            "code-expired follow",
+            "code-expired nobody to bind",
+            "code-expired none",
+            "code-expired repeat with another password",
+            "code-expired too late",
+            "code-expired used",
+            "code-wrong",
+            "recovery-expired no such road",
+            "recovery-expired other password",
+            "recovery-expired other road",
+            "recovery-expired too old",
+            "too-many-attempts code",
+            "too-many-attempts day",
+            "weak-password",
+        ),
+        "ask": (
+            "200 code_sent",
+            "200 done",
+            "200 open",
+            "recovery-expired other password",
+            "recovery-expired too old",
+        ),
+        "unbind": (
+            "200 follow",
+            "200 sms",
+            "details-do-not-match",
+            "phone-not-bound",
+            "recovery-expired never bound",
+            "recovery-expired other binding",
+            "recovery-expired too old",
+            "too-many-requests",
+        ),
+        "verify": (
+            "200 must change",
+            "200 right",
+            "200 unknown",
+            "200 wrong",
+            "too-many-attempts",
+        ),
+        "fetch again": (
+            "0",
+            "some",
+        ),
+        "fetch": (
+            "0",
+            "1",
+            "2",
+        ),
+        "look": (
+            "code-tries",
+            "destination-sends",
+            "login-sends",
+            "nothing",
+            "starts",
+            "wrong-codes",
+            "wrong-details",
+            "wrong-passwords",
+        ),
+        "phone changed": (
+            "False",
+            "True",
+        ),
+        "operator unbound": (
+            "False",
+            "None",
+            "True",
+        ),
+        "unlocked": (
+            "False",
+            "True",
+        ),
+        "year": (
+            "changed",
+            "done",
+            "finished before",
+            "later-year",
+            "new",
+            "under way",
+        ),
+    }.items()
+    for kind in kinds
+}
+"""Every kind of answer that the model gives, but what nothing leads to: a phone is never taken away,
+so that no recovery loses its last way."""
+
+
+def _table(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())

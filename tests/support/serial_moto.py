@@ -1,0 +1,22 @@
+"""moto in one process works on the caller's thread, and its tables are not made for several."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from moto.core.botocore_stubber import BotocoreStubber
+
+
+@pytest.fixture
+def serial_moto(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let one request at a time into moto."""
+    guard = threading.Lock()
+    original = BotocoreStubber.process_request
+
+    def translate_errors(self: BotocoreStubber, request: Any) -> Any:
+        with guard:
+            return original(self, request)
+
+    monkeypatch.setattr(BotocoreStubber, "process_request", translate_errors)

@@ -1,0 +1,104 @@
+"""Signature Version 4, signed by botocore and checked by the local twin."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from infra.local.sigv4_check import SKEW, SignatureCheck
+
+BODY = '{"login":"11010148","password":"秘密"}'.encode()
+TARGET = "/credentials/verify?b=2&a=%E4%B8%AD&a=1"
+
+
+def signed(
+    target: str = TARGET,
+    body: bytes = BODY,
+    *,
+    service: str = "execute-api",
+    key: tuple[str, str] = ("testing", "secret"),
+    extra: dict[str, str] | None = None,
+) -> dict[str, str]:
+    """The headers of a signed POST, in lower case, as the gateway has them."""
+    request: Any = AWSRequest(
+        method="POST",
+        url=f"http://127.0.0.1:8000{target}",
+        data=body,
+        headers={"Host": "127.0.0.1:8000", "Content-Type": "application/json", **(extra or {})},
+    )
+    SigV4Auth(Credentials(*key), service, "cn-north-1").add_auth(request)
+    return {name.lower(): str(value) for name, value in request.headers.items()}
+
+
+def check(headers: dict[str, str], later: int = 0) -> SignatureCheck:
+    """A check whose clock stands so many seconds after the signature's own time."""
+    stamp = headers.get("x-amz-date", "20260101T000000Z")
+    at = datetime.datetime.strptime(stamp + "+0000", "%Y%m%dT%H%M%SZ%z")
+    return SignatureCheck("testing", "secret", lambda: int(at.timestamp()) + later)
+
+
+def right(
+    headers: dict[str, str], target: str = TARGET, body: bytes = BODY, *, later: int = 0
+) -> bool:
+    return check(headers, later).is_right("POST", target, headers, body)
+
+
+def test_a_right_signature_is_taken() -> None:
+    """What botocore signs is right, with a query, with other headers and in another region."""
+    assert right(signed())
+    assert right(signed(extra={"X-Amz-Content-SHA256": hashlib.sha256(BODY).hexdigest()}))
+    assert right(signed(target="/credentials/verify"), "/credentials/verify")
+    assert right({**signed(), "x-forwarded-for": "1.2.3.4"})
+
+
+def test_whatever_is_changed_breaks_it() -> None:
+    """Body, path, query, method, a signed header, the secret, the key and the service all count."""
+    headers = signed()
+    assert not right(headers, body=BODY + b" ")
+    assert not right(headers, target=TARGET.replace("verify", "verifi"))
+    assert not right(headers, target=TARGET + "&c=3")
+    assert not right({**headers, "host": "127.0.0.1:8001"})
+    assert not right({**headers, "content-type": "text/plain"})
+    assert not check(headers).is_right("PUT", TARGET, headers, BODY)
+    assert not right(signed(key=("testing", "other")))
+    assert not right(signed(key=("others", "secret")))
+    assert not right(signed(service="sns"))
+    assert not right(signed(extra={"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}))
+
+
+def test_it_ages() -> None:
+    """A signature is good for a quarter of an hour to both sides."""
+    headers = signed()
+    assert right(headers, later=SKEW)
+    assert right(headers, later=-SKEW)
+    assert not right(headers, later=SKEW + 1)
+    assert not right(headers, later=-SKEW - 1)
+    day = headers["x-amz-date"][:8]
+    assert not right(
+        {**headers, "authorization": headers["authorization"].replace(day, "20200101")}
+    )
+
+
+@pytest.mark.parametrize("header", ["host", "x-amz-date"])
+def test_what_must_be_signed_is_demanded(header: str) -> None:
+    """A signature that leaves the host or the time out covers too little."""
+    headers = signed()
+    names = headers["authorization"].split("SignedHeaders=")[1].split(",")[0]
+    fewer = ";".join(name for name in names.split(";") if name != header)
+    assert not right({**headers, "authorization": headers["authorization"].replace(names, fewer)})
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    ["", "Bearer x", "AWS4-HMAC-SHA256 Credential=a/b", "AWS4-HMAC-SHA256 " + "é" * 9],
+)
+def test_anything_else_is_no_signature(authorization: str) -> None:
+    """Missing and malformed headers are refused without an exception."""
+    assert not right({**signed(), "authorization": authorization})
+    assert not right({})

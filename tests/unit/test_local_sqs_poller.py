@@ -1,0 +1,226 @@
+"""The SQS pump of the local twin, on moto's queues."""
+
+# ruff: noqa: F811 - fixtures of other modules are imported by their names.
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from chalice.app import Chalice
+from moto import mock_aws
+
+from infra.local.aws import Resources
+from infra.local.sqs_poller import Pump, Wire, wires
+from tests.support.serial_moto import serial_moto  # noqa: F401
+
+TEMPLATE: dict[str, Any] = {
+    "Parameters": {"TablePrefix": {"Type": "String", "Default": "recovery"}},
+    "Resources": {
+        "DeadQueue": {
+            "Type": "AWS::SQS::Queue",
+            "Properties": {"QueueName": {"Fn::Sub": "${TablePrefix}-dead"}},
+        },
+        "ResetQueue": {
+            "Type": "AWS::SQS::Queue",
+            "Properties": {
+                "QueueName": {"Fn::Sub": "${TablePrefix}-reset"},
+                "VisibilityTimeout": 30,
+                "RedrivePolicy": {
+                    "deadLetterTargetArn": {"Fn::GetAtt": ["DeadQueue", "Arn"]},
+                    "maxReceiveCount": 2,
+                },
+            },
+        },
+        "ResetAccounts": {
+            "Properties": {
+                "Events": {
+                    "Batches": {
+                        "Type": "SQS",
+                        "Properties": {
+                            "Queue": {"Fn::GetAtt": ["ResetQueue", "Arn"]},
+                            "BatchSize": 4,
+                            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+                        },
+                    }
+                }
+            }
+        },
+    },
+}
+
+
+@pytest.fixture
+def sqs() -> Iterator[Any]:
+    with mock_aws():
+        yield boto3.client("sqs", "cn-north-1")
+
+
+@pytest.fixture
+def resources(sqs: Any) -> Resources:
+    made = Resources(TEMPLATE, "recovery", "cn-north-1")
+    made.make_queues(sqs)
+    return made
+
+
+def no_app() -> Any:
+    return SimpleNamespace(event_sources=[])
+
+
+def worked(sqs: Any, resources: Resources, function: Any, *, partial: bool = True) -> int:
+    """One batch through the function."""
+    pump = Pump(sqs, [])
+    wire = Wire("recovery-reset", "reset_accounts", partial=partial)
+    return pump.once(
+        wire, function, resources.values["ResetQueue"], resources.values["ResetQueue.Arn"]
+    )
+
+
+def fill(sqs: Any, resources: Resources, count: int) -> None:
+    for number in range(count):
+        sqs.send_message(
+            QueueUrl=resources.values["ResetQueue"],
+            MessageBody=str(number),
+            MessageAttributes={"kind": {"DataType": "String", "StringValue": "page"}},
+        )
+
+
+def left(sqs: Any, url: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(value) for value in attributes.values())
+
+
+def test_the_template_s_wiring_is_found(resources: Resources) -> None:
+    """An SQS event of a function in the template tells the queue, the function and how it reports."""
+    assert wires(TEMPLATE, resources.values, no_app()) == [
+        Wire("recovery-reset", "reset_accounts", 4, partial=True)
+    ]
+
+
+def test_chalice_s_wiring_is_found_and_the_template_adds_to_it(resources: Resources) -> None:
+    """A decorated handler is wired by its queue's name; the merge template adds the reporting."""
+    app = Chalice(app_name="some")
+
+    @app.on_sqs_message(queue="recovery-reset", batch_size=7, name="reset_accounts")
+    def reset_accounts(event: Any) -> None: ...
+
+    bare = {**TEMPLATE, "Resources": {}}
+    assert wires(bare, resources.values, app) == [Wire("recovery-reset", "reset_accounts", 7)]
+    merged: dict[str, Any] = {
+        **TEMPLATE,
+        "Resources": {
+            "ResetAccounts": {
+                "Properties": {
+                    "Events": {
+                        "ResetAccountsSqsEventSource": {
+                            "Properties": {"FunctionResponseTypes": ["ReportBatchItemFailures"]}
+                        }
+                    }
+                }
+            }
+        },
+    }
+    assert wires(merged, resources.values, app) == [
+        Wire("recovery-reset", "reset_accounts", 7, partial=True)
+    ]
+
+
+def test_the_event_is_lambda_s(sqs: Any, resources: Resources) -> None:
+    """Records have the names that a function in Lambda reads."""
+    fill(sqs, resources, 2)
+    events: list[dict[str, Any]] = []
+    assert worked(sqs, resources, lambda event, _: events.append(event)) == 2
+    [first, second] = events[0]["Records"]
+    assert {first["body"], second["body"]} == {"0", "1"}
+    assert first["eventSource"] == "aws:sqs"
+    assert first["eventSourceARN"] == "arn:aws-cn:sqs:cn-north-1:123456789012:recovery-reset"
+    assert first["awsRegion"] == "cn-north-1"
+    assert first["attributes"]["ApproximateReceiveCount"] == "1"
+    assert first["messageAttributes"]["kind"]["stringValue"] == "page"
+    assert first["messageId"] != second["messageId"]
+    assert left(sqs, resources.values["ResetQueue"]) == 0
+
+
+def test_only_what_succeeded_is_deleted(sqs: Any, resources: Resources) -> None:
+    """A reported failure stays in the queue, the others leave it."""
+    fill(sqs, resources, 3)
+
+    def function(event: dict[str, Any], _: Any) -> dict[str, Any]:
+        failed = [record for record in event["Records"] if record["body"] == "1"]
+        return {"batchItemFailures": [{"itemIdentifier": failed[0]["messageId"]}]}
+
+    worked(sqs, resources, function)
+    assert left(sqs, resources.values["ResetQueue"]) == 1
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"batchItemFailures": [{"itemIdentifier": "nobody"}]},
+        {"batchItemFailures": [{"itemIdentifier": ""}]},
+        {"batchItemFailures": [{}]},
+        "rubbish",
+    ],
+)
+def test_a_report_that_makes_no_sense_fails_the_batch(
+    sqs: Any, resources: Resources, result: Any
+) -> None:
+    """As in Lambda, everything stays where the answer cannot be read."""
+    fill(sqs, resources, 2)
+    worked(sqs, resources, lambda event, _: result)
+    assert left(sqs, resources.values["ResetQueue"]) == 2
+
+
+def test_without_the_setting_a_report_counts_for_nothing(sqs: Any, resources: Resources) -> None:
+    """Lambda reads failures only where the event source says that they are reported."""
+    fill(sqs, resources, 1)
+
+    def function(event: dict[str, Any], _: Any) -> dict[str, Any]:
+        return {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
+
+    worked(sqs, resources, function, partial=False)
+    assert left(sqs, resources.values["ResetQueue"]) == 0
+
+
+def test_what_fails_too_often_ends_in_the_dead_letter_queue(sqs: Any, resources: Resources) -> None:
+    """After the redrive policy's number of receipts a message is out of the way."""
+    fill(sqs, resources, 1)
+    url = resources.values["ResetQueue"]
+    policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
+    assert json.loads(policy["RedrivePolicy"])["maxReceiveCount"] == 2
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "0"})
+
+    def function(event: dict[str, Any], _: Any) -> None:
+        raise RuntimeError("always")
+
+    rounds = [worked(sqs, resources, function) for _ in range(4)]
+    assert rounds == [1, 1, 0, 0]
+    assert left(sqs, resources.values["DeadQueue"]) == 1
+
+
+def test_a_running_pump_works_the_queue_and_ends(
+    serial_moto: None, sqs: Any, resources: Resources
+) -> None:
+    """Threads take what comes, with a context, and stop when told."""
+    seen: list[tuple[str, str]] = []
+    all_there = threading.Event()
+
+    def function(event: dict[str, Any], context: Any) -> None:
+        seen.extend((record["body"], context) for record in event["Records"])
+        if len(seen) >= 12:
+            all_there.set()
+
+    wire = Wire("recovery-reset", "reset_accounts")
+    pump = Pump(sqs, [(wire, function)], lambda name: f"context of {name}")
+    fill(sqs, resources, 12)
+    pump.start()
+    assert all_there.wait(60)
+    pump.close()
+    assert sorted(int(body) for body, _ in seen) == list(range(12))
+    assert {context for _, context in seen} == {"context of reset_accounts"}
+    assert not any(thread.is_alive() for thread in pump._threads)

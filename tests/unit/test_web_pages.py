@@ -1,0 +1,240 @@
+"""The page as it is served: small, strict, escaped, and kept by browsers for as long as is right."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from html.parser import HTMLParser
+
+import pytest
+from chalice.test import HTTPResponse
+
+from chalicelib.domain.catalogue import ACCOUNT_NAME, SUPPORT
+from chalicelib.web.recovery import assets as page_assets
+from tests.conftest import MakeWorld, World
+
+FIRST_VIEW = 14 * 1024
+"""Bytes, compressed: what a server may send before the first acknowledgement (RFC 6928)."""
+
+
+class Elements(HTMLParser):
+    """Every start tag of a document with its attributes, and the text within scripts and styles."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+        self.inline: list[str] = []
+        self._within = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {name: value or "" for name, value in attrs}))
+        self._within = tag
+
+    def handle_data(self, data: str) -> None:
+        if self._within in ("script", "style") and data.strip():
+            self.inline.append(data)
+
+    def addresses(self) -> list[str]:
+        """What the document loads: by href of a link, src, and the worker's name."""
+        return [
+            values[name]
+            for tag, values in self.found
+            for name in ("href", "src", "data-solver")
+            if values.get(name) and (tag != "a")
+        ]
+
+    def body(self) -> dict[str, str]:
+        """The attributes of the body: what the service tells the page."""
+        return next(values for tag, values in self.found if tag == "body")
+
+
+def get(world: World, path: str = "/", openid: str | None = None) -> HTTPResponse:
+    """One GET that must succeed."""
+    answer = world.call("GET", path, openid=openid)
+    assert answer.status_code == 200, answer.body
+    return answer
+
+
+def document(world: World, path: str = "/", openid: str | None = None) -> Elements:
+    """The page's elements."""
+    return Elements(get(world, path, openid).body.decode())
+
+
+def headers(answer: HTTPResponse) -> dict[str, str]:
+    """Header names in lower case."""
+    return {name.lower(): str(value) for name, value in answer.headers.items()}
+
+
+def test_the_first_view_fits_into_the_first_round_trip(world: World) -> None:
+    """Document, style, script, worker and icon together are under 14 KB compressed."""
+    bodies = [get(world).body]
+    bodies += [get(world, "/" + path).body for path in document(world).addresses()]
+    assert len(bodies) == 5
+    assert sum(len(gzip.compress(body)) for body in bodies) <= FIRST_VIEW
+
+
+def test_one_round_of_requests_brings_everything(world: World) -> None:
+    """No file asks for another: what the document names is all there is."""
+    texts = [get(world, "/" + path).body.decode() for path in document(world).addresses()]
+    for text in texts:
+        assert not re.search(r"^\s*(import|export)\b|@import|\burl\(", text, re.MULTILINE)
+
+
+def test_the_policy_allows_nothing_inline(world: World) -> None:
+    """No unsafe word in the policy, nobody may frame the page, and no inline part is there to need one."""
+    answer = get(world)
+    policy = dict(
+        part.strip().partition(" ")[::2]
+        for part in headers(answer)["content-security-policy"].split(";")
+    )
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == "'self'"
+    assert policy["style-src"] == "'self'"
+    assert policy["img-src"] == "'self' data:"
+    assert policy["frame-ancestors"] == "'none'"
+    assert policy["base-uri"] == "'none'"
+    assert "unsafe" not in str(policy)
+    elements = Elements(answer.body.decode())
+    assert elements.inline == []
+    for tag, values in elements.found:
+        assert "style" not in values, tag
+        assert not [name for name in values if name.startswith("on")], tag
+
+
+def test_the_document_is_kept_by_nobody(world: World) -> None:
+    """It holds a login and where one comes from; and it sends no address on."""
+    found = headers(get(world))
+    assert found["cache-control"] == "no-store"
+    assert found["x-content-type-options"] == "nosniff"
+    assert found["referrer-policy"] == "no-referrer"
+    assert found["content-type"] == "text/html; charset=utf-8"
+    assert "max-age" in found["strict-transport-security"]
+
+
+def test_assets_are_kept_for_ever_and_named_by_their_content(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change of one byte changes the name, so no browser ever shows an old file."""
+    addresses = document(world).addresses()
+    for address in addresses:
+        found = headers(get(world, "/" + address))
+        assert "immutable" in found["cache-control"]
+        assert found["x-content-type-options"] == "nosniff"
+        assert re.fullmatch(r"assets/[a-z]+\.[0-9a-f]{12}\.(css|js|svg)", address)
+    read = page_assets.read
+    monkeypatch.setattr(page_assets, "read", lambda name: read(name) + "\nlet changed;")
+    for kept in (page_assets.assets, page_assets.by_name):
+        kept.cache_clear()
+    try:
+        assert not set(addresses) & {asset.address for asset in page_assets.assets().values()}
+        assert world.call("GET", "/" + addresses[0]).status_code == 404
+    finally:
+        for kept in (page_assets.assets, page_assets.by_name):
+            kept.cache_clear()
+
+
+def test_the_modules_name_one_another_rightly() -> None:
+    """They share one scope when served, so each name is given once and comes before its use."""
+    given: dict[str, str] = {}
+    for module in page_assets.MODULES:
+        text = page_assets.read(module)
+        for names, source in re.findall(r'^import \{([^}]*)\} from "\./([a-z]+\.js)";', text, re.M):
+            for name in re.split(r"\s*,\s*", names.strip(" ,\n")):
+                assert given.get(name) == source, f"{module} imports {name} from {source}"
+        for name in re.findall(
+            r"^(?:export )?(?:async )?(?:const|let|function|class) ([\w$]+)", text, re.M
+        ):
+            assert name not in given, f"{name} is in {given.get(name)} and {module}"
+            given[name] = module
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("", ""),
+        ("?login=11010148", "11010148"),
+        ("?login=11010148_CW", "11010148_cw"),
+        ("?login=%EF%BC%91%EF%BC%91010148", "11010148"),
+        ("?login=%22%3E%3Cscript%3E", ""),
+        ("?login=1101014８%22", ""),
+        ("?login=", ""),
+        ("?log=11010148", ""),
+    ],
+)
+def test_only_a_login_is_filled_in(world: World, query: str, shown: str) -> None:
+    """Whatever else stands in the address does not get into the page."""
+    answer = get(world, "/" + query)
+    assert Elements(answer.body.decode()).body()["data-login"] == shown
+    assert b"<script>" not in answer.body
+
+
+def test_values_are_escaped(make_world: MakeWorld) -> None:
+    """A setting cannot end an attribute."""
+    world = make_world(LOGIN_URL="https://login.example/a&b'\"><b>")
+    html = get(world).body.decode()
+    assert "&quot;&gt;&lt;b&gt;" in html
+    assert "<b>" not in html
+
+
+def test_the_page_knows_what_it_must(world: World, make_world: MakeWorld) -> None:
+    """The password profile, the way to log in, the support's number, whether WeChat is around it."""
+    known = document(world).body()
+    assert (known["data-minimum"], known["data-maximum"], known["data-classes"]) == ("8", "64", "3")
+    assert known["data-inside"] == "0"
+    assert known["data-support"] == SUPPORT
+    assert known["data-account"] == ACCOUNT_NAME
+    assert known["data-proof"] == "0"
+    assert document(world, openid="o-alice").body()["data-inside"] == "1"
+    nist = make_world(
+        PASSWORD_PROFILE="nist", LOGIN_URL="https://login.example/in", PROOF_OF_WORK="1"
+    )
+    page = document(nist)
+    assert (page.body()["data-minimum"], page.body()["data-classes"]) == ("15", "0")
+    assert page.body()["data-proof"] == "1"
+    links = [values["href"] for tag, values in page.found if tag == "a"]
+    assert "https://login.example/in" in links
+
+
+def test_the_manuals_words_are_there(world: World) -> None:
+    """Screens and buttons are worded as the printed manual has them."""
+    everything = get(world).body.decode() + "".join(
+        get(world, "/" + path).body.decode() for path in document(world).addresses()
+    )
+    for words in (
+        "选择用户类型", "会计师事务所", "登录账号", "下一步", "手机号验证", "公众号验证", "获取验证码",
+        "发送验证码", "确认重置", "解绑公众号", "解绑", "确认解绑", "会计师事务所编号", "成立批准文号",
+        "主任会计师/首席合伙人", "扫码关注", "重置成功", "返回登录", "如果手机号码有误或收不到验证码请联系",
+    ):  # fmt: skip
+        assert words in everything, words
+
+
+def test_wechat_finds_its_verification_file(make_world: MakeWorld) -> None:
+    """The file of the setting is at the root; another name, and any without the setting, is not."""
+    world = make_world(WECHAT_VERIFY="aBcD1234")
+    answer = get(world, "/MP_verify_aBcD1234.txt")
+    assert answer.body == b"aBcD1234"
+    assert headers(answer)["content-type"].startswith("text/plain")
+    for other in ("/MP_verify_.txt", "/MP_verify_abcd1234.txt", "/MP_verify_other.txt", "/x"):
+        assert world.call("GET", other).status_code == 404, other
+    assert make_world().call("GET", "/MP_verify_.txt").status_code == 404
+
+
+def test_an_unknown_asset_is_not_found(world: World) -> None:
+    """404 as a problem of the service's own, never a path into its files."""
+    for name in ("page.js", "page.000000000000.js", "..%2fassets.py", "index.html"):
+        answer = world.call("GET", f"/assets/{name}")
+        assert answer.status_code == 404, name
+        assert answer.json_body["code"] == "not-found"
+
+
+def test_the_icon_is_where_browsers_look_for_it(world: World) -> None:
+    """/favicon.ico leads to the icon's hashed address."""
+    answer = world.call("GET", "/favicon.ico")
+    assert answer.status_code == 302
+    assert get(world, "/" + headers(answer)["location"].lstrip("/")).body.startswith(b"<svg")
+
+
+def test_crawlers_may_read_the_page_alone(world: World) -> None:
+    """robots.txt is there, and keeps crawlers from the API."""
+    assert b"Disallow: /" in get(world, "/robots.txt").body
