@@ -1,1 +1,1 @@
-"""DynamoDB: what must last (firms, logins, followers, audit, runs) and what must vanish."""
+"""Access to DynamoDB: durable tables (firms, logins, followers, audit, runs) and expiring items."""

@@ -1,4 +1,4 @@
-"""WeChat's access token, shared by all instances and renewed by one of them at a time."""
+"""WeChat's access token, shared by all instances and renewed by one instance at a time."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ from .dynamo import ConditionFailed, read, update
 from .models import AccessTokenItem
 
 MARGIN = 240
-"""Seconds before its end from which a token is renewed. WeChat gives out a new one in the last 300,
-and lets the old one live to its end ("Stable access token", notes); asked earlier it would only
-repeat the old one."""
+"""Seconds before a token's end from which it is renewed.
+
+WeChat issues a new token in the last 300 seconds only, and the old one stays valid to its end
+("Stable access token", notes). An earlier request would return the old token again.
+"""
 
 LEASE = 8
-"""Seconds that one instance has for renewing; then it is taken for dead. Longer than one call to
-the platform may take."""
+"""Seconds that one instance has for a renewal; afterwards another instance may renew.
 
-_KEPT = 86_400
+Longer than the longest call to WeChat, so that only a crashed instance loses its lease.
+"""
+
+# Seconds until DynamoDB may delete the item; longer than any token's lifetime.
+_RETENTION = 86_400
 _WAITS = 40
+# Seconds between two reads of the table while another instance renews.
 _PAUSE = 0.1
 
 
@@ -32,18 +38,18 @@ class _Token(NamedTuple):
     renew_at: int
     ends_at: int
 
-    def lives(self, now: int, stale: str | None) -> bool:
+    def is_usable(self, now: int, stale: str | None) -> bool:
         return now < self.ends_at and self.text != stale
 
     def is_fresh(self, now: int, stale: str | None) -> bool:
         return now < self.renew_at and self.text != stale
 
 
-_NONE = _Token("", 0, 0)
+_NO_TOKEN = _Token("", 0, 0)
 
 
 class AccessTokens:
-    """The shared token, and a copy in this process."""
+    """The token in the table, with a copy in this process."""
 
     def __init__(
         self,
@@ -54,28 +60,32 @@ class AccessTokens:
         unseal: Callable[[str], str | None],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`seal` and `unseal` keep the token unreadable in the table."""
+        """Store the token encrypted by `seal`; `clock` returns epoch seconds.
+
+        `unseal` returns None for a text that it cannot decrypt.
+        """
         self._id = f"wechat-token#{app_id}"
         self._clock = clock
         self._seal = seal
         self._unseal = unseal
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._copy = _NONE
+        self._copy = _NO_TOKEN
 
     def get(self, fetch: Callable[[], tuple[str, int]], stale: str | None) -> str:
-        """The token; `fetch`, which gives one and its lifetime in seconds, is called by one of all.
+        """Return a valid token, renewed by `fetch` if necessary.
 
-        `stale` is a token that the platform has refused: a newer one is wanted. While one renews,
-        the others use the old token as long as it lives, or wait, four seconds at the most.
-        Raises Unavailable where there is none to be had.
+        `fetch` returns a token and its lifetime in seconds; one instance calls it at a time. While
+        it does, the others use the old token until its end, or wait for at most four seconds.
+        `stale` is a token that WeChat has refused; it is never returned.
+        Raises Unavailable if no token is available in time.
         """
         now, copy = self._clock(), self._copy
         if copy.is_fresh(now, stale):
             return copy.text
-        lives = copy.lives(now, stale)
-        if not self._lock.acquire(timeout=0 if lives else _WAITS * _PAUSE):
-            if lives:
+        usable = copy.is_usable(now, stale)
+        if not self._lock.acquire(timeout=0 if usable else _WAITS * _PAUSE):
+            if usable:
                 return copy.text
             raise Unavailable("wechat")
         try:
@@ -85,57 +95,60 @@ class AccessTokens:
 
     def _settled(self, fetch: Callable[[], tuple[str, int]], stale: str | None) -> str:
         if self._copy.is_fresh(self._clock(), stale):
-            # Another thread has renewed it while this one waited for the lock.
+            # Another thread renewed it while this one waited for the lock.
             return self._copy.text
         for _ in range(_WAITS):
             item = read(AccessTokenItem, self._id)
-            now, shared = self._clock(), self._opened(item)
+            now, shared = self._clock(), self._unsealed(item)
             if shared.is_fresh(now, stale):
                 self._copy = shared
                 return shared.text
-            lives = shared.lives(now, stale)
+            usable = shared.is_usable(now, stale)
             lease = self._lease(item, now)
             if lease is not None:
                 try:
                     return self._renewed(fetch, lease)
                 except ServiceError:
-                    if not lives:
+                    if not usable:
                         self._release(lease, [])
                         raise
-                    # The lease runs on: nobody asks again before it ends.
-            if lives:
+                    # The lease is left to expire, so that no instance retries before then.
+            if usable:
                 return shared.text
             self._sleep(_PAUSE)
         raise Unavailable("wechat")
 
-    def _opened(self, item: AccessTokenItem | None) -> _Token:
+    def _unsealed(self, item: AccessTokenItem | None) -> _Token:
         if item is None or item.sealed is None or item.renew_at is None or item.ends_at is None:
-            return _NONE
+            return _NO_TOKEN
         text = self._unseal(item.sealed)
-        return _NONE if text is None else _Token(text, int(item.renew_at), int(item.ends_at))
+        return _NO_TOKEN if text is None else _Token(text, int(item.renew_at), int(item.ends_at))
 
     def _lease(self, seen: AccessTokenItem | None, now: int) -> int | None:
-        """The end of the lease, which is also its name; None where another instance has it."""
+        """Acquire the lease for a renewal, or return None if another instance holds it.
+
+        Returns the lease's end in epoch seconds, which also identifies the lease.
+        """
         sealed, leased_until = AccessTokenItem.sealed, AccessTokenItem.leased_until
-        known = None if seen is None else seen.sealed
-        # Since it was read, another instance may have put a new token there and gone.
-        unchanged = sealed.does_not_exist() if known is None else sealed == known
+        sealed_before = None if seen is None else seen.sealed
+        # After the read, another instance may have stored a new token and ended its lease.
+        unchanged = sealed.does_not_exist() if sealed_before is None else sealed == sealed_before
         try:
             update(
                 AccessTokenItem(self._id),
                 [
                     leased_until.set(now + LEASE),
-                    AccessTokenItem.expires_at.set(now + _KEPT),
+                    AccessTokenItem.expires_at.set(now + _RETENTION),
                 ],
                 (leased_until.does_not_exist() | (leased_until <= now)) & unchanged,
-                lambda seen: seen.leased_until == now + LEASE and seen.sealed == known,
+                lambda seen: seen.leased_until == now + LEASE and seen.sealed == sealed_before,
             )
         except ConditionFailed:
             return None
         return now + LEASE
 
     def _renewed(self, fetch: Callable[[], tuple[str, int]], lease: int) -> str:
-        # Its life is counted from before the question, so that it never seems longer than it is.
+        # The lifetime is counted from before the request, so that it is never overestimated.
         now = self._clock()
         text, lifetime = fetch()
         renew_at = now + max(lifetime - MARGIN, lifetime // 2)
@@ -155,9 +168,9 @@ class AccessTokens:
             update(
                 AccessTokenItem(self._id),
                 [*actions, AccessTokenItem.leased_until.remove()],
-                # Who was slow may find that another instance has taken over.
+                # A slow holder may have lost the lease to another instance.
                 AccessTokenItem.leased_until == lease,
             )
         except (ConditionFailed, Unavailable):
-            # A lease ends by itself, and this process has its token.
+            # The lease ends by itself, and this process already has its token.
             return

@@ -1,4 +1,4 @@
-"""An operator's view of a login, and the few changes that operators may make to one."""
+"""What operators see of a login, and the changes they may make to it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from .codes import Codes
 from .dynamo import ConditionFailed, read, transact, translate_errors
 from .models import AuditItem, BudgetItem, CodeItem, DestinationItem, LoginItem
 
-# How far back the last sends are looked for; one start and its steps leave a handful of events.
-_FAR_BACK = 200
+# Events read to find the last sends; one recovery writes about five.
+_EVENTS_SEARCHED = 200
 
 
 @dataclass(frozen=True)
 class AccountSnapshot:
-    """All that is stored of a login, but its secrets. Times in epoch seconds, lists newest first."""
+    """Everything stored about a login except its secrets.
+
+    Times are epoch seconds; tuples of times are newest first.
+    """
 
     login: str
     firm_no: str
@@ -36,21 +39,21 @@ class AccountSnapshot:
     recovered_at: int | None
     reset_year: int | None
     code_until: int | None
-    """When the live code ends; None where there is none."""
+    """End of the live code; None without one."""
     code_tries: int
-    """Tries on the live code."""
+    """Attempts on the live code."""
     starts: tuple[int, ...]
     failures: tuple[int, ...]
     sends: tuple[int, ...]
     wrongs: tuple[int, ...]
     wrong_details: tuple[int, ...]
     destination_sends: tuple[int, ...]
-    """Of the phone or the openid that codes go to now, whichever logins share it."""
+    """Sends to the phone or openid that codes go to now, for all logins that share it."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a login; `at` in epoch seconds, `destination` masked."""
+    """An event of a login's audit trail; `at` in epoch seconds, `destination` masked."""
 
     at: int
     event: str
@@ -65,19 +68,19 @@ class Event:
 
 
 class Accounts:
-    """Logins with their counts and their history."""
+    """Logins with their counts and audit events, for operators."""
 
     def __init__(self, codes: Codes) -> None:
         self._codes = codes
 
     def read(self, login: str) -> AccountSnapshot | None:
-        """The login by consistent reads, or None. Raises Unavailable."""
+        """Return the login by consistent reads, or None. Raises Unavailable."""
         item = read(LoginItem, login)
         if item is None:
             return None
         code = read(CodeItem, f"code#{login}")
-        to = self._destination(item.phone, item.openid)
-        destination = None if to is None else read(DestinationItem, to)
+        key = self._destination_key(item.phone, item.openid)
+        destination = None if key is None else read(DestinationItem, key)
         live = code is not None and code.digest is not None
         return AccountSnapshot(
             login=item.login,
@@ -100,33 +103,37 @@ class Accounts:
             destination_sends=_times(destination.sends) if destination else (),
         )
 
-    def _destination(self, phone: str | None, openid: str | None) -> str | None:
+    def _destination_key(self, phone: str | None, openid: str | None) -> str | None:
         if openid is not None:
             return self._codes.destination_id("wechat", openid)
         return None if phone is None else self._codes.destination_id("sms", phone)
 
     @staticmethod
     def counted(budget: str, now: int) -> int:
-        """How much of a service-wide budget this clock hour has used."""
+        """Return how many events of a service-wide budget this clock hour has counted.
+
+        Raises Unavailable.
+        """
         item = read(BudgetItem, f"budget#{budget}#{now // HOUR}")
         return 0 if item is None else int(item.total)
 
     @staticmethod
     def history(login: str, most: int) -> list[Event]:
-        """The last events of a login, newest first. Raises Unavailable."""
+        """Return at most `most` events of a login, newest first. Raises Unavailable."""
         return _events(login, most)
 
     @staticmethod
     def last_sends(login: str, most: int) -> list[Event]:
-        """The last codes sent to a login, newest first. Raises Unavailable."""
-        sends = (event for event in _events(login, _FAR_BACK) if event.event == "code-sent")
+        """Return at most `most` sends of codes to a login, newest first. Raises Unavailable."""
+        sends = (event for event in _events(login, _EVENTS_SEARCHED) if event.event == "code-sent")
         return list(islice(sends, most))
 
     @staticmethod
     def change_phone(was: AccountSnapshot, phone: str, event: AuditItem, now: int) -> None:
-        """Bind another phone, end the live code, write the event: one transaction.
+        """Set another phone, end the live code and write the event in one transaction.
 
-        Raises ConditionFailed where the phone is no longer what it was, Unavailable.
+        `phone` is in E.164. Raises ConditionFailed if the phone has changed since `was` was read,
+        Unavailable.
         """
         same = (
             LoginItem.phone.does_not_exist() if was.phone is None else LoginItem.phone == was.phone
@@ -143,9 +150,9 @@ class Accounts:
 
     @staticmethod
     def unbind(was: AccountSnapshot, event: AuditItem, now: int) -> None:
-        """Take the binding and the live code away and write the event: one transaction.
+        """Remove the binding, end the live code and write the event in one transaction.
 
-        Raises ConditionFailed where the binding is another one or no phone is left, Unavailable.
+        Raises ConditionFailed if another openid is bound or the login has no phone, Unavailable.
         """
 
         def build(transaction: TransactWrite) -> None:
@@ -154,16 +161,18 @@ class Accounts:
         transact(build, LoginItem)
 
     def unlock(self, was: AccountSnapshot, event: AuditItem, now: int) -> None:
-        """Empty every count of the login and of its destination, write the event: one transaction.
+        """Clear the counts of the login and of its destination and write the event.
 
-        A live code keeps its own tries. Raises ConditionFailed where the login is gone, Unavailable.
+        One transaction. The attempts on a live code stay. Raises ConditionFailed if the login no
+        longer exists, Unavailable.
         """
-        # Emptied, not removed: a step under way takes its own entry back by its place in the list.
+        # Set to empty lists, not removed: a request in progress may still remove its own entry by
+        # index, which fails on a missing attribute.
         counts: list[Action] = [
             attribute.set([])
             for attribute in (CodeItem.sends, CodeItem.wrongs, CodeItem.wrong_details)
         ]
-        to = self._destination(was.phone, was.openid)
+        key = self._destination_key(was.phone, was.openid)
 
         def build(transaction: TransactWrite) -> None:
             transaction.save(event)
@@ -175,9 +184,9 @@ class Accounts:
             transaction.update(
                 CodeItem(f"code#{was.login}"), [*counts, CodeItem.expires_at.set(now + DAY)]
             )
-            if to is not None:
+            if key is not None:
                 transaction.update(
-                    DestinationItem(to),
+                    DestinationItem(key),
                     [DestinationItem.sends.set([]), DestinationItem.expires_at.set(now + DAY)],
                 )
 
@@ -185,7 +194,7 @@ class Accounts:
 
 
 def _without_code(now: int) -> list[Action]:
-    # The item may not be there yet, and what is made here must vanish again.
+    # The update may create the item, which then needs its TTL.
     return [*END_CODE, CodeItem.expires_at.set(now + DAY)]
 
 

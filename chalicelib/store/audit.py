@@ -1,4 +1,4 @@
-"""What happened to a login, kept for at least 190 days (MLPS level 3 asks for half a year)."""
+"""The audit trail of logins, which never expires (MLPS level 3 requires half a year)."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from ..domain.limits import DAY
 from .dynamo import ConditionFailed, read, translate_errors, update
 from .models import AuditItem, MessageItem
 
-# Seconds. WeChat tells what became of a message within a few.
-_RECEIPT_OVERTAKES = 60
+# Seconds between a send and WeChat's event about it; usually only a few.
+_LONGEST_EVENT_DELAY = 60
 
-# Vendors keep trying a phone that is switched off for up to three days.
-_RECEIPT_AWAITED = 4 * DAY
+# Seconds that the link from a message to its send is stored. Vendors retry a phone that is switched
+# off for up to three days.
+_MESSAGE_RETENTION = 4 * DAY
 
-
-# Numbers this process's events: the clock's seconds alone leave those of one second unordered.
-_made = itertools.count()
+# Orders the events of one process within one second, which is the clock's resolution.
+_sequence = itertools.count()
 
 
 def entry(login: str, event: str, now: int, **facts: str | None) -> AuditItem:
-    """A new audit item, to be written alone or within a transaction; `now` in epoch seconds.
+    """Return a new audit item, not yet written; `now` in epoch seconds.
 
-    Events of one process sort as they were made, also within one second.
+    `facts` are attributes of `AuditItem` by name; `actor` is `person` by default. The keys of one
+    process's events sort in the order of creation, even within one second.
     """
-    at = f"{now * 1000:013d}-{next(_made) & 0xFFFF_FFFF:08x}{secrets.token_hex(8)}"
+    at = f"{now * 1000:013d}-{next(_sequence) & 0xFFFF_FFFF:08x}{secrets.token_hex(8)}"
     facts.setdefault("actor", "person")
     item = AuditItem(login, at, event=event)
     for name, value in facts.items():
@@ -38,12 +39,15 @@ def entry(login: str, event: str, now: int, **facts: str | None) -> AuditItem:
 
 
 def time_of(item: AuditItem) -> int:
-    """When the event was, epoch seconds."""
+    """Return the time of the event in epoch seconds."""
     return int(item.at[:13]) // 1000
 
 
 def settle_send(login: str, at: str, **facts: str | None) -> None:
-    """Complete a send's item by what its gateway answered."""
+    """Store on a send's item what its gateway answered; empty facts are skipped.
+
+    Raises ConditionFailed if the item does not exist, Unavailable.
+    """
     _settle(login, at, facts, AuditItem.login.exists())
 
 
@@ -56,10 +60,11 @@ def add_receipt(
     *,
     gateway: str | None = None,
 ) -> bool:
-    """Put the vendor's receipt of a message on its send; False where the send is of another one.
+    """Store a vendor's delivery receipt on the send with the key `at`.
 
-    A receipt may overtake the answer that names the message, so a send without a name takes it;
-    and receipts come in any order, so one of failure never undoes one of delivery.
+    A receipt may arrive before the answer that contains the message's id, so a send without an id
+    accepts it. Receipts arrive in any order, so a failure never replaces a delivery. Returns False
+    if the send has another message's id or is already delivered. Raises Unavailable.
     """
     condition = (AuditItem.event == "code-sent") & (
         AuditItem.message_id.does_not_exist() | (AuditItem.message_id == message_id)
@@ -75,48 +80,57 @@ def add_receipt(
 
 
 def name_message(gateway: str, message_id: str, login: str, at: str, now: int) -> None:
-    """Remember which send a vendor's message belongs to, for a receipt that names nothing else."""
-    item = MessageItem(_message(gateway, message_id))
+    """Store which send a message belongs to, for receipts that contain only the message's id.
+
+    `at` is the key of the send's audit item, `now` in epoch seconds. Raises Unavailable.
+    """
+    item = MessageItem(_message_key(gateway, message_id))
     actions: list[Action] = [
         MessageItem.login.set(login),
         MessageItem.send.set(at),
-        MessageItem.expires_at.set(now + _RECEIPT_AWAITED),
+        MessageItem.expires_at.set(now + _MESSAGE_RETENTION),
     ]
     update(item, actions)
 
 
 def message_of(gateway: str, message_id: str) -> tuple[str, str] | None:
-    """The login and the key of the send that `name_message` remembered, or None."""
-    item = read(MessageItem, _message(gateway, message_id))
+    """Return the login and the send's key from `name_message`, or None. Raises Unavailable."""
+    item = read(MessageItem, _message_key(gateway, message_id))
     return None if item is None else (item.login, item.send)
 
 
-def _message(gateway: str, message_id: str) -> str:
+def _message_key(gateway: str, message_id: str) -> str:
     return f"message#{gateway}#{message_id}"
 
 
 def add_wechat_receipt(
-    login: str, at: str, message_id: str, receipt: str, reason: str | None, told_at: int
+    login: str, at: str, message_id: str, receipt: str, reason: str | None, event_time: int
 ) -> bool:
-    """Put what WeChat tells of a template message on the send with this key, if it is of that one.
+    """Store WeChat's event about a template message on the send with the key `at`.
 
-    `told_at` is WeChat's time of the event, epoch seconds. An event may overtake the answer that
-    names the message, and an answer may be lost: so a send of that time without a name takes it too.
+    `event_time` is WeChat's CreateTime, epoch seconds. The event may arrive before the answer that
+    contains the message's id, and that answer may be lost; so a send without an id accepts an event
+    of about its own time. Returns False if the send is of another message. Raises Unavailable.
     """
-    nameless = AuditItem.message_id.does_not_exist()
-    near = abs(told_at - int(at[:13]) // 1000) <= _RECEIPT_OVERTAKES
-    mine = AuditItem.message_id == message_id
+    has_no_id = AuditItem.message_id.does_not_exist()
+    has_this_id = AuditItem.message_id == message_id
+    near = abs(event_time - int(at[:13]) // 1000) <= _LONGEST_EVENT_DELAY
     facts = {"receipt": receipt, "reason": reason, "message_id": message_id}
-    pushed = AuditItem.gateway == "wechat-template"
+    is_template = AuditItem.gateway == "wechat-template"
     try:
-        _settle(login, at, facts, pushed & ((mine | nameless) if near else mine))
+        _settle(
+            login, at, facts, is_template & ((has_this_id | has_no_id) if near else has_this_id)
+        )
     except ConditionFailed:
         return False
     return True
 
 
 def named_send(login: str, message_id: str, since: int) -> str | None:
-    """The key of the login's send of this name, if there is one since a time in epoch seconds."""
+    """Return the key of the login's last send with this message id, or None.
+
+    Only sends from `since` on, epoch seconds, are searched. Raises Unavailable.
+    """
     with translate_errors():
         sends = list(
             AuditItem.query(

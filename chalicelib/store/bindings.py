@@ -1,4 +1,4 @@
-"""The WeChat that is bound to a login, and how the binding is undone."""
+"""Removal of the WeChat binding of a login."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .models import AuditItem, CodeItem, LoginItem
 
 
 class Bindings:
-    """Undoing bindings, and the counts of tries at it."""
+    """Removes bindings and counts the attempts to do so."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
     def count_details(self, login: str, now: int) -> None:
-        """Count one try at the firm's details, before it is compared: one UpdateItem.
+        """Count one attempt at the firm's details, before the comparison, by one UpdateItem.
 
-        Raises TooManyRequests with the seconds to wait.
+        `now` in epoch seconds. Raises TooManyRequests with the seconds to wait, Unavailable.
         """
         windows = self._limits.wrong_details_per_login
         try:
@@ -33,18 +33,19 @@ class Bindings:
                 within_limits(CodeItem.wrong_details, windows, now),
             )
         except ConditionFailed as refused:
-            tries = raw_list(refused.items[0], "wrong_details")
-            wait = max(1, retry_after(tries, windows, now))
+            attempts = raw_list(refused.items[0], "wrong_details")
+            wait = max(1, retry_after(attempts, windows, now))
             raise TooManyRequests(wait, "wrong-details") from None
 
     def unbind(self, login: str, openid: str, event: AuditItem) -> None:
-        """Take the binding and the live code away and write the event: one transaction.
+        """Remove the binding, end the live code and write the event in one transaction.
 
-        Raises RecoveryExpired where the binding is gone or another one, or no phone is left.
+        Raises RecoveryExpired if `openid` is no longer bound or the login has no phone,
+        Unavailable.
         """
 
         def build(transaction: TransactWrite) -> None:
-            # The try was right, so it is taken out of the wrong ones again.
+            # The attempt was right, so it is removed from the wrong ones.
             code_actions = [*END_CODE, CodeItem.wrong_details[0].remove()]
             add_unbinding(transaction, login, openid, code_actions, event)
 
@@ -61,9 +62,10 @@ def add_unbinding(
     code_actions: Sequence[Action],
     event: AuditItem,
 ) -> None:
-    """Add what undoes a binding: the event, the login's part, the code's.
+    """Add the writes that remove a binding: the event, the login's change, the code's.
 
-    ConditionFailed where another openid is bound, or where no phone would be left to send codes to.
+    The transaction fails with ConditionFailed if another openid is bound, or if the login has no
+    phone that codes could be sent to.
     """
     transaction.save(event)
     transaction.update(

@@ -1,4 +1,4 @@
-"""Counts that belong to nobody in particular: service-wide budgets and things used once."""
+"""Counts that belong to no login: service-wide budgets, and values that may be used once."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ log = logging.getLogger(__name__)
 
 
 class Budget:
-    """At most `limit` events an hour over all instances; the second net, under a spray.
+    """A limit of `limit` events per clock hour over all instances.
 
-    One event in `stride` is written, for `stride` events at once. That keeps one item from being
-    written by every request and costs no round trip as a rule; the count stays right on average,
-    and a budget of less than two hundred is exact.
+    It bounds attacks that are spread over many logins and addresses. On average one event in
+    `limit // 100` is written, and counts for that many, so that most requests need no write and
+    no single item is written by each of them. A limit below 200 is counted exactly.
     """
 
     def __init__(self, name: str, limit: int, randbelow: Callable[[int], int]) -> None:
+        """`name` is the budget's in logs; `randbelow` is `secrets.randbelow` outside tests."""
         self._name = name
         self._limit = limit
         self._stride = max(1, limit // 100)
@@ -29,12 +30,18 @@ class Budget:
         self._full_hour = -1
 
     def check(self, now: int) -> None:
-        """Raise TooManyRequests where this instance knows that the hour's budget is used up."""
+        """Raise TooManyRequests if this instance has seen the budget used up this hour.
+
+        `now` in epoch seconds. No call to DynamoDB.
+        """
         if self._full_hour == now // HOUR:
             raise TooManyRequests(HOUR - now % HOUR, f"service-{self._name}")
 
     def count(self, now: int) -> None:
-        """Count one event. Raises TooManyRequests where the budget was used up before it."""
+        """Count one event at `now`, epoch seconds.
+
+        Raises TooManyRequests if the budget was used up before, Unavailable.
+        """
         self.check(now)
         if self._randbelow(self._stride):
             return
@@ -57,9 +64,10 @@ class Budget:
 
 
 def claim_once(kind: str, name: str, now: int, lifetime: int) -> bool:
-    """Whether this is the first use of a thing named by `kind` and `name`.
+    """Return whether this is the first use of the value identified by `kind` and `name`.
 
-    The memory lasts for `lifetime` seconds, after which the thing must have ended by itself.
+    The use is recorded for `lifetime` seconds, a day at most; by then the value itself must have
+    expired. `now` in epoch seconds. Raises Unavailable.
     """
     item = OnceItem(f"{kind}#{name}")
     unused = OnceItem.id.does_not_exist() | (OnceItem.expires_at <= now)

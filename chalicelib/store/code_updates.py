@@ -1,4 +1,4 @@
-"""The prepared updates of a login's code: each function returns one, for one variant."""
+"""Prepared updates of a login's code; each function returns one, for one variant."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ END_CODE: list[Action] = [
 def login_unchanged(method: str) -> Condition:
     """Return the condition that a login still has this destination and this password version.
 
-    Its parameters are `destination` and `version`.
+    `method` is `sms` or `wechat`. The parameters of the condition are `destination` (the phone in
+    E.164, or the openid) and `version`.
     """
     destination = text("destination")
     if method == "sms":
-        road = (LoginItem.phone == destination) & LoginItem.openid.does_not_exist()
+        same_destination = (LoginItem.phone == destination) & LoginItem.openid.does_not_exist()
     else:
-        road = LoginItem.openid == destination
-    same: Condition = (LoginItem.password_version == number("version")) & road
-    return same
+        same_destination = LoginItem.openid == destination
+    unchanged: Condition = (LoginItem.password_version == number("version")) & same_destination
+    return unchanged
 
 
 def check_login(method: str) -> PreparedUpdate[LoginItem]:
@@ -65,7 +66,10 @@ def new_code(limits: Limits, *, sealing: bool) -> PreparedUpdate[CodeItem]:
 
 
 def count_send(limits: Limits, *, sealing: bool) -> PreparedUpdate[DestinationItem]:
-    """Count a send to its destination; a sealed code is found by its destination's logins."""
+    """Count a send to its destination; `sealing` also adds the login to those of the destination.
+
+    A fetched code is found by that set.
+    """
     return PreparedUpdate(
         DestinationItem,
         [

@@ -1,7 +1,7 @@
-"""The one live code of a login: reserved, released, spent, used up.
+"""The one live code of a login: reserved, cancelled, attempted, used.
 
-Each login has one vanishing item with its code, the code's attempts and the day's counts; each
-destination has one with the times of its codes. Counting always comes before comparing or sending.
+Each login has one expiring item with its code, the code's attempts and the day's counts; each
+destination has one with the times of its codes. Counting always precedes comparing and sending.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 class Destination(NamedTuple):
-    """Where a login's codes go: what must still be true of the login when a write takes effect."""
+    """Where a login's codes go. Writes require that it still applies to the login."""
 
     method: str
     """`sms` or `wechat`."""
@@ -57,30 +57,34 @@ class Destination(NamedTuple):
 
     @property
     def values(self) -> dict[str, Any]:
-        """The values of the condition that the login is still so."""
+        """Values of the parameters of `code_updates.login_unchanged`."""
         return {"destination": self.address, "version": self.version}
 
 
 class Spent(NamedTuple):
-    """One attempt, already counted, and what it is to be compared with."""
+    """An attempt that has been counted, with the digest to compare the code with."""
 
     digest: str
+    """Digest of the live code, as `domain.codes.digest` returns it."""
     method: str
+    """`sms` or `wechat`: how the code was sent."""
     attempts_left: int
+    """Attempts that remain after this one."""
 
 
 class UsedCode(NamedTuple):
-    """What is left of a code after its use."""
+    """The last code of a login, which has been used."""
 
     digest: str
     recovery: str
+    """Id of the recovery that used it."""
 
 
 class Codes:
-    """Codes and their counts."""
+    """The codes of all logins and the counts that limit them."""
 
     def __init__(self, limits: Limits, pepper: bytes) -> None:
-        """`pepper` keeps phones and openids out of the destinations' keys."""
+        """Prepare the updates; `pepper` keys the digests of phones and openids in item keys."""
         self._limits = limits
         self._pepper = pepper
         both = (True, False)
@@ -96,7 +100,7 @@ class Codes:
         }
 
     def destination_id(self, method: str, destination: str) -> str:
-        """The key of the counts of a phone or an openid."""
+        """Return the key of the item that counts the sends to a phone or an openid."""
         name = f"{method}\0{destination}".encode()
         return "to#" + hmac.new(self._pepper, name, hashlib.sha256).hexdigest()
 
@@ -109,10 +113,12 @@ class Codes:
         send: AuditItem,
         now: int,
     ) -> None:
-        """Make a new code the live one and count its send, before anything is sent: one transaction.
+        """Make a new code the live one and count its send in one transaction, before it is sent.
 
-        Raises TooManyRequests or TooManyAttempts with the seconds to wait, RecoveryExpired where
-        the login has changed since the recovery began.
+        `digest` is the code's digest; `sealed` is the encrypted code if the person fetches it, or
+        None; `send` is the item from `new_send`; `now` in epoch seconds. Raises TooManyRequests or
+        TooManyAttempts with the seconds to wait, RecoveryExpired if the login has changed since the
+        recovery began, Unavailable.
         """
         sealing = sealed is not None
         values = {
@@ -131,8 +137,8 @@ class Codes:
             transaction.save(send)
             code = self._new_code[sealing]
             transaction.add_update(code.request(f"code#{login}", values))
-            to = self.destination_id(destination.method, destination.address)
-            transaction.add_update(self._count_send[sealing].request(to, values))
+            key = self.destination_id(destination.method, destination.address)
+            transaction.add_update(self._count_send[sealing].request(key, values))
 
         try:
             transact(build, CodeItem)
@@ -159,9 +165,10 @@ class Codes:
     def cancel_send(
         self, login: str, destination: Destination, send: AuditItem, now: int, reason: str
     ) -> None:
-        """Take a reserved send back, so that the person may try again at once.
+        """Remove a reserved send from the counts, so that the person may try again at once.
 
-        Best effort: where it fails, the counts stay and the person waits for them.
+        `now` is the time of the reservation, epoch seconds; `reason` goes to the audit trail. Best
+        effort: after a failure the counts stay until they leave their windows.
         """
 
         def build(transaction: Transaction) -> None:
@@ -173,7 +180,7 @@ class Codes:
                 ],
                 CodeItem.send == send.at,
             )
-            # Where a newer entry came on top, that one is newer by at least the resend time.
+            # A newer entry at the front is another send, at least the resend interval later.
             transaction.update(
                 DestinationItem(self.destination_id(destination.method, destination.address)),
                 [DestinationItem.sends[0].remove()],
@@ -188,22 +195,22 @@ class Codes:
         try:
             transact(build, CodeItem)
         except (ConditionFailed, ServiceError) as error:
-            log.warning("a send could not be released: %s", type(error).__name__)
+            log.warning("a send could not be cancelled: %s", type(error).__name__)
 
     def consume_attempt(self, login: str, now: int) -> Spent | UsedCode:
-        """Count one attempt on the live code and return what to compare with: one UpdateItem.
+        """Count one attempt on the live code by one UpdateItem and return the digest to compare.
 
-        Returns UsedCode, without counting, where the last code was used up already.
-        Raises CodeExpired where there is no live code, TooManyAttempts where no try is left.
+        `now` in epoch seconds. Returns UsedCode, without counting, if the last code has been used.
+        Raises CodeExpired without a live code, TooManyAttempts if no attempt is left, Unavailable.
         """
         limits = self._limits
         try:
             item = run(self._count_attempt, f"code#{login}", {"now": now})
         except ConditionFailed as refused:
             raw = refused.items[0]
-            used, by = raw_text(raw, "used_digest"), raw_text(raw, "used_by")
-            if raw_text(raw, "digest") is None and used and by:
-                return UsedCode(used, by)
+            digest, recovery = raw_text(raw, "used_digest"), raw_text(raw, "used_by")
+            if raw_text(raw, "digest") is None and digest and recovery:
+                return UsedCode(digest, recovery)
             raise self._attempt_refusal(refused, now) from None
         wrong_today = sum(at > now - DAY for at in item.wrongs)
         return Spent(
@@ -239,10 +246,12 @@ class Codes:
         event: AuditItem,
         now: int,
     ) -> None:
-        """Use the code up, set the password, bind the WeChat, write the event: one transaction.
+        """Use the code, set the password, bind the WeChat and write the event in one transaction.
 
-        Raises CodeExpired where the code was used or replaced meanwhile, RecoveryExpired where
-        the login got another password, phone or binding since the recovery began.
+        `digest` is that of the code which was compared; `recovery` the id of the recovery; `bind`
+        the openid to bind, or None; `now` in epoch seconds. Raises CodeExpired if the code has been
+        used or replaced meanwhile, RecoveryExpired if the login's password, phone or binding has
+        changed since the recovery began, Unavailable.
         """
         values = {
             **destination.values,
@@ -265,7 +274,10 @@ class Codes:
             raise (CodeExpired() if refused.failed[1] else RecoveryExpired()) from None
 
     def is_live(self, login: str, now: int) -> bool:
-        """Whether the login has a code that could be used now."""
+        """Return whether the login has a code that has neither been used nor expired.
+
+        `now` in epoch seconds. Raises Unavailable.
+        """
         item = self._read(login)
         return item is not None and item.digest is not None and item.code_expires_at > now
 
@@ -277,7 +289,10 @@ class Codes:
 def new_send(
     login: str, destination: Destination, masked_destination: str, gateway: str, now: int
 ) -> AuditItem:
-    """The audit item of a send; `masked_destination` is the masked destination, `gateway` the one asked first."""
+    """Return the audit item of a send, not yet written; `now` in epoch seconds.
+
+    `gateway` is the first one that will be tried.
+    """
     return audit.entry(
         login,
         "code-sent",

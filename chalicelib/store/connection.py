@@ -25,13 +25,13 @@ ATTEMPTS = 3
 POOL = 32
 
 _CONFIG = Config(
-    # A fixed one: botocore composes its own anew for each request, a quarter of the client's work.
+    # botocore composes its own User-Agent for each request, a quarter of the client's CPU time.
     user_agent="login-recovery",
 )
 
 
 class UnreadableAnswer(BotoCoreError):
-    """An answer with a status of success is no JSON object."""
+    """A response with a status of success is not a JSON object."""
 
     fmt = "the answer of DynamoDB is no JSON object"
 
@@ -39,11 +39,12 @@ class UnreadableAnswer(BotoCoreError):
 class Connection(PynamodbConnection):
     """The connection of all models.
 
-    Time-outs and attempts keep a call below the 10 s that a person waits: each attempt ends after
-    3 s at most.
+    An attempt ends after 3 s at most, and all attempts of a call within the 10 s that a browser
+    waits.
     """
 
     def __init__(self) -> None:
+        """Configure the client without making it."""
         super().__init__(
             connect_timeout_seconds=CONNECT_SECONDS,
             read_timeout_seconds=READ_SECONDS,
@@ -54,7 +55,7 @@ class Connection(PynamodbConnection):
 
     @cached_property
     def session(self) -> Session:
-        """The botocore session of this connection's client."""
+        """Return the botocore session of this connection's client."""
         session = new_session()
         session.set_default_client_config(_CONFIG)
         session.register("before-parse.dynamodb", _check_body)
@@ -63,14 +64,15 @@ class Connection(PynamodbConnection):
 
     @property
     def client(self) -> BaseClient:  # type: ignore[override]
-        """botocore's client, made once: threads that make one each would split the pool."""
+        """Return botocore's client, made once: one for each thread would split the pool."""
         with self._making:
             return super().client
 
     def prepare(self) -> None:
         """Make the client now, without a call over the network.
 
-        Where that fails, each request tries again and is answered that the store is unavailable.
+        A failure is logged. Each later call then tries to make the client and raises the failure,
+        which `dynamo.translate_errors` turns into Unavailable.
         """
         try:
             _ = self.client
@@ -82,9 +84,9 @@ _UNREADABLE = "Unreadable"
 
 
 def _check_body(**event: Any) -> None:
-    """Replace a body that is no JSON object, before botocore reads attributes of it.
+    """Replace a body that is not a JSON object, before botocore parses it.
 
-    An error is then still repeated by its status, and a wrong checksum as such.
+    botocore then still retries an error by its status, and a wrong checksum by its own rule.
     """
     response = event["response_dict"]
     try:
@@ -93,16 +95,16 @@ def _check_body(**event: Any) -> None:
         readable = False
     if not readable:
         response["body"] = b"{}"
-        # Merged into the parsed answer.
+        # botocore merges it into the parsed response.
         event["customized_response_dict"][_UNREADABLE] = True
 
 
 def _check_answer(**event: Any) -> None:
-    """Refuse what botocore returns as a success though it is none.
+    """Raise for responses that botocore wrongly returns as successes.
 
-    A body that is no JSON object comes from something else than DynamoDB; botocore parses it as an
-    empty answer: "no such item". And in `standard` mode botocore repeats on a wrong `x-amz-crc32`,
-    but returns the answer of the last attempt in spite of it.
+    A body that is not a JSON object does not come from DynamoDB, but botocore parses it as an empty
+    response, which means "no such item". In `standard` mode botocore retries after a wrong
+    `x-amz-crc32`, but returns the response of the last attempt in spite of it.
     """
     response = event["http_response"]
     if response.status_code >= 300:

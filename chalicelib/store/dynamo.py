@@ -1,4 +1,4 @@
-"""Reads, conditional writes and transactions, with DynamoDB's failures translated in one place."""
+"""Reads, conditional writes and transactions; DynamoDB's failures are translated here only."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ from ..domain.limits import Window
 from .prepared import Parameter, PreparedUpdate
 from .pynamodb_internals import Request, Transaction, connection_of, hash_key
 
-# On DEBUG pynamodb logs the arguments of each call, phones and hashes among them.
+# At DEBUG pynamodb logs the arguments of each call, including phones and hashes.
 logging.getLogger("pynamodb").setLevel(logging.INFO)
 
 log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Model)
 
-# What DynamoDB refuses for a moment is repeated with a pause that doubles, from the time for which
-# another transaction holds an item up to half a second: 1.6 s of pauses in all at the most.
+# Transient refusals are retried with a pause that doubles, from the time for which another
+# transaction locks an item up to half a second: at most 1.6 s of pauses in total.
 _ATTEMPTS = 8
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 0.5
 
-# No further attempt begins later than so many seconds after the first one: a person waits for 10 s.
+# Seconds after the first attempt within which the last one begins: a browser waits for 10 s.
 _LAST_ATTEMPT = 3
 
-# The most keys of one BatchGetItem.
+# Maximum number of keys of one BatchGetItem.
 _BATCH = 100
 
-# CancellationReasons' codes (API reference, TransactWriteItems) that pass by themselves.
-_PASSING_REASONS = frozenset(
+# Codes of CancellationReasons (API reference, TransactWriteItems) that are transient.
+_TRANSIENT_REASONS = frozenset(
     {
         "TransactionConflict",
         "ThrottlingError",
@@ -58,14 +58,15 @@ _PASSING_REASONS = frozenset(
 
 
 class ConditionFailed(Exception):
-    """A condition of a write did not hold.
-
-    `items` has, for each write in order, the item that failed the condition as DynamoDB returned it
-    (ALL_OLD), or None where that write's own condition held or the item did not exist;
-    `failed` has, for each write, whether its condition failed.
-    """
+    """A condition of a write did not hold."""
 
     def __init__(self, items: Sequence[dict[str, Any] | None], failed: Sequence[bool]) -> None:
+        """Both sequences have one entry for each write, in order.
+
+        An entry of `items` is the item that failed the condition, in DynamoDB's JSON form
+        (ALL_OLD), or None if that write's condition held or the item did not exist. An entry of
+        `failed` is whether that write's condition failed.
+        """
         super().__init__("condition not met")
         self.items = tuple(items)
         self.failed = tuple(failed)
@@ -73,27 +74,27 @@ class ConditionFailed(Exception):
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise Unavailable for every failure of the calls to pynamodb within the block."""
+    """Raise Unavailable for every failure of pynamodb or botocore within the block."""
     try:
         yield
     except (PynamoDBException, BotoCoreError, ClientError) as error:
         raise Unavailable("store") from error
     except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
-        # botocore raises these where an answer is JSON of another shape than the service's model;
-        # ValueError where the endpoint is no URL; OSError where the process that gives credentials
-        # cannot be started. pynamodb raises them where an item has another shape than its model.
+        # botocore raises these if a response is JSON of another shape than the service's model,
+        # ValueError if the endpoint is not a URL, OSError if the process that supplies credentials
+        # cannot be started. pynamodb raises them if an item has another shape than its model.
         log.error("the client of the store failed: %s", type(error).__name__)
         raise Unavailable("store") from error
 
 
 def _attempts() -> Iterator[None]:
-    """Yield once for each attempt, after a pause from the second on, until no other may follow."""
-    begun = time.monotonic()
+    """Yield once for each permitted attempt, after a pause from the second one on."""
+    started = time.monotonic()
     yield
     for number in range(_ATTEMPTS - 1):
         pause = min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE)
         pause *= 0.5 + random.random() / 2  # noqa: S311  # nosec B311
-        if time.monotonic() + pause - begun > _LAST_ATTEMPT:
+        if time.monotonic() + pause - started > _LAST_ATTEMPT:
             return
         time.sleep(pause)
         yield
@@ -102,7 +103,7 @@ def _attempts() -> Iterator[None]:
 def read(
     model: type[M], key: str, range_key: str | None = None, *, consistent: bool = True
 ) -> M | None:
-    """Return an item by one GetItem, or None where it does not exist. Raises Unavailable."""
+    """Return an item by one GetItem, or None if it does not exist. Raises Unavailable."""
     with translate_errors():
         try:
             return model.get(key, range_key, consistent_read=consistent)
@@ -113,21 +114,22 @@ def read(
 def read_together(
     keys: Sequence[tuple[type[Model], str]],
 ) -> dict[tuple[type[Model], str], Model]:
-    """Return the items that exist, by consistent reads: one BatchGetItem for each hundred keys.
+    """Return items by model and hash key, by consistent reads; missing items are omitted.
 
-    Each table is read by one model only. Raises Unavailable.
+    One BatchGetItem for each hundred keys. A table may occur with one model only. Raises
+    Unavailable.
     """
-    found: dict[tuple[type[Model], str], Model] = {}
+    loaded: dict[tuple[type[Model], str], Model] = {}
     for start in range(0, len(keys), _BATCH):
-        found.update(_batch(keys[start : start + _BATCH]))
-    return found
+        loaded.update(_batch(keys[start : start + _BATCH]))
+    return loaded
 
 
 def _batch(
     keys: Sequence[tuple[type[Model], str]],
 ) -> dict[tuple[type[Model], str], Model]:
     models = {model.Meta.table_name: model for model, _ in keys}
-    wanted: dict[str, Any] = {
+    requests: dict[str, Any] = {
         table: {
             "Keys": [{hash_key(model): {"S": key}} for of_model, key in keys if of_model is model],
             "ConsistentRead": True,
@@ -135,18 +137,18 @@ def _batch(
         for table, model in models.items()
     }
     connection = connection_of(keys[0][0])
-    found: dict[tuple[type[Model], str], Model] = {}
+    loaded: dict[tuple[type[Model], str], Model] = {}
     for _ in _attempts():
         with translate_errors():
-            answer = connection.dispatch("BatchGetItem", {"RequestItems": wanted})
+            answer = connection.dispatch("BatchGetItem", {"RequestItems": requests})
             for table, items in answer["Responses"].items():
                 model = models[table]
                 for item in items:
-                    found[model, item[hash_key(model)]["S"]] = model.from_raw_data(item)
-            # DynamoDB leaves keys unprocessed where it is busy or the answer would be too large.
-            wanted = answer.get("UnprocessedKeys") or {}
-        if not wanted:
-            return found
+                    loaded[model, item[hash_key(model)]["S"]] = model.from_raw_data(item)
+            # DynamoDB leaves keys unprocessed if it is busy or the response would be too large.
+            requests = answer.get("UnprocessedKeys") or {}
+        if not requests:
+            return loaded
     raise Unavailable("store")
 
 
@@ -156,15 +158,16 @@ def update(
     condition: Condition | None = None,
     is_done: Callable[[M], bool] = lambda _: False,
 ) -> M:
-    """Send one UpdateItem and return the item as it is afterwards (ALL_NEW).
+    """Send one UpdateItem and return the item after it (ALL_NEW).
 
-    `is_done` returns whether an item looks as if these very actions had been applied to it. The
-    client repeats a request whose answer was lost. DynamoDB recognises the repeat of a transaction,
-    but not of an update, so that what the lost attempt wrote may fail the condition of the repeat.
-    `is_done` is consulted for repeats only. Not for counts of guesses, which are better counted
-    twice than not at all.
+    The client retries a request whose response was lost. DynamoDB detects the retry of a
+    transaction, but not of an update, so the condition of the retry may fail on what the lost
+    attempt wrote. `is_done` returns whether an item shows exactly these actions as applied; it is
+    called for retries only. Omit it for counts of guesses, which are safer counted twice than not
+    at all.
 
-    Raises ConditionFailed with the item as it was, Unavailable where DynamoDB does not answer.
+    Raises ConditionFailed with the item before the update, Unavailable if DynamoDB does not
+    respond.
     """
     request = item.get_update_kwargs_from_instance(
         actions=list(actions), condition=condition, return_values_on_condition_failure="ALL_OLD"
@@ -185,25 +188,23 @@ def run(
 def _send_update(model: type[M], request: Request, is_done: Callable[[M], bool]) -> M:
     request["ReturnValues"] = "ALL_NEW"
     connection = connection_of(model)
-    repeated = False
+    retried = False
     failure: Exception | None = None
     for _ in _attempts():
         with translate_errors():
             try:
                 answer = connection.dispatch("UpdateItem", request)
             except VerboseClientError as error:
-                # pynamodb's exception leaves out the item and the metadata; its cause has them.
+                # pynamodb's exception lacks the item and the metadata; its cause has them.
                 response = getattr(error.__cause__, "response", {})
-                repeated = repeated or bool(
-                    response.get("ResponseMetadata", {}).get("RetryAttempts")
-                )
+                retried = retried or bool(response.get("ResponseMetadata", {}).get("RetryAttempts"))
                 code = error.response["Error"].get("Code")
                 if code == "ConditionalCheckFailedException":
                     item = response.get("Item")
-                    if item and repeated:
-                        found = model.from_raw_data(item)
-                        if is_done(found):
-                            return found
+                    if item and retried:
+                        current = model.from_raw_data(item)
+                        if is_done(current):
+                            return current
                     raise ConditionFailed([item], [True]) from None
                 if code != "TransactionConflictException":
                     raise
@@ -216,8 +217,8 @@ def _send_update(model: type[M], request: Request, is_done: Callable[[M], bool])
 def transact(build: Callable[[Transaction], None], model: type[Model]) -> None:
     """Send one TransactWriteItems with what `build` adds, over the connection of `model`.
 
-    Every repeat has the same client request token, so that DynamoDB writes nothing twice where the
-    answer to an earlier attempt was lost. Raises ConditionFailed, with the items in the order in
+    Every retry has the same client request token, so that DynamoDB writes nothing twice if the
+    response to an earlier attempt was lost. Raises ConditionFailed, with the items in the order in
     which pynamodb sends them (condition checks, deletes, puts, updates), Unavailable otherwise.
     """
     transaction = Transaction(
@@ -238,28 +239,31 @@ def transact(build: Callable[[Transaction], None], model: type[Model]) -> None:
                         [reason.raw_item if reason else None for reason in reasons],
                         [code == "ConditionalCheckFailed" for code in codes],
                     ) from None
-                if not _passes(error.cause_response_code, codes):
+                if not _is_transient(error.cause_response_code, codes):
                     raise
                 failure = error
     raise Unavailable("store") from failure
 
 
-def _passes(code: str | None, reasons: Sequence[str | None]) -> bool:
-    """Return whether a transaction that failed like this may succeed when it is sent again."""
+def _is_transient(code: str | None, reasons: Sequence[str | None]) -> bool:
+    """Return whether a transaction that failed with these codes may succeed on a retry."""
     if code == "TransactionInProgressException":
         return True
-    met = {reason for reason in reasons if reason is not None}
-    return bool(met) and met <= _PASSING_REASONS
+    codes = {reason for reason in reasons if reason is not None}
+    return bool(codes) and codes <= _TRANSIENT_REASONS
 
 
 def within_limits(
     events: ListAttribute[int], windows: Sequence[Window], now: int | Parameter
 ) -> Condition:
-    """Return the condition that one more event fits into every window of a newest-first list."""
+    """Return the condition that one more event fits into every window of a newest-first list.
+
+    `events` is a list of epoch seconds. Raises ValueError without windows.
+    """
     condition: Condition | None = None
     for window in windows:
         oldest = events[window.limit - 1]
-        # A comparison with a missing entry is false in DynamoDB, so absence is allowed explicitly.
+        # DynamoDB evaluates a comparison with a missing entry as false, so absence is allowed.
         fits = oldest.does_not_exist() | (oldest <= now - window.seconds)
         condition = fits if condition is None else condition & fits
     if condition is None:
@@ -268,26 +272,26 @@ def within_limits(
 
 
 def prepend(events: ListAttribute[Any], entry: int | str | Parameter) -> Action:
-    """Return the action that puts an entry at the front of a list, which it creates if needed.
+    """Return the action that inserts an entry at the front of a list, created if missing.
 
-    Such a list grows only by what its limits let through, and vanishes with its item.
+    The action does not trim the list, whose limits bound its growth.
     """
     entries = entry.in_list() if isinstance(entry, Parameter) else [entry]
     return events.set((events | []).prepend(entries))
 
 
 def raw_list(item: dict[str, Any] | None, name: str) -> list[int]:
-    """Return a newest-first list of epoch seconds of an item that DynamoDB returned."""
+    """Return a list of epoch seconds of an item in DynamoDB's JSON form; empty if missing."""
     if item is None or name not in item:
         return []
     return [int(entry["N"]) for entry in item[name]["L"]]
 
 
 def raw_text(item: dict[str, Any] | None, name: str) -> str | None:
-    """Return a string attribute of an item that DynamoDB returned."""
+    """Return a string attribute of an item in DynamoDB's JSON form, or None."""
     return None if item is None or name not in item else item[name].get("S")
 
 
 def raw_number(item: dict[str, Any] | None, name: str) -> int | None:
-    """Return a number attribute of an item that DynamoDB returned."""
+    """Return a number attribute of an item in DynamoDB's JSON form, or None."""
     return None if item is None or name not in item else int(item[name]["N"])

@@ -1,4 +1,4 @@
-"""Firms, as the association registered them."""
+"""The table of firms, as registered by the association."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEY = "firm_no"
 
 
 class Firms:
-    """The table of firms."""
+    """Reads firms; enrolment writes them."""
 
     def get(self, firm_no: str) -> FirmFacts | None:
         """Return the firm by a consistent read, or None. Raises Unavailable."""

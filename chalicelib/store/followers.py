@@ -1,4 +1,4 @@
-"""Who follows the Official Account."""
+"""The followers of the Official Account."""
 
 from __future__ import annotations
 
@@ -12,28 +12,37 @@ log = logging.getLogger(__name__)
 
 
 class Followers:
-    """The table of followers."""
+    """Whether each openid follows, by WeChat's events."""
 
     def is_following(self, openid: str) -> bool | None:
-        """Whether the openid follows, as WeChat's events told; None where none has come yet."""
+        """Return whether the openid follows, by its latest event; None before the first event.
+
+        Raises Unavailable.
+        """
         item = read(FollowerItem, openid)
         return None if item is None else bool(item.following)
 
     def note(self, openid: str, following: bool, at: int) -> None:
-        """Keep what an event of the time `at` (WeChat's CreateTime) said, unless a later one came."""
-        newest = FollowerItem.openid.does_not_exist() | (FollowerItem.since <= at)
+        """Store whether the openid follows, unless a later event has been stored.
+
+        `at` is WeChat's CreateTime of the event, epoch seconds. Raises Unavailable.
+        """
+        is_newest = FollowerItem.openid.does_not_exist() | (FollowerItem.since <= at)
         try:
             update(
                 FollowerItem(openid),
                 [FollowerItem.following.set(following), FollowerItem.since.set(at)],
-                newest,
+                is_newest,
             )
         except ConditionFailed:
-            log.info("an older follower event was passed over")
+            log.info("an older follower event was ignored")
 
     def left(self, openid: str, now: int) -> None:
-        """Keep that a send found the openid gone; the next event of following overrules it."""
+        """Store that WeChat refused a send because the openid no longer follows.
+
+        `now` in epoch seconds; a later follow event replaces it. Best effort.
+        """
         try:
             self.note(openid, False, now)
         except Unavailable:
-            log.warning("could not note that a follower has left")
+            log.warning("the end of a following could not be stored")

@@ -1,4 +1,4 @@
-"""Login accounts: starting a recovery, reading one."""
+"""The table of login accounts: starts of recoveries, attempts at passwords, reads."""
 
 from __future__ import annotations
 
@@ -25,26 +25,28 @@ from .prepared import PreparedUpdate, now_param, text
 
 log = logging.getLogger(__name__)
 
-# Each try that fails means that another attempt on the same login got ahead.
-_TAKE_BACK_TRIES = 12
+# An update that fails was overtaken by another one of the same login.
+_REFUND_TRIES = 12
 
 
 class Account(NamedTuple):
-    """A login as the stories see it."""
+    """The attributes of a login that a recovery needs."""
 
     login: str
     firm_no: str
     province: str | None
     head_id_last4: str | None
     phone: str | None
+    """E.164."""
     openid: str | None
     password_version: int
     recovered_at: int | None
+    """Epoch seconds of the last recovery."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a password is compared with, its attempt counted already. Times in epoch seconds."""
+    """The stored password of a login, for one attempt already counted. Times in epoch seconds."""
 
     login: str
     password_hash: str | None = field(repr=False)
@@ -52,7 +54,7 @@ class Credentials:
     must_change: bool
     changed_at: int
     counted_at: int
-    """The time under which this attempt is counted."""
+    """The entry of `failures` that counts this attempt."""
 
 
 def _account(item: LoginItem) -> Account:
@@ -69,7 +71,7 @@ def _account(item: LoginItem) -> Account:
 
 
 class Logins:
-    """The table of login accounts."""
+    """Reads logins and counts what is done with them."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -79,9 +81,11 @@ class Logins:
         self._count_password = _count_password(limits)
 
     def start(self, login: str, proof: str | None, now: int) -> Account:
-        """Count the start of a recovery, use the proof up, and return the account: one UpdateItem.
+        """Count the start of a recovery, mark the proof as used and return the account.
 
-        Raises AccountNotFound, TooManyRequests, or ProofInvalid where the proof was used before.
+        One UpdateItem. `proof` is the id of a proof of work, or None without one; `now` in epoch
+        seconds. Raises AccountNotFound, TooManyRequests, ProofInvalid if the proof has been used,
+        Unavailable.
         """
         try:
             item = run(
@@ -94,13 +98,13 @@ class Logins:
             )
         except ConditionFailed as refused:
             raise self._refusal(refused, now) from None
-        kept = self._limits.starts_per_login_hour
+        needed = self._limits.starts_per_login_hour
         self._trim(
             item,
             LoginItem.starts,
             [
-                *_beyond(LoginItem.starts, item.starts or (), kept),
-                *_beyond(LoginItem.proofs, item.proofs or (), kept),
+                *_trimming(LoginItem.starts, item.starts or (), needed),
+                *_trimming(LoginItem.proofs, item.proofs or (), needed),
             ],
         )
         return _account(item)
@@ -113,10 +117,11 @@ class Logins:
         return TooManyRequests(wait, "starts") if wait else ProofInvalid()
 
     def count_password(self, login: str, now: int) -> Credentials | None:
-        """Count a wrong password, before it is compared, and return what to compare: one UpdateItem.
+        """Count an attempt as a wrong password, before the comparison, and return the stored hash.
 
-        `refund_attempt` undoes the count of one that was right. None where there is no such login.
-        Raises TooManyAttempts with the seconds to wait.
+        One UpdateItem; `now` in epoch seconds. `refund_attempt` removes the count if the password
+        turns out right. Returns None if the login does not exist. Raises TooManyAttempts with the
+        seconds to wait, Unavailable.
         """
         windows = self._limits.wrong_passwords_per_login
         try:
@@ -127,8 +132,8 @@ class Logins:
                 return None
             wait = retry_after(raw_list(raw, "failures"), windows, now)
             raise TooManyAttempts(max(1, wait), "wrong-passwords") from None
-        kept = self._limits.wrong_passwords_per_login_half_hour
-        self._trim(item, LoginItem.failures, _beyond(LoginItem.failures, item.failures, kept))
+        needed = self._limits.wrong_passwords_per_login_half_hour
+        self._trim(item, LoginItem.failures, _trimming(LoginItem.failures, item.failures, needed))
         return Credentials(
             login=item.login,
             password_hash=item.password_hash,
@@ -139,18 +144,19 @@ class Logins:
         )
 
     def refund_attempt(self, right: Credentials, rehashed: str | None) -> None:
-        """Take the count of a right password back, and store its new hash: one UpdateItem as a rule.
+        """Remove the count of a right password and store its new hash, usually by one UpdateItem.
 
-        The other counts stay, so that a person who logs in does not hand a fresh budget to whoever
-        guesses. `rehashed` is stored only where the password is still the one that was compared.
-        Best effort: what fails leaves one count that ends by time, or the old hash.
+        The other counts stay, so that a login by its owner does not reset the limit for an
+        attacker. `rehashed` is the new hash, or None; it is stored only if the password is still
+        the one that was compared. Best effort: after a failure one count stays until it leaves its
+        window, or the old hash stays.
         """
-        place: int | None = 0
-        for _ in range(_TAKE_BACK_TRIES):
+        index: int | None = 0
+        for _ in range(_REFUND_TRIES):
             actions: list[Action] = []
             condition: Condition = LoginItem.login.exists()
-            if place is not None:
-                entry = LoginItem.failures[place]
+            if index is not None:
+                entry = LoginItem.failures[index]
                 actions.append(entry.remove())
                 condition &= entry == right.counted_at
             if rehashed is not None:
@@ -163,40 +169,41 @@ class Logins:
                 update(LoginItem(right.login), actions, condition)
                 return
             except ConditionFailed as refused:
-                # Others counted or took back meanwhile. Entries of one second are all alike, so
-                # that any of them will do.
+                # Other attempts changed the list meanwhile. Entries of one second are equal, so any
+                # of them may be removed.
                 raw = refused.items[0]
                 counts = raw_list(raw, "failures")
-                place = counts.index(right.counted_at) if right.counted_at in counts else None
+                index = counts.index(right.counted_at) if right.counted_at in counts else None
                 if raw_text(raw, "password_hash") != right.password_hash:
                     rehashed = None
             except ServiceError:
                 break
-        log.warning("the count of a right password was not taken back")
+        log.warning("the count of a right password was not removed")
 
     def _trim(self, item: LoginItem, events: ListAttribute[int], actions: Sequence[Action]) -> None:
-        # The item lasts, so its lists are cut once in a while; losing the race does no harm.
+        # The item does not expire, so its lists are cut from time to time. If another request
+        # changed the list meanwhile, a later one cuts it.
         if not actions:
             return
         newest = getattr(item, events.attr_name)[0]
         try:
             update(LoginItem(item.login), actions, LoginItem.login.exists() & (events[0] == newest))
         except (ConditionFailed, ServiceError):
-            log.info("trimming was left to the next time")
+            log.info("a list was not trimmed")
 
     def get(self, login: str) -> Account | None:
-        """The account by a consistent read, or None."""
+        """Return the account by a consistent read, or None. Raises Unavailable."""
         item = read(LoginItem, login)
         return None if item is None else _account(item)
 
     def password_hash(self, login: str) -> str | None:
-        """The stored password hash by a consistent read, or None."""
+        """Return the stored password hash by a consistent read, or None. Raises Unavailable."""
         item = read(LoginItem, login)
         return None if item is None else item.password_hash
 
 
 def _count_start(limits: Limits, *, proven: bool) -> PreparedUpdate[LoginItem]:
-    """Count the start of a recovery; `proven` uses a proof up as well."""
+    """Count the start of a recovery; `proven` also marks a proof as used."""
     actions = [prepend(LoginItem.starts, now_param)]
     windows = limits.starts_per_login
     condition = LoginItem.login.exists() & within_limits(LoginItem.starts, windows, now_param)
@@ -208,7 +215,7 @@ def _count_start(limits: Limits, *, proven: bool) -> PreparedUpdate[LoginItem]:
 
 
 def _count_password(limits: Limits) -> PreparedUpdate[LoginItem]:
-    """Count an attempt at the password, as a wrong one until it turns out right."""
+    """Count an attempt at the password, as a wrong one until the comparison."""
     windows = limits.wrong_passwords_per_login
     return PreparedUpdate(
         LoginItem,
@@ -217,8 +224,8 @@ def _count_password(limits: Limits) -> PreparedUpdate[LoginItem]:
     )
 
 
-def _beyond(events: ListAttribute[Any], entries: Sequence[object], kept: int) -> list[Action]:
-    """The actions that cut a newest-first list to its first entries, once it is twice as long."""
-    if len(entries) <= 2 * kept:
+def _trimming(events: ListAttribute[Any], entries: Sequence[object], needed: int) -> list[Action]:
+    """Return actions that cut a newest-first list to `needed` entries once it has twice as many."""
+    if len(entries) <= 2 * needed:
         return []
-    return [events[index].remove() for index in range(kept, len(entries))]
+    return [events[index].remove() for index in range(needed, len(entries))]

@@ -1,8 +1,9 @@
-"""The tables. `infra/deploy/resources.yaml` declares them for the cloud and for the local twin.
+"""The tables. `infra/deploy/resources.yaml` declares them for AWS and for the local stack.
 
-Firms, logins, followers, audit and runs last. Ephemera vanish: DynamoDB deletes an item some time
-after its `expires_at` (epoch seconds), which may be days late, so nothing that matters relies on
-the deletion; every read and every condition asks for the time itself.
+Items of `firms`, `logins`, `followers`, `audit` and `runs` have no TTL; items of `ephemera` have
+the TTL attribute `expires_at`, epoch seconds. DynamoDB may delete an expired item days late, so no
+rule relies on the deletion: every read and every condition compares times itself. Times are epoch
+seconds unless stated otherwise, and lists of times are newest first.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ class _Meta:
 
 
 def _times() -> ListAttribute[int]:
-    # pynamodb takes any attribute class here, and its annotation knows maps alone.
+    # pynamodb accepts any attribute class here; its annotation only allows maps.
     return ListAttribute(of=NumberAttribute, null=True)  # type: ignore[arg-type]
 
 
 class FirmItem(Model):
-    """A firm as the association registered it; written by enrolment alone."""
+    """A firm as registered by the association, written by enrolment only.
+
+    Key: `firm_no`. No TTL. The other attributes are those of `domain.firms.FirmFacts`.
+    """
 
     class Meta(_Meta):
         table_name = "firms"
@@ -44,10 +48,11 @@ class FirmItem(Model):
 
 
 class LoginItem(Model):
-    """One login account.
+    """One login account of a firm.
 
-    `province` and `head_id_last4` are the firm's, repeated so that one write can start a recovery
-    and hand back all that its steps need.
+    Key: `login`, the firm's number, with the suffix `_cw` for the finance account. No TTL.
+    `province` and `head_id_last4` are copies of the firm's, so that the one write that starts a
+    recovery returns everything its steps need.
     """
 
     class Meta(_Meta):
@@ -60,25 +65,32 @@ class LoginItem(Model):
     phone = UnicodeAttribute(null=True)
     """E.164."""
     openid = UnicodeAttribute(null=True)
+    """The bound WeChat, by the Official Account's openid."""
     bound_at = NumberAttribute(null=True)
     password_hash = UnicodeAttribute(null=True)
     password_version = NumberAttribute(default=0)
-    """Grows with every new password; a recovery that saw an older one is over."""
+    """Incremented with every new password, which ends the recoveries that began before."""
     changed_at = NumberAttribute(default=0)
+    """When the password was last set, by whatever means."""
     recovered_at = NumberAttribute(null=True)
-    """When a person last set the password by a recovery, as against a run or an import."""
+    """When the password was last set by a recovery, not by a yearly reset or an import."""
     must_change = BooleanAttribute(default=False)
+    """Whether the login system must require a new password after the next login."""
     reset_year = NumberAttribute(null=True)
+    """The year of the last yearly reset of this login."""
     starts = _times()
-    """Epoch seconds of recoveries started, newest first."""
+    """Times of recoveries started."""
     proofs = ListAttribute[str](of=UnicodeAttribute, null=True)  # type: ignore[arg-type]
-    """Proofs of work used up on this login, newest first."""
+    """Ids of the proofs of work used for this login, newest first."""
     failures = _times()
-    """Epoch seconds of wrong passwords at /credentials/verify, newest first."""
+    """Times of wrong passwords at /credentials/verify."""
 
 
 class FollowerItem(Model):
-    """An openid and whether it follows the Official Account at present."""
+    """Whether an openid follows the Official Account.
+
+    Key: `openid`. No TTL. Without an item, no event of the openid has been received.
+    """
 
     class Meta(_Meta):
         table_name = "followers"
@@ -86,33 +98,44 @@ class FollowerItem(Model):
     openid = UnicodeAttribute(hash_key=True)
     following = BooleanAttribute()
     since = NumberAttribute()
-    """WeChat's CreateTime of the event that said so; an older event never undoes a newer one."""
+    """WeChat's CreateTime of the stored event; an older event never replaces a newer one."""
 
 
 class AuditItem(Model):
-    """Something that happened to a login, by whom, and to what end. Never a secret."""
+    """An event of a login: what, by whom, with which outcome. Never contains a secret.
+
+    Key: `login` and `at`. No TTL, since MLPS level 3 requires half a year.
+    """
 
     class Meta(_Meta):
         table_name = "audit"
 
     login = UnicodeAttribute(hash_key=True)
     at = UnicodeAttribute(range_key=True)
-    """`epoch milliseconds, 13 digits` + `-` + the process's count of its events, 8 hexadecimal
-    digits + a random part, so that the key sorts by time."""
+    """Epoch milliseconds in 13 digits, `-`, the number of the event in its process in 8 hexadecimal
+    digits, and 16 random ones, so that keys sort by time."""
     event = UnicodeAttribute()
+    """Name of the event, such as `code-sent`."""
     actor = UnicodeAttribute()
+    """`person`, `yearly-reset`, or an operator's AWS identity."""
     method = UnicodeAttribute(null=True)
     destination = UnicodeAttribute(null=True)
     """Masked."""
     gateway = UnicodeAttribute(null=True)
     outcome = UnicodeAttribute(null=True)
     message_id = UnicodeAttribute(null=True)
+    """The gateway's id of the message."""
     receipt = UnicodeAttribute(null=True)
+    """Outcome of the delivery as the vendor reported it."""
     reason = UnicodeAttribute(null=True)
 
 
 class RunItem(Model):
-    """A yearly reset (`part` is `run`), or one of its chunks (`chunk#NNNNNNNN`)."""
+    """A yearly reset, or one chunk of its logins.
+
+    Key: `year` and `part`, which is `run` for the reset itself, else `chunk#` and eight digits. No
+    TTL. An attribute is of the reset itself unless it is marked as of a chunk.
+    """
 
     class Meta(_Meta):
         table_name = "runs"
@@ -122,18 +145,20 @@ class RunItem(Model):
     started_at = NumberAttribute(null=True)
     started_by = UnicodeAttribute(null=True)
     cursor = UnicodeAttribute(null=True)
-    """The last login that is in a chunk; planning goes on behind it."""
+    """The last login that is in a chunk; planning continues after it."""
     planned = BooleanAttribute(null=True)
     """Whether every login is in a chunk."""
     chunks = NumberAttribute(null=True)
     finished_chunks = NumberAttribute(null=True)
     ended_at = NumberAttribute(null=True)
     notify_lease_until = NumberAttribute(null=True)
-    """The end, in epoch seconds, of the time that one worker has for telling operators."""
+    """End of the lease of the worker that notifies operators."""
     told_at = NumberAttribute(null=True)
+    """When operators were notified of the end."""
     members = ListAttribute[str](of=UnicodeAttribute, null=True)  # type: ignore[arg-type]
-    """Of a chunk: its logins."""
+    """Of a chunk: its logins, in order."""
     finished = BooleanAttribute(null=True)
+    """Of a chunk: whether it has been processed and counted."""
     notes = ListAttribute[str](of=UnicodeAttribute, null=True)  # type: ignore[arg-type]
     """Of a chunk: `LOGIN OUTCOME REASON` of each member whose password was not set."""
     logins = NumberAttribute(null=True)
@@ -143,7 +168,10 @@ class RunItem(Model):
 
 
 class Ephemeron(Model):
-    """Base of what vanishes; the kinds share one table and are told apart by their ids' prefix."""
+    """Base of the items that expire.
+
+    Key: `id`; its prefix up to the first `#` is the kind of the item. TTL: `expires_at`.
+    """
 
     class Meta(_Meta):
         table_name = "ephemera"
@@ -153,54 +181,78 @@ class Ephemeron(Model):
 
 
 class CodeItem(Ephemeron):
-    """`code#LOGIN`: the login's one live code, its attempts, and the login's counts of the day."""
+    """A login's one live code with its attempts, and the login's counts of the day.
+
+    Key: `code#LOGIN`. TTL: a day after the last write.
+    """
 
     digest = UnicodeAttribute(null=True)
+    """Digest of the live code (`domain.codes.digest`); missing without one."""
     method = UnicodeAttribute(null=True)
     code_expires_at = NumberAttribute(null=True)
     attempts = NumberAttribute(null=True)
     send = UnicodeAttribute(null=True)
     """The `at` of the audit item of the send that carried this code."""
     sealed = UnicodeAttribute(null=True)
-    """The code itself, encrypted; only where the person may fetch it (WeChat)."""
+    """The encrypted code, only if the person may fetch it through WeChat."""
     used_digest = UnicodeAttribute(null=True)
     used_by = UnicodeAttribute(null=True)
-    """The recovery that used the last code up, so that its own repeat gets the same answer."""
+    """The recovery that used the last code, so that its retry gets the same response."""
     sends = _times()
+    """Times of codes sent for the login."""
     wrongs = _times()
+    """Times of wrong codes."""
     wrong_details = _times()
+    """Times of wrong unbinding details."""
 
 
 class DestinationItem(Ephemeron):
-    """`to#DIGEST`: when codes went to a phone or an openid, whichever logins share it."""
+    """The codes sent to one phone or openid, for all logins that share it.
+
+    Key: `to#` and a keyed digest of method and destination (`Codes.destination_id`). TTL: a day
+    after the last send.
+    """
 
     sends = _times()
     login = UnicodeAttribute(null=True)
     """The login of the last code."""
     send = UnicodeAttribute(null=True)
-    """The `at` of the audit item of the last code, by which a receipt finds it."""
+    """The `at` of the audit item of the last code, which receipts refer to."""
     logins = UnicodeSetAttribute(null=True)
-    """Of an openid: the logins that codes went to it for, among which a fetched code is looked up."""
+    """Of an openid: the logins whose codes it may fetch."""
 
 
 class BudgetItem(Ephemeron):
-    """`budget#NAME#HOUR`: the service-wide count of one clock hour."""
+    """The service-wide count of one budget in one clock hour.
+
+    Key: `budget#NAME#HOUR`, where HOUR is epoch seconds divided by 3,600. TTL: an hour after its
+    end.
+    """
 
     total = NumberAttribute(default=0)
 
 
 class OnceItem(Ephemeron):
-    """`state#…`, `proof#…`: a thing that may be used once and was."""
+    """A value that may be used once and has been used.
+
+    Key: `state#…` or `proof#…`. TTL: the value's own lifetime, a day at most.
+    """
 
 
 class SeenItem(Ephemeron):
-    """`seen#KEY`: what a delivery of a message was answered, sealed, for its repeats."""
+    """The encrypted answer to a message of WeChat, for repeats of the message.
+
+    Key: `seen#` and the key that all deliveries of a message share. TTL: `message_dedup.KEPT`.
+    """
 
     answer = UnicodeAttribute(null=True)
 
 
 class MessageItem(Ephemeron):
-    """`message#GATEWAY#ID`: the send that a vendor's message carries."""
+    """The send that a vendor's message belongs to, for its receipt.
+
+    Key: `message#GATEWAY#ID`. TTL: four days, longer than vendors attempt a delivery.
+    """
 
     login = UnicodeAttribute()
     send = UnicodeAttribute()
@@ -208,13 +260,17 @@ class MessageItem(Ephemeron):
 
 
 class AccessTokenItem(Ephemeron):
-    """`wechat-token#APPID`: WeChat's access token, sealed, and whether somebody is renewing it."""
+    """WeChat's access token and the lease for its renewal.
+
+    Key: `wechat-token#APPID`. TTL: a day after the last lease, longer than a token is valid.
+    """
 
     sealed = UnicodeAttribute(null=True)
+    """The encrypted token."""
     renew_at = NumberAttribute(null=True)
     ends_at = NumberAttribute(null=True)
     leased_until = NumberAttribute(null=True)
-    """The end, in epoch seconds, of the time that one instance has for renewing the token."""
+    """End of the lease of the instance that renews the token."""
 
 
 DURABLE: tuple[type[Model], ...] = (FirmItem, LoginItem, FollowerItem, AuditItem, RunItem)
@@ -231,7 +287,10 @@ EPHEMERA: tuple[type[Model], ...] = (
 
 
 def bind(prefix: str) -> None:
-    """Bind every model to the tables `PREFIX-…`, over one new connection with its client made."""
+    """Bind every model to its table, named `PREFIX-KIND`, over one new connection.
+
+    The connection's client is made at once, without a call over the network.
+    """
     connection = Connection()
     for model in (*DURABLE, *EPHEMERA):
         kind = model.Meta.table_name.rpartition("-")[2]

@@ -1,4 +1,4 @@
-"""Codes that wait to be fetched, and the sends that receipts belong to, found by a destination."""
+"""Look-ups by a destination: codes to be fetched, and the sends that receipts belong to."""
 
 from __future__ import annotations
 
@@ -12,42 +12,45 @@ from .models import CodeItem, DestinationItem, LoginItem
 
 @dataclass(frozen=True)
 class SendsTo:
-    """The last send to a destination, and all logins that sent there of late."""
+    """The last send to a destination, and the logins with recent sends to it."""
 
     login: str
     at: str
-    """The key of the send's audit item."""
+    """Key of the send's audit item."""
     logins: frozenset[str]
+    """Logins whose codes the openid may fetch; empty for a phone."""
 
 
 @dataclass(frozen=True)
 class PendingCode:
-    """A live code that waits for its person; `sealed` is the code, encrypted."""
+    """A live code that its person may fetch; `sealed` is the encrypted code."""
 
     login: str
     sealed: str
     expires_at: int
+    """Epoch seconds."""
 
 
 class PendingCodes:
-    """What stands under a destination."""
+    """Reads the items of destinations."""
 
     def __init__(self, limits: Limits, destination_id: Callable[[str, str], str]) -> None:
-        """`destination_id` gives the key of a method and a destination, as `Codes` does."""
+        """`destination_id` is `Codes.destination_id`."""
         self._limits = limits
         self._destination_id = destination_id
 
     def sends_to(self, method: str, destination: str) -> SendsTo | None:
-        """Who sent codes to a phone or an openid of late."""
+        """Return the recent sends to a phone or an openid, or None. Raises Unavailable."""
         item = read(DestinationItem, self._destination_id(method, destination))
         if item is None or item.login is None or item.send is None:
             return None
         return SendsTo(item.login, item.send, frozenset(item.logins or ()))
 
     def pending_for(self, openid: str, now: int) -> list[PendingCode]:
-        """The live codes that wait for an openid, newest first: two reads.
+        """Return the live codes that an openid may fetch, newest first, by two reads.
 
-        The binding is read together with the code: it may have been undone since the code was made.
+        `now` in epoch seconds. Each binding is read together with its code, since it may have been
+        removed after the code was made. Raises Unavailable.
         """
         sends = self.sends_to("wechat", openid)
         if sends is None or not sends.logins:
@@ -57,14 +60,14 @@ class PendingCodes:
             for login in sends.logins
             for model, key in ((CodeItem, f"code#{login}"), (LoginItem, login))
         ]
-        found = read_together(keys)
-        held = []
+        items = read_together(keys)
+        pending = []
         for login in sends.logins:
-            code, account = found.get((CodeItem, f"code#{login}")), found.get((LoginItem, login))
+            code, account = items.get((CodeItem, f"code#{login}")), items.get((LoginItem, login))
             bound = isinstance(account, LoginItem) and account.openid == openid
             if bound and isinstance(code, CodeItem) and self._may_be_fetched(code, now):
-                held.append(PendingCode(login, code.sealed, int(code.code_expires_at)))
-        return sorted(held, key=lambda code: (-code.expires_at, code.login))
+                pending.append(PendingCode(login, code.sealed, int(code.code_expires_at)))
+        return sorted(pending, key=lambda code: (-code.expires_at, code.login))
 
     def _may_be_fetched(self, code: CodeItem, now: int) -> bool:
         return (

@@ -1,8 +1,8 @@
 """Update and condition expressions that are rendered once and filled in for each call.
 
-pynamodb builds and walks the tree of an expression at each call, though only the values differ. A
-PreparedUpdate is pynamodb's own expression with a Parameter in the place of each value. A store
-makes its prepared updates when it is made, one for each variant of the expression.
+pynamodb builds and traverses the tree of an expression for each call, though only the values
+differ. A PreparedUpdate is pynamodb's own expression with a Parameter in the place of each value.
+Stores create theirs in `__init__`, one for each variant of an expression.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ M = TypeVar("M", bound=Model)
 
 
 class Parameter(Value):
-    """A named value that each call supplies; it stands where pynamodb accepts a value.
+    """A named value that each call supplies, usable wherever pynamodb accepts a value.
 
     A number may be shifted by a constant: `now_param - 60`.
     """
@@ -30,7 +30,10 @@ class Parameter(Value):
     def __init__(
         self, kind: str, name: str, fill: Callable[[dict[str, Any]], Any] | None = None
     ) -> None:
-        """`kind` is DynamoDB's type of the value: `S`, `N` or `SS`."""
+        """`kind` is DynamoDB's type of the value: `S`, `N` or `SS`.
+
+        `fill` returns the value from the call's values by name; by default the value named `name`.
+        """
         super().__init__({kind: self})
         self._kind = kind
         self._name = name
@@ -47,14 +50,14 @@ class Parameter(Value):
         return Value({"L": [{self._kind: self}]})
 
     def wire(self, values: dict[str, Any]) -> Any:
-        """Return the call's value in DynamoDB's JSON form. Raises KeyError."""
+        """Return the call's value in DynamoDB's JSON form. Raises KeyError if it is missing."""
         value = self._fill(values)
         if self._kind == NUMBER:
             return str(value)
         return sorted(value) if self._kind == STRING_SET else value
 
 
-# Typed Any, since pynamodb's annotations allow values only.
+# The return type is Any, since pynamodb's annotations accept plain values only.
 
 
 def text(name: str) -> Any:
@@ -82,9 +85,9 @@ class PreparedUpdate(Generic[M]):
     def __init__(
         self, model: type[M], actions: Sequence[Action] = (), condition: Condition | None = None
     ) -> None:
-        """Render the expressions. Without actions this is a check; without a condition it is unconditional.
+        """Render the expressions: without actions as a condition check, else as an update.
 
-        Where the condition of an update fails, DynamoDB returns the item as it stands.
+        If the condition of an update fails, DynamoDB returns the current item.
         """
         names: dict[str, str] = {}
         values: dict[str, Any] = {}
@@ -100,7 +103,7 @@ class PreparedUpdate(Generic[M]):
         self.model = model
 
     def request(self, key: str, values: dict[str, Any]) -> Request:
-        """Return the request for the item with this key. Raises KeyError where a value is missing."""
+        """Return the request for the item with this key. Raises KeyError if a value is missing."""
         request = {
             "TableName": self.model.Meta.table_name,
             "Key": {hash_key(self.model): {"S": key}},

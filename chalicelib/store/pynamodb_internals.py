@@ -1,7 +1,7 @@
-"""Everything that the store uses of pynamodb beyond its documented interface.
+"""All use of pynamodb beyond its documented interface.
 
-The bounds in pyproject.toml keep pynamodb at the minor version this was checked with, and
-tests/unit/test_private_apis.py names each private attribute with that version.
+The bounds in pyproject.toml keep pynamodb at the minor version that this module was checked with;
+tests/unit/test_private_apis.py lists each private attribute with that version.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ def hash_key(model: type[Model]) -> str:
 
 def connection_of(model: type[Model]) -> Connection:
     """Return the connection of a model."""
-    # Private: Model._get_connection, which makes a TableConnection at the first call.
+    # Private: Model._get_connection, which creates a TableConnection at the first call.
     return model._get_connection().connection
 
 
 def share_connection(connection: Connection, models: Sequence[type[Model]]) -> None:
     """Make `connection` the connection of all these models.
 
-    By default each model makes a client of its own, with its own pool and TLS handshakes.
+    By default each model creates its own client, with its own pool and TLS handshakes.
     """
     for model in models:
-        # Private: Model._connection, the TableConnection made for the table's former name;
+        # Private: Model._connection, the TableConnection created for the table's former name;
         # Connection._tables, the key schemas by table name. Models that share a table share one.
         model._connection = None
         table = model._get_connection()
@@ -44,7 +44,7 @@ def share_connection(connection: Connection, models: Sequence[type[Model]]) -> N
 
 
 class Transaction(TransactWrite):
-    """pynamodb's transaction, which also accepts requests that are ready and is sent explicitly."""
+    """A pynamodb transaction that also accepts rendered requests and is sent explicitly."""
 
     def add_update(self, request: Request) -> None:
         """Add an UpdateItem request."""
@@ -52,11 +52,12 @@ class Transaction(TransactWrite):
         self._update_items.append(request)
 
     def add_check(self, request: Request) -> None:
-        """Add a condition check of an item that is not written."""
+        """Add a ConditionCheck request."""
         # Private: TransactWrite._condition_check_items.
         self._condition_check_items.append(request)
 
     def send(self) -> None:
-        """Send the transaction; it may be sent again."""
-        # Private: TransactWrite._commit. The public way is to leave the `with` block, once.
+        """Send the transaction; it may be sent more than once."""
+        # Private: TransactWrite._commit. The public interface sends once, at the end of a `with`
+        # block.
         self._commit()

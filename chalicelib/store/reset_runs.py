@@ -1,8 +1,8 @@
-"""The yearly reset as it is kept: the run, its chunks of logins, and what became of each login.
+"""The yearly reset as stored: the run, its chunks of logins, and the outcome of each login.
 
-A chunk is written together with the run's cursor, so that each login is in one chunk however often
-and by how many the planning is done; and it is finished together with the run's counts, so that it
-is counted once however often it is delivered.
+One transaction writes chunks and the run's cursor, so that each login is in exactly one chunk even
+if several workers plan at once. One transaction finishes a chunk and adds to the run's counts, so
+that a chunk is counted once however often its message is delivered.
 """
 
 from __future__ import annotations
@@ -30,21 +30,24 @@ from .models import CodeItem, LoginItem, RunItem
 
 RUN = "run"
 _CHUNK = "chunk#"
-# Scanned in one request; half of the logins are finance accounts.
+# Logins scanned in one request; half of them are finance accounts.
 _PAGE = 1_000
 _SUFFIX = "_cw"
-_TELLING = 60
+# Seconds that one worker has to notify operators.
+_NOTIFY_LEASE = 60
 
 
 @dataclass(frozen=True)
 class Run:
-    """A yearly reset; the counts are of logins unless they say chunks. Times in epoch seconds."""
+    """A yearly reset. Times in epoch seconds; counts are of logins unless named chunks."""
 
     year: int
     started_at: int
     started_by: str
     cursor: str | None
+    """The last login that is in a chunk; None before the first."""
     planned: bool
+    """Whether every login is in a chunk."""
     chunks: int
     finished_chunks: int
     logins: int
@@ -62,7 +65,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Note:
-    """A login whose password was not set: `skipped` or `failed`, and why."""
+    """A login whose password was not set; `outcome` is `skipped` or `failed`."""
 
     login: str
     outcome: str
@@ -71,7 +74,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some logins of a run, worked together."""
+    """A part of a run's logins, processed by one message."""
 
     part: str
     logins: tuple[str, ...]
@@ -81,7 +84,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class FinanceLogin:
-    """What a reset must know of a login. Times in epoch seconds."""
+    """The attributes of a finance login that a reset needs. Times in epoch seconds."""
 
     login: str
     province: str | None
@@ -91,10 +94,13 @@ class FinanceLogin:
 
 
 class ResetRuns:
-    """Runs by year. Every method raises Unavailable where DynamoDB does not answer."""
+    """Runs by year. Every method raises Unavailable if DynamoDB does not respond."""
 
     def open(self, year: int, started_by: str, now: int) -> tuple[Run, bool]:
-        """The year's run, and whether it is a new one."""
+        """Return the year's run, created if necessary, and whether it is new.
+
+        `now` in epoch seconds.
+        """
         item = RunItem(str(year), RUN)
         actions = [
             RunItem.started_at.set(now),
@@ -118,13 +124,16 @@ class ResetRuns:
             return _run(RunItem.from_raw_data(refused.items[0] or {})), False
 
     def get(self, year: int) -> Run | None:
-        """The year's run by a consistent read, or None."""
+        """Return the year's run by a consistent read, or None."""
         item = read(RunItem, str(year), RUN)
         return None if item is None else _run(item)
 
     def finance_logins(self, after: str | None, most: int) -> tuple[list[FinanceLogin], bool]:
-        """The next finance logins behind `after` in the table's order, and whether these are all."""
-        found: list[FinanceLogin] = []
+        """Return at most `most` finance logins after `after`, and whether they are the last ones.
+
+        The order is that of a scan of the table; `after` None starts at its beginning.
+        """
+        logins: list[FinanceLogin] = []
         start = None if after is None else {"login": {"S": after}}
         while True:
             page = LoginItem.scan(
@@ -134,18 +143,18 @@ class ResetRuns:
                 items = list(page)
             for item in items:
                 if item.login.endswith(_SUFFIX):
-                    found.append(_finance_login(item))
-                    if len(found) == most:
-                        return found, False
+                    logins.append(_finance_login(item))
+                    if len(logins) == most:
+                        return logins, False
             start = page.last_evaluated_key
             if start is None:
-                return found, True
+                return logins, True
 
     def add_chunks(self, run: Run, chunks: Sequence[Sequence[str]], *, last: bool) -> list[str]:
-        """Write the next chunks and move the cursor behind them: one transaction.
+        """Write the next chunks and advance the cursor to their last login in one transaction.
 
-        At most 99 chunks. Returns their names. Raises ConditionFailed where somebody else went on from
-        where `run` stood.
+        At most 99 chunks; `last` completes the planning. Returns the chunks' parts. Raises
+        ConditionFailed if another worker has added chunks since `run` was read.
         """
         parts = [f"{_CHUNK}{run.chunks + number:08d}" for number in range(len(chunks))]
         cursor = chunks[-1][-1] if chunks else None
@@ -170,12 +179,12 @@ class ResetRuns:
         return parts
 
     def chunk(self, year: int, part: str) -> Chunk | None:
-        """A chunk by a consistent read, or None."""
+        """Return a chunk by a consistent read, or None."""
         item = read(RunItem, str(year), part)
         return None if item is None or part == RUN else _chunk(item)
 
     def chunks(self, year: int) -> Iterator[Chunk]:
-        """Every chunk of a run, page by page."""
+        """Yield every chunk of a run in order, by consistent reads of a page each."""
         pages = RunItem.query(
             str(year), RunItem.part.startswith(_CHUNK), consistent_read=True, page_size=100
         )
@@ -187,19 +196,20 @@ class ResetRuns:
             yield _chunk(item)
 
     def logins(self, names: Sequence[str]) -> dict[str, FinanceLogin]:
-        """Logins by name, by consistent reads; those that there are not are left out."""
-        found = read_together([(LoginItem, name) for name in names])
+        """Return logins by name, by consistent reads; missing logins are omitted."""
+        items = read_together([(LoginItem, name) for name in names])
         return {
             item.login: _finance_login(item)
-            for item in found.values()
+            for item in items.values()
             if isinstance(item, LoginItem)
         }
 
     def reset(self, run: Run, login: str, password_hash: str, now: int) -> str:
-        """Give the login its password of the year, where that is still to be done: one transaction.
+        """Set the login's password of the year in one transaction, unless already done.
 
-        The open code ends, and every recovery that began before. Returns `done`, also where an
-        earlier delivery did it, or why not: `gone`, `later-year`, `changed`.
+        The live code and every recovery in progress end. `now` in epoch seconds. Returns `done`,
+        also if an earlier delivery did it; `gone` if the login does not exist; `later-year` if a
+        later year's run has set it; `changed` if the password was changed after the run began.
         """
         year = run.year
         try:
@@ -208,19 +218,20 @@ class ResetRuns:
                 LoginItem,
             )
         except ConditionFailed as refused:
-            stood = next((item for item in refused.items if item is not None), None)
-            if stood is None:
+            current = next((item for item in refused.items if item is not None), None)
+            if current is None:
                 return "gone"
-            reset_year = raw_number(stood, "reset_year")
+            reset_year = raw_number(current, "reset_year")
             if reset_year == year:
                 return "done"
             return "later-year" if reset_year is not None and reset_year > year else "changed"
         return "done"
 
     def reset_together(self, run: Run, hashes: Mapping[str, str], now: int) -> bool:
-        """Give these logins their passwords as `reset` does, all or none: one transaction.
+        """Set the passwords of several logins as `reset` does, all or none, in one transaction.
 
-        At most 33 logins. False where one of them stands in the way of the others.
+        `hashes` has at most 33 hashes by login. Returns False if that failed; `reset` for
+        each login is then safe, even if the outcome is unknown.
         """
 
         def build(transaction: TransactWrite) -> None:
@@ -230,16 +241,22 @@ class ResetRuns:
         try:
             transact(build, LoginItem)
         except (ConditionFailed, Unavailable):
-            # Somebody may be at work on a single login; asked one by one, the others succeed.
+            # A conflict on one login fails them all; `reset` for each then succeeds for the others.
             return False
         return True
 
     def finish(self, run: Run, chunk: Chunk, notes: Sequence[Note]) -> None:
-        """Finish a chunk and count it, once: one transaction; a finished one stays as it is."""
+        """Finish a chunk and add it to the run's counts in one transaction.
+
+        `notes` names the members whose password was not set. A finished chunk stays unchanged.
+        """
         self._settle(run, chunk, notes, finished=True)
 
     def reopen(self, run: Run, chunk: Chunk) -> None:
-        """Take a finished chunk's counts back, so that it is worked again: one transaction."""
+        """Reopen a finished chunk and subtract it from the run's counts in one transaction.
+
+        An open chunk stays unchanged.
+        """
         self._settle(run, chunk, chunk.notes, finished=False)
 
     def _settle(self, run: Run, chunk: Chunk, notes: Sequence[Note], *, finished: bool) -> None:
@@ -254,12 +271,12 @@ class ResetRuns:
         ]
         if not finished:
             actions += [RunItem.ended_at.remove(), RunItem.told_at.remove()]
-        kept = [f"{note.login} {note.outcome} {note.reason}" for note in notes] if finished else []
+        lines = [f"{note.login} {note.outcome} {note.reason}" for note in notes] if finished else []
 
         def build(transaction: TransactWrite) -> None:
             transaction.update(
                 RunItem(str(run.year), chunk.part),
-                [RunItem.finished.set(finished), RunItem.notes.set(kept)],
+                [RunItem.finished.set(finished), RunItem.notes.set(lines)],
                 RunItem.finished == (not finished),
             )
             transaction.update(RunItem(str(run.year), RUN), actions, RunItem.year.exists())
@@ -267,13 +284,17 @@ class ResetRuns:
         try:
             transact(build, RunItem)
         except ConditionFailed:
-            # Another delivery was first, and has counted it.
+            # Another delivery of the same message has done it already.
             return
 
     def claim_notification(self, run: Run, now: int) -> bool:
-        """Note that the run has ended; whether the caller is the one to tell operators."""
-        free = RunItem.notify_lease_until.does_not_exist() | (RunItem.notify_lease_until <= now)
-        actions: list[Action] = [RunItem.notify_lease_until.set(now + _TELLING)]
+        """Store that the run has ended and return whether the caller must notify operators.
+
+        `now` in epoch seconds. True once, and again if no `settle_notification` follows in time.
+        False while the run is not complete.
+        """
+        is_free = RunItem.notify_lease_until.does_not_exist() | (RunItem.notify_lease_until <= now)
+        actions: list[Action] = [RunItem.notify_lease_until.set(now + _NOTIFY_LEASE)]
         if run.ended_at is None:
             actions.append(RunItem.ended_at.set(now))
         try:
@@ -281,17 +302,17 @@ class ResetRuns:
                 RunItem(str(run.year), RUN),
                 actions,
                 RunItem.told_at.does_not_exist()
-                & free
+                & is_free
                 & (RunItem.planned == True)  # noqa: E712
                 & (RunItem.finished_chunks == RunItem.chunks),
-                lambda seen: seen.notify_lease_until == now + _TELLING,
+                lambda seen: seen.notify_lease_until == now + _NOTIFY_LEASE,
             )
         except ConditionFailed:
             return False
         return True
 
     def settle_notification(self, run: Run, now: int, *, told: bool) -> None:
-        """Note that operators were told, or leave the telling to the next who asks."""
+        """Store that operators were notified, or release the lease for the next caller."""
         actions: list[Action] = [RunItem.notify_lease_until.remove()]
         if told:
             actions.append(RunItem.told_at.set(now))
@@ -301,7 +322,7 @@ class ResetRuns:
 def _add_reset(
     transaction: TransactWrite, run: Run, login: str, password_hash: str, now: int
 ) -> None:
-    fresh = LoginItem.reset_year.does_not_exist() | (LoginItem.reset_year < run.year)
+    not_reset_yet = LoginItem.reset_year.does_not_exist() | (LoginItem.reset_year < run.year)
     transaction.save(
         audit.entry(login, "yearly-reset", now, actor="yearly-reset", outcome=str(run.year))
     )
@@ -314,7 +335,7 @@ def _add_reset(
             LoginItem.must_change.set(True),
             LoginItem.reset_year.set(run.year),
         ],
-        LoginItem.login.exists() & fresh & (LoginItem.changed_at < run.started_at),
+        LoginItem.login.exists() & not_reset_yet & (LoginItem.changed_at < run.started_at),
         return_values="ALL_OLD",
     )
     transaction.update(CodeItem(f"code#{login}"), [*END_CODE, CodeItem.expires_at.set(now + DAY)])

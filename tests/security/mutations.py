@@ -25,7 +25,7 @@ SAME_LOGIN = SourceMutation(code_updates.change_login, "login_unchanged(method)"
 
 ONE_BUCKET = SourceMutation(
     Codes.reserve,
-    "self.destination_id(road.method, road.destination)",
-    "self.destination_id(road.method, road.destination + login)",
+    "self.destination_id(destination.method, destination.address)",
+    "self.destination_id(destination.method, destination.address + login)",
 )
 """Codes are counted by where they go, whichever login they are for."""

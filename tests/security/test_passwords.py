@@ -112,8 +112,8 @@ def test_the_tables_alone_give_no_code_and_no_password(world: World) -> None:
     61,
     SourceMutation(
         code_updates.login_unchanged,
-        '(LoginItem.password_version == number("version")) & road',
-        "road",
+        '(LoginItem.password_version == number("version")) & same_destination',
+        "same_destination",
     ),
     SourceMutation(code_updates.change_login, "LoginItem.changed_at.set(now_param),"),
 )

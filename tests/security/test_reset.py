@@ -165,7 +165,7 @@ def test_a_chunk_that_two_workers_finish_is_counted_once(reset: ResetWorld) -> N
     58,
     SourceMutation(
         reset_runs._add_reset,
-        "LoginItem.login.exists() & fresh & (LoginItem.changed_at < run.started_at)",
+        "LoginItem.login.exists() & not_reset_yet & (LoginItem.changed_at < run.started_at)",
         "LoginItem.login.exists()",
     ),
     SourceMutation(ResetRuns.open, "RunItem.year.does_not_exist()", "None"),
@@ -223,7 +223,9 @@ NOT_CHANGED_SINCE = SourceMutation(
 )
 ENDS_CODE = SourceMutation(reset_runs._add_reset, "*END_CODE, ")
 SAME_VERSION = SourceMutation(
-    code_updates.login_unchanged, '(LoginItem.password_version == number("version")) & road', "road"
+    code_updates.login_unchanged,
+    '(LoginItem.password_version == number("version")) & same_destination',
+    "same_destination",
 )
 
 

@@ -56,7 +56,7 @@ ONE_CODE_ONE_USE = SourceMutation(
     code_updates.use_code, 'CodeItem.digest == text("digest")', "CodeItem.id.exists()"
 )
 ROAD_HOLDS = SourceMutation(
-    code_updates.login_unchanged, "return same", "return LoginItem.login.exists()"
+    code_updates.login_unchanged, "return unchanged", "return LoginItem.login.exists()"
 )
 
 

@@ -93,8 +93,8 @@ BREAKAGES: dict[str, Defence] = {
     "an earlier year overrides a later": _NO_LATER_YEAR,
     "a recovery survives a new password": SourceMutation(
         code_updates.login_unchanged,
-        '(LoginItem.password_version == number("version")) & road',
-        "road",
+        '(LoginItem.password_version == number("version")) & same_destination',
+        "same_destination",
     ),
     "a recovery survives a new phone": SourceMutation(
         code_updates.login_unchanged, "(LoginItem.phone == destination) & "
@@ -178,7 +178,7 @@ BREAKAGES: dict[str, Defence] = {
         Limits.wrong_passwords_per_login, "30 * MINUTE", "MINUTE"
     ),
     "right passwords are counted": SourceMutation(
-        Logins.refund_attempt, "range(_TAKE_BACK_TRIES)", "range(0)"
+        Logins.refund_attempt, "range(_REFUND_TRIES)", "range(0)"
     ),
     "starts of a login are not counted": SourceMutation(
         logins._count_start, "prepend(LoginItem.starts, now_param)", "LoginItem.starts.set([])"
