@@ -1,1 +1,1 @@
-"""The rules: no I/O, no clock, no framework; the standard library alone."""
+"""Domain rules: no I/O, no clock, no framework, only the standard library."""

@@ -1,6 +1,7 @@
-"""Every Chinese sentence that the service itself says to a person.
+"""The Chinese texts that the service sends to people: errors, SMS, WeChat messages, notices.
 
-The page's own words stand in `chalicelib/page`, where they are read in their place.
+The texts of the web pages are part of the pages in `chalicelib/web`. `$name` is a placeholder that
+`fill` replaces.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ SUPPORT = "010-88250337/0338"
 
 PHONE_NOT_BOUND = "查询到您未绑定手机号，请联系技术支持010-88250337(0338)"
 
-# One title (short, the same for each error of a code) and one detail (a whole sentence) per code.
+# Title (short, without placeholders) and detail (a sentence) of each error, by its code.
 PROBLEMS: dict[str, tuple[str, str]] = {
     "invalid-input": ("输入有误", "$reason"),
     "proof-invalid": ("安全校验未通过", "安全校验已失效，请重试。"),
@@ -44,7 +45,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "forbidden": ("无权访问", "该接口仅供登录系统调用。"),
 }
 
-# Why a field was refused; masked_destination beside the field.
+# Why a field is invalid, shown next to the field.
 INPUT_REASONS: dict[str, str] = {
     "body": "请求内容不是有效的JSON对象。",
     "body-too-large": "请求内容过大。",
@@ -65,13 +66,14 @@ INPUT_REASONS: dict[str, str] = {
     "oauth": "微信登录未成功，请从公众号菜单“找回密码”重新进入。",
 }
 
-# What the page says when the way to it through WeChat failed, by the error's code.
+# Shown on the page after a failed WeChat login, by the error's code.
 ENTRY: dict[str, str] = {
     "invalid-input": INPUT_REASONS["oauth"],
     "recovery-expired": "进入页面的链接已失效，请从公众号菜单“找回密码”重新进入。",
     "unavailable": "微信暂时没有响应，请稍后从公众号菜单“找回密码”重新进入。",
 }
 
+# Why a password is too weak.
 PASSWORD_REASONS: dict[str, str] = {
     "too-short": "密码至少需要$minimum位",
     "too-long": "密码最多$maximum位",
@@ -83,10 +85,10 @@ PASSWORD_REASONS: dict[str, str] = {
     "control-characters": "密码不能包含换行等控制字符",
 }
 
-# SMS, by template name. Vendors file their own copies of these texts; the parameters are the
-# names below. `$login` is the login in full: firm numbers are public, and a person with several
-# logins must see which one is meant. With the signature each fits into the 70 characters of one SMS,
-# for a firm's logins; a branch's longer number may take a second part, which is billed as another.
+# SMS, by template name. The same texts are filed with each vendor, with the placeholders as parameters.
+# `$login` is the login in full: firm numbers are public, and a person with several logins must see
+# which one is meant. With the signature, each text for a firm's login fits into the 70 characters of
+# one SMS; a branch's longer number may need a second part, which is billed as another SMS.
 SMS_TEMPLATES: dict[str, str] = {
     "code": "账号$login找回密码的验证码是$code，$minutes分钟内有效，请勿告知他人。非本人操作请忽略。",
     "password-reset": f"账号$login已于$time重置密码。非本人操作请联系{SUPPORT}",
@@ -111,7 +113,7 @@ CODE_KEY = "code"
 MENU_RECOVER = "找回密码"
 MENU_CODE = "获取验证码"
 
-# What the Official Account answers. Links are made clickable by WeChat's own markup.
+# Replies of the Official Account. WeChat renders the <a> elements as links.
 REPLIES: dict[str, str] = {
     "welcome": f"欢迎关注“{ACCOUNT_NAME}”公众号。\n"
     '忘记登录密码时，请点击菜单“找回密码”，或<a href="$url">点此找回密码</a>。',
@@ -126,13 +128,13 @@ REPLIES: dict[str, str] = {
     "再回到这里领取。验证码只发给账号绑定的微信。",
 }
 
-# What operators are told when a yearly reset has ended.
+# Message to operators at the end of a yearly reset.
 RESET_ENDED = (
     "$year年度财务上报账号（_cw）密码重置已结束：共$logins个账号，重置$done个，跳过$skipped个，"
     "失败$failed个。逐个账号的结果可用 python -m infra.ops yearly-reset --status $year 查看。"
 )
 
-# What operators read of a directory file.
+# Faults of a row or the header of a directory file.
 DIRECTORY_FAULTS: dict[str, str] = {
     "column-missing": "缺少列$column",
     "column-unknown": "不认识的列$column",
@@ -155,6 +157,7 @@ DIRECTORY_FAULTS: dict[str, str] = {
     "store": "写入失败，可重新导入",
 }
 
+# Notes on a row of a directory file that was loaded.
 DIRECTORY_NOTES: dict[str, str] = {
     "no-password": "没有开户密码，账号须先找回密码才能登录",
     "phone-kept": "$login已绑定其他手机号，未改动；变更请用 ops phone",
@@ -163,7 +166,7 @@ DIRECTORY_NOTES: dict[str, str] = {
     "password-number": "开户密码在Excel中是数字，开头的0如有已被去掉",
 }
 
-# Why a directory file as a whole cannot be read.
+# Why a whole directory file cannot be read.
 DIRECTORY_FILES: dict[str, str] = {
     "empty": "文件是空的",
     "utf-16": "文件是UTF-16编码，请另存为UTF-8编码的CSV或XLSX",
@@ -177,12 +180,15 @@ DIRECTORY_FILES: dict[str, str] = {
 
 
 def fill(text: str, **values: object) -> str:
-    """Put values into `$name` places; a missing one is a programming error and raises."""
+    """Return the text with each `$name` replaced by its value. Raises KeyError if one is missing."""
     return Template(text).substitute({key: str(value) for key, value in values.items()})
 
 
 def waiting_time(seconds: int | None) -> str:
-    """`请在3分钟后再试。`, rounded up, in the largest unit that reads well."""
+    """Return when to try again, rounded up to seconds, minutes or hours: `请在3分钟后再试。`.
+
+    None means that waiting does not help and a new code is needed.
+    """
     if seconds is None:
         return "请重新获取验证码。"
     if seconds <= 60:

@@ -1,4 +1,4 @@
-"""One-time codes: six digits, of which only a keyed digest is ever stored."""
+"""One-time codes of six digits; they are compared by a keyed digest."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ import hmac
 from collections.abc import Callable, Mapping
 
 LIFETIME = 300
-"""Seconds that a code may be used for."""
+"""Seconds for which a code is valid."""
 
 DIGITS = 6
 
 
 def generate(randbelow: Callable[[int], int]) -> str:
-    """A uniformly random code; `randbelow` is `secrets.randbelow` outside tests."""
+    """Return a uniformly random code; `randbelow` is `secrets.randbelow` outside tests."""
     return f"{randbelow(10**DIGITS):0{DIGITS}d}"
 
 
 def digest(code: str, *, login: str, method: str, purpose: str, version: int, pepper: bytes) -> str:
-    """`version:hex`, an HMAC-SHA256 that is only right for this login, method and purpose."""
-    # Length prefixes keep ("ab", "c") and ("a", "bc") apart.
+    """Return `version:hex`, an HMAC-SHA256 over the code, login, method and purpose.
+
+    `version` is the version of `pepper`, the key.
+    """
+    # Without length prefixes ("ab", "c") and ("a", "bc") would have the same digest.
     message = b"".join(
         len(part).to_bytes(2, "big") + part
         for part in (text.encode() for text in ("code", login, method, purpose, code))
@@ -36,9 +39,10 @@ def matches(
     purpose: str,
     peppers: Mapping[int, bytes],
 ) -> bool:
-    """Compare in constant time with the stored digest, under the pepper it was made with.
+    """Return whether the code has the stored digest, by a comparison in constant time.
 
-    `peppers` maps versions to keys; a digest of a version that has been retired never matches.
+    `stored` is a result of `digest`; `peppers` has the keys by version. A digest whose version is
+    not in `peppers` never matches.
     """
     version = int(stored.partition(":")[0])
     pepper = peppers.get(version)

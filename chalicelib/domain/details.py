@@ -1,7 +1,6 @@
-"""A firm's details as people type them, brought to one form for comparison.
+"""Normal forms of a firm's details as people type them, for `services.unbinding` to compare.
 
-The two sides of a comparison go through the same function, so a form need only be stable, not
-pretty. Nothing here decides; `stories.unbinding` compares.
+Both sides of a comparison are normalised by the same function, so the form itself is arbitrary.
 """
 
 from __future__ import annotations
@@ -19,25 +18,25 @@ _DIGITS = re.compile(r"[0-9]+")
 
 
 def number(text: str) -> str:
-    """A firm's number: digits alone, in ASCII."""
+    """Normalise a firm's number: ASCII digits without spaces."""
     return fold(text)
 
 
 def approval_no(text: str) -> str:
-    """An approval number such as 京财会许可〔2012〕0084号.
+    """Normalise an approval number such as 京财会许可〔2012〕0084号.
 
-    Brackets of any kind, 第 and 号, dashes and spaces fall away; digits lose leading zeros, since
-    0084 and 84 are one number. The year's digits stay apart from the serial's.
+    Brackets of any kind, 第, 号, 年, dashes and spaces become separators; numbers lose their leading
+    zeros, since 0084 and 84 are the same number. The year and the serial number stay separate.
     """
     folded = fold(text).translate(_TRADITIONAL).casefold()
-    # A bracket parts the year from the serial; elsewhere it means nothing.
-    parted = _BRACKETS.sub(" ", folded)
-    parted = _DASHES.sub(" ", parted).replace("第", " ").replace("号", " ").replace("年", " ")
-    parted = _DIGITS.sub(lambda match: f" {match[0].lstrip('0') or '0'} ", parted)
-    return " ".join(parted.split())
+    # A bracket separates the year from the serial number, so it becomes a space.
+    separated = _BRACKETS.sub(" ", folded)
+    separated = _DASHES.sub(" ", separated).replace("第", " ").replace("号", " ").replace("年", " ")
+    separated = _DIGITS.sub(lambda match: f" {match[0].lstrip('0') or '0'} ", separated)
+    return " ".join(separated.split())
 
 
 def name(text: str) -> str:
-    """A person's name: spaces and every kind of middle dot fall away, letters in one case."""
+    """Normalise a person's name: no spaces, no middle dots of any kind, one letter case."""
     folded = fold(text)
     return _DOTS.sub("", unicodedata.normalize("NFC", folded)).casefold()

@@ -1,6 +1,6 @@
-"""Everything that can go wrong for a person, each with the stable code that the API answers.
+"""Errors that are reported to people, each with the stable code of the API.
 
-HTTP statuses are not known here; `chalicelib.handlers.http.problems` maps each class to one.
+`chalicelib.handlers.http.problems` maps each class to an HTTP status.
 """
 
 from __future__ import annotations
@@ -10,61 +10,60 @@ from typing import ClassVar
 
 
 class ServiceError(Exception):
-    """Base of every error that is meant for the person; `code` is part of the API."""
+    """Base of all errors that are reported to people; `code` is part of the API."""
 
     code: ClassVar[str]
 
 
 class InvalidInput(ServiceError):
-    """A field is missing, of the wrong type, too long or malformed.
-
-    `field` is the name in the request; `reason` a sentence in Chinese for the person.
-    """
+    """A field is missing, of the wrong type, too long or malformed."""
 
     code = "invalid-input"
 
     def __init__(self, field: str, reason: str) -> None:
+        """`field` is the name in the request, `reason` a sentence in Chinese for the person."""
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
 
 
 class ProofInvalid(ServiceError):
-    """The proof of work is missing, wrong, expired, used, or was made for something else."""
+    """The proof of work is missing, wrong, expired, used, or was made for another purpose."""
 
     code = "proof-invalid"
 
 
 class AccountNotFound(ServiceError):
-    """No such login. Firm numbers are public, so the plain answer gives nothing away."""
+    """The login does not exist. Firm numbers are public, so this reveals no secret."""
 
     code = "account-not-found"
 
 
 class PhoneNotBound(ServiceError):
-    """The login has neither a phone nor a WeChat binding left to send a code to."""
+    """The login has neither a phone nor a WeChat binding to send a code to."""
 
     code = "phone-not-bound"
 
 
 class NotFollowing(ServiceError):
-    """The bound WeChat no longer follows the Official Account."""
+    """The bound WeChat does not follow the Official Account."""
 
     code = "not-following"
 
 
 class WeakPassword(ServiceError):
-    """The policy refuses the password; `reasons` has every reason, in Chinese."""
+    """The password violates the password policy."""
 
     code = "weak-password"
 
     def __init__(self, reasons: Sequence[str]) -> None:
+        """`reasons` has every violated rule as a Chinese phrase."""
         super().__init__(", ".join(reasons))
         self.reasons = tuple(reasons)
 
 
 class CodeWrong(ServiceError):
-    """The code does not match; `attempts_left` tries remain on this code."""
+    """The code does not match; `attempts_left` attempts remain on this code."""
 
     code = "code-wrong"
 
@@ -74,62 +73,70 @@ class CodeWrong(ServiceError):
 
 
 class CodeExpired(ServiceError):
-    """The code is past its time, superseded, used, or was never sent."""
+    """The code has expired, been replaced or used, or was never sent."""
 
     code = "code-expired"
 
 
 class TooManyAttempts(ServiceError):
-    """Too many wrong secrets. `retry_after` is in seconds, or None where waiting does not help."""
+    """Too many wrong codes or passwords."""
 
     code = "too-many-attempts"
 
     def __init__(self, retry_after: int | None, limit: str) -> None:
-        """`limit` is the limit's word, for operators alone."""
+        """`retry_after` is in seconds, or None if waiting does not help.
+
+        `limit` is the name of the limit for logs and metrics; it is not part of the response.
+        """
         super().__init__(f"retry after {retry_after} s")
         self.retry_after = retry_after
         self.limit = limit
 
 
 class TooManyRequests(ServiceError):
-    """A limit on starts, sends or details was met; `retry_after` is in seconds."""
+    """A limit on starts, sends or unbinding details is reached."""
 
     code = "too-many-requests"
 
     def __init__(self, retry_after: int, limit: str) -> None:
-        """`limit` is the limit's word, for operators alone."""
+        """`retry_after` is in seconds.
+
+        `limit` is the name of the limit for logs and metrics; it is not part of the response.
+        """
         super().__init__(f"retry after {retry_after} s")
         self.retry_after = retry_after
         self.limit = limit
 
 
 class DetailsDoNotMatch(ServiceError):
-    """The firm's details are not right; which one is never said."""
+    """The firm's details are wrong; the response never says which one."""
 
     code = "details-do-not-match"
 
 
 class RecoveryExpired(ServiceError):
-    """The recovery's token is missing, forged, too old, or overtaken by a newer password."""
+    """The recovery's token is missing, forged or expired, or the login has changed since."""
 
     code = "recovery-expired"
 
 
 class DeliveryFailed(ServiceError):
-    """No gateway took the message; `attempts` says in English what each one answered."""
+    """Every gateway refused the message or failed."""
 
     code = "delivery-failed"
 
     def __init__(self, attempts: Sequence[str]) -> None:
+        """Store an English description of each gateway's failure in `attempts`, for logs."""
         super().__init__("; ".join(attempts))
         self.attempts = tuple(attempts)
 
 
 class Unavailable(ServiceError):
-    """A store or a platform does not answer; `dependency` names it. Nothing is half-done."""
+    """A dependency does not respond, and nothing has been partially done."""
 
     code = "unavailable"
 
     def __init__(self, dependency: str) -> None:
+        """`dependency` is its name in logs, such as `store` or `wechat`."""
         super().__init__(dependency)
         self.dependency = dependency

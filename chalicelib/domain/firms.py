@@ -1,4 +1,4 @@
-"""A firm's registered facts: the one type from a directory file's row to the table's item."""
+"""A firm's registered facts, in one type from a directory file's row to the table's item."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class FirmFacts:
-    """What the association registered of a firm or a branch.
+    """A firm or a branch as registered by the association.
 
     The fields have the names of the directory file's columns and of the `firms` table's attributes.
     """

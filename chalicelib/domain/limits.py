@@ -1,8 +1,9 @@
-"""How often a thing may be done: the one table, and the arithmetic of sliding windows.
+"""All rate limits, and the arithmetic of sliding windows.
 
-A window's record is a list of epoch seconds, newest first. `limit` events fit into the last
-`seconds` exactly when the entry at index `limit - 1` is missing or has left the window; the store
-states that as a condition of one write, and this module states it for the answer.
+The events of a window are stored as a list of epoch seconds, newest first. One more event is
+allowed if the entry at index `limit - 1` is missing or at least `seconds` old.
+`store.dynamo.within_limits` is that rule as a condition of a write; `retry_after` computes the time
+to wait.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ DAY = 86_400
 
 
 class Window(NamedTuple):
-    """At most `limit` events in any `seconds` in a row."""
+    """At most `limit` events within any `seconds` seconds."""
 
     limit: int
     seconds: int
@@ -30,7 +31,7 @@ def limit(default: int, about: str) -> int:
 
 @dataclass(frozen=True)
 class Limits:
-    """Every limit of the service; each is a setting named `LIMIT_` + the field in upper case."""
+    """All limits of the service; the setting of each is `LIMIT_` and its name in upper case."""
 
     starts_per_login_hour: int = limit(30, "recoveries started for one login in an hour")
     starts_per_address_hour: int = limit(60, "recoveries started from one address in an hour")
@@ -86,7 +87,7 @@ class Limits:
 
 
 def retry_after(events: Sequence[int], windows: Sequence[Window], now: int) -> int:
-    """Seconds until one more event fits into every window; 0 where it fits now.
+    """Return the seconds until one more event fits into every window; 0 if it fits now.
 
     `events` are epoch seconds, newest first.
     """

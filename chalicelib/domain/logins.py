@@ -1,4 +1,4 @@
-"""Logins and firm numbers, as people type them and as they are stored."""
+"""Logins and firm numbers: parsing of typed text, and the stored form."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Login:
-    """A login account: the firm's number and which of its two accounts is meant."""
+    """A login account of a firm; `str` returns its stored form."""
 
     firm_no: str
     kind: Kind
@@ -35,7 +35,7 @@ class Login:
 
 
 def fold(text: str) -> str:
-    """Bring typed text to one spelling: NFKC, no white space, no invisible characters."""
+    """Normalise typed text: NFKC, no white space, no invisible characters."""
     folded = unicodedata.normalize("NFKC", text)
     return "".join(
         c for c in folded if not c.isspace() and unicodedata.category(c) not in ("Cf", "Cc")
@@ -43,10 +43,10 @@ def fold(text: str) -> str:
 
 
 def parse_login(text: str) -> Login:
-    """Read a login as a person types it: full-width digits, inner spaces, `_CW`.
+    """Parse a login as people type it: full-width digits, inner spaces, `_CW`.
 
-    Raises InvalidInput where it cannot be one. Digits and letters of other scripts
-    that merely look alike are refused, never folded.
+    Raises InvalidInput if the text is not a login. Similar-looking digits and letters of other
+    scripts are refused, never converted.
     """
     match = _LOGIN.fullmatch(fold(text).lower())
     if match is None:
@@ -55,6 +55,9 @@ def parse_login(text: str) -> Login:
 
 
 def mask_phone(phone: str) -> str:
-    """`+8613812341234` or `13812341234` to `138****1234`, the only form that leaves the service."""
+    """Return `138****1234` for `+8613812341234` or `13812341234`.
+
+    This is the only form of a phone in responses, log lines and audit items.
+    """
     national = phone.removeprefix("+86")
     return f"{national[:3]}****{national[-4:]}"

@@ -1,4 +1,4 @@
-"""Mainland mobile numbers in the spellings that people and spreadsheets use."""
+"""Parsing of mainland mobile numbers in the spellings of people and spreadsheets."""
 
 from __future__ import annotations
 

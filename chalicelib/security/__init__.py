@@ -1,1 +1,1 @@
-"""What takes a secret key: tokens and cookies, password hashes, proofs of work."""
+"""Cryptography with secret keys: tokens and cookies, password hashes, proofs of work."""
