@@ -1,6 +1,6 @@
 """The service's settings: their table, parsers, and sources.
 
-`loader` is not imported here: it needs an AWS client, which is a layer above the table.
+`loader` is not imported here: it requires an AWS client, from a higher layer than the table.
 """
 
 from .parsers import GATEWAYS

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LIFETIME = 300
-"""Seconds until the secret is read again: a change reaches every process within this time."""
+"""Seconds until the secret is read again; every process uses a changed secret after that time."""
 
 PAUSE = 30
 """Seconds until a failed renewal is retried; the previous settings stay in use."""
@@ -44,7 +44,10 @@ class SettingsSource:
         clock: Callable[[], int],
         connect: Callable[[], Any],
     ) -> None:
-        """`connect` makes a Secrets Manager client; it is called once, if SECRETS_ID is set."""
+        """`clock` returns epoch seconds; `connect` returns a Secrets Manager client.
+
+        `connect` is called at the first read, and only if SECRETS_ID is set in `environment`.
+        """
         self._environment = environment
         self._clock = clock
         self._connect = connect
@@ -61,42 +64,41 @@ class SettingsSource:
         be read; the next call then tries again. Once settings are loaded, a later failure is logged
         and the loaded settings stay in use.
         """
-        known = self._settings
-        if known is None:
+        loaded = self._settings
+        if loaded is None:
             with self._lock:
-                return self._settings or self._first()
+                return self._settings or self._load_first()
         if self._clock() >= self._due_at and self._lock.acquire(blocking=False):
             try:
-                return self._renewed(known)
+                return self._reload(loaded)
             finally:
                 self._lock.release()
-        return known
+        return loaded
 
-    def _first(self) -> Settings:
+    def _load_first(self) -> Settings:
         secret = self._read()
         settings = load(self._environment, secret)
-        self._keep(settings, secret)
+        self._store(settings, secret)
         return settings
 
-    def _renewed(self, known: Settings) -> Settings:
+    def _reload(self, loaded: Settings) -> Settings:
         if self._secret is None or self._clock() < self._due_at:
-            return known
+            return loaded
         # Set before the attempt, so that a failure is not retried by every request.
         self._due_at = self._clock() + PAUSE
         try:
             secret = self._read()
-            settings = known if secret == self._secret else load(self._environment, secret)
+            settings = loaded if secret == self._secret else load(self._environment, secret)
         except Unavailable as error:
-            cause = error.__cause__
-            log.warning("the secret was not read again: %s", _kind(cause))
-            return known
+            log.warning("the secret was not read again: %s", _kind(error.__cause__))
+            return loaded
         except SettingsError as error:
-            log.error("the secret's new value is not taken: %s", error, extra={"alarm": "settings"})
-            return known
-        self._keep(settings, secret)
+            log.error("the secret's new value is invalid: %s", error, extra={"alarm": "settings"})
+            return loaded
+        self._store(settings, secret)
         return settings
 
-    def _keep(self, settings: Settings, secret: str | None) -> None:
+    def _store(self, settings: Settings, secret: str | None) -> None:
         self._settings, self._secret = settings, secret
         self._due_at = self._clock() + LIFETIME
 
@@ -117,13 +119,13 @@ class SettingsSource:
             TypeError,
             ValueError,
         ) as error:
-            # botocore raises the latter where the answer is no JSON object, the endpoint is no URL,
-            # or the process that gives credentials cannot be started.
+            # botocore raises the last five if the response is not a JSON object, the endpoint is
+            # not a URL, or the process that supplies credentials cannot be started.
             raise Unavailable("secrets") from error
         if "ARN" not in answer:
-            # botocore reads what is no JSON, such as a page of HTML, as an empty answer.
+            # botocore parses a body that is not JSON, such as HTML, as an empty response.
             raise Unavailable("secrets")
-        # A binary secret has no SecretString; the empty text is refused as no JSON object.
+        # A binary secret has no SecretString; `load` refuses the empty text as no JSON object.
         return str(answer.get("SecretString", ""))
 
 
@@ -131,25 +133,26 @@ class Built(Generic[T]):
     """An object built from the settings at the first use, and again when they change."""
 
     def __init__(self, source: SettingsSource, build: Callable[[Settings], T]) -> None:
+        """`build` returns a new object for the settings; one thread calls it at a time."""
         self._source = source
         self._build = build
         self._lock = threading.Lock()
-        self._made: tuple[Settings, T] | None = None
+        self._built: tuple[Settings, T] | None = None
 
     def get(self) -> T:
-        """Return the object of the current settings. Raises the errors of SettingsSource.settings."""
+        """Return the object built from the current settings; errors as for SettingsSource.settings."""
         settings = self._source.settings()
-        made = self._made
-        if made is None or made[0] is not settings:
+        built = self._built
+        if built is None or built[0] is not settings:
             with self._lock:
-                made = self._made
-                if made is None or made[0] is not settings:
-                    made = self._made = (settings, self._build(settings))
-        return made[1]
+                built = self._built
+                if built is None or built[0] is not settings:
+                    built = self._built = (settings, self._build(settings))
+        return built[1]
 
 
 def _kind(error: BaseException | None) -> str:
-    # Messages of botocore can quote the request.
+    # botocore's messages may quote the request.
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "?"))
     return type(error).__name__

@@ -51,13 +51,13 @@ def comma_list(value: str) -> tuple[str, ...]:
 
 def pairs(value: str) -> dict[str, str]:
     """Parse `name=value` items separated by commas; the last item of a name wins."""
-    found: dict[str, str] = {}
+    parsed: dict[str, str] = {}
     for item in comma_list(value):
         name, separator, content = item.partition("=")
         if not separator or not name.strip() or not content.strip():
             raise ValueError("must be a list like name=value,name=value")
-        found[name.strip()] = content.strip()
-    return found
+        parsed[name.strip()] = content.strip()
+    return parsed
 
 
 def switch(value: str) -> bool:
@@ -88,17 +88,17 @@ def peppers(value: str) -> dict[int, Secret]:
 
     An item without a version has version 1. Each secret has at least 32 characters.
     """
-    found: dict[int, Secret] = {}
+    parsed: dict[int, Secret] = {}
     for item in comma_list(value):
         version, separator, pepper = item.partition(":")
         if not separator:
             version, pepper = "1", item
-        if not version.isdecimal() or len(pepper) < 32 or int(version) in found:
+        if not version.isdecimal() or len(pepper) < 32 or int(version) in parsed:
             raise ValueError("must be version:secret items, each secret of at least 32 characters")
-        found[int(version)] = Secret(pepper)
-    if not found:
+        parsed[int(version)] = Secret(pepper)
+    if not parsed:
         raise ValueError("must hold at least one pepper")
-    return found
+    return parsed
 
 
 def app_id(value: str) -> str:
@@ -160,7 +160,7 @@ def verify_name(value: str) -> str:
 
 def receipts_path(value: str) -> Secret:
     """Parse the unguessable end of the receipts' URL, or an empty text."""
-    # 32 characters hold 128 bits even if they are hexadecimal digits.
+    # 32 hexadecimal digits are 128 bits.
     if value.strip() and not re.fullmatch(r"[0-9A-Za-z_-]{32,128}", value.strip(), re.ASCII):
         raise ValueError("must be 32 to 128 letters, digits, - or _")
     return Secret(value.strip())

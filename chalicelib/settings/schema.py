@@ -1,4 +1,4 @@
-"""The table of settings: each one's type, parser, description and default, stated once.
+"""The table of settings: the type, parser, description and default of each.
 
 A setting is a field of `Settings`; its environment variable has the field's name in upper case.
 The limits are the fields of `domain.limits.Limits`, named `LIMIT_` and the field in upper case.
@@ -21,9 +21,10 @@ T = TypeVar("T")
 
 
 class SettingsError(Exception):
-    """One or more settings are missing or malformed; `faults` names each, never its value."""
+    """One or more settings are missing or malformed."""
 
     def __init__(self, faults: list[str]) -> None:
+        """`faults` has a phrase for each, with the setting's name but never its value."""
         super().__init__("settings: " + "; ".join(faults))
         self.faults = faults
 
@@ -40,7 +41,7 @@ class Setting:
     """Raw text used if the setting is missing or blank; None: the setting is required."""
     secret: bool = False
     needed_by: str = ""
-    """The SMS gateway that cannot work if the setting is empty; empty: none."""
+    """The SMS gateway that requires the setting; empty: none."""
 
 
 def setting(
@@ -53,7 +54,7 @@ def setting(
 ) -> T:
     """Declare a field of `Settings`; the arguments are those of `Setting`.
 
-    The parser's type is returned, so that a type checker compares it with the field's.
+    The declared return type is the parser's, so that a type checker compares it with the field's.
     """
     row = {
         "parse": parse,
@@ -208,17 +209,17 @@ class Settings:
 
     @property
     def origins(self) -> frozenset[str]:
-        """Origins whose pages may call the API: the site's own and the allowed ones."""
+        """Return the origins whose pages may call the API: the site's own and the allowed ones."""
         site = urlsplit(self.site_url)
         return frozenset([f"{site.scheme}://{site.netloc}", *self.allowed_origins])
 
     @property
     def secure(self) -> bool:
-        """Whether the site is served over TLS, so that cookies can be marked Secure."""
+        """Return whether the site is served over TLS, so that cookies can be marked Secure."""
         return self.site_url.startswith("https:")
 
     def secrets(self) -> Iterator[str]:
-        """Every secret in the clear, for code that removes secrets from output."""
+        """Yield every secret in the clear, for code that removes secrets from output."""
         for each in fields(self):
             value = getattr(self, each.name)
             parts = value.values() if isinstance(value, dict) else value
@@ -247,9 +248,9 @@ SETTINGS: tuple[Setting, ...] = (
 def load(environment: Mapping[str, str], secret: str | None = None) -> Settings:
     """Parse every setting.
 
-    `environment` has raw values by setting name; `secret` is the JSON object of the Secrets
-    Manager secret, if any. A value of the secret overrides the environment's, so that a plain copy
-    left behind has no effect. Raises SettingsError, which names all faults at once.
+    `environment` has raw values by setting name; `secret` is the JSON object of the Secrets Manager
+    secret, if any. A value of the secret overrides the environment's, so that a copy left in the
+    environment has no effect. Raises SettingsError, which names all faults at once.
     """
     source = dict(environment)
     faults: list[str] = []
@@ -270,8 +271,8 @@ def load(environment: Mapping[str, str], secret: str | None = None) -> Settings:
         try:
             values[row.name] = row.parse(raw)
         except ValueError as error:
-            words = str(error) if str(error).startswith("must") else "is malformed"
-            faults.append(f"{row.name} {words}")
+            fault = str(error) if str(error).startswith("must") else "is malformed"
+            faults.append(f"{row.name} {fault}")
     faults.extend(
         f"{row.name} is missing, the {gateway} gateway needs it"
         for gateway in values.get("SMS_GATEWAYS", ())

@@ -1,4 +1,4 @@
-"""A secret value that is never printed by accident."""
+"""A wrapper that keeps a secret value from being printed by accident."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Return the text in the clear; call it at the point of use only."""
+        """Return the text in the clear; to be called at the point of use only."""
         return self._value
 
     def key(self) -> bytes:

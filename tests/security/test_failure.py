@@ -189,7 +189,7 @@ def test_gateways_and_wechat_that_fail_cost_nobody_anything(
 @attack(
     64,
     SourceMutation(
-        SettingsSource._renewed, "except Unavailable as error:", "except OSError as error:"
+        SettingsSource._reload, "except Unavailable as error:", "except OSError as error:"
     ),
 )
 def test_a_secret_that_cannot_be_read_is_asked_for_again(
