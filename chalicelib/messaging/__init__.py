@@ -1,1 +1,1 @@
-"""What goes to other programs: the reset's queue, and the operators' topic."""
+"""Messages to other programs: the queue of the yearly reset, and the operators' topic."""

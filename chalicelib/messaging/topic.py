@@ -1,4 +1,4 @@
-"""The SNS topic that operators read."""
+"""The SNS topic of messages to operators."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ log = logging.getLogger(__name__)
 
 
 class Topic:
-    """Tells operators in plain words; a deployment without a topic tells the log alone."""
+    """Notifies operators in plain text; without a topic, by the log only."""
 
     def __init__(self, connect: Callable[[], Any], arn: str) -> None:
-        """`connect` makes an SNS client; `arn` may be empty."""
+        """`connect` returns an SNS client; `arn` may be empty."""
         self._connect = connect
         self._arn = arn
 
     def notify(self, subject: str, text: str) -> None:
-        """Publish a message; `subject` is ASCII of at most 100 characters. Raises Unavailable."""
+        """Publish a message; `subject` is ASCII, at most 100 characters. Raises Unavailable."""
         if not self._arn:
-            log.warning("no topic to tell operators by: %s", subject)
+            log.warning("no topic for a message to operators: %s", subject)
             return
         try:
             self._connect().publish(TopicArn=self._arn, Subject=subject, Message=text)

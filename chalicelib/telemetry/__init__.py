@@ -1,1 +1,1 @@
-"""What operators see of a running service: log lines and metrics, with every secret masked."""
+"""Log lines and metrics, with every secret masked."""

@@ -1,4 +1,4 @@
-"""One call of a function: its correlation id, what it was given in secret, what it counted."""
+"""The context of one Lambda invocation: its ids, the secrets to hide, its metric counts."""
 
 from __future__ import annotations
 
@@ -10,57 +10,61 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 Figure = tuple[str, tuple[tuple[str, str], ...]]
-"""A metric's name, and its dimensions in order."""
+"""A metric's name and its dimensions, pairs of name and value in order."""
 
 _UNSAFE = re.compile(r"[^0-9A-Za-z_.:=-]")
 
 
 class Invocation:
-    """What the lines and the figures of one call have in common."""
+    """State that the log lines and metrics of one invocation share."""
 
     def __init__(
         self,
         correlation_id: str,
         request_id: str,
-        given: Callable[[], Iterable[str]],
+        find_secrets: Callable[[], Iterable[str]],
     ) -> None:
-        """`given` finds the secrets among what the caller sent; asked when a line is written."""
+        """`find_secrets` returns the secrets in the request; called when a line is first written.
+
+        Unsafe characters are removed from both ids, which are cut to 64 characters.
+        """
         self.correlation_id = _UNSAFE.sub("", correlation_id)[:64]
         self.request_id = _UNSAFE.sub("", request_id)[:64]
-        self._given = given
-        self._found: frozenset[str] | None = None
-        self._held: list[str] = []
-        self._all: tuple[int, frozenset[str]] = (-1, frozenset())
+        self._find_secrets = find_secrets
+        self._request_secrets: frozenset[str] | None = None
+        self._added_secrets: list[str] = []
+        # The number of added secrets, and all secrets with that number.
+        self._cached_secrets: tuple[int, frozenset[str]] = (-1, frozenset())
         self._counts: Counter[Figure] = Counter()
         self._lock = threading.Lock()
         self._ended = False
 
     def redact(self, secrets: Iterable[str]) -> None:
-        """Keep further secrets out of this call's lines."""
-        self._held.extend(secrets)
+        """Hide further secrets in this invocation's lines."""
+        self._added_secrets.extend(secrets)
 
     @property
     def secrets(self) -> frozenset[str]:
-        """Every text that no line of this call may show."""
-        if self._found is None:
-            self._found = frozenset(self._given())
-        # What is held only grows, so that its number tells whether anything has come.
-        number = len(self._held)
-        known, found = self._all
-        if known != number:
-            found = self._found.union(self._held[:number])
-            self._all = (number, found)
-        return found
+        """Return every text that no line of this invocation may contain."""
+        if self._request_secrets is None:
+            self._request_secrets = frozenset(self._find_secrets())
+        # Secrets are only ever added, so an equal number means an unchanged list.
+        number = len(self._added_secrets)
+        cached_number, secrets = self._cached_secrets
+        if cached_number != number:
+            secrets = self._request_secrets.union(self._added_secrets[:number])
+            self._cached_secrets = (number, secrets)
+        return secrets
 
     def add(self, figure: Figure, value: int) -> bool:
-        """Count; False where the call has ended and its figures are out."""
+        """Add to a count. Returns False if the invocation has ended and its counts are written."""
         with self._lock:
             if not self._ended:
                 self._counts[figure] += value
             return not self._ended
 
     def end(self) -> dict[Figure, int]:
-        """What was counted; nothing more is taken from now on."""
+        """Return the counts and refuse further ones."""
         with self._lock:
             self._ended = True
             return dict(self._counts)
@@ -70,18 +74,21 @@ _current: ContextVar[Invocation | None] = ContextVar("invocation", default=None)
 
 
 def current() -> Invocation | None:
-    """The call that this context belongs to; None outside of any."""
+    """Return the invocation of this context, or None outside one."""
     return _current.get()
 
 
 def correlation_id() -> str | None:
-    """The id that joins this call's lines, figures and outgoing messages; None outside of any."""
+    """Return the correlation id of this context's invocation, or None outside one.
+
+    It is part of the invocation's log lines, metrics and outgoing messages.
+    """
     invocation = _current.get()
     return None if invocation is None else invocation.correlation_id
 
 
 def redact(*secrets: str) -> None:
-    """Keep these texts out of the lines of the call that this context belongs to."""
+    """Hide these texts in the log lines of this context's invocation."""
     invocation = _current.get()
     if invocation is not None:
         invocation.redact(secrets)
@@ -89,7 +96,7 @@ def redact(*secrets: str) -> None:
 
 @contextmanager
 def begun(invocation: Invocation) -> Iterator[Invocation]:
-    """Make the call the current one."""
+    """Make the invocation the current one until the block ends."""
     token = _current.set(invocation)
     try:
         yield invocation
@@ -99,14 +106,14 @@ def begun(invocation: Invocation) -> Iterator[Invocation]:
 
 @contextmanager
 def redacting(secrets: Iterable[str]) -> Iterator[None]:
-    """Keep these texts out of the lines of the block, which need not belong to any call."""
-    found, around = list(secrets), current()
+    """Hide these texts in the log lines of the block, which may be outside an invocation."""
+    added, outer = list(secrets), current()
     invocation = Invocation(
         correlation_id() or "",
-        "" if around is None else around.request_id,
-        lambda: [*found, *(() if around is None else around.secrets)],
+        "" if outer is None else outer.request_id,
+        lambda: [*added, *(() if outer is None else outer.secrets)],
     )
-    # It counts nothing: what is counted within is written at once, as outside of any call.
+    # Ended, so that metrics of the block are written at once, as outside an invocation.
     invocation.end()
     with begun(invocation):
         yield

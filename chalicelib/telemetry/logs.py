@@ -1,7 +1,7 @@
-"""Log lines: JSON by Powertools in the cloud, plain ones on a terminal; masked in either place.
+"""Log lines: JSON by Powertools in Lambda, plain text on a terminal; masked in both.
 
-Modules write with `logging.getLogger(__name__)` and `extra=`. A line with the extra `alarm` is one
-that operators must look at, and counts as the metric Alarm.
+Modules log with `logging.getLogger(__name__)` and `extra=`. A line with the extra `alarm` requires
+an operator's attention and is counted as the metric Alarm.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from .invocation import current
 
 SERVICE = "login-recovery"
 
-# Whose lines are written from INFO on. Of all others only warnings are: on INFO and DEBUG libraries
-# quote addresses, parameters and answers.
+# Loggers whose lines are written from INFO on. Others are written from WARNING on, since libraries
+# quote URLs, parameters and responses at INFO and DEBUG.
 _OWN = ("app", "chalicelib", "infra", SERVICE)
 
-# Written by ourselves or by the interpreter, and nothing that anybody sends gets there.
+# Set by this package or the interpreter, never from a request, so not masked.
 _TRUSTED = frozenset(
     {"level", "timestamp", "location", "name", "service", "correlation_id", "request_id"}
 )
@@ -34,7 +34,7 @@ _NAME = re.compile("[a-z]{2,12}(_[a-z]{2,12}){0,2}")
 
 
 class Stream(Protocol):
-    """Where lines go."""
+    """The methods of a text stream that log lines need."""
 
     def write(self, text: str, /) -> object: ...
 
@@ -42,7 +42,7 @@ class Stream(Protocol):
 
 
 def structured(stream: Stream) -> None:
-    """Send every line of the process to this stream as JSON, in place of where they went before."""
+    """Write every line of the process to this stream as JSON, instead of to former handlers."""
     logging.root.handlers[:] = [_handler(stream, _Structured())]
     logging.root.setLevel(logging.INFO)
     logging.captureWarnings(True)
@@ -50,7 +50,7 @@ def structured(stream: Stream) -> None:
 
 @contextmanager
 def plainly(stream: Stream, level: int) -> Iterator[None]:
-    """Send every line from `level` on to this stream in plain text, for a while."""
+    """Write every line from `level` on to this stream in plain text until the block ends."""
     handler, before = _handler(stream, _Plain()), logging.root.level
     logging.root.addHandler(handler)
     logging.root.setLevel(level)
@@ -82,13 +82,13 @@ def _count_alarm(record: logging.LogRecord) -> bool:
 
 class _Handler(logging.StreamHandler[Stream]):
     def handleError(self, record: logging.LogRecord) -> None:
-        # The interpreter's own way prints the line's arguments as they are.
+        # The standard library would print the line's arguments unmasked.
         with suppress(OSError, ValueError):
             self.stream.write(f"a line of {record.name} could not be written{self.terminator}")
 
 
 class _Structured(logging.Formatter):
-    """Powertools' formatter, made for the first line: most cold starts have none to write."""
+    """Powertools' formatter, imported for the first line: most cold starts write none."""
 
     _made: logging.Formatter | None = None
 
@@ -110,7 +110,7 @@ def _powertools() -> logging.Formatter:
         json_deserializer=_as_text,
         utc=True,
         use_rfc3339=True,
-        # It would hold the exception's words once more, and as an object.
+        # It would repeat the exception's message, as an object.
         serialize_stacktrace=False,
         log_record_order=["level", "timestamp", "name", "message"],
         name="%(name)s",
@@ -121,7 +121,7 @@ def _powertools() -> logging.Formatter:
 
 
 def _as_text(message: object) -> str:
-    # Powertools reads a message that happens to be JSON, so that it could forge fields of the line.
+    # Powertools would parse a message that is JSON, and the message could then forge fields.
     raise ValueError
 
 
@@ -132,17 +132,17 @@ def _line(fields: Mapping[str, Any]) -> str:
             cleaned[name] = value
         else:
             lines = name.startswith("exception")
-            # As code names its fields: nothing that anybody sends looks like that, but by a mistake.
-            known = name if _NAME.fullmatch(name) else masking.clean(name)
-            cleaned[known] = masking.clean(value, lines=lines, name=name)
+            # Field names in code match the pattern; any other name may come from a request.
+            safe_name = name if _NAME.fullmatch(name) else masking.clean(name)
+            cleaned[safe_name] = masking.clean(value, lines=lines, name=name)
     return json.dumps(cleaned, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 class _Plain(logging.Formatter):
-    """One line, and under it the traceback if there is one."""
+    """One line, followed by the traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        written = f"{record.levelname} {masking.clean(record.getMessage())}"
+        line = f"{record.levelname} {masking.clean(record.getMessage())}"
         if record.exc_info:
-            written += "\n" + masking.clean(self.formatException(record.exc_info), lines=True)
-        return written
+            line += "\n" + masking.clean(self.formatException(record.exc_info), lines=True)
+        return line

@@ -1,10 +1,10 @@
-"""Figures for alarms and the dashboard, as CloudWatch's embedded metric format by Powertools.
+"""Metrics for alarms and the dashboard, in CloudWatch's embedded metric format by Powertools.
 
-Names and dimensions are what alarms are built on:
+Alarms depend on these names and dimensions:
 
 RecoveryStarted, RecoveryCompleted, CodeWrong, Unbound; CodeSent by gateway and outcome;
 RefusedByLimit by limit; CallbackEvent by event; ResetProgress by outcome, in logins;
-PasswordVerified by outcome; Alarm by alarm, one for each log line that operators must look at.
+PasswordVerified by outcome; Alarm by alarm, one for each log line with the extra `alarm`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 
 NAMESPACE = "LoginRecovery"
 
-# A dimension's values are words of ours. Each new one is a metric that is paid for, for 15 months.
+# Values of dimensions are constants of this service. CloudWatch charges for each new value as a
+# metric, and keeps it for 15 months.
 _WORD = re.compile(r"[a-z0-9-]{1,40}")
 _OTHER = "other"
 
@@ -30,13 +31,16 @@ _sink: TextIO | None = None
 
 
 def print_to(stream: TextIO | None) -> None:
-    """Write figures to this stream from now on; with None they are counted for nobody."""
+    """Write metrics to this stream from now on; None discards them."""
     global _sink  # noqa: PLW0603
     _sink = stream
 
 
 def count(name: str, value: int = 1, /, **dimensions: str) -> None:
-    """Count `value` events. Outside of a call, and after its end, the figure is written at once."""
+    """Count `value` events of the current invocation.
+
+    Outside an invocation, or after its end, the metric is written at once.
+    """
     words = (
         (key, word if _WORD.fullmatch(word) else _OTHER) for key, word in sorted(dimensions.items())
     )
@@ -47,7 +51,7 @@ def count(name: str, value: int = 1, /, **dimensions: str) -> None:
 
 
 def flush(invocation: Invocation) -> None:
-    """Write what the call counted, and end it. Never raises."""
+    """End the invocation and write its counts. Never raises."""
     _write(invocation.end(), invocation)
 
 
@@ -55,14 +59,14 @@ def _write(counts: Mapping[Figure, int], invocation: Invocation | None) -> None:
     if _sink is None or not counts:
         return
     try:
-        # Imported by who counts: a cold start that has nothing to tell does not pay for it.
+        # Imported at the first metric, since a cold start without one need not pay for it.
         from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: PLC0415
 
-        together: defaultdict[tuple[tuple[str, str], ...], dict[str, int]] = defaultdict(dict)
+        by_dimensions: defaultdict[tuple[tuple[str, str], ...], dict[str, int]] = defaultdict(dict)
         for (name, dimensions), value in counts.items():
-            together[dimensions][name] = value
-        for dimensions, figures in together.items():
-            # An empty service keeps POWERTOOLS_SERVICE_NAME from becoming one more dimension.
+            by_dimensions[dimensions][name] = value
+        for dimensions, figures in by_dimensions.items():
+            # With an empty service, POWERTOOLS_SERVICE_NAME does not become another dimension.
             metrics = EphemeralMetrics(namespace=NAMESPACE, service="")
             for key, word in dimensions:
                 metrics.add_dimension(key, word)
@@ -72,5 +76,5 @@ def _write(counts: Mapping[Figure, int], invocation: Invocation | None) -> None:
                 metrics.add_metadata("correlation_id", invocation.correlation_id)
             print(json.dumps(metrics.serialize_metric_set()), file=_sink, flush=True)
     except Exception as error:
-        # Whoever waits for an answer must not go without it for the sake of a figure.
+        # A lost metric must not fail the request.
         log.warning("figures were not written: %s", type(error).__name__)
