@@ -1,4 +1,4 @@
-"""botocore sessions that share the descriptions of services."""
+"""botocore sessions that share the parsed descriptions of services."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from botocore.session import Session, get_session
 
 
 def new_session() -> Session:
-    """Return a session of its own settings and credentials.
+    """Return a session with its own settings and credentials.
 
-    Descriptions of services and endpoints are parsed once for a process: that is most of the time
-    that it takes to make a client.
+    Descriptions of services and endpoints are parsed once in a process, since parsing takes most of
+    the time that a client's creation takes.
     """
     session = get_session()
     session.register_component("data_loader", _loader())

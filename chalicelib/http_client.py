@@ -1,12 +1,14 @@
 """HTTP requests to SMS vendors and to WeChat, on requests.
 
-A message must not be sent twice, so a failure is one of two: RequestNotSent, or OutcomeUnknown where
-the request may have left. The class of a library's exception does not tell them apart: an SSLError
-may come from the handshake or from the answer, an InvalidHeader from the request or from the
-response. The place does: urllib3's connection connects in one method and writes in another.
+A message must not be sent twice, so there are two kinds of failure: RequestNotSent, and
+OutcomeUnknown if the request may have been sent. The class of a library's exception does not
+distinguish them: an SSLError may come from the handshake or from the response, an InvalidHeader
+from the request or from the response. The method does: urllib3's connection connects in one and
+writes in another.
 
-Each request has a connection of its own. A kept connection that died while idle fails in the same
-way as one that dies with the request on it, and the second kind must not be repeated.
+Each request has its own connection. A reused connection that was closed while idle fails in the
+same way as one that is closed during the request, and a request of the second kind must not be
+repeated.
 """
 
 from __future__ import annotations
@@ -33,46 +35,50 @@ from urllib3.util.ssl_ import create_urllib3_context
 if TYPE_CHECKING:
     import socket
 
-# urllib3 logs addresses, at WARNING too; an address may hold a token, or a phone and its code.
+# urllib3 logs URLs, even at WARNING; a URL may contain a token, or a phone and its code.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 MAXIMUM_BODY = 65_536
-"""Bytes of an answer's body that are read; the vendors' and WeChat's have a few hundred."""
+"""Maximum size of a response's body in bytes; the vendors' and WeChat's have a few hundred."""
 
 _MAXIMUM_RECEIVED = 2 * MAXIMUM_BODY
-"""Bytes received in answer to one request, heads and chunk sizes included."""
+"""Maximum number of bytes received for one request, headers and chunk sizes included."""
 
 TlsContext = Callable[[], ssl.SSLContext]
-"""Returns the context of outgoing TLS connections; called for https addresses alone."""
+"""Returns the context of outgoing TLS connections; called for https URLs only."""
 
 
 class RequestNotSent(Exception):
-    """Nothing of the request has left: no address, no connection, no TLS, or an invalid request.
+    """Nothing of the request was sent: no address, no connection, no TLS, or an invalid request.
 
-    Carries the kind of the failure and never its text, which may quote the address.
+    The message is the class name of the cause, never its text, which may quote the URL.
     """
 
 
 class OutcomeUnknown(Exception):
-    """The request may have arrived, and there is no answer. Carries the kind of the failure."""
+    """The request may have arrived, but there is no response.
+
+    The message is the class name of the cause.
+    """
 
 
 class Timeouts(NamedTuple):
-    """Seconds to connect (and as many again for the TLS handshake), and seconds for the answer.
-
-    The second bounds the answer as a whole, not each read of it. Resolving the server's name, and
-    trying more than one of its addresses, may add to the first.
-    """
+    """Time-outs of a request, in seconds."""
 
     connect: float = 2.0
+    """For connecting, and as many again for the TLS handshake.
+
+    Resolving the server's name, and trying more than one of its addresses, may add to it.
+    """
     answer: float = 4.0
+    """For the response as a whole, not for each read of it."""
 
 
 DEFAULT_TIMEOUTS = Timeouts()
 
 
 class Response(NamedTuple):
-    """An answer; `body` is None where it was cut off, too large, late, or encoded."""
+    """A response; `body` is None if it was cut off, too large, late, or encoded."""
 
     status: int
     body: bytes | None
@@ -80,9 +86,9 @@ class Response(NamedTuple):
 
 @lru_cache(maxsize=4)
 def tls_context(authorities: str) -> ssl.SSLContext:
-    """TLS context for outgoing connections, cached: reading the authorities takes 20 ms of a core.
+    """TLS context for outgoing connections, cached: reading the file takes 20 ms of CPU time.
 
-    `authorities` is the path of a PEM file. Raises OSError where it cannot be read.
+    `authorities` is the path of a PEM file. Raises OSError if it cannot be read.
     """
     context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
     context.check_hostname = True
@@ -91,15 +97,15 @@ def tls_context(authorities: str) -> ssl.SSLContext:
 
 
 def public_tls_context() -> ssl.SSLContext:
-    """TLS context with the authorities that browsers accept, as Mozilla publishes them."""
+    """TLS context with the certificate authorities that Mozilla publishes."""
     return tls_context(certifi.where())
 
 
 class HttpClient:
     """Requests to one vendor; safe for several threads.
 
-    No repeats, no redirects, no cookies, and nothing of the environment: no proxy, no netrc, no
-    other authorities. An operator's proxy is set as the vendor's address.
+    No retries, no redirects, no cookies, and nothing from the environment: no proxy, no netrc, no
+    other authorities. To use a proxy, an operator sets it as the vendor's URL.
     """
 
     def __init__(
@@ -129,10 +135,10 @@ class HttpClient:
         *,
         seconds_left: float | None = None,
     ) -> Response:
-        """Send one request once and return its answer, whatever the status.
+        """Send one request once and return its response, whatever the status.
 
-        `seconds_left` bounds connecting and the answer together. Raises RequestNotSent and OutcomeUnknown, without the
-        library's exception as their cause or context.
+        `seconds_left` bounds connecting and the response together. Raises RequestNotSent or
+        OutcomeUnknown, without the library's exception as cause or context.
         """
         failure: Exception
         if seconds_left is not None and seconds_left <= 0:
@@ -149,11 +155,11 @@ class HttpClient:
             except (RequestNotSent, OutcomeUnknown) as error:
                 failure = error
             except (InvalidSchema, InvalidURL) as error:
-                # Redirects are not followed, so it is the request's own address.
+                # Redirects are not followed, so this is the request's own URL.
                 failure = RequestNotSent(_kind(error))
             except Exception as error:
                 failure = OutcomeUnknown(_kind(error))
-        # Outside the handlers, so that the exception has no context.
+        # Raised outside the handlers, so that the exception has no context.
         raise failure
 
     def _send(self, prepared: requests.PreparedRequest, seconds_left: float | None) -> Response:
@@ -161,13 +167,13 @@ class HttpClient:
         total = connect + answer
         if seconds_left is not None:
             total = min(total, seconds_left)
-        # The annotations of requests leave out urllib3's own type, which its documentation allows.
+        # The annotations of requests lack urllib3's Timeout, which its documentation allows.
         timeout: Any = Timeout(total=total, connect=connect, read=answer)
         with self._session.send(
             prepared, stream=True, allow_redirects=False, timeout=timeout
         ) as response:
             if response.status_code < 200:
-                # An interim answer that http.client takes for the final one.
+                # An interim response that http.client returns as the final one.
                 raise OutcomeUnknown("InterimAnswer")
             return Response(response.status_code, _body(response))
 
@@ -175,8 +181,8 @@ class HttpClient:
 def _body(response: requests.Response) -> bytes | None:
     """Return the body, undecoded; None where it ends early, late, or after MAXIMUM_BODY bytes.
 
-    Content codings are not decoded, since a small answer may decode to a large one; none was asked
-    for.
+    Content codings are not decoded, since a small body may decode to a large one; the request
+    accepts none.
     """
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         return None
@@ -187,30 +193,30 @@ def _body(response: requests.Response) -> bytes | None:
             if len(body) > MAXIMUM_BODY:
                 return None
     except Exception:
-        # The status is known by now, and the rest of the body adds nothing to it.
+        # The status has been received, which is enough to know the outcome.
         return None
     return body
 
 
 def _kind(error: BaseException) -> str:
-    # urllib3 wraps the system's exception, whose class says more.
+    # urllib3 wraps the system's exception, whose class is more specific.
     return type(error.__cause__ or error).__name__
 
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: Any) -> None:
-        """Return none: to find the next request, requests would read the whole body, unbounded."""
+        """Return no target, since requests would first read the whole body without a limit."""
 
 
 class _BoundedReader(io.RawIOBase):
-    """Reads a socket until a deadline, up to a number of bytes.
+    """Reads a socket until a deadline and up to a number of bytes.
 
-    A socket's own time-out starts anew with each read, so that a server that sends a byte at a time,
-    or one interim answer after the other, would never end.
+    A socket's own time-out restarts with each read, so a server could prolong a response without
+    end by single bytes or interim responses.
     """
 
     def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
-        """`raw` reads the socket, which has the whole answer's time-out."""
+        """`raw` reads the socket, whose time-out is that of the whole response."""
         self._socket = sock
         self._raw = raw
         self._deadline = time.monotonic() + (sock.gettimeout() or 0)
@@ -237,8 +243,8 @@ class _BoundedReader(io.RawIOBase):
             super().close()
 
 
-class _BoundedAnswer(http.client.HTTPResponse):
-    """An answer that is read within its bounds, and is the last one of its connection."""
+class _BoundedResponse(http.client.HTTPResponse):
+    """A response with bounded size and time, the last one of its connection."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -246,14 +252,14 @@ class _BoundedAnswer(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
-        # Whatever the server says of it: the pool gets the connection back closed.
+        # The connection is closed before it returns to the pool, whatever the server's headers.
         self.will_close = True
 
 
 class _MarkedConnection(HTTPConnection):
-    """Raises RequestNotSent for what fails before the first byte of the request is written."""
+    """Raises RequestNotSent for failures before the first byte of the request is written."""
 
-    response_class = _BoundedAnswer
+    response_class = _BoundedResponse
     _is_written = False
 
     def connect(self) -> None:
@@ -271,7 +277,7 @@ class _MarkedConnection(HTTPConnection):
         try:
             super().request(*args, **kwargs)
         except (ValueError, http.client.HTTPException) as error:
-            # A path or a header that cannot be written.
+            # A path or a header with invalid characters.
             failure = error if self._is_written else RequestNotSent(_kind(error))
         if failure is not None:
             raise failure
@@ -284,7 +290,7 @@ class _MarkedConnection(HTTPConnection):
 
 
 class _MarkedTlsConnection(_MarkedConnection, HTTPSConnection):
-    """The same over TLS; the handshake is a part of connecting."""
+    """As _MarkedConnection over TLS; the handshake is part of `connect`."""
 
 
 class _Pool(HTTPConnectionPool):
@@ -296,7 +302,7 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Makes the connections above, over the given TLS context."""
+    """Creates the connections above, with the TLS context of `tls`."""
 
     def __init__(self, tls: TlsContext) -> None:
         self._tls = tls
@@ -311,10 +317,10 @@ class _Adapter(HTTPAdapter):
     ) -> tuple[Any, Any]:
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         if host["scheme"] == "https":
-            pool["ssl_context"] = self._trusted()
+            pool["ssl_context"] = self._tls_context()
         return host, pool
 
-    def _trusted(self) -> ssl.SSLContext:
+    def _tls_context(self) -> ssl.SSLContext:
         kind = ""
         try:
             return self._tls()
@@ -323,7 +329,7 @@ class _Adapter(HTTPAdapter):
         raise RequestNotSent(kind)
 
     def cert_verify(self, *_: Any) -> None:
-        """Leave the pool as it is: requests would have each connection read the authorities anew.
+        """Leave the pool unchanged: requests would read the authorities for each connection.
 
-        The pool's `cert_reqs`, set by its key, and the context require a certificate.
+        Certificates are required by the pool's key (`cert_reqs`) and by the context.
         """

@@ -1,4 +1,4 @@
-"""The process's one service: built at its first use, replaceable for tests and commands."""
+"""The one service of the process, built at the first use and replaceable in tests and commands."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .settings.loader import SECRETS_CONFIG, Built, SettingsSource
 
 
 def _secrets_manager() -> Any:
-    # botocore alone: a cold start need not import boto3 for this.
+    # botocore without boto3, whose import would delay a cold start.
     return new_session().create_client("secretsmanager", config=SECRETS_CONFIG)
 
 
-def _own() -> Built[Service]:
+def _from_environment() -> Built[Service]:
     return Built(SettingsSource(os.environ, now, _secrets_manager), Service)
 
 
-_built = _own()
+_built = _from_environment()
 _service: Service | None = None
 
 
@@ -35,17 +35,17 @@ def service() -> Service:
 
 
 def install(replacement: Service | None) -> None:
-    """Replace the process's service; None restores its own, which is then built again."""
+    """Replace the process's service; None has it built again from the environment."""
     global _built, _service
-    _built, _service = _own(), replacement
+    _built, _service = _from_environment(), replacement
 
 
 @contextmanager
 def using(replacement: Service | None) -> Iterator[None]:
     """Replace the process's service until the block ends; None as for `install`."""
-    before = _service
+    previous = _service
     install(replacement)
     try:
         yield
     finally:
-        install(before)
+        install(previous)

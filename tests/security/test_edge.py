@@ -94,7 +94,7 @@ def untrusted(tmp_path: Path) -> Iterator[Server]:
     48,
     SourceMutation(
         http_client._Adapter.build_connection_pool_key_attributes,
-        'pool["ssl_context"] = self._trusted()',
+        'pool["ssl_context"] = self._tls_context()',
         f'pool["ssl_context"], pool["cert_reqs"] = {ANYBODY}, "CERT_NONE"',
     ),
 )
