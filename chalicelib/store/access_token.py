@@ -89,11 +89,11 @@ class AccessTokens:
                 return copy.text
             raise Unavailable("wechat")
         try:
-            return self._settled(fetch, stale)
+            return self._get_shared(fetch, stale)
         finally:
             self._lock.release()
 
-    def _settled(self, fetch: Callable[[], tuple[str, int]], stale: str | None) -> str:
+    def _get_shared(self, fetch: Callable[[], tuple[str, int]], stale: str | None) -> str:
         if self._copy.is_fresh(self._clock(), stale):
             # Another thread renewed it while this one waited for the lock.
             return self._copy.text
@@ -104,10 +104,10 @@ class AccessTokens:
                 self._copy = shared
                 return shared.text
             usable = shared.is_usable(now, stale)
-            lease = self._lease(item, now)
+            lease = self._acquire_lease(item, now)
             if lease is not None:
                 try:
-                    return self._renewed(fetch, lease)
+                    return self._renew(fetch, lease)
                 except ServiceError:
                     if not usable:
                         self._release(lease, [])
@@ -124,7 +124,7 @@ class AccessTokens:
         text = self._unseal(item.sealed)
         return _NO_TOKEN if text is None else _Token(text, int(item.renew_at), int(item.ends_at))
 
-    def _lease(self, seen: AccessTokenItem | None, now: int) -> int | None:
+    def _acquire_lease(self, seen: AccessTokenItem | None, now: int) -> int | None:
         """Acquire the lease for a renewal, or return None if another instance holds it.
 
         Returns the lease's end in epoch seconds, which also identifies the lease.
@@ -147,7 +147,7 @@ class AccessTokens:
             return None
         return now + LEASE
 
-    def _renewed(self, fetch: Callable[[], tuple[str, int]], lease: int) -> str:
+    def _renew(self, fetch: Callable[[], tuple[str, int]], lease: int) -> str:
         # The lifetime is counted from before the request, so that it is never overestimated.
         now = self._clock()
         text, lifetime = fetch()

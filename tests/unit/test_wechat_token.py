@@ -92,14 +92,14 @@ def test_a_lease_is_not_taken_for_what_another_has_just_renewed(
 ) -> None:
     """Between one's look at the table and its write, another may have come and gone."""
     first, second = instance(clock), instance(clock)
-    original = AccessTokens._lease
+    original = AccessTokens._acquire_lease
 
     def overtaken(self: AccessTokens, seen: AccessTokenItem | None, now: int) -> int | None:
-        monkeypatch.setattr(AccessTokens, "_lease", original)
+        monkeypatch.setattr(AccessTokens, "_acquire_lease", original)
         assert second.get(wechat.fetch, None) == "canary-token-1"
         return original(self, seen, now)
 
-    monkeypatch.setattr(AccessTokens, "_lease", overtaken)
+    monkeypatch.setattr(AccessTokens, "_acquire_lease", overtaken)
     assert first.get(wechat.fetch, None) == "canary-token-1"
     assert wechat.asked == 1
 

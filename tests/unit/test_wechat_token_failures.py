@@ -100,7 +100,7 @@ def test_a_process_s_own_copy_needs_no_table(
     """While its token is good, a message goes out though the table does not answer."""
     tokens = instance(clock)
     tokens.get(wechat.fetch, None)
-    monkeypatch.setattr(AccessTokens, "_settled", lambda *_: pytest.fail("the table was asked"))
+    monkeypatch.setattr(AccessTokens, "_get_shared", lambda *_: pytest.fail("the table was asked"))
     assert tokens.get(wechat.fetch, None) == "canary-token-1"
 
 
