@@ -6,7 +6,6 @@ where they are built: a cold start pays for the one that it serves.
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -14,13 +13,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .domain.catalogue import CODE_KEY, MENU_CODE, MENU_RECOVER
-from .domain.errors import ServiceError
 from .http_client import HttpClient
 from .security.password_hasher import PasswordHasher
 from .security.proof_of_work import Proofs
-from .security.tokens import TOKEN_LIFETIME, Sealer, Signer, Tokens
+from .security.tokens import Sealer, Signer, Tokens
 from .services.code_delivery import CodeDelivery
+from .services.code_issuer import CodeIssuer
+from .services.code_sender import CodeSender
+from .services.code_verifier import CodeVerifier
 from .services.notifications import Notifications
+from .services.password_policy import PasswordPolicy
+from .services.proof_check import ProofCheck
 from .services.qr_scenes import QrScenes
 from .services.rate_limits import AddressLimiter
 from .services.recovery import Recovery
@@ -177,34 +180,56 @@ class Service:
             self.settings.site_url,
         )
 
+    # Recovery.
+
+    @cached_property
+    def code_issuer(self) -> CodeIssuer:
+        return CodeIssuer(self.randbelow, self._peppers, self.sealer)
+
+    @cached_property
+    def send_budget(self) -> Budget:
+        return Budget("sends", self.settings.limits.sends_per_service_hour, self.randbelow)
+
+    @cached_property
+    def wrong_code_budget(self) -> Budget:
+        limit = self.settings.limits.wrong_codes_per_service_hour
+        return Budget("wrong-codes", limit, self.randbelow)
+
+    @cached_property
+    def _code_delivery(self) -> CodeDelivery:
+        return CodeDelivery(
+            self.sms,
+            self.platform,
+            self.followers,
+            self.settings.wechat_code_template_id,
+            self.enter_url,
+            count,
+        )
+
     @cached_property
     def recovery(self) -> Recovery:
         settings = self.settings
-        limits = settings.limits
         return Recovery(
             clock=self.clock,
-            randbelow=self.randbelow,
             logins=self.logins,
             codes=self.codes,
-            sends_budget=Budget("sends", limits.sends_per_service_hour, self.randbelow),
-            wrongs_budget=Budget(
-                "wrong-codes", limits.wrong_codes_per_service_hour, self.randbelow
-            ),
             tokens=Tokens(self.signer, self.sealer),
-            sealer=self.sealer,
             scenes=self.scenes,
             hasher=self.hasher,
-            proofs=self.proofs if settings.proof_of_work else None,
-            peppers=self._peppers,
-            profile=settings.password_profile,
-            area_codes=settings.area_code_overrides,
-            delivery=CodeDelivery(
-                self.sms,
-                self.platform,
-                self.followers,
-                settings.wechat_code_template_id,
-                self.enter_url,
-                count,
+            proof_check=ProofCheck(self.proofs if settings.proof_of_work else None),
+            password_policy=PasswordPolicy(settings.password_profile, settings.area_code_overrides),
+            code_sender=CodeSender(
+                clock=self.clock,
+                codes=self.codes,
+                issuer=self.code_issuer,
+                delivery=self._code_delivery,
+                budget=self.send_budget,
+            ),
+            code_verifier=CodeVerifier(
+                codes=self.codes,
+                issuer=self.code_issuer,
+                budget=self.wrong_code_budget,
+                count=count,
             ),
             notifications=self.notifications,
             count=count,
@@ -257,9 +282,9 @@ class Service:
             enter_url=self.enter_url,
             clock=self.clock,
             followers=self.followers,
-            message_dedup=MessageDedup(),
+            message_dedup=MessageDedup(self.sealer),
             pending_codes=PendingCodes(self.settings.limits, self.codes.destination_id),
-            sealer=self.sealer,
+            code_issuer=self.code_issuer,
             scenes=self.scenes,
             count=count,
         )
@@ -282,7 +307,7 @@ class Service:
     def yearly_reset(self) -> YearlyReset:
         from .messaging.queue import Queue
         from .messaging.topic import Topic
-        from .services.yearly_reset import YearlyReset
+        from .services.yearly_reset import YearlyReset, available_cores
         from .store.reset_runs import ResetRuns
 
         settings = self.settings
@@ -298,7 +323,7 @@ class Service:
             hasher=self.hasher,
             area_codes=settings.area_code_overrides,
             count=count,
-            cores=_cores(),
+            cores=available_cores(),
         )
 
     # Diagnosis and support of single logins.
@@ -349,24 +374,6 @@ class Service:
                 {"type": "click", "name": MENU_CODE, "key": CODE_KEY},
             ]
         }
-
-    def follow_link(self, scene: str) -> str:
-        """What a QR code of the Official Account says for this scene.
-
-        Where the platform gives none, the code leads straight to the page inside WeChat: the
-        person can still go on, and follows the account from there.
-        """
-        try:
-            return self.platform.follow_qr(scene, TOKEN_LIFETIME)
-        except ServiceError:
-            return f"{self.enter_url}?scene={scene}"
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _sqs() -> Any:

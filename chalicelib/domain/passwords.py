@@ -44,13 +44,8 @@ def normalise(password: str) -> str:
     return unicodedata.normalize("NFC", password)
 
 
-def weaknesses(
-    password: str, profile: Profile, *, login: Login, phone: str | None, default: str | None
-) -> list[str]:
-    """Every reason why the policy refuses the password, in Chinese; empty where it is good.
-
-    `phone` is E.164 or None; `default` is the login's default `_cw` password, where known.
-    """
+def public_weaknesses(password: str, profile: Profile, login: Login) -> list[str]:
+    """Return the reasons, in Chinese, that follow from the password, the profile and the login."""
     text = normalise(password)
     lowered = text.casefold()
     found = []
@@ -64,12 +59,22 @@ def weaknesses(
         found.append(PASSWORD_REASONS["too-few-classes"])
     if login.firm_no in lowered:
         found.append(PASSWORD_REASONS["contains-login"])
+    if _is_common(lowered):
+        found.append(PASSWORD_REASONS["common"])
+    return found
+
+
+def private_weaknesses(password: str, phone: str | None, default: str | None) -> list[str]:
+    """Return the reasons, in Chinese, that follow from what is stored of the login.
+
+    `phone` is E.164 or None; `default` is the login's default `_cw` password, where known.
+    """
+    lowered = normalise(password).casefold()
+    found = []
     if phone is not None and phone.removeprefix("+86") in lowered:
         found.append(PASSWORD_REASONS["contains-phone"])
     if default is not None and default.casefold() in lowered:
         found.append(PASSWORD_REASONS["contains-default"])
-    if _is_common(lowered):
-        found.append(PASSWORD_REASONS["common"])
     return found
 
 

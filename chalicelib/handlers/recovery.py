@@ -10,7 +10,7 @@ from chalice.app import Blueprint, Response
 from .. import container, runtime
 from ..domain.logins import parse_login
 from ..security.tokens import RecoveryClaims
-from ..services.recovery import PROOF_ACTION
+from ..services.proof_check import PROOF_ACTION
 from ..version import VERSION
 from .http import cookies, payloads
 from .http.problems import json_response, problem, render_errors
@@ -60,7 +60,7 @@ def start() -> Response:
         "expires_in": started.expires_in,
     }
     if started.scene is not None:
-        body["qr"] = _qr(service.follow_link(started.scene))
+        body["qr"] = _qr(service.wechat_login.follow_link(started.scene))
     return json_response(body, 201)
 
 

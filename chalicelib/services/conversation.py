@@ -1,21 +1,20 @@
-"""WeChat calls: somebody follows, leaves, scans, taps the menu, writes. What the account answers.
+"""Answer the messages and events of the Official Account: follow, leave, scan, tap, write.
 
-WeChat delivers a message again, up to three times and possibly in parallel, when it gets no answer
-within five seconds. So every effect here is one that a repeat does not change: a follower's event
-counts by its own time, a receipt lands on the send it names, a code is fetched and not made. The
-answer follows from the message and what is stored; one that may change meanwhile is kept, so that
-all deliveries get the same.
+WeChat delivers a message again, up to three times and possibly in parallel, when no answer arrives
+within five seconds. Every effect here is therefore idempotent: a follower's event is ordered by its
+own time, a receipt is stored on the send that it names, a code is fetched and never generated. An
+answer that depends on what is stored is kept, so that all deliveries get the same one.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from ..domain.catalogue import CODE_KEY, REPLIES, fill
 from ..domain.limits import DAY
 from ..domain.logins import fold
-from ..security.tokens import Sealer
 from ..store import audit
 from ..store.followers import Followers
 from ..store.message_dedup import MessageDedup
@@ -30,26 +29,12 @@ from ..wechat.messages import (
     Unsubscribed,
     Viewed,
 )
+from .code_issuer import CodeIssuer
 from .notifications import beijing_time
 from .ports import Count
 from .qr_scenes import QrScenes
 
 log = logging.getLogger(__name__)
-
-_ASKS_FOR_PAGE = frozenset({"找回密码", "密码找回", "忘记密码"})
-_ASKS_FOR_CODE = frozenset({"验证码", "获取验证码"})
-
-
-# Operators' words for what comes in; each delivery counts, a repeat too.
-_EVENTS: dict[type[Message], str] = {
-    Subscribed: "subscribed",
-    Unsubscribed: "unsubscribed",
-    Scanned: "scanned",
-    Clicked: "clicked",
-    Viewed: "viewed",
-    Text: "text",
-    TemplateSent: "template-sent",
-}
 
 
 class Conversation:
@@ -63,41 +48,50 @@ class Conversation:
         followers: Followers,
         message_dedup: MessageDedup,
         pending_codes: PendingCodes,
-        sealer: Sealer,
+        code_issuer: CodeIssuer,
         scenes: QrScenes,
         count: Count,
     ) -> None:
-        self._count = count
+        """`enter_url` is the address of the page inside WeChat."""
         self._enter_url = enter_url
         self._clock = clock
         self._followers = followers
         self._message_dedup = message_dedup
         self._pending_codes = pending_codes
-        self._sealer = sealer
+        self._code_issuer = code_issuer
         self._scenes = scenes
+        self._count = count
 
     def answer(self, message: Message) -> str:
-        """What to say to the person; empty where there is nothing to say. Raises Unavailable."""
-        self._count("CallbackEvent", event=_EVENTS.get(type(message), "other"))
-        if isinstance(message, Subscribed):
-            self._followers.note(message.sender, True, message.created_at)
-            return self._greeting(message, message.scene)
-        if isinstance(message, Unsubscribed):
-            self._followers.note(message.sender, False, message.created_at)
-            return ""
-        if isinstance(message, Scanned):
-            return self._greeting(message, message.scene)
-        if isinstance(message, Clicked) and message.key == CODE_KEY:
-            return self._live_codes(message)
-        if isinstance(message, Text):
-            words = fold(message.content)
-            if words in _ASKS_FOR_CODE:
-                return self._live_codes(message)
-            if words in _ASKS_FOR_PAGE:
-                return fill(REPLIES["page"], url=self._enter_url)
-            return fill(REPLIES["help"], url=self._enter_url)
-        if isinstance(message, TemplateSent):
-            self._receipt(message)
+        """Return the text to answer with; empty where no answer is due. Raises Unavailable."""
+        kind = _KINDS.get(type(message), _OTHER)
+        self._count("CallbackEvent", event=kind.event)
+        return kind.handle(self, message)
+
+    def _subscribed(self, message: Subscribed) -> str:
+        self._followers.note(message.sender, True, message.created_at)
+        return self._greeting(message, message.scene)
+
+    def _unsubscribed(self, message: Unsubscribed) -> str:
+        self._followers.note(message.sender, False, message.created_at)
+        return ""
+
+    def _scanned(self, message: Scanned) -> str:
+        return self._greeting(message, message.scene)
+
+    def _clicked(self, message: Clicked) -> str:
+        return self._live_codes(message) if message.key == CODE_KEY else ""
+
+    def _text(self, message: Text) -> str:
+        return _COMMANDS.get(fold(message.content), Conversation._help)(self, message)
+
+    def _page(self, _: Message) -> str:
+        return fill(REPLIES["page"], url=self._enter_url)
+
+    def _help(self, _: Message) -> str:
+        return fill(REPLIES["help"], url=self._enter_url)
+
+    def _ignored(self, _: Message) -> str:
         return ""
 
     def _greeting(self, message: Message, scene: str | None) -> str:
@@ -106,44 +100,70 @@ class Conversation:
             return welcome
         login = self._scenes.login(scene)
         if login is None:
-            return self._as_first(message, welcome)
+            return self._same_for_all(message, welcome)
         url = f"{self._enter_url}?scene={scene}"
-        return self._as_first(message, fill(REPLIES["scanned"], login=login, url=url))
+        return self._same_for_all(message, fill(REPLIES["scanned"], login=login, url=url))
 
     def _live_codes(self, message: Message) -> str:
-        """Every code that waits for this very person, each with the login that it is for."""
+        """Return every code that waits for the sender, each with its login."""
         lines = []
-        for held in self._pending_codes.pending_for(message.sender, self._clock()):
-            code = self._sealer.unseal("code " + held.login, held.sealed)
+        for pending in self._pending_codes.pending_for(message.sender, self._clock()):
+            code = self._code_issuer.unseal(pending.login, pending.sealed)
             if code is not None:
-                until = beijing_time(held.expires_at).rpartition(" ")[2]
-                lines.append(fill(REPLIES["code"], login=held.login, code=code, until=until))
+                until = beijing_time(pending.expires_at).rpartition(" ")[2]
+                lines.append(fill(REPLIES["code"], login=pending.login, code=code, until=until))
         if not lines:
-            return self._as_first(message, fill(REPLIES["no-code"], url=self._enter_url))
+            return self._same_for_all(message, fill(REPLIES["no-code"], url=self._enter_url))
         gap = "" if len(lines) == 1 else "\n"
-        return self._as_first(message, "\n".join(lines) + gap + REPLIES["code-care"])
+        return self._same_for_all(message, "\n".join(lines) + gap + REPLIES["code-care"])
 
-    def _as_first(self, message: Message, said: str) -> str:
-        """What the message's first delivery was answered, which is `said` if this is the first."""
-        purpose = "answer " + message.dedup_key
-        sealed = self._sealer.seal(purpose, said)
-        earlier = self._message_dedup.keep(message.dedup_key, sealed, self._clock())
-        return said if earlier is None else self._sealer.unseal(purpose, earlier) or said
+    def _same_for_all(self, message: Message, answer: str) -> str:
+        """Return the answer of the message's first delivery; `answer` where this is the first."""
+        return self._message_dedup.first_answer(message.dedup_key, answer, self._clock())
 
-    def _receipt(self, message: TemplateSent) -> None:
+    def _template_sent(self, message: TemplateSent) -> str:
+        self._add_receipt(message)
+        return ""
+
+    def _add_receipt(self, message: TemplateSent) -> None:
         sends = self._pending_codes.sends_to("wechat", message.sender)
         if sends is None or not message.message_id or not message.status:
             return
         delivered = message.status == "success"
         # WeChat writes "failed:user block" and "failed: system failed".
         reason = None if delivered else message.status.removeprefix("failed").lstrip(": ")[:100]
-        facts = (message.message_id, "delivered" if delivered else "failed", reason)
-        told_at = message.created_at
-        if audit.add_wechat_receipt(sends.login, sends.at, *facts, told_at):
+        receipt = (message.message_id, "delivered" if delivered else "failed", reason)
+        received_at = message.created_at
+        if audit.add_wechat_receipt(sends.login, sends.at, *receipt, received_at):
             return
         for login in sorted(sends.logins):
-            at = audit.named_send(login, message.message_id, told_at - DAY)
-            if at is not None and audit.add_wechat_receipt(login, at, *facts, told_at):
+            at = audit.named_send(login, message.message_id, received_at - DAY)
+            if at is not None and audit.add_wechat_receipt(login, at, *receipt, received_at):
                 return
-        # A notice's: only codes keep what became of them.
-        log.info("a receipt of no code was passed over")
+        # The receipt of a notice: only the sends of codes keep their receipts.
+        log.info("a receipt of no code was ignored")
+
+
+class _Kind(NamedTuple):
+    event: str
+    """The metric's dimension; each delivery counts, a repeat too."""
+    handle: Callable[[Conversation, Any], str]
+
+
+_OTHER = _Kind("other", Conversation._ignored)
+
+_KINDS: Mapping[type[Message], _Kind] = {
+    Subscribed: _Kind("subscribed", Conversation._subscribed),
+    Unsubscribed: _Kind("unsubscribed", Conversation._unsubscribed),
+    Scanned: _Kind("scanned", Conversation._scanned),
+    Clicked: _Kind("clicked", Conversation._clicked),
+    Viewed: _Kind("viewed", Conversation._ignored),
+    Text: _Kind("text", Conversation._text),
+    TemplateSent: _Kind("template-sent", Conversation._template_sent),
+}
+
+_COMMANDS: Mapping[str, Callable[[Conversation, Message], str]] = {
+    **dict.fromkeys(("找回密码", "密码找回", "忘记密码"), Conversation._page),
+    **dict.fromkeys(("验证码", "获取验证码"), Conversation._live_codes),
+}
+"""What a person may write, folded, to get more than the help."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..domain.catalogue import INPUT_REASONS
 from ..domain.errors import InvalidInput, RecoveryExpired, ServiceError
+from ..security.tokens import TOKEN_LIFETIME
 from ..store.budgets import claim_once
 from ..wechat.client import OAuthRefused, WechatClient
 from .qr_scenes import QrScenes
@@ -89,6 +90,17 @@ class WechatLogin:
         except OAuthRefused:
             raise InvalidInput("code", INPUT_REASONS["oauth"]) from None
         return LoginResult(self._page(oauth_state), openid)
+
+    def follow_link(self, scene: str) -> str:
+        """Return the link of a QR code that opens the Official Account with this scene.
+
+        Where WeChat provides none, the link of the page inside WeChat: the recovery can still be
+        continued there, and the account be followed from there.
+        """
+        try:
+            return self._platform.follow_qr(scene, TOKEN_LIFETIME)
+        except ServiceError:
+            return f"{self._enter_url}?scene={scene}"
 
     def error_redirect(self, error: ServiceError) -> str:
         """The page's address, where it tells the person why `error` kept them from wechat_login."""

@@ -9,6 +9,7 @@ one stands in a message, a log or an item.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +40,13 @@ _FIRST_YEAR = 2000
 def reporting_year(at: int) -> int:
     """The year in Beijing at a time in epoch seconds."""
     return datetime.fromtimestamp(at, BEIJING).year
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _always() -> bool:

@@ -61,7 +61,7 @@ class Destination(NamedTuple):
         return {"destination": self.address, "version": self.version}
 
 
-class Spent(NamedTuple):
+class ConsumedAttempt(NamedTuple):
     """An attempt that has been counted, with the digest to compare the code with."""
 
     digest: str
@@ -197,7 +197,7 @@ class Codes:
         except (ConditionFailed, ServiceError) as error:
             log.warning("a send could not be cancelled: %s", type(error).__name__)
 
-    def consume_attempt(self, login: str, now: int) -> Spent | UsedCode:
+    def consume_attempt(self, login: str, now: int) -> ConsumedAttempt | UsedCode:
         """Count one attempt on the live code by one UpdateItem and return the digest to compare.
 
         `now` in epoch seconds. Returns UsedCode, without counting, if the last code has been used.
@@ -213,7 +213,7 @@ class Codes:
                 return UsedCode(digest, recovery)
             raise self._attempt_refusal(refused, now) from None
         wrong_today = sum(at > now - DAY for at in item.wrongs)
-        return Spent(
+        return ConsumedAttempt(
             digest=item.digest,
             method=item.method,
             attempts_left=max(

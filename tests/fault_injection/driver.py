@@ -337,8 +337,8 @@ def make_place(make_town: MakeTown, network: Network, monkeypatch: pytest.Monkey
         service.platform._sleep = service.platform._tokens._sleep = pauses
         # Nobody's budget is left to chance, so that its call is among those that fail.
         for budget in (
-            service.recovery._sends_budget,
-            service.recovery._wrongs_budget,
+            service.send_budget,
+            service.wrong_code_budget,
             service.credential_check._wrongs_budget,
         ):
             budget._randbelow = lambda _: 0

@@ -81,7 +81,7 @@ def _fail(town: Town, monkeypatch: pytest.MonkeyPatch, canaries: set[str]) -> No
     phone.follow()
     for name in ("exchange", "send_template"):
         monkeypatch.setattr(world.service.platform, name, fail)
-    monkeypatch.setattr(MessageDedup, "keep", fail)
+    monkeypatch.setattr(MessageDedup, "first_answer", fail)
     with pytest.raises(AssertionError):
         phone.browse(ENTER)
     world.send(str(phone.start("11010148").json_body["token"]))

@@ -28,8 +28,8 @@ def _only(sent: list[str]) -> Iterator[list[str]]:
 def test_each_step_costs_what_it_must(world: World, counted: list[str]) -> None:
     """Start 1, code 1, wrong code 1, confirm 2; one send and one wrong code in ten or twenty also
     writes the service-wide budget, which this test keeps from being drawn."""
-    world.service.recovery._sends_budget._randbelow = lambda _: 1
-    world.service.recovery._wrongs_budget._randbelow = lambda _: 1
+    world.service.send_budget._randbelow = lambda _: 1
+    world.service.wrong_code_budget._randbelow = lambda _: 1
     world.token()  # The first call of a model asks for its table's keys in nobody's way.
     with _only(counted) as calls:
         token = world.token()

@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-import secrets
 from collections.abc import Callable
 from typing import Any
 
 from chalice.test import HTTPResponse
 from itsdangerous.encoding import base64_decode
 
-from chalicelib.domain.codes import DIGITS
 from chalicelib.store.models import CodeItem, LoginItem
 from tests.conftest import CheapHasher, World
 
@@ -27,14 +25,9 @@ DETAILS = {
 
 
 def draw(world: World, *codes: str) -> None:
-    """Have the service draw these codes, in turn, and then 600000 and on; to be said before its
-    first recovery."""
+    """Have the service issue these codes, in turn, and then 600000 and on."""
     left = itertools.chain(map(int, codes), itertools.count(600_000))
-
-    def randbelow(below: int) -> int:
-        return next(left) if below == 10**DIGITS else secrets.randbelow(below)
-
-    world.service.randbelow = randbelow
+    world.service.code_issuer.randbelow = lambda _: next(left)
 
 
 def guess(world: World, token: str, code: str = WRONG) -> str:

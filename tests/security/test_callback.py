@@ -13,9 +13,9 @@ from chalice.test import HTTPResponse
 
 from chalicelib import runtime
 from chalicelib.handlers import wechat as door
-from chalicelib.services.conversation import Conversation
 from chalicelib.settings import Secret, parsers, schema
 from chalicelib.store.followers import Followers
+from chalicelib.store.message_dedup import MessageDedup
 from chalicelib.store.models import FollowerItem, LoginItem
 from chalicelib.wechat import messages, signature
 from chalicelib.wechat.cipher import MessageCipher
@@ -169,7 +169,7 @@ def test_a_replayed_delivery_changes_nothing_and_tells_nobody(world: World) -> N
     LoginItem("11010148").update([LoginItem.openid.set("o-alice")])
     post(world, signed(world, SUBSCRIBED))
     tap = signed(world, TAPPED)
-    world.service.recovery._randbelow = lambda _: 135_790
+    world.service.code_issuer.randbelow = lambda _: 135_790
     assert world.send(world.token()).status_code == 202
     world.clock.time += 1
     answers += [post(world, tap), post(world, tap)]
@@ -206,7 +206,9 @@ def test_a_signature_fits_no_other_split_of_its_parts(world: World) -> None:
 
 @attack(
     42,
-    SourceMutation(Conversation._as_first, "return said if earlier is None else", "return said or"),
+    SourceMutation(
+        MessageDedup.first_answer, "return answer if first is None else", "return answer or"
+    ),
 )
 def test_three_retries_at_once_have_one_effect_and_one_answer(make_real_world: MakeWorld) -> None:
     """Also where the person has asked for another code since the first delivery."""

@@ -14,6 +14,7 @@ import pytest
 from chalicelib import container
 from chalicelib.domain import codes as one_time
 from chalicelib.handlers.http import payloads, problems
+from chalicelib.services.code_sender import CodeSender
 from chalicelib.services.recovery import Recovery
 from chalicelib.settings import load
 from chalicelib.sms.gateway import Attempt, Outcome
@@ -320,9 +321,9 @@ def test_codes_are_uniform_and_from_the_system_s_randomness(world: World) -> Non
 @attack(
     14,
     SourceMutation(
-        Recovery._send,
-        "return Sent(method, shown(road),",
-        "return Sent(method, shown(road) + code,",
+        CodeSender.send,
+        "return SendResult(method, masked,",
+        "return SendResult(method, masked + issued.code,",
     ),
     SourceMutation(
         problems.render, "members: dict[str, Any] = {}", 'members = {"error": str(error)}'
@@ -356,9 +357,9 @@ def test_no_answer_has_the_code(world: World, monkeypatch: pytest.MonkeyPatch) -
 @attack(
     15,
     Together(
-        SourceMutation(Recovery.complete, 'if ticket.method == "follow":', "if False:"),
+        SourceMutation(Recovery.complete, 'if claims.method == "follow":', "if False:"),
         SourceMutation(
-            Recovery._set_password, 'if spent.method == "sms" and bind is None:', "if False:"
+            Recovery._set_password, 'if attempt.method == "sms" and bind is None:', "if False:"
         ),
     ),
 )

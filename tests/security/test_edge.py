@@ -296,7 +296,9 @@ def test_lax_json_is_strict_here(world: World) -> None:
 @attack(
     51,
     SourceMutation(
-        WechatLogin.complete, "trip.nonce.encode(), state.encode()", "trip.nonce, state"
+        WechatLogin.complete,
+        "oauth_state.nonce.encode(), state.encode()",
+        "oauth_state.nonce, state",
     ),
     SourceMutation(
         signature.is_right, "sign(*parts).encode(), signature.encode()", "sign(*parts), signature"

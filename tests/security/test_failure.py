@@ -11,10 +11,11 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from chalice.test import HTTPResponse
 
-from chalicelib import container, runtime
+from chalicelib import runtime
 from chalicelib.handlers import wechat as wechat_door
+from chalicelib.services.code_sender import CodeSender
 from chalicelib.services.notifications import Notifications
-from chalicelib.services.recovery import Recovery
+from chalicelib.services.wechat_login import WechatLogin
 from chalicelib.services.yearly_reset import YearlyReset
 from chalicelib.settings.loader import SettingsSource
 from chalicelib.sms.gateway import Outcome
@@ -60,7 +61,7 @@ def failing_at(call: int) -> tuple[Callable[[str], Exception | None], list[str]]
     SourceMutation(
         Codes.complete,
         "transact(build, CodeItem)",
-        "run(self._change_login[road.method, bind is not None], login, values)\n        transact(build, CodeItem)",
+        "run(self._change_login[destination.method, bind is not None], login, values)\n        transact(build, CodeItem)",
     ),
     SourceMutation(
         Codes.reserve,
@@ -71,8 +72,8 @@ def failing_at(call: int) -> tuple[Callable[[str], Exception | None], list[str]]
 )
 def test_a_store_that_fails_at_any_call_leaves_nothing_half_done(world: World) -> None:
     """503, or `success` to WeChat; no SMS, no new password, no binding; and then it goes on."""
-    recovery = world.service.recovery
-    recovery._sends_budget._randbelow = recovery._wrongs_budget._randbelow = lambda _: 1
+    for budget in (world.service.send_budget, world.service.wrong_code_budget):
+        budget._randbelow = lambda _: 1
     token = world.token()
     bound = "31000001"
     add_firm(world.service.hasher, bound, openid="o-alice")
@@ -119,7 +120,7 @@ def wechat() -> Iterator[WeChat]:
 
 
 NOT_TAKEN = SourceMutation(
-    Recovery._send, "self._codes.cancel_send(ticket.login, road, send, now, reason)", "pass"
+    CodeSender.send, "self._codes.cancel_send(login, destination, send, now, reason)", "pass"
 )
 
 
@@ -131,9 +132,7 @@ NOT_TAKEN = SourceMutation(
         "except ServiceError as error:",
         "except ZeroDivisionError as error:",
     ),
-    SourceMutation(
-        container.Service.follow_link, "except ServiceError:", "except ZeroDivisionError:"
-    ),
+    SourceMutation(WechatLogin.follow_link, "except ServiceError:", "except ZeroDivisionError:"),
 )
 def test_gateways_and_wechat_that_fail_cost_nobody_anything(
     make_world: MakeWorld, wechat: WeChat

@@ -180,7 +180,7 @@ def test_the_spellings_of_a_login_are_one_bucket(make_world: MakeWorld) -> None:
 
 
 COUNTED = SourceMutation(
-    recovery.start, "service.addresses.count(requests.address(request), service.clock())"
+    recovery.start, "service.addresses.count(payloads.address(request), service.clock())"
 )
 
 

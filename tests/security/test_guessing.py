@@ -10,6 +10,7 @@ import pytest
 
 from app import app
 from chalicelib.domain import codes as one_time
+from chalicelib.services.code_verifier import CodeVerifier
 from chalicelib.services.recovery import Recovery
 from chalicelib.store import code_updates
 from chalicelib.store.budgets import Budget
@@ -80,8 +81,8 @@ def test_twenty_parallel_recoveries_share_one_cap(real_world: World) -> None:
 
 @attack(
     4,
-    SourceMutation(Recovery.complete, "self._wrongs_budget.check(now)"),
-    SourceMutation(Recovery.complete, "self._wrongs_budget.count(now)"),
+    SourceMutation(CodeVerifier.verify, "self._budget.check(now)"),
+    SourceMutation(CodeVerifier.verify, "self._budget.count(now)"),
     SourceMutation(
         Budget.count, "if count >= self._limit / 2 > count - self._stride:", "if False:"
     ),
@@ -178,7 +179,7 @@ def _everywhere(world: World, token: str, code: str) -> None:
     tell(world, {"MsgType": "text", "MsgId": 7, "Content": code})
 
 
-@attack(5, SourceMutation(Recovery._repeated, "used.recovery == ticket.recovery and "))
+@attack(5, SourceMutation(Recovery._repeated, "used.recovery == claims.recovery and "))
 def test_the_way_of_a_lost_answer_is_its_recovery_s_alone(
     world: World, compared: list[str]
 ) -> None:

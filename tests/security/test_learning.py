@@ -243,7 +243,7 @@ A_PHONE = re.compile(r"1[3-9][0-9]{9}")
     26,
     SourceMutation(logins.mask_phone, 'f"{national[:3]}****{national[-4:]}"', "national"),
     SourceMutation(
-        Tokens.issue, 'self._sealer.seal("ticket " + ticket.recovery, hidden)', "hidden"
+        Tokens.issue, 'self._sealer.seal("claims " + claims.recovery, hidden)', "hidden"
     ),
 )
 def test_of_a_phone_seven_digits_are_shown(world: World) -> None:

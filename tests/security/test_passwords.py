@@ -17,9 +17,11 @@ from argon2.exceptions import VerificationError
 from chalicelib.domain import codes
 from chalicelib.security.password_hasher import PasswordHasher
 from chalicelib.security.proof_of_work import LIFETIME, Proofs
-from chalicelib.services.conversation import Conversation
+from chalicelib.services.code_issuer import CodeIssuer
+from chalicelib.services.proof_check import ProofCheck
 from chalicelib.services.recovery import Recovery
 from chalicelib.store import code_updates, logins, reset_runs
+from chalicelib.store.message_dedup import MessageDedup
 from chalicelib.store.models import CodeItem, LoginItem
 from tests.conftest import PASSWORD, SETTINGS, CheapHasher, MakeWorld, World, add_firm
 from tests.security.mutation import SourceMutation, attack
@@ -67,12 +69,12 @@ def guesses(code: str, login: str, method: str, pepper: bytes) -> set[str]:
     SourceMutation(
         PasswordHasher.hash, "self._argon2.hash(peppered)", "self._argon2.hash(password)"
     ),
-    SourceMutation(Recovery._send, 'self._sealer.seal("code " + ticket.login, code)', "code"),
-    SourceMutation(Conversation._as_first, "self._sealer.seal(purpose, said)", "said"),
+    SourceMutation(CodeIssuer.issue, "self._sealer.seal(_sealing_purpose(login), code)", "code"),
+    SourceMutation(MessageDedup.first_answer, "self._sealer.seal(purpose, answer)", "answer"),
 )
 def test_the_tables_alone_give_no_code_and_no_password(world: World) -> None:
     """A million codes and 11,000 defaults are soon tried, so that nothing may tell which is right."""
-    world.service.recovery._randbelow = lambda _: 4_242
+    world.service.code_issuer.randbelow = lambda _: 4_242
     stored = world.service.hasher.hash(DEFAULT)
     LoginItem(FINANCE).update(
         [LoginItem.openid.set("o-alice"), LoginItem.password_hash.set(stored)]
@@ -122,7 +124,7 @@ def test_a_recovery_ends_all_others_and_tells_when_sessions_must_end(world: Worl
     """Whoever had begun one, by the same road too; and the login page learns of the new password."""
     LoginItem(MAIN).update([LoginItem.openid.set("o-alice")])
     tell(world, {"MsgType": "event", "Event": "subscribe"})
-    world.service.recovery._randbelow = lambda _: 123_456
+    world.service.code_issuer.randbelow = lambda _: 123_456
     mine, other = world.token(openid="o-alice"), world.token(openid="o-mallory")
     world.send(mine)
     assert world.confirm(mine, "123456").status_code == 200
@@ -164,7 +166,7 @@ def test_the_yearly_reset_ends_recoveries(yearly: ResetWorld) -> None:
     SourceMutation(
         Recovery.complete,
         "if reasons:",
-        "if self._codes.consume_attempt(ticket.login, now) and reasons:",
+        "if self._codes.consume_attempt(claims.login, now) and reasons:",
     ),
     SourceMutation(Recovery.complete, "if reasons:", "if False:"),
 )
@@ -203,10 +205,8 @@ def solved(world: World, challenge: dict[str, Any], solution: dict[str, Any] | N
         "condition &= LoginItem.proofs.does_not_exist() | ~LoginItem.proofs.contains(proof)",
         "pass",
     ),
-    SourceMutation(Recovery._proved, " or proof.login not in (None, login)"),
-    SourceMutation(
-        Recovery._proved, 'not claim_once("proof", proof.id, now, PROOF_LIFETIME)', "False"
-    ),
+    SourceMutation(ProofCheck.verify, " or proof.login not in (None, login)"),
+    SourceMutation(ProofCheck.verify, 'not claim_once("proof", proof.id, now, LIFETIME)', "False"),
     SourceMutation(Proofs.check, 'data.get("action") != action', "False"),
     SourceMutation(Proofs.check, "expires_at <= self._clock()", "False"),
     SourceMutation(Proofs.check, "if not any(", "if False and any("),

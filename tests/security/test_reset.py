@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain import passwords
-from chalicelib.services import recovery
+from chalicelib.services import password_policy
 from chalicelib.services.credential_check import CredentialCheck
 from chalicelib.store import code_updates, logins, reset_runs
 from chalicelib.store.models import AuditItem, LoginItem
@@ -95,8 +95,8 @@ HEADER = "firm_no,name,province,approval_no,head_name,head_id_last4,phone,financ
     SourceMutation(reset_runs._add_reset, "LoginItem.must_change.set(True),"),
     SourceMutation(Enrolment._enrol, "must_change=True", "must_change=False"),
     SourceMutation(code_updates.change_login, "LoginItem.must_change.set(False),"),
-    Value(recovery, "default_password", lambda *_: None),
-    SourceMutation(passwords.weaknesses, "default.casefold() in lowered", "False"),
+    Value(password_policy, "default_password", lambda *_: None),
+    SourceMutation(passwords.private_weaknesses, "default.casefold() in lowered", "False"),
 )
 def test_a_default_password_must_be_changed_wherever_it_came_from(
     yearly: ResetWorld, tmp_path: Any

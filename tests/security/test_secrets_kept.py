@@ -141,14 +141,18 @@ def wechat() -> Iterator[WeChat]:
     31,
     SourceMutation(
         WechatLogin.complete,
-        "return Arrival(self._page(trip), openid)",
-        'return Arrival(self._page(trip) + "#" + openid, openid)',
+        "return LoginResult(self._page(oauth_state), openid)",
+        'return LoginResult(self._page(oauth_state) + "#" + openid, openid)',
     ),
-    SourceMutation(WechatLogin.begin, "trip.nonce), trip)", "trip.nonce + str(scene)), trip)"),
+    SourceMutation(
+        WechatLogin.begin,
+        "oauth_state.nonce), oauth_state",
+        "oauth_state.nonce + str(scene)), oauth_state",
+    ),
     SourceMutation(
         recovery.start,
-        "_qr(service.follow_link(started.scene))",
-        '_qr(service.follow_link(started.scene) + "&token=" + started.token)',
+        "_qr(service.wechat_login.follow_link(started.scene))",
+        '_qr(service.wechat_login.follow_link(started.scene) + "&token=" + started.token)',
     ),
 )
 def test_no_address_that_is_handed_out_has_a_secret(make_world: MakeWorld, wechat: WeChat) -> None:

@@ -54,7 +54,7 @@ CANARIES = {
 def test_no_secret_of_a_recovery_is_written_anywhere(watched: Watched, world: World) -> None:
     """The store fails at each step, in words that quote what it was given; then all goes well."""
     add_firm(world.service.hasher, phone=f"+86{CANARIES['phone']}")
-    world.service.recovery._randbelow = lambda _: int(CANARIES["code"])
+    world.service.code_issuer.randbelow = lambda _: int(CANARIES["code"])
     token = world.token(openid=CANARIES["openid"])
     steps: list[tuple[list[str], Callable[[], HTTPResponse]]] = [
         (["phone", "openid"], lambda: world.start(openid=CANARIES["openid"])),

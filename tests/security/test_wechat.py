@@ -13,6 +13,7 @@ import pytest
 
 from chalicelib.domain.limits import Limits
 from chalicelib.security.tokens import Signer
+from chalicelib.services.code_issuer import CodeIssuer
 from chalicelib.services.conversation import Conversation
 from chalicelib.services.recovery import Recovery
 from chalicelib.services.unbinding import Unbinding
@@ -35,14 +36,14 @@ PUBLIC = {
 }
 ANYTHING = "CodeItem.id.exists() | CodeItem.id.does_not_exist()"
 
-NOT_BY_FOLLOW = SourceMutation(Recovery.complete, 'ticket.method == "follow"', "False")
+NOT_BY_FOLLOW = SourceMutation(Recovery.complete, 'claims.method == "follow"', "False")
 BINDS_BY_SMS = SourceMutation(
-    Recovery._set_password, 'spent.method == "sms" and bind is None', "False"
+    Recovery._set_password, 'attempt.method == "sms" and bind is None', "False"
 )
 STATE_OF_THIS_BROWSER = SourceMutation(
     WechatLogin.complete,
-    "trip is not None and secrets.compare_digest(trip.nonce.encode(), state.encode())",
-    "True",
+    "mine = oauth_state is not None and secrets.compare_digest(",
+    "mine = True or (",
 )
 STATE_ONCE = SourceMutation(
     WechatLogin.complete, ' or not claim_once("state", state, self._clock(), STATE_LIFETIME)'
@@ -204,7 +205,7 @@ def test_of_five_that_bind_at_once_one_wins_with_their_password(real_world: Worl
     SourceMutation(
         Recovery._set_password, '"wechat-bound" if bind else "password-reset"', '"password-reset"'
     ),
-    SourceMutation(Recovery._set_password, "phone=ticket.phone", "phone=None"),
+    SourceMutation(Recovery._set_password, "phone=claims.phone", "phone=None"),
     SourceMutation(add_unbinding, "LoginItem.openid.remove(), "),
 )
 def test_a_binding_is_told_to_the_person_and_can_be_undone(town: Town) -> None:
@@ -228,7 +229,9 @@ def test_a_binding_is_told_to_the_person_and_can_be_undone(town: Town) -> None:
 @attack(
     36,
     SourceMutation(
-        Unbinding.unbind, "phone=account.phone, openid=ticket.bound", "phone=None, openid=None"
+        Unbinding.unbind,
+        "phone=account.phone, openid=claims.bound_openid",
+        "phone=None, openid=None",
     ),
     SourceMutation(add_unbinding, "transaction.save(event)", "pass"),
     SourceMutation(Bindings.unbind, "*END_CODE, "),
@@ -305,10 +308,10 @@ def held_codes(world: World, *logins: str) -> dict[str, tuple[str, str]]:
 
 @attack(
     37,
-    SourceMutation(Conversation._live_codes, "login=held.login, code", 'login="", code'),
+    SourceMutation(Conversation._live_codes, "login=pending.login, code", 'login="", code'),
     Together(
         SourceMutation(Codes.consume_attempt, 'f"code#{login}"', "'code#11010148'"),
-        SourceMutation(Recovery._matches, "login=login", "login='11010148'"),
+        SourceMutation(CodeIssuer.matches, "login=login", "login='11010148'"),
     ),
 )
 def test_each_code_of_one_wechat_names_its_login_and_works_there_alone(
@@ -319,7 +322,7 @@ def test_each_code_of_one_wechat_names_its_login_and_works_there_alone(
     for firm_no in (MAIN, OTHER):
         add_firm(world.service.hasher, firm_no, openid="o-alice")
     drawn = iter((111_111, 222_222, 333_333))
-    world.service.recovery._randbelow = lambda _: next(drawn)
+    world.service.code_issuer.randbelow = lambda _: next(drawn)
     held = held_codes(world, MAIN, FINANCE, OTHER)
     assert [held[login][1] for login in (MAIN, FINANCE, OTHER)] == ["111111", "222222", "333333"]
     for login in (FINANCE, OTHER):

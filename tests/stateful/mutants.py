@@ -5,6 +5,7 @@ from __future__ import annotations
 from chalicelib.domain.limits import Limits
 from chalicelib.security.tokens import Tokens
 from chalicelib.services.code_delivery import CodeDelivery
+from chalicelib.services.code_verifier import CodeVerifier
 from chalicelib.services.recovery import Recovery
 from chalicelib.services.support import Support
 from chalicelib.services.unbinding import Unbinding
@@ -64,22 +65,22 @@ BREAKAGES: dict[str, Defence] = {
         code_updates.use_code, 'CodeItem.used_by.set(text("recovery")),'
     ),
     "any recovery may repeat": SourceMutation(
-        Recovery._repeated, "used.recovery == ticket.recovery and any", "any"
+        Recovery._repeated, "used.recovery == claims.recovery and self", "self"
     ),
     "any password may be repeated": SourceMutation(
         Recovery._repeated, " or not self._hasher.verify(stored, password)"
     ),
     "any code may be repeated": SourceMutation(
-        Recovery._repeated, "self._matches(code, used.digest, ticket.login, method)", "True"
+        CodeVerifier.matches_used, "return any(", "return True or any("
     ),
     "no notice of a new password": SourceMutation(
-        Recovery._set_password, "phone=ticket.phone", "phone=None"
+        Recovery._set_password, "phone=claims.phone", "phone=None"
     ),
     "no notice on WeChat": SourceMutation(
-        Recovery._set_password, "openid=bind or ticket.bound", "openid=None"
+        Recovery._set_password, "openid=bind or claims.bound_openid", "openid=None"
     ),
     "an SMS recovery binds nobody": SourceMutation(
-        Recovery._set_password, 'ticket.visitor if spent.method == "sms" else None', "None"
+        Recovery._set_password, 'claims.visitor_openid if attempt.method == "sms" else None', "None"
     ),
     # What ends a code, and a recovery.
     "an unbinding leaves the code": SourceMutation(Bindings.unbind, _ENDED),
@@ -110,7 +111,7 @@ BREAKAGES: dict[str, Defence] = {
         Tokens.issue, "TOKEN_LIFETIME,\n", "2 * TOKEN_LIFETIME,\n"
     ),
     "every reset counts as done": SourceMutation(
-        Recovery.progress, "account.recovered_at < ticket.started_at", "False"
+        Recovery.progress, "account.recovered_at < claims.started_at", "False"
     ),
     # Counting.
     "tries are not counted": SourceMutation(
@@ -202,14 +203,14 @@ BREAKAGES: dict[str, Defence] = {
     ),
     "who has left is not remembered": SourceMutation(
         CodeDelivery._by_wechat,
-        "self._followers.left(road.destination, audit.time_of(send))",
+        "self._followers.left(destination.address, audit.time_of(send))",
         "pass",
     ),
     "codes wait for who has left": SourceMutation(
-        CodeDelivery._by_wechat, "not self._still_follows(road.destination)", "False"
+        CodeDelivery._by_wechat, "not self._still_follows(destination.address)", "False"
     ),
     "a repeated message is answered anew": SourceMutation(
-        MessageDedup.keep, "unseen,\n", 'SeenItem.id != "",\n'
+        MessageDedup.first_answer, "unseen,\n", 'SeenItem.id != "",\n'
     ),
     "the old phone is not told": SourceMutation(
         Support.change_phone, "for number in (was.phone, phone)", "for number in (phone,)"
