@@ -6,7 +6,7 @@ ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests run test check format audit load timing bench package lock clean
+.PHONY: help setup setup-tests run test check format audit load timing bench pictures package lock clean
 
 help: ## show every target with one line
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,9 @@ timing: setup-tests ## whether response times reveal anything, on DynamoDB Local
 
 bench: setup-tests ## the benchmarks; ARGS="--only recovery,cold" runs a part
 	$(BIN)/python -m tests.perf.bench $(ARGS)
+
+pictures: setup-tests ## docs/images again, from the local stack in Chromium
+	$(BIN)/python -m tests.support.pictures
 
 package: setup ## the deployable SAM package in build/
 	$(BIN)/python -m infra.deploy.package $(ARGS)
