@@ -26,8 +26,8 @@ MAXIMUM_WORDS = 1_200
 MAXIMUM_PICTURE = 300 * 1024
 CHINESE = "README.zh-CN.md"
 
-# These describe past states, or are made from the tests and checked there.
-HISTORY = {"CHANGELOG.md", "attacks.md", "speed.md"}
+# The first describes past states, the second is made from the tests and checked there.
+HISTORY = {"CHANGELOG.md", "attacks.md"}
 
 
 @cache
@@ -241,3 +241,29 @@ def test_paths_exist() -> None:
     found: list[Any] = list(paths())
     assert len(found) > 50
     assert [each for each in found if not list(ROOT.glob(each[1]))] == []
+
+
+def test_the_examples_of_the_architecture_are_where_it_says() -> None:
+    """Each name in a row of "Where do I find" occurs in one of the files that the row names."""
+    table = section("docs/architecture.md", "Where do I find …")
+    answers = re.findall(r"^\| Where .*? \| (.*) \|$", table, re.MULTILINE)
+    assert len(answers) == 4
+    for answer in answers:
+        code = re.findall(r"`([^`]+)`", answer)
+        files = [text(span) for span in code if "/" in span]
+        names = [span.rpartition(".")[2] for span in code if "/" not in span]
+        assert files
+        assert names
+        assert [name for name in names if not any(name in file for file in files)] == []
+
+
+def test_the_documents_use_one_word_for_one_thing() -> None:
+    """The words of earlier versions are gone, except from the history of changes."""
+    retired = re.compile(r"\b(?:doors?|stories|twins?|wiring|whom)\b", re.IGNORECASE)
+    found = [
+        (document.name, match[0])
+        for document in DOCUMENTS
+        if document.name not in HISTORY
+        for match in retired.finditer(document.read_text("utf-8"))
+    ]
+    assert found == []
