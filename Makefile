@@ -29,8 +29,9 @@ $(VENV)/.tests: $(BIN)/python tests/requirements.txt
 run: setup ## the whole service on http://127.0.0.1:8000; ARGS="--port N" and others
 	@$(BIN)/python -m infra.local $(ARGS)
 
-test: setup-tests ## every test; ARGS="path/to/test.py" runs a part
-	$(BIN)/python -m pytest -n auto $(ARGS)
+test: setup-tests ## every test, and their coverage; ARGS="path/to/test.py" runs a part
+	$(BIN)/python -m pytest -n auto --cov --cov-report= $(ARGS)
+	@$(BIN)/coverage report | tail -n 1
 
 check: setup-tests ## lint, format, types, import rules, bandit
 	$(BIN)/ruff check .
@@ -71,4 +72,4 @@ lock: setup-tests ## pin the dependencies again
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" tests/perf/bench/peers/requirements.in -o tests/perf/bench/peers/requirements.txt
 
 clean: ## remove .venv, caches and build results
-	rm -rf $(VENV) .cache build artifacts .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .cache build artifacts .mypy_cache .ruff_cache .pytest_cache .coverage*

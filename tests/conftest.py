@@ -42,6 +42,8 @@ from chalicelib.telemetry import masking
 from infra.deploy.tables import create_tables
 from tests.support.dynamodb_local import create_tables_without_ttl, dynamodb_local  # noqa: F401
 
+pytest_plugins = ["tests.support.coverage_scope"]
+
 # Every world makes clients of its own, and each would find and parse AWS's description of DynamoDB
 # anew.
 botocore.session.create_loader = functools.cache(create_loader)
