@@ -30,6 +30,7 @@ run: setup ## the whole service on http://127.0.0.1:8000; ARGS="--port N" and ot
 	@$(BIN)/python -m infra.local $(ARGS)
 
 test: setup-tests ## every test, and their coverage; ARGS="path/to/test.py" runs a part
+	@rm -f .coverage
 	$(BIN)/python -m pytest -n auto --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage report | tail -n 1
 
