@@ -1,1 +1,1 @@
-"""What surrounds the service: its template, its local twin, its operators' commands."""
+"""Around the service: deployment, local stack, operators' commands."""

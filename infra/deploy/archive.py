@@ -1,8 +1,8 @@
-"""The zip for Lambda: byte-compiled, with botocore's descriptions of the used services alone.
+"""The zip for Lambda: byte-compiled, with the descriptions of the used AWS services only.
 
-Lambda's own folder cannot be written, so Python would compile every module anew at every cold start:
-half of its time. Of botocore's descriptions of four hundred services four are used, and of those
-nothing but what a client is made from: their prose is two thirds of what it would parse.
+Lambda's folder is read-only, so Python would compile every module again at each cold start, half of
+its time. botocore describes four hundred services, of which four are used; the documentation in a
+description is two thirds of what a client parses.
 """
 
 from __future__ import annotations
@@ -18,25 +18,24 @@ from py_compile import PycInvalidationMode
 from typing import Any
 
 SERVICES = frozenset({"dynamodb", "secretsmanager", "sns", "sqs"})
-"""Those for which the functions may make a client."""
+"""Services for which the functions create a client."""
 
 DESCRIPTIONS = frozenset(
     {"service-2.json", "service-2.sdk-extras.json", "endpoint-rule-set-1.json"}
 )
-"""What botocore makes a client from; examples, paginators and waiters are not used."""
+"""Files that botocore reads for a client; examples, paginators and waiters are not used."""
 
-# Where Lambda unpacks the zip; tracebacks name it.
+# Lambda's folder of the unpacked zip, for the paths in tracebacks.
 _TASK_ROOT = "/var/task"
 
-# The earliest time that a zip can hold: the same content gives the same file.
+# The earliest time in the format; a fixed one makes the zip reproducible.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def finish(package: Path) -> None:
-    """Put the finished content in the place of the package's own. Raises SystemExit where a module
-    cannot be compiled."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    """Trim and compile the content of the zip. Raises SystemExit where a module does not compile."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         with zipfile.ZipFile(package) as archive:
             archive.extractall(folder)
         _trim(folder)
@@ -57,7 +56,7 @@ def _trim(folder: Path) -> None:
 
 
 def _trim_description(path: Path) -> None:
-    """Remove a description that no client is made from, or its prose."""
+    """Remove an unused description, or the documentation in a used one."""
     name, packed = path.name.removesuffix(".gz"), path.suffix == ".gz"
     if name not in DESCRIPTIONS:
         path.unlink()
@@ -65,7 +64,7 @@ def _trim_description(path: Path) -> None:
     content = path.read_bytes()
     described = json.loads(gzip.decompress(content) if packed else content)
     text = json.dumps(without_prose(described), separators=(",", ":"), ensure_ascii=False)
-    # Not compressed again: the zip is, and a cold start has less to do.
+    # Uncompressed, which a cold start reads faster; the zip is compressed anyway.
     path.unlink()
     path.with_name(name).write_text(text, "utf-8")
 
@@ -73,8 +72,8 @@ def _trim_description(path: Path) -> None:
 def without_prose(described: Any) -> Any:
     """Return a description without the documentation of its service, operations and shapes.
 
-    A member of a structure may be called `documentation` too: it is described by an object, and
-    prose is always a string.
+    Documentation is always a string. A structure's member named `documentation` is an object and
+    stays.
     """
     if isinstance(described, dict):
         return {
@@ -88,7 +87,7 @@ def without_prose(described: Any) -> Any:
 
 
 def _compile(folder: Path) -> None:
-    # By hash and unchecked: Lambda unpacks with other times, and nothing there ever changes.
+    # Unchecked hashes: Lambda unpacks with other times, and the files never change.
     compiled = compileall.compile_dir(
         folder,
         stripdir=str(folder),

@@ -1,7 +1,7 @@
-"""Alarms and the dashboard: one table, from which the template's resources are made.
+"""Alarms and the dashboard, as CloudFormation resources.
 
-Metrics of AWS's own are named as its documents name them. Those of `LoginRecovery` are counted by
-`chalicelib.telemetry.metrics`; `Alarm` counts the log lines that operators must look at.
+AWS's metrics have the names of its documentation. Those of the namespace `LoginRecovery` are emitted
+by `chalicelib.telemetry.metrics`; its metric `Alarm` counts log lines that operators must look at.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Value = Any
 
 @dataclass(frozen=True)
 class Alarm:
-    """Tells operators when the metric is above `threshold` within one period (seconds)."""
+    """Notifies operators when the metric exceeds `threshold` within a period, in seconds."""
 
     name: str
-    about: str
+    description: str
     namespace: str
     metric: str
     dimensions: dict[str, Value] = field(default_factory=dict)
@@ -39,8 +39,8 @@ def _queue(name: str) -> dict[str, Value]:
     return {"QueueName": {"Fn::GetAtt": [name, "QueueName"]}}
 
 
-def _own(name: str, about: str, word: str, threshold: int = 0) -> Alarm:
-    return Alarm(name, about, OWN, "Alarm", {"alarm": word}, threshold=threshold)
+def _own(name: str, description: str, label: str, threshold: int = 0) -> Alarm:
+    return Alarm(name, description, OWN, "Alarm", {"alarm": label}, threshold=threshold)
 
 
 ALARMS = (
@@ -56,7 +56,7 @@ ALARMS = (
     ),
     Alarm(
         "APIHandlerThrottles",
-        "Requests were refused for want of concurrency.",
+        "Requests were refused: the concurrency limit is reached.",
         "AWS/Lambda",
         "Throttles",
         _function("APIHandler"),
@@ -72,7 +72,7 @@ ALARMS = (
     ),
     Alarm(
         "ResetDeadLettersFilled",
-        "Chunks of the yearly reset failed to the end.",
+        "Chunks of the yearly reset failed for good.",
         "AWS/SQS",
         "ApproximateNumberOfMessagesVisible",
         _queue("ResetDeadLetters"),
@@ -106,40 +106,40 @@ ALARMS = (
     _own("WeChatUnauthorised", "48001: the interface is not granted.", "wechat-48001"),
     _own("WeChatTemplateUnknown", "40037: no such template.", "wechat-40037"),
     _own("WeChatTemplateMisfit", "47003: the template's fields differ.", "wechat-47003"),
-    _own("DeliveryFailing", "No gateway takes SMS.", "delivery-failed", 5),
-    _own("DependencyDown", "A store or platform does not answer.", "unavailable", 5),
-    _own("CallbackFailing", "WeChat's messages are not answered.", "callback"),
-    _own("Unexpected", "A failure that nobody foresaw.", "unexpected"),
-    _own("SettingsWrong", "The settings are not sound.", "settings"),
+    _own("DeliveryFailing", "No gateway accepts SMS.", "delivery-failed", 5),
+    _own("DependencyDown", "A store or platform does not respond.", "unavailable", 5),
+    _own("CallbackFailing", "Callbacks of WeChat fail.", "callback"),
+    _own("Unexpected", "An unexpected exception.", "unexpected"),
+    _own("SettingsWrong", "The settings are invalid.", "settings"),
     _own("ReceiptsUnreadable", "Delivery logs cannot be read.", "receipts"),
 )
 
 
 def resources() -> dict[str, Any]:
-    """The CloudFormation resources of every alarm and of the dashboard, by logical name."""
-    made = {alarm.name: _alarm(alarm) for alarm in ALARMS}
-    made["Dashboard"] = {
+    """Return the CloudFormation resources of all alarms and of the dashboard, by logical name."""
+    declared = {alarm.name: _alarm(alarm) for alarm in ALARMS}
+    declared["Dashboard"] = {
         "Type": "AWS::CloudWatch::Dashboard",
         "Properties": {
             "DashboardName": {"Fn::Sub": "${TablePrefix}"},
             "DashboardBody": {"Fn::Sub": json.dumps(_dashboard())},
         },
     }
-    return made
+    return declared
 
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:
-    named = "ExtendedStatistic" if alarm.statistic.startswith("p") else "Statistic"
+    statistic_key = "ExtendedStatistic" if alarm.statistic.startswith("p") else "Statistic"
     return {
         "Type": "AWS::CloudWatch::Alarm",
         "Properties": {
-            "AlarmDescription": alarm.about,
+            "AlarmDescription": alarm.description,
             "Namespace": alarm.namespace,
             "MetricName": alarm.metric,
             "Dimensions": [
                 {"Name": name, "Value": value} for name, value in alarm.dimensions.items()
             ],
-            named: alarm.statistic,
+            statistic_key: alarm.statistic,
             "Period": alarm.period,
             "EvaluationPeriods": 1,
             "Threshold": alarm.threshold,

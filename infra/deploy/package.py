@@ -1,4 +1,4 @@
-"""`make package`: the SAM package into `build/`, with what Chalice does not know merged in."""
+"""`make package`: build the SAM package in `build/` from Chalice's and the declared resources."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from infra.deploy.tables import load_template
 ROOT = Path(__file__).parents[2]
 TEMPLATES = tuple(Path(__file__).with_name(name) for name in ("resources.yaml", "edge.yaml"))
 
-# Chalice only warns of it, and deploys a function that cannot be imported.
+# Chalice prints it as a warning and packages a function that cannot be imported.
 _MISSING_WHEEL = "Could not install dependencies"
 
 REGIONS = {"aws-cn": "cn-north-1", "aws": "ap-southeast-1"}
-"""A region of each partition: the template's shape depends on the partition alone."""
+"""A region for each partition: the template depends only on the partition."""
 
 
 def build(target: Path, partition: str = "aws-cn") -> None:
@@ -63,19 +63,19 @@ def build(target: Path, partition: str = "aws-cn") -> None:
 
 
 def additions() -> dict[str, Any]:
-    """What is merged into Chalice's template: the declared resources, and what watches them."""
-    made: dict[str, Any] = {"Resources": monitoring.resources()}
+    """Return the resources that Chalice merges into its template: declared ones and monitoring."""
+    added: dict[str, Any] = {"Resources": monitoring.resources()}
     for path in TEMPLATES:
         for section, content in load_template(path).items():
-            made.setdefault(section, {}).update(content)
-    return made
+            added.setdefault(section, {}).update(content)
+    return added
 
 
 def finish(template: dict[str, Any]) -> dict[str, Any]:
-    """What Chalice cannot say: policies and the queue follow the stack's own names."""
+    """Complete Chalice's template: names from the stack in policies and the queue, and the network."""
     template["Description"] = f"Login recovery {VERSION}"
     for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::IAM::Role" and _is_a_functions(resource):
+        if resource["Type"] == "AWS::IAM::Role" and _is_function_role(resource):
             for policy in resource["Properties"].get("Policies", []):
                 for statement in policy["PolicyDocument"]["Statement"]:
                     statement["Resource"] = _substituted(statement["Resource"])
@@ -84,12 +84,12 @@ def finish(template: dict[str, Any]) -> dict[str, Any]:
             resource["Properties"]["VpcConfig"] = _NETWORK
     events = template["Resources"]["ResetAccounts"]["Properties"]["Events"]
     source = events["ResetAccountsSqsEventSource"]["Properties"]
-    # Chalice knows the queue by a fixed name only, which another TablePrefix does not have.
+    # Chalice supports a fixed queue name only, but the name depends on TablePrefix.
     source["Queue"] = {"Fn::GetAtt": ["ResetQueue", "Arn"]}
     return template
 
 
-# Only where the stack has a network of its own, and a fixed address with it.
+# Functions are attached to a network only for the sake of a fixed address.
 _NETWORK = {
     "Fn::If": [
         "WithFixedAddress",
@@ -104,7 +104,7 @@ _ACCESS = "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaVPCAccess
 _IN_NETWORK = {"Fn::If": ["WithFixedAddress", {"Fn::Sub": _ACCESS}, {"Ref": "AWS::NoValue"}]}
 
 
-def _is_a_functions(role: dict[str, Any]) -> bool:
+def _is_function_role(role: dict[str, Any]) -> bool:
     statement = role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
     return bool(statement["Principal"].get("Service") == "lambda.amazonaws.com")
 

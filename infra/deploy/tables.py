@@ -1,4 +1,4 @@
-"""The declared resources: reading `resources.yaml`, and making its tables where there are none."""
+"""Read `resources.yaml` and create its tables."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ TEMPLATE = Path(__file__).with_name("resources.yaml")
 
 
 def load_template(path: Path = TEMPLATE) -> dict[str, Any]:
-    """The template as plain data; its functions are written in their long form."""
+    """Return the template as plain data; intrinsic functions have their long form."""
     return copy.deepcopy(_parsed(path))
 
 
 @functools.cache
 def _parsed(path: Path) -> dict[str, Any]:
-    # Tables are made once in a twin and thousands of times in tests, where this was half of it.
+    # Tests create the tables thousands of times; parsing was half of the time.
     template: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
     return template
 
 
-def parameters(template: dict[str, Any], **given: str) -> dict[str, str]:
-    """The template's parameters by name: the defaults, and what is given in their place."""
+def parameters(template: dict[str, Any], **overrides: str) -> dict[str, str]:
+    """Return the template's parameters by name: the overrides, otherwise the defaults."""
     defaults = {name: str(body.get("Default", "")) for name, body in template["Parameters"].items()}
-    return {**defaults, **given}
+    return {**defaults, **overrides}
 
 
 def resolve(value: Any, values: dict[str, str]) -> Any:
-    """Carry out `Ref`, `Fn::GetAtt` and `Fn::Sub` as far as `values` go; the rest stays as it is.
+    """Evaluate `Ref`, `Fn::GetAtt` and `Fn::Sub` of known names; others stay unchanged.
 
-    `values` has parameters and resources by name, attributes as `Resource.Attribute`.
+    `values` contains parameters and resources by name, attributes as `Resource.Attribute`.
     """
     if isinstance(value, list):
         return [resolve(item, values) for item in value]
@@ -57,10 +57,9 @@ _CREATE = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema")
 
 
 def create_tables(client: Any, prefix: str, template: dict[str, Any] | None = None) -> list[str]:
-    """Make every declared table that is not there yet, with its TTL; returns all their names.
+    """Create the missing tables with their TTL and return the names of all declared tables.
 
-    `client` is a DynamoDB client. What only the cloud has (backups, encryption, protection) is
-    left out.
+    `client` is a DynamoDB client. Backups, encryption and deletion protection are left out.
     """
     template = template or load_template()
     values = parameters(template, TablePrefix=prefix)
@@ -71,10 +70,10 @@ def create_tables(client: Any, prefix: str, template: dict[str, Any] | None = No
         properties = resolve(resource["Properties"], values)
         names.append(properties["TableName"])
         try:
-            made = client.create_table(**{key: properties[key] for key in _CREATE})
+            created = client.create_table(**{key: properties[key] for key in _CREATE})
         except client.exceptions.ResourceInUseException:
             continue
-        if made["TableDescription"]["TableStatus"] != "ACTIVE":
+        if created["TableDescription"]["TableStatus"] != "ACTIVE":
             client.get_waiter("table_exists").wait(
                 TableName=properties["TableName"], WaiterConfig={"Delay": 1, "MaxAttempts": 30}
             )

@@ -1,4 +1,4 @@
-"""The local twin: the whole service on one machine, with AWS, WeChat and the phones played here.
+"""The local stack: the whole service on one machine, with simulated AWS, WeChat and phones.
 
-`python -m infra.local` runs it. `SimulatedWeChat` and `SimulatedSms` also stand alone, for tests.
+`python -m infra.local` runs it. `SimulatedWeChat` and `SimulatedSms` can be used alone, in tests.
 """

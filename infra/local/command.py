@@ -1,4 +1,4 @@
-"""`python -m infra.local`: the options, the signals, and one line for whatever goes wrong."""
+"""`python -m infra.local`: options, signals, and a one-line message for each error."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ import click
 
 from chalicelib.telemetry import logs
 
-from .terminal import Unhurried
+from .terminal import BackgroundWriter
 
 
 class _Signals:
-    """SIGTERM and SIGINT, remembered from the first moment on.
+    """Records SIGTERM and SIGINT from its creation on.
 
-    A handler may interrupt the main thread anywhere, so it takes no lock and raises nothing. The
-    system may hand the signal to any thread, which does not wake the main one; the pipe does.
+    A handler may interrupt the main thread anywhere, so it acquires no lock and raises nothing. The
+    system may deliver the signal to any thread, which does not wake the main one; the pipe does.
     """
 
     def __init__(self) -> None:
-        self.came = False
+        self.received = False
         self._read, written = os.pipe()
         os.set_blocking(written, False)
         signal.set_wakeup_fd(written, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._note)
+            signal.signal(number, self._record)
 
-    def _note(self, *_: object) -> None:
-        self.came = True
+    def _record(self, *_: object) -> None:
+        self.received = True
 
     def wait(self) -> None:
-        """Return once a signal has come."""
+        """Block until a signal arrives."""
         os.read(self._read, 1)
 
 
 class _Address(click.ParamType[str]):
-    """An http or https address without query; it comes without a slash at its end."""
+    """An http or https URL without query; a trailing slash is removed."""
 
     name = "url"
 
@@ -64,7 +64,7 @@ class _Address(click.ParamType[str]):
     type=click.IntRange(0, 65_535),
     default=8000,
     show_default=True,
-    help="0 takes a free one.",
+    help="0 chooses a free one.",
 )
 @click.option(
     "--firms",
@@ -76,7 +76,7 @@ class _Address(click.ParamType[str]):
     "--dynamodb",
     type=_Address(),
     metavar="URL",
-    help="A DynamoDB in place of moto's; set CODE_PEPPER where it outlives this process.",
+    help="A DynamoDB in place of moto's; set CODE_PEPPER if it outlives this process.",
 )
 @click.option("--sms-url", type=_Address(), metavar="URL", help="Post SMS here instead.")
 @click.option("--wechat-url", type=_Address(), metavar="URL", help="This WeChat platform instead.")
@@ -84,13 +84,13 @@ class _Address(click.ParamType[str]):
 @click.pass_obj
 def local(signals: _Signals, /, no_proof: bool, **options: Any) -> int:
     """Run the local stack until a signal ends it; return the exit status."""
-    out, err = Unhurried(sys.stdout), Unhurried(sys.stderr)
+    out, err = BackgroundWriter(sys.stdout), BackgroundWriter(sys.stderr)
     sys.stdout, sys.stderr = out, err
     try:
         with logs.plainly(err, logging.WARNING):
             return _run(signals, err, proof=not no_proof, **options)
     finally:
-        # What is printed after this, such as a traceback, must not be lost.
+        # Later output, such as a traceback, must not be lost.
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
         out.finish()
         err.finish()
@@ -113,19 +113,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
 
 
-def _run(signals: _Signals, err: Unhurried, **options: Any) -> int:
+def _run(signals: _Signals, err: BackgroundWriter, **options: Any) -> int:
     if err.isatty():
         logging.getLogger("infra.local").setLevel(logging.INFO)
-    # moto takes a second or two to load, in which a signal must find its handler already.
+    # moto needs seconds to load; the signal handlers must be installed before.
     from .seeding import CannotStart  # noqa: PLC0415
-    from .stack import Ended, Options, Twin  # noqa: PLC0415
+    from .stack import LocalStack, Options, StartAborted  # noqa: PLC0415
 
     try:
-        with Twin(Options(**options), print, lambda: signals.came):
+        with LocalStack(Options(**options), print, lambda: signals.received):
             signals.wait()
     except CannotStart as error:
         print(f"error: {error}", file=err)
         return 2
-    except Ended:
+    except StartAborted:
         return 0
     return 0

@@ -1,4 +1,4 @@
-"""What the service is told on one machine: a value for every setting that has none."""
+"""Local defaults of the settings that have none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .wechat.simulator import CODE_TEMPLATE_ID, NOTICE_TEMPLATE_ID
 
 
 def secret_settings() -> dict[str, str]:
-    """Fresh secrets, good for one start."""
+    """Return new random secrets."""
     return {
         "SIGNING_KEYS": secrets.token_urlsafe(32),
         "CODE_PEPPER": "1:" + secrets.token_urlsafe(32),
@@ -23,7 +23,7 @@ def secret_settings() -> dict[str, str]:
 
 
 def place_settings(site_url: str, pc_origin: str) -> dict[str, str]:
-    """Where the service is, and what its demo needs to know of the platforms."""
+    """Return the service's addresses and the platforms' settings of the demo."""
     return {
         "SITE_URL": site_url,
         "ALLOWED_ORIGINS": pc_origin,
@@ -33,6 +33,6 @@ def place_settings(site_url: str, pc_origin: str) -> dict[str, str]:
     }
 
 
-def given_first(environ: Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
-    """The defaults that the environment does not set, an empty value being one that is set."""
+def without_set(environ: Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
+    """Return the defaults that the environment does not set; an empty value counts as set."""
     return {name: value for name, value in defaults.items() if name not in environ}

@@ -1,4 +1,4 @@
-"""The firms on the phone page, with tags for the case that each one demonstrates."""
+"""The firms listed on the phone page, with tags for the special case of each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONG = 26
 
 @dataclass(frozen=True)
 class ListedFirm:
-    """A firm as the page's JSON shows it; `tags` are the page's keys of its special cases."""
+    """A firm in the page's JSON; `tags` are keys of the page's texts for special cases."""
 
     firm_no: str
     name: str
@@ -34,21 +34,21 @@ class ListedFirm:
 
 def listed(path: Path) -> list[ListedFirm]:
     """Return the first LISTED firms of a directory file. Raises DirectoryError, OSError."""
-    read = (row for row in directory_file.rows(path) if not row.faults)
+    sound = (row for row in directory_file.rows(path) if not row.faults)
     rows = [
-        {name: value.strip() for name, value in row.values.items()} for row in islice(read, LISTED)
+        {name: value.strip() for name, value in row.values.items()} for row in islice(sound, LISTED)
     ]
     return described([row for row in rows if row.get("firm_no")])
 
 
 def described(rows: Sequence[Mapping[str, str]]) -> list[ListedFirm]:
-    """Return the firms of a directory's rows with their tags; absent columns count as empty."""
+    """Return the firms of a directory's rows with their tags; a missing column counts as empty."""
     phones = Counter(number for row in rows for number in _phones(row))
     return [_listed(_facts(row), row, phones) for row in rows]
 
 
 def _facts(row: Mapping[str, str]) -> FirmFacts:
-    # The texts as written: rows that enrolment would refuse are listed, too.
+    # Unparsed: rows that enrolment refuses are listed too.
     return FirmFacts(**{fact.name: row.get(fact.name, "") for fact in fields(FirmFacts)})
 
 

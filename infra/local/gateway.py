@@ -1,7 +1,7 @@
-"""API Gateway on this machine: from a request to Chalice's event, and the answer back.
+"""API Gateway on this machine: turn requests into Chalice's events and results into responses.
 
-What `chalice local` leaves out and callers would notice is done here: the peer's address, a
-checked signature on IAM routes, our own words for unknown addresses and methods.
+Added to what `chalice local` does: the peer's address, verified signatures on IAM routes, and our
+own errors for unknown paths and methods.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import base64
 import json
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -31,22 +32,25 @@ from werkzeug.wrappers import Response as HttpResponse
 from chalicelib.handlers.http.problems import problem
 
 from .serving import Reply, headers, raw_target, read_body
-from .sigv4_check import SignatureCheck
+from .sigv4_check import SigV4Check
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = 29
 """Seconds that API Gateway waits for a function."""
 
+MEMORY = 1769
+"""Megabytes in the Lambda context; no function depends on it."""
+
 
 class ThreadedChalice(LocalChalice):
-    """The app's class while it serves many threads: each has a current request of its own."""
+    """The app's class while it serves many threads: the current request is thread-local."""
 
 
 class _Authorizer(LocalGatewayAuthorizer):
-    """Checks the signature on IAM routes, which `chalice local` lets pass unseen."""
+    """Verifies the signature on IAM routes; `chalice local` accepts any."""
 
-    def __init__(self, app: Chalice, check: SignatureCheck, caller: str) -> None:
+    def __init__(self, app: Chalice, check: SigV4Check, caller: str) -> None:
         super().__init__(app)
         self._check = check
         self._caller = caller
@@ -59,19 +63,19 @@ class _Authorizer(LocalGatewayAuthorizer):
             return super().authorize(raw_path, lambda_event, lambda_context)
         body = lambda_event["body"] or b""
         raw = body.encode() if isinstance(body, str) else body
-        if not self._check.is_right(context["httpMethod"], raw_path, lambda_event["headers"], raw):
+        if not self._check.is_valid(context["httpMethod"], raw_path, lambda_event["headers"], raw):
             raise ForbiddenError({})
         context["identity"]["userArn"] = self._caller
         return lambda_event, lambda_context
 
 
 class Gateway:
-    """Answers requests by the Chalice app."""
+    """Serves requests with the Chalice app."""
 
-    def __init__(self, app: Chalice, check: SignatureCheck, caller: str) -> None:
-        """`caller` is the ARN that stands for whoever signs rightly."""
+    def __init__(self, app: Chalice, check: SigV4Check, caller: str) -> None:
+        """`caller` is the ARN of everybody whose signature is valid."""
         if not isinstance(app, LocalChalice):
-            # Chalice's own way of local serving: the instance changes its class.
+            # As Chalice's own local server does: replace the class of the instance.
             app.__class__ = type("LocalApp", (ThreadedChalice, app.__class__), {})
         self._app = app
         self._config = Config.create(
@@ -80,9 +84,8 @@ class Gateway:
         self._chalice = LocalGateway(app, self._config)
         self._authorizer = _Authorizer(app, check, caller)
 
-    def context(self, function: str) -> LambdaContext:
-        """A Lambda context for a call of a function."""
-        return LambdaContext(function, 1769, TIMEOUT * 1000)
+    def _context(self) -> LambdaContext:
+        return LambdaContext("app", MEMORY, TIMEOUT * 1000)
 
     def answer(self, request: Request) -> HttpResponse:
         """Return the service's answer. Raises what `read_body` raises, and nothing else."""
@@ -115,18 +118,18 @@ class Gateway:
             head = ["HEAD"] if "GET" in methods and "HEAD" not in methods else []
             refused.headers["Allow"] = ", ".join(sorted([*methods, *head]))
             return refused
-        context = self.context("app")
+        context = self._context()
         event = self._event(request, method, match, context, body)
         if preflight and method not in methods:
             return Reply(b"", 204, dict(self._chalice._autogen_options_headers(event)))
         event, context = self._authorizer.authorize(target, event, context)
-        made = self._app(event, context)
-        sent = Headers({**made["headers"], **made["multiValueHeaders"]})
-        return Reply(self._decoded(made), made["statusCode"], sent)
+        result = self._app(event, context)
+        response_headers = Headers({**result["headers"], **result["multiValueHeaders"]})
+        return Reply(self._decoded(result), result["statusCode"], response_headers)
 
-    def _decoded(self, made: dict[str, Any]) -> bytes:
-        body = made.get("body") or ""
-        if made.get("isBase64Encoded"):
+    def _decoded(self, result: dict[str, Any]) -> bytes:
+        body = result.get("body") or ""
+        if result.get("isBase64Encoded"):
             return base64.b64decode(body)
         return body if isinstance(body, bytes) else str(body).encode()
 
@@ -168,12 +171,31 @@ class Gateway:
 
 
 def compressed_from(root: Path) -> int | None:
-    """The size in bytes from which this project's API Gateway compresses answers, if it does."""
-    config = json.loads((root / ".chalice" / "config.json").read_text("utf-8"))
-    size = config.get("minimum_compression_size")
+    """Return the size in bytes from which API Gateway compresses responses; None where it never does."""
+    size = _chalice_config(root).get("minimum_compression_size")
     return size if isinstance(size, int) else None
 
 
+def function_context(root: Path) -> Callable[[str], LambdaContext]:
+    """Return what makes a function's Lambda context, with the time-out that it is deployed with.
+
+    A shorter one would end the yearly reset's batches early: they stop 20 s before it.
+    """
+    config = _chalice_config(root)
+    functions = config["stages"]["prod"]["lambda_functions"]
+
+    def context(function: str) -> LambdaContext:
+        timeout = functions.get(function, {}).get("lambda_timeout", config["lambda_timeout"])
+        return LambdaContext(function, MEMORY, timeout * 1000)
+
+    return context
+
+
+def _chalice_config(root: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((root / ".chalice" / "config.json").read_text("utf-8"))
+    return config
+
+
 def rendered(response: Response) -> Reply:
-    """Return a Chalice response as it is sent."""
+    """Return a Chalice response as a werkzeug response."""
     return Reply(str(response.body).encode(), response.status_code, dict(response.headers))

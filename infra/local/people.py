@@ -1,4 +1,4 @@
-"""The demo phones: who holds them, and the openid of the WeChat on each."""
+"""The demo phones: their owners, and the openid of the WeChat on each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Person:
-    """A phone and its holder. `number` is as people dial it, eleven digits."""
+    """A phone and its owner. `number` has eleven digits, without country code."""
 
     number: str
     name: str
@@ -23,9 +23,9 @@ class Person:
 
     @property
     def openid(self) -> str:
-        """28 characters, as WeChat's openids have."""
-        digest = hashlib.sha256(b"local-twin.openid\0" + self.number.encode()).hexdigest()
-        return "oTwin_" + digest[:22]
+        """Return the openid: 28 characters, as WeChat's have."""
+        digest = hashlib.sha256(b"local-stack.openid\0" + self.number.encode()).hexdigest()
+        return "oLocal" + digest[:22]
 
 
 PEOPLE = (
@@ -36,7 +36,7 @@ PEOPLE = (
 
 
 class People:
-    """The demo phones, and one more for every number that turns up."""
+    """The demo phones, and one more for every other number that is used."""
 
     def __init__(self, people: Sequence[Person] = PEOPLE) -> None:
         self._guard = threading.Lock()
@@ -44,12 +44,12 @@ class People:
         self._current = people[0].number
 
     def all(self) -> list[Person]:
-        """Everybody, the demo phones first."""
+        """Return all phones, the demo phones first."""
         with self._guard:
             return list(self._people.values())
 
     def of(self, number: str) -> Person:
-        """The holder of a mainland number, with or without +86. Raises ValueError."""
+        """Return the phone of a mainland number, with or without +86. Raises ValueError."""
         digits = number.removeprefix("+86")
         if not re.fullmatch(r"1[0-9]{10}", digits, re.ASCII):
             raise ValueError("not a mainland phone number")
@@ -58,12 +58,12 @@ class People:
 
     @property
     def current(self) -> Person:
-        """The phone that is in the hand: whom OAuth takes a browser for that does not say."""
+        """Return the selected phone: the default identity of a browser at OAuth."""
         with self._guard:
             return self._people[self._current]
 
-    def pick_up(self, number: str) -> Person:
-        """Take another phone into the hand. Raises ValueError."""
+    def select(self, number: str) -> Person:
+        """Select another phone. Raises ValueError."""
         person = self.of(number)
         with self._guard:
             self._current = person.number

@@ -1,12 +1,12 @@
-"""`/_phone`: the demo phones, for eyes and for scripts.
+"""`/_phone`: the demo phones, for people and for scripts.
 
-`GET /_phone` is the page. `GET /_phone/state` answers everything that it shows:
+`GET /_phone` is the page. `GET /_phone/state` returns everything that it shows:
 
     {"now": 1790000000, "site": "http://127.0.0.1:8000", "pc": "http://localhost:8000",
      "wechat": true, "sms": true,          false where an outside one is used
-     "current": "13800001234",             the phone in the hand
+     "current": "13800001234",             the selected phone
      "menu": [{"name", "type", ...}],      of the Official Account
-     "codes": [{"url", "scene", "expires_at"}],   its QR codes that are live, newest first
+     "codes": [{"url", "scene", "expires_at"}],   its unexpired QR codes, newest first
      "phones": [{"number", "name", "about", "openid", "following",
                  "sms":  [{"id", "at", "text", "template", "params"}],
                  "chat": [{"id", "at", "kind", "text", "fields": [[label, value]], "url"}]}],
@@ -14,27 +14,27 @@
 
 `kind` is `account`, `person`, `card` (a template message) or `notice`.
 
-`POST /_phone/act` takes `{"act": …, "phone": "13800001234", …}`, `phone` being the one in the hand
-where it is missing; any mainland number is a phone. It answers `{"ok": true, …}` when the service
-has answered the platform, so the state shows what came of it.
+`POST /_phone/act` accepts `{"act": …, "phone": "13800001234", …}`. The default of `phone` is the
+selected phone; any mainland number is valid. It returns `{"ok": true, …}` once the service has
+responded to the platform, so that the state contains the result.
 
-| act | takes | adds to the answer |
+| act | parameters | result |
 | --- | --- | --- |
-| `use` | | takes this phone into the hand: OAuth lets its openid in |
+| `use` | | selects this phone: OAuth returns its openid |
 | `follow` | `scene`, if by a QR code | `reply` |
 | `leave` | | |
-| `scan` | `code`, what the QR code says | `scene` and `following`; or `open`, an address |
+| `scan` | `code`, the content of the QR code | `scene` and `following`; or `open`, an address |
 | `tap` | `item`, a menu item's name | `open`, the address of a VIEW item, else "" |
 | `say` | `text` | `reply` |
 | `clear` | | empties inboxes and chats |
 | `fail-sms` | `status`, `delay` (s), `times` | |
 | `fail-wechat` | `errcode`, `path`, `delay` (s), `times` | |
-| `revoke-token` | | ends the platform's access tokens |
+| `revoke-token` | | revokes the platform's access tokens |
 
-An act that cannot be done answers 409 `{"error": …}`: `not-following`, `follows-already`,
-`foreign-code`, `no-such-item`, `outside`. A malformed one answers 422.
+The status is 409 with `{"error": …}` for an act that is impossible now: `not-following`,
+`follows-already`, `foreign-code`, `no-such-item`, `outside`; and 422 for a malformed one.
 
-A browser enters as the phone whose number its cookie `_phone` holds, else as the one in the hand.
+At OAuth a browser is the phone in its cookie `_phone`, or else the selected one.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ _MAXIMUM_BODY = 16_384
 
 
 class Malformed(Exception):
-    """An act does not say what it must."""
+    """An act lacks a parameter, or one is invalid; the text is its name."""
 
 
 class PhonePage:
-    """Answers everything under `/_phone`. A simulator is None where an outside one is used."""
+    """Serves everything under `/_phone`. A simulator is None where an outside platform is used."""
 
     def __init__(
         self,
@@ -86,10 +86,10 @@ class PhonePage:
         firms: Sequence[ListedFirm] = (),
         clock: Callable[[], int] = lambda: int(time.time()),
     ) -> None:
-        """`site` is the service's public address, `local` the one on this machine."""
+        """`site` is the service's public URL, `local` the one on this machine."""
         self._site = site
         self._local = local
-        # Browsers keep cookies by host: under this name the page is not inside WeChat.
+        # Cookies belong to a host: under this one the page is not inside WeChat.
         self._pc = local.replace("127.0.0.1", "localhost")
         self._people = people
         self._sms = sms
@@ -98,16 +98,16 @@ class PhonePage:
         self._clock = clock
 
     def answer(self, request: Request) -> Response:
-        """Return the answer to a request. Raises what `read_body` raises, and nothing else."""
+        """Return the response to a request. Raises what `read_body` raises, and nothing else."""
         host = request.headers.get("Host", "")
         if host == urlsplit(self._pc).netloc and request.path in ("/_phone", "/_phone/"):
-            # Only beside the service's own host does the phone's frame have its cookies.
+            # In the phone's frame cookies work only if the page has the service's host.
             return Reply(b"", 302, {"Location": f"{self._local}/_phone"})
         if host not in {urlsplit(url).netloc for url in (self._local, self._pc, self._site)}:
             return _json(403, {"error": "foreign-host"})
         name = request.path.removeprefix("/_phone").strip("/")
         if name == "act":
-            return self._acted(request)
+            return self._handle_act(request)
         if request.method not in ("GET", "HEAD"):
             return _json(405, {"error": "method"})
         if name == "state":
@@ -131,11 +131,11 @@ class PhonePage:
         }
 
     def state(self) -> dict[str, Any]:
-        """What the page shows."""
+        """Return what the page shows."""
         now = self._clock()
         if self._sms is not None:
             for number in self._sms.numbers():
-                self._meet(number)
+                self._add_phone(number)
         account = self._wechat.account if self._wechat else None
         codes = account.live_tickets(now)[:8] if account else []
         return {
@@ -154,11 +154,11 @@ class PhonePage:
             "firms": [asdict(firm) for firm in self._firms],
         }
 
-    def _meet(self, number: str) -> None:
+    def _add_phone(self, number: str) -> None:
         try:
             self._people.of(number)
         except ValueError:
-            # A number abroad is no phone of this page.
+            # Numbers abroad are not shown.
             return
 
     def _phone(self, person: Person) -> dict[str, Any]:
@@ -184,7 +184,7 @@ class PhonePage:
         }
 
     def visitor(self, hints: Mapping[str, str]) -> str:
-        """Whose WeChat a browser is, from its cookies and query: an openid."""
+        """Return the openid of a browser, from its cookies and query."""
         try:
             return self._people.of(hints[COOKIE]).openid
         except (KeyError, ValueError):
@@ -192,16 +192,16 @@ class PhonePage:
 
     # Acts.
 
-    def _acted(self, request: Request) -> Response:
+    def _handle_act(self, request: Request) -> Response:
         if request.method != "POST":
             return _json(405, {"error": "method"})
         origin = request.headers.get("Origin")
         if origin is not None and origin not in {_origin(self._local), _origin(self._site)}:
             return _json(403, {"error": "foreign-origin"})
-        sent = read_body(request)
+        raw = read_body(request)
         try:
-            body = json.loads(sent[: _MAXIMUM_BODY + 1])
-            if not isinstance(body, dict) or len(sent) > _MAXIMUM_BODY:
+            body = json.loads(raw[: _MAXIMUM_BODY + 1])
+            if not isinstance(body, dict) or len(raw) > _MAXIMUM_BODY:
                 raise Malformed("body")
             return _json(200, {"ok": True, **self.act(body)})
         except CannotDo as refused:
@@ -212,7 +212,7 @@ class PhonePage:
             return _json(422, {"error": "body"})
 
     def act(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Do one act. Raises CannotDo, Malformed."""
+        """Perform an act and return its result. Raises CannotDo, Malformed."""
         number = body.get("phone", self._people.current.number)
         try:
             person = self._people.of(number)
@@ -220,7 +220,7 @@ class PhonePage:
             raise Malformed("phone") from None
         act = _text(body, "act")
         if act == "use":
-            self._people.pick_up(person.number)
+            self._people.select(person.number)
             return {}
         if act == "clear":
             if self._sms:
@@ -268,7 +268,7 @@ class PhonePage:
     def _scan(self, wechat: SimulatedWeChat, openid: str, code: str) -> dict[str, Any]:
         code = code.strip()
         if code.startswith((f"{self._site}/", f"{self._local}/")):
-            # A code of a plain address opens in WeChat's browser.
+            # A QR code of the service's URL opens in WeChat's browser.
             return {"open": code}
         scene = wechat.scan(openid, code)
         return {"scene": scene, "following": wechat.account.follower(openid) is not None}

@@ -1,4 +1,4 @@
-"""What is there before the first request: the firms of a directory file, and the account's menu."""
+"""Load the firms of a directory file and set the account's menu before the first request."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from infra.ops import enrol
 
 from .firms import ListedFirm, listed
 
-_TOLD_EVERY = 5
-"""Seconds between two words on the progress of a long file."""
+_PROGRESS_SECONDS = 5
+"""Seconds between two progress lines of a long file."""
 
 _REFUSALS = 20
-"""Refused rows that are shown; of the others the number."""
+"""Maximum number of refused rows that are printed."""
 
 
 class CannotStart(Exception):
-    """The twin cannot start; the text says why in one line."""
+    """The local stack cannot start; the text says why in one line."""
 
 
-def in_a_line(error: BaseException) -> str:
-    """What an error says, without line breaks."""
-    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(words).split())
+def one_line(error: BaseException) -> str:
+    """Return an error's message without line breaks."""
+    message = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(message).split())
 
 
 def read(path: Path) -> list[ListedFirm]:
-    """The firms for the phone page. Raises CannotStart where the file cannot be read."""
+    """Return the firms for the phone page. Raises CannotStart where the file cannot be read."""
     try:
         return listed(path)
     except (OSError, ValueError) as error:
-        raise CannotStart(f"firms file {path}: {in_a_line(error)}") from None
+        raise CannotStart(f"firms file {path}: {one_line(error)}") from None
 
 
-def seed(path: Path, say: Callable[[str], None], go_on: Callable[[], None]) -> int:
-    """Load the file's firms; returns how many there are. Raises CannotStart, and what `go_on` does.
+def seed(path: Path, say: Callable[[str], None], check_stopped: Callable[[], None]) -> int:
+    """Load the file's firms and return their number. Raises CannotStart.
 
-    `go_on` is called after each row.
+    `check_stopped` is called after each row; what it raises ends the load.
     """
-    seen = 0
-    told = time.monotonic()
+    rows = 0
+    printed_at = time.monotonic()
 
     def progress(_: object) -> None:
-        nonlocal seen, told
-        seen += 1
-        go_on()
-        if time.monotonic() - told > _TOLD_EVERY:
-            told = time.monotonic()
-            say(f"  {seen} firms loaded")
+        nonlocal rows, printed_at
+        rows += 1
+        check_stopped()
+        if time.monotonic() - printed_at > _PROGRESS_SECONDS:
+            printed_at = time.monotonic()
+            say(f"  {rows} firms loaded")
 
     try:
         report = enrol.load(path, progress)
     except (OSError, ValueError) as error:
-        raise CannotStart(f"firms file {path}: {in_a_line(error)}") from None
+        raise CannotStart(f"firms file {path}: {one_line(error)}") from None
     for refused in report.refused[:_REFUSALS]:
         say(f"  row {refused.row} refused: {'；'.join(refused.reasons)}")
     if len(report.refused) > _REFUSALS:
@@ -67,6 +67,6 @@ def seed(path: Path, say: Callable[[str], None], go_on: Callable[[], None]) -> i
 
 
 def make_menu() -> None:
-    """Give the simulated account the menu that the real one has."""
+    """Set the menu of the simulated account to that of the real one."""
     service = runtime.service()
     service.platform.create_menu(service.menu)

@@ -1,4 +1,4 @@
-"""The service's own HTTP server: `/_phone…` is answered here, all else by the gateway."""
+"""The local HTTP server: `/_phone…` is the phone page, everything else goes to the gateway."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _REFUSALS = {400: "请求格式不正确。", 413: "请求内容过大。"}
 
 
 class Service:
-    """Answers requests by the gateway or the phone page, as API Gateway sends them, and logs them."""
+    """Routes requests to the gateway or the phone page; compresses and logs the responses."""
 
     def __init__(
         self, gateway: Answer, phone: Answer, framed_by: str, compress_from: int | None
     ) -> None:
-        """`framed_by` is the one origin whose pages may frame the service's page.
+        """`framed_by` is the only origin whose pages may frame the service's page.
 
-        Answers of at least `compress_from` bytes are compressed; None compresses none.
+        Responses of at least `compress_from` bytes are compressed; with None, no response is.
         """
         self._gateway = gateway
         self._phone = phone
@@ -40,7 +40,7 @@ class Service:
         self._compress_from = compress_from
 
     def answer(self, request: Request) -> Response:
-        """Return the answer to one request."""
+        """Return the response to one request."""
         began = time.perf_counter()
         path = urlsplit(raw_target(request)).path
         for_phone = path == PHONE or path.startswith(PHONE + "/")
@@ -53,23 +53,23 @@ class Service:
             allow_framing(response, self._framed_by)
         compress(response, request, self._compress_from)
         if not for_phone:
-            # The path alone: a query carries codes and states.
+            # Without the query, which may contain codes and states.
             took = (time.perf_counter() - began) * 1000
-            shown = quote(_loggable(path), safe="/%{}")[:100]
-            log.info("%s %s %d %.0f ms", request.method, shown, response.status_code, took)
+            logged = quote(_loggable(path), safe="/%{}")[:100]
+            log.info("%s %s %d %.0f ms", request.method, logged, response.status_code, took)
         return response
 
 
 def _loggable(path: str) -> str:
-    # Of a receipts' address the route, as in the cloud's access log: its end is a key. Decoded,
-    # and in any case and number of slashes: a vendor's mistake must not show the key either.
+    # The path of a receipt ends with a secret key, so its route is logged, as in the cloud. The
+    # key must not be logged either where a vendor's request misspells the path.
     if re.match(r"/+receipts(/|$)", unquote(path), re.IGNORECASE):
         return "/receipts/{vendor}/{key}"
     return path
 
 
 def allow_framing(response: Response, origin: str) -> None:
-    """Let pages of `origin` show the answer in a frame."""
+    """Allow pages of `origin` to show the response in a frame."""
     response.headers.pop("X-Frame-Options", None)
     policy = response.headers.get("Content-Security-Policy")
     if policy is not None:
@@ -79,7 +79,7 @@ def allow_framing(response: Response, origin: str) -> None:
 
 
 def compress(response: Response, request: Request, smallest: int | None) -> None:
-    """Compress the answer as API Gateway does, from `smallest` bytes on; None never does."""
+    """Compress a body of at least `smallest` bytes, as API Gateway does; None disables it."""
     body = response.get_data()
     small = smallest is None or len(body) < smallest
     accepted = request.accept_encodings.quality("gzip") > 0
@@ -97,6 +97,6 @@ def build_server(
     framed_by: str,
     compress_from: int | None = None,
 ) -> LocalServer:
-    """Return the service's server on a bound socket; the arguments are those of Service."""
+    """Return the service's server on a bound socket. For the other arguments see Service."""
     service = Service(gateway, phone, framed_by, compress_from)
     return LocalServer(application(service.answer), bound)

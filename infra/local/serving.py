@@ -1,4 +1,4 @@
-"""HTTP servers on 127.0.0.1, by werkzeug: any number of callers at once, an orderly end."""
+"""HTTP servers on 127.0.0.1 with werkzeug: a thread per connection, and an orderly shutdown."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from werkzeug.wrappers import Request, Response
 HOST = "127.0.0.1"
 
 BACKLOG = 1_024
-"""Connections that may wait for the accepting thread; beyond it the system drops them."""
+"""Maximum number of connections waiting to be accepted; the system drops further ones."""
 
 IDLE = 60
 """Seconds after which a connection without a request is closed."""
 
 PATIENCE = 5.0
-"""Seconds that `close` waits for the answers under way."""
+"""Seconds that `close` waits for responses in progress."""
 
 MAXIMUM_BODY = 10 * 1024 * 1024
 """Bytes; API Gateway's limit (its quotas, "Payload size")."""
@@ -35,21 +35,21 @@ Answer = Callable[[Request], Response]
 
 
 class Reply(Response):
-    """A response that has the headers it is given: no content type is added."""
+    """A response without a default content type."""
 
     default_mimetype = None
 
 
 class Handler(WSGIRequestHandler):
-    """One connection, which is closed after its answer."""
+    """Handles one connection, which is closed after its response."""
 
     timeout = IDLE
-    # Head and body are two packets: the second must not wait for the first one's acknowledgement.
+    # Headers and body are two packets: the second must not wait for the first one's acknowledgement.
     disable_nagle_algorithm = True
 
     def make_environ(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().make_environ()
-        # WSGI joins the values of repeated headers, which API Gateway keeps apart.
+        # WSGI joins the values of repeated headers; API Gateway does not.
         environ[_RAW_HEADERS] = [
             (name, "".join(value.splitlines())) for name, value in self.headers.items()
         ]
@@ -59,16 +59,16 @@ class Handler(WSGIRequestHandler):
         return "local"
 
     def handle_expect_100(self) -> bool:
-        # werkzeug answers "100 Continue" itself; the base class would send it a second time.
+        # werkzeug sends "100 Continue" itself; the base class would send it a second time.
         return True
 
     def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
-        # Without an answer nothing has ended the connection yet.
+        # Without a response nothing else closes the connection.
         self.close_connection = True
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         # The base class quotes the request line, whose query may carry codes and states.
-        # A line that could not be read has no version, and would get no status line.
+        # After a malformed request line there is no version, and no status line would be sent.
         self.request_version = self.protocol_version
         self.send_response(code)
         self.send_header("Content-Length", "0")
@@ -80,7 +80,7 @@ class Handler(WSGIRequestHandler):
 
 
 def bind(port: int) -> socket.socket:
-    """Return a socket that holds the port and refuses callers until its server starts.
+    """Return a socket bound to the port; connections are refused until its server starts.
 
     Raises OSError, OverflowError.
     """
@@ -95,7 +95,7 @@ def bind(port: int) -> socket.socket:
 
 
 class LocalServer(ThreadedWSGIServer):
-    """A WSGI application on a bound socket, or on a free port; one thread per connection."""
+    """Serves a WSGI application on a bound socket or a free port, with a thread per connection."""
 
     daemon_threads = True
 
@@ -105,17 +105,17 @@ class LocalServer(ThreadedWSGIServer):
         bound: socket.socket | None = None,
         handler: type[WSGIRequestHandler] = Handler,
     ) -> None:
-        """`bound` is closed here: the server has a descriptor of its own for the port."""
-        with bound or bind(0) as held:
-            port = int(held.getsockname()[1])
-            super().__init__(HOST, port, application, handler, fd=held.fileno())
+        """`bound` is closed: the server duplicates its file descriptor."""
+        with bound or bind(0) as listening:
+            port = int(listening.getsockname()[1])
+            super().__init__(HOST, port, application, handler, fd=listening.fileno())
         self.url = f"http://{HOST}:{port}"
         self._guard = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
         self._accepting: threading.Thread | None = None
 
     def start(self) -> None:
-        """Listen, and answer in the background."""
+        """Listen and serve in the background."""
         self.socket.listen(BACKLOG)
         self._accepting = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
@@ -123,7 +123,7 @@ class LocalServer(ThreadedWSGIServer):
         self._accepting.start()
 
     def close(self) -> None:
-        """Free the port, end the idle connections and wait for the answers under way."""
+        """Free the port, close idle connections and wait for responses in progress."""
         if self._accepting is not None:
             self.shutdown()
             self._accepting.join()
@@ -133,7 +133,7 @@ class LocalServer(ThreadedWSGIServer):
             left = dict(self._open)
         for connection in left:
             try:
-                # Reading ends at once; an answer that is being made can still be sent.
+                # Reading ends now; a response in progress can still be sent.
                 connection.shutdown(socket.SHUT_RD)
             except OSError:
                 continue
@@ -163,10 +163,10 @@ class LocalServer(ThreadedWSGIServer):
 
 
 def application(answer: Answer, maximum_body: int = MAXIMUM_BODY) -> Wsgi:
-    """Return the WSGI application that answers each request by a function.
+    """Return a WSGI application that calls a function for each request.
 
     Reading more than `maximum_body` bytes of a request's body raises RequestEntityTooLarge. An
-    HTTPException of the function is an answer without a body.
+    HTTPException of the function becomes a response without a body.
     """
 
     def run(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -183,41 +183,41 @@ def application(answer: Answer, maximum_body: int = MAXIMUM_BODY) -> Wsgi:
 
 def headers(request: Request) -> dict[str, list[str]]:
     """Return the values of each header in their order; names are lower case."""
-    found: dict[str, list[str]] = {}
-    # Of a request that came by another server, WSGI's headers are all there is.
+    values: dict[str, list[str]] = {}
+    # A request from another server has WSGI's headers only.
     for name, value in request.environ.get(_RAW_HEADERS, list(request.headers)):
-        found.setdefault(name.lower(), []).append(value)
-    return found
+        values.setdefault(name.lower(), []).append(value)
+    return values
 
 
 def raw_target(request: Request) -> str:
-    """Return path and query as they were sent, percent-encoded."""
+    """Return path and query as received, percent-encoded."""
     target = request.environ["RAW_URI"].encode("latin-1").decode()
-    # A proxy's absolute form means the same path; "//" would read as a host.
+    # Remove the host of an absolute form; a leading "//" would be parsed as a host.
     return "/" + re.sub(r"^https?://[^/?#]*", "", target).lstrip("/")
 
 
 def read_body(request: Request) -> bytes:
     """Return the request's body.
 
-    Raises BadRequest where its end is in doubt or it was cut, RequestEntityTooLarge.
+    Raises BadRequest where its length is ambiguous or it is truncated, RequestEntityTooLarge.
     """
-    sent = headers(request)
-    lengths, codings = sent.get("content-length", []), sent.get("transfer-encoding", [])
-    # Two statements of where the body ends are one too many (RFC 9112, 6.1).
+    received = headers(request)
+    lengths, codings = received.get("content-length", []), received.get("transfer-encoding", [])
+    # Content-Length beside Transfer-Encoding is ambiguous (RFC 9112, 6.1).
     if codings and (lengths or [coding.strip().lower() for coding in codings] != ["chunked"]):
         raise BadRequest
     if len(set(lengths)) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
         raise BadRequest
     body = request.get_data()
-    # werkzeug ends a chunked body silently at the limit.
+    # werkzeug truncates a chunked body silently at the limit.
     if codings and len(body) == request.max_content_length:
         raise RequestEntityTooLarge
     return body
 
 
 class Simulator:
-    """A platform that the service calls, on a port of its own; a context manager."""
+    """Base of simulated platforms: an HTTP server on a free port, as a context manager."""
 
     def __init__(self) -> None:
         def answer(request: Request) -> Response:
@@ -229,19 +229,19 @@ class Simulator:
         self.url = self._server.url
 
     def answer(self, request: Request) -> Response:
-        """Return the answer to a request, whose body has been read; called from many threads."""
+        """Return the response to a request, whose body has been read; called from many threads."""
         raise NotImplementedError
 
     def delay(self, seconds: float) -> None:
-        """Wait, but not longer than until the simulator is closed."""
+        """Wait; closing the simulator ends the wait."""
         self._closing.wait(seconds)
 
     def start(self) -> None:
-        """Begin to answer at `url`."""
+        """Start serving at `url`."""
         self._server.start()
 
     def close(self) -> None:
-        """Stop, and free the port."""
+        """Stop serving and free the port."""
         self._closing.set()
         self._server.close()
 

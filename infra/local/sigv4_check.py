@@ -1,7 +1,7 @@
-"""AWS Signature Version 4 on requests that come in, as API Gateway checks it for IAM routes.
+"""Verify AWS Signature Version 4 of requests, as API Gateway does for IAM routes.
 
-The scheme: AWS General Reference, "Signature Version 4". botocore makes the signature anew from
-what was received; the two are compared.
+Source: AWS General Reference, "Signature Version 4". botocore computes the signature from the
+received request, and the two are compared.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
 SKEW = 900
-"""Seconds that a signature's time may differ from ours."""
+"""Seconds by which a signature's time may differ from the clock."""
 
 SERVICE = "execute-api"
 
@@ -32,8 +32,8 @@ _AUTHORIZATION = re.compile(
 _TIME = "%Y%m%dT%H%M%SZ"
 
 
-class _Received(SigV4Auth):
-    """Signs the headers that the sender names, where botocore would choose them itself."""
+class _ReceivedRequestAuth(SigV4Auth):
+    """Signs the headers that the request lists, instead of botocore's own choice."""
 
     def __init__(self, credentials: Credentials, region: str, names: list[str]) -> None:
         super().__init__(credentials, SERVICE, region)
@@ -46,33 +46,33 @@ class _Received(SigV4Auth):
         return chosen
 
 
-class SignatureCheck:
-    """Knows one pair of credentials and tells whether a request is signed with it."""
+class SigV4Check:
+    """Verifies signatures made with one access key."""
 
     def __init__(self, key: str, secret: str, clock: Callable[[], int]) -> None:
         self._credentials = Credentials(key, secret)
         self._clock = clock
 
-    def is_right(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> bool:
-        """Whether the signature covers this very request, and is of the last or next 15 minutes.
+    def is_valid(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """Return whether the signature matches the request and is at most 15 minutes off the clock.
 
         `target` is the path with its query; `headers` have lower-case names.
         """
-        given = _AUTHORIZATION.fullmatch(headers.get("authorization", "").strip())
-        if given is None or given["service"] != SERVICE:
+        fields = _AUTHORIZATION.fullmatch(headers.get("authorization", "").strip())
+        if fields is None or fields["service"] != SERVICE:
             return False
-        names = given["headers"].split(";")
+        names = fields["headers"].split(";")
         stamp = headers.get("x-amz-date", "")
-        # What tells the host and the time must be among what is signed.
+        # Host and time must be among the signed headers.
         complete = {"host", "x-amz-date"} <= set(names) <= set(headers)
-        if not complete or not self._is_recent(stamp) or not stamp.startswith(given["day"]):
+        if not complete or not self._is_recent(stamp) or not stamp.startswith(fields["day"]):
             return False
         declared = headers.get("x-amz-content-sha256")
         if declared is not None and declared != hashlib.sha256(body).hexdigest():
             return False
-        made = self._signature(method, target, headers, body, given["region"], names, stamp)
-        known = hmac.compare_digest(given["key"].encode(), self._credentials.access_key.encode())
-        return hmac.compare_digest(made.encode(), given["signature"].encode()) and known
+        expected = self._signature(method, target, headers, body, fields["region"], names)
+        known = hmac.compare_digest(fields["key"].encode(), self._credentials.access_key.encode())
+        return hmac.compare_digest(expected.encode(), fields["signature"].encode()) and known
 
     def _is_recent(self, stamp: str) -> bool:
         try:
@@ -89,7 +89,6 @@ class SignatureCheck:
         body: bytes,
         region: str,
         names: list[str],
-        stamp: str,
     ) -> str:
         request: Any = AWSRequest(
             method=method,
@@ -97,8 +96,8 @@ class SignatureCheck:
             headers={name: headers[name] for name in names},
             data=body,
         )
-        request.context["timestamp"] = stamp
-        auth: Any = _Received(self._credentials, region, names)
+        request.context["timestamp"] = headers["x-amz-date"]
+        auth: Any = _ReceivedRequestAuth(self._credentials, region, names)
         return str(
             auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
         )

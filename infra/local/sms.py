@@ -1,4 +1,4 @@
-"""The phone network: what the `http` gateway posts lands in the inbox of a phone."""
+"""Simulated phone network: messages posted by the `http` gateway, in an inbox per phone."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from werkzeug.wrappers import Request, Response
 from .serving import Reply, Simulator
 
 INBOX = 200
-"""Messages kept for one phone; the oldest make room."""
+"""Maximum number of messages kept for one phone; the oldest are dropped."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """An SMS as a phone has it. `to` is E.164, `at` epoch seconds."""
+    """An SMS in an inbox. `to` is E.164, `at` epoch seconds, `text` includes the signature."""
 
     id: int
     at: int
@@ -35,7 +35,7 @@ class Message:
 
 @dataclass
 class Fault:
-    """What goes wrong with the next `times` posts: `status`, after `delay` seconds."""
+    """A fault of the next `times` posts: `status`, or success if None, after `delay` seconds."""
 
     status: int | None = None
     delay: float = 0
@@ -47,10 +47,9 @@ def _json(status: int, body: dict[str, Any]) -> Response:
 
 
 class SimulatedSms(Simulator):
-    """Takes the `http` gateway's posts at `url`, checks their signature, keeps the messages.
+    """Accepts the `http` gateway's posts at `url`, checks their signature and keeps the messages.
 
-    `sign` stands in front of each text, as vendors put it there; `told` is called with each
-    message that arrives.
+    `sign` is put before each text, as vendors do; `on_message` is called with each message.
     """
 
     def __init__(
@@ -58,13 +57,13 @@ class SimulatedSms(Simulator):
         secret: str,
         *,
         sign: str = "",
-        told: Callable[[Message], None] = lambda _: None,
+        on_message: Callable[[Message], None] = lambda _: None,
         clock: Callable[[], int] = lambda: int(time.time()),
     ) -> None:
         super().__init__()
         self._secret = secret.encode()
         self._prefix = f"【{sign}】" if sign else ""
-        self._told = told
+        self._on_message = on_message
         self._clock = clock
         self._ids = itertools.count(1)
         self._guard = threading.Lock()
@@ -72,17 +71,17 @@ class SimulatedSms(Simulator):
         self._fault: Fault | None = None
 
     def fail(self, status: int | None = None, *, delay: float = 0, times: int = 1) -> None:
-        """Let the next `times` posts end in `status`, or be taken only after `delay` seconds."""
+        """Make the next `times` posts fail with `status`, or be accepted after `delay` seconds."""
         with self._guard:
             self._fault = Fault(status, delay, times) if times > 0 else None
 
     def numbers(self) -> list[str]:
-        """The phones that have got something, in the order of their first message."""
+        """Return the phones with messages, in the order of their first message."""
         with self._guard:
             return list(self._inboxes)
 
     def inbox(self, to: str) -> list[Message]:
-        """The messages of a phone, oldest first."""
+        """Return the messages of a phone, oldest first."""
         with self._guard:
             return list(self._inboxes.get(to, ()))
 
@@ -93,24 +92,24 @@ class SimulatedSms(Simulator):
 
     def answer(self, request: Request) -> Response:
         if request.method != "POST":
-            return _json(405, {"error": "only POST is taken"})
+            return _json(405, {"error": "only POST is accepted"})
         body = request.get_data()
-        right = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
-        given = request.headers.get("X-Signature", "")
-        if not hmac.compare_digest(right.encode(), given.encode("utf-8", "replace")):
-            return _json(403, {"error": "X-Signature is not right for this body"})
+        expected = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
+        received = request.headers.get("X-Signature", "")
+        if not hmac.compare_digest(expected.encode(), received.encode("utf-8", "replace")):
+            return _json(403, {"error": "X-Signature does not match the body"})
         fault = self._next_fault()
         if fault is not None:
             self.delay(fault.delay)
             if fault.status is not None:
-                return _json(fault.status, {"error": "as asked for"})
+                return _json(fault.status, {"error": "simulated fault"})
         message = self._read(body)
         if message is None:
             return _json(400, {"error": "not a message of the http gateway"})
         with self._guard:
             inbox = self._inboxes.setdefault(message.to, deque(maxlen=INBOX))
             inbox.append(message)
-        self._told(message)
+        self._on_message(message)
         return _json(202, {"id": f"sms-{message.id}"})
 
     def _next_fault(self) -> Fault | None:

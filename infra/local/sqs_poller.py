@@ -1,4 +1,4 @@
-"""SQS to Lambda: what the event source mapping of a queue does, for the functions in `app.py`."""
+"""Poll SQS queues and call the functions in `app.py`, as event source mappings do in the cloud."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ Function = Callable[[dict[str, Any], Any], Any]
 
 BATCH = 10
 PAUSE = 0.25
-"""Seconds between two looks into an empty queue."""
+"""Seconds between two polls of an empty queue."""
+
+RETRY_SECONDS = 5
+"""Delay after a message's first failure; each further failure adds as much."""
 
 WORKERS = 2
+"""Threads per queue."""
 
 
 @dataclass(frozen=True)
-class Wire:
-    """A queue and the function that works it; `partial` where it may report single failures."""
+class QueueMapping:
+    """An event source mapping; `partial` where the function may report single failed messages."""
 
     queue: str
     function: str
@@ -29,39 +33,43 @@ class Wire:
     partial: bool = False
 
 
-def wires(template: Mapping[str, Any], values: Mapping[str, str], app: Any) -> list[Wire]:
-    """The queues that the template or the app's decorators wire to functions.
+def queue_mappings(
+    template: Mapping[str, Any], values: Mapping[str, str], app: Any
+) -> list[QueueMapping]:
+    """Return the mappings declared in the template or by decorators of the Chalice app.
 
-    `values` has each queue's name under `LogicalId.QueueName`; `app` is the Chalice app.
+    `values` maps `LogicalId.QueueName` and `LogicalId.Arn` of each queue to its name and ARN.
     """
     by_arn = {
         values[f"{name.removesuffix('.QueueName')}.Arn"]: label
         for name, label in values.items()
         if name.endswith(".QueueName")
     }
-    found: dict[str, Wire] = {}
+    mappings: dict[str, QueueMapping] = {}
     for source in app.event_sources:
         queue = getattr(source, "queue", None) or getattr(source, "queue_arn", None)
         if queue is not None and hasattr(source, "queue_arn"):
             label = str(queue).rpartition(":")[2]
             function = source.handler_string.rpartition(".")[2]
-            found[f"{_camel(function)}SqsEventSource"] = Wire(label, function, source.batch_size)
+            mappings[f"{_camel(function)}SqsEventSource"] = QueueMapping(
+                label, function, source.batch_size
+            )
     for logical_id, resource in template["Resources"].items():
         events = resource.get("Properties", {}).get("Events", {})
         for name, event in events.items():
-            known = found.get(name)
+            declared = mappings.get(name)
             properties = event.get("Properties", {})
             arn = _arn(properties.get("Queue"), values)
-            if known is None and (event.get("Type") != "SQS" or arn not in by_arn):
+            if declared is None and (event.get("Type") != "SQS" or arn not in by_arn):
                 continue
             partial = "ReportBatchItemFailures" in properties.get("FunctionResponseTypes", [])
-            found[name] = Wire(
-                by_arn.get(arn, known.queue if known else ""),
-                known.function if known else _snake(logical_id),
-                int(properties.get("BatchSize", known.batch if known else BATCH)),
+            mappings[name] = QueueMapping(
+                by_arn.get(arn, declared.queue if declared else ""),
+                declared.function if declared else _snake(logical_id),
+                int(properties.get("BatchSize", declared.batch if declared else BATCH)),
                 partial,
             )
-    return list(found.values())
+    return list(mappings.values())
 
 
 def _arn(value: Any, values: Mapping[str, str]) -> str:
@@ -81,56 +89,62 @@ def _snake(name: str) -> str:
     )
 
 
-class Pump:
-    """Works queues in the background, each by a few threads."""
+class SqsPoller:
+    """Polls queues in background threads until it is closed."""
 
     def __init__(
         self,
         client: Any,
-        wired: Sequence[tuple[Wire, Function]],
+        mapped: Sequence[tuple[QueueMapping, Function]],
         context: Callable[[str], Any] = lambda name: None,
         *,
         workers: int = WORKERS,
     ) -> None:
-        """`client` is an SQS client; `context` makes the second argument of a function."""
+        """`client` is an SQS client; `context` returns the Lambda context for a function's name."""
         self._client = client
         self._context = context
         self._ended = threading.Event()
         self._threads = [
-            threading.Thread(target=self._work, args=(wire, function), daemon=True)
-            for wire, function in wired
+            threading.Thread(target=self._work, args=(mapping, function), daemon=True)
+            for mapping, function in mapped
             for _ in range(workers)
         ]
 
     def start(self) -> None:
+        """Start polling."""
         for thread in self._threads:
             thread.start()
 
     def close(self) -> None:
-        """Take no more messages, and wait for the batches under way."""
+        """Stop polling and wait up to 10 s for each batch in progress."""
         self._ended.set()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(10)
 
-    def _work(self, wire: Wire, function: Function) -> None:
-        url = self._client.get_queue_url(QueueName=wire.queue)["QueueUrl"]
+    def _work(self, mapping: QueueMapping, function: Function) -> None:
+        url = self._client.get_queue_url(QueueName=mapping.queue)["QueueUrl"]
         attributes = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         arn = attributes["Attributes"]["QueueArn"]
         while not self._ended.is_set():
             try:
-                idle = not self.once(wire, function, url, arn)
+                idle = not self.once(mapping, function, url, arn)
             except Exception as error:
-                log.warning("queue %s: %s", wire.queue, type(error).__name__)
+                log.warning("queue %s: %s", mapping.queue, type(error).__name__)
                 idle = True
             if idle:
                 self._ended.wait(PAUSE)
 
-    def once(self, wire: Wire, function: Function, url: str, arn: str) -> int:
-        """Work one batch; returns how many messages it had."""
+    def once(self, mapping: QueueMapping, function: Function, url: str, arn: str) -> int:
+        """Process one batch and return its number of messages.
+
+        Processed messages are deleted. Failed ones become visible again after a few seconds: Lambda
+        leaves them until the queue's visibility time-out, which is minutes, and nobody at a local
+        stack waits that long for a transient error.
+        """
         messages = self._client.receive_message(
             QueueUrl=url,
-            MaxNumberOfMessages=min(wire.batch, BATCH),
+            MaxNumberOfMessages=min(mapping.batch, BATCH),
             WaitTimeSeconds=0,
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
@@ -140,33 +154,50 @@ class Pump:
         region = arn.split(":")[3]
         event = {"Records": [_record(message, arn, region) for message in messages]}
         try:
-            result = function(event, self._context(wire.function))
+            result = function(event, self._context(mapping.function))
         except Exception:
-            # What is not deleted comes again after its visibility timeout, and ends in the DLQ.
-            log.exception("function %s failed", wire.function)
-            return len(messages)
-        failed = _failed(result, wire.partial, {message["MessageId"] for message in messages})
-        done = [message for message in messages if message["MessageId"] not in failed]
-        if done:
-            self._client.delete_message_batch(
-                QueueUrl=url,
-                Entries=[
-                    {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
-                    for number, message in enumerate(done)
-                ],
+            log.exception("function %s failed", mapping.function)
+            failed = {message["MessageId"] for message in messages}
+        else:
+            failed = _failed(
+                result, mapping.partial, {message["MessageId"] for message in messages}
             )
+        entries = [
+            {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+            for number, message in enumerate(messages)
+            if message["MessageId"] not in failed
+        ]
+        if entries:
+            self._client.delete_message_batch(QueueUrl=url, Entries=entries)
+        self._schedule_retries(url, [m for m in messages if m["MessageId"] in failed])
         return len(messages)
+
+    def _schedule_retries(self, url: str, messages: Sequence[Mapping[str, Any]]) -> None:
+        if not messages:
+            return
+        self._client.change_message_visibility_batch(
+            QueueUrl=url,
+            Entries=[
+                {
+                    "Id": str(number),
+                    "ReceiptHandle": message["ReceiptHandle"],
+                    "VisibilityTimeout": RETRY_SECONDS
+                    * int(message["Attributes"]["ApproximateReceiveCount"]),
+                }
+                for number, message in enumerate(messages)
+            ],
+        )
 
 
 def _failed(result: Any, partial: bool, all_ids: set[str]) -> set[str]:
-    """The messages to keep, as Lambda reads a function's answer."""
+    """Return the ids of the failed messages, as Lambda interprets a function's result."""
     if not partial or not result:
         return set()
     try:
         named = {failure["itemIdentifier"] for failure in result.get("batchItemFailures") or []}
     except (AttributeError, KeyError, TypeError):
         return all_ids
-    # An identifier that is none of the batch's makes Lambda take the whole batch as failed.
+    # For Lambda, an identifier that is not of the batch fails the whole batch.
     return named if named <= all_ids else all_ids
 
 

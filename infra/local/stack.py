@@ -1,4 +1,4 @@
-"""The twin as a whole: everything started in its order, and ended in the other."""
+"""The local stack: start every part in order and stop them in reverse order."""
 
 from __future__ import annotations
 
@@ -20,28 +20,29 @@ from chalicelib.settings import SETTINGS, SettingsError, load
 from infra.deploy.tables import load_template
 
 from .aws import KEY, LocalAws, Resources, point_at
-from .defaults import given_first, place_settings, secret_settings
+from .defaults import place_settings, secret_settings, without_set
 from .firms import DEMO
-from .gateway import Gateway, compressed_from
+from .gateway import Gateway, compressed_from, function_context
 from .people import People
 from .phone_page import PhonePage
-from .seeding import CannotStart, in_a_line, make_menu, read, seed
+from .seeding import CannotStart, make_menu, one_line, read, seed
 from .service import build_server
 from .serving import bind
-from .sigv4_check import SignatureCheck
+from .sigv4_check import SigV4Check
 from .sms import Message, SimulatedSms
-from .sqs_poller import Pump, wires
+from .sqs_poller import SqsPoller, queue_mappings
 from .wechat import SimulatedWeChat
 from .wechat.account import CODE_TEMPLATE, NOTICE_TEMPLATE
 
+ROOT = Path(__file__).parents[2]
 SMS_SIGN = next(setting.default or "" for setting in SETTINGS if setting.name == "SMS_SIGN")
 
 
-class Ended(Exception):
-    """The twin was told to end before it was ready."""
+class StartAborted(Exception):
+    """The local stack was stopped before it was ready."""
 
 
-class _Part(Protocol):
+class _Component(Protocol):
     def start(self) -> None: ...
 
     def close(self) -> None: ...
@@ -49,7 +50,7 @@ class _Part(Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line may say."""
+    """Options of the command line; a URL replaces the simulator of that platform."""
 
     port: int = 8000
     firms: Path | None = None
@@ -59,23 +60,26 @@ class Options:
     proof: bool = True
 
 
-class Twin:
-    """One running twin; one in a process, since the service reads the process's environment.
+class LocalStack:
+    """A running local stack. One per process: the service reads the process's environment.
 
-    A context manager: `with Twin(options, print) as twin` runs until the block ends. A start may
-    take minutes where many firms are loaded; `ending` is asked on the way whether to give it up.
+    A context manager: `with LocalStack(options, print) as stack` runs until the block ends.
     """
 
     def __init__(
         self,
         options: Options,
         say: Callable[[str], None],
-        ending: Callable[[], bool] = lambda: False,
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`say` prints a line; `is_stopped` is called during the start and aborts it with True.
+
+        A start takes minutes where many firms are loaded.
+        """
         self._options = options
         self._say = say
-        self._ending = ending
-        self._parts = ExitStack()
+        self._is_stopped = is_stopped
+        self._components = ExitStack()
         self.people = People()
         self._phone: PhonePage | None = None
         self._loaded = 0
@@ -83,33 +87,33 @@ class Twin:
         self.url = ""
         self.aws_url = ""
 
-    def __enter__(self) -> Twin:
+    def __enter__(self) -> LocalStack:
         try:
             self._start()
         except BaseException:
-            self._parts.close()
+            self._components.close()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._parts.close()
+        self._components.close()
 
-    def _go_on(self) -> None:
-        if self._ending():
-            raise Ended
+    def _check_stopped(self) -> None:
+        if self._is_stopped():
+            raise StartAborted
 
-    def _run(self, part: _Part) -> None:
-        self._go_on()
-        part.start()
-        self._parts.callback(part.close)
+    def _run(self, component: _Component) -> None:
+        self._check_stopped()
+        component.start()
+        self._components.callback(component.close)
 
     def _start(self) -> None:
         options = self._options
         try:
             bound = bind(options.port)
         except (OSError, OverflowError) as error:
-            raise CannotStart(f"port {options.port} cannot be used: {in_a_line(error)}") from None
-        self._parts.callback(bound.close)
+            raise CannotStart(f"port {options.port} cannot be used: {one_line(error)}") from None
+        self._components.callback(bound.close)
         port = bound.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
 
@@ -119,17 +123,17 @@ class Twin:
         point_at(os.environ, aws.url, options.dynamodb)
 
         environ = os.environ
-        sms, wechat = self._settle(environ, port)
+        sms, wechat = self._start_simulators(environ, port)
         firms = read(options.firms or DEMO)
         resources, template = self._make_resources(environ)
         self._check_settings(environ)
 
-        self._go_on()
-        # Only now, when its environment is complete.
+        self._check_stopped()
+        # Not earlier: the service reads the environment when it is imported.
         module = importlib.import_module("app")
         gateway = Gateway(
             module.app,
-            SignatureCheck(
+            SigV4Check(
                 environ["AWS_ACCESS_KEY_ID"],
                 environ["AWS_SECRET_ACCESS_KEY"],
                 lambda: int(time.time()),
@@ -146,30 +150,30 @@ class Twin:
             firms=firms,
         )
         self._phone = phone
-        self._loaded = seed(options.firms or DEMO, self._say, self._go_on)
+        self._loaded = seed(options.firms or DEMO, self._say, self._check_stopped)
         if wechat is not None:
             make_menu()
-        self._run(self._pump(module, gateway, template, resources))
+        self._run(self._poller(module, template, resources))
         server = build_server(
             bound,
             gateway.answer,
             phone.answer,
             self.url,
-            compressed_from(Path(__file__).parents[2]),
+            compressed_from(ROOT),
         )
         self._run(server)
-        self._notify(environ, sms, wechat)
+        self._print_summary(environ, sms, wechat)
 
     def _visitor(self, hints: Mapping[str, str]) -> str:
         return self._phone.visitor(hints) if self._phone else self.people.current.openid
 
-    def _settle(
+    def _start_simulators(
         self, environ: Any, port: int
     ) -> tuple[SimulatedSms | None, SimulatedWeChat | None]:
-        """Give every setting its value, and start the simulators that are asked for."""
+        """Set every setting that the environment does not, and start the simulators in use."""
         options = self._options
-        environ.update(given_first(environ, secret_settings()))
-        environ.update(given_first(environ, place_settings(self.url, f"http://localhost:{port}")))
+        environ.update(without_set(environ, secret_settings()))
+        environ.update(without_set(environ, place_settings(self.url, f"http://localhost:{port}")))
         if not options.proof:
             environ["PROOF_OF_WORK"] = "0"
         if options.sms_url is not None:
@@ -181,7 +185,7 @@ class Twin:
             sms = SimulatedSms(
                 environ["SMS_HTTP_SECRET"],
                 sign=environ.get("SMS_SIGN") or SMS_SIGN,
-                told=self._show_sms,
+                on_message=self._show_sms,
             )
             self._run(sms)
             environ["SMS_HTTP_URL"] = sms.url
@@ -206,7 +210,7 @@ class Twin:
                 },
             )
         except ValueError:
-            # The settings' own check words it better than the cipher does.
+            # The check of the settings has a clearer message than the cipher.
             self._check_settings(
                 {**environ, "WECHAT_API_URL": self.url, "WECHAT_OPEN_URL": self.url}
             )
@@ -231,16 +235,16 @@ class Twin:
             resources.make_tables(boto3.client("dynamodb", config=quick))
         except (BotoCoreError, ClientError, ValueError) as error:
             where = self._options.dynamodb or self.aws_url
-            raise CannotStart(f"dynamodb at {where}: {in_a_line(error)}") from None
+            raise CannotStart(f"dynamodb at {where}: {one_line(error)}") from None
         resources.make_queues(boto3.client("sqs"))
         resources.make_topics(boto3.client("sns"))
         secret_id = environ.pop("SECRETS_ID", None)
         client = boto3.client("secretsmanager")
         secrets = resources.make_secrets(client, lambda: self._content(environ, resources))
         self._secret = secrets[0]
-        environ.update(given_first(environ, self._variables(resources)))
+        environ.update(without_set(environ, self._variables(resources)))
         if secret_id:
-            # Asked for by name: the service shall read it as it does in the cloud.
+            # The service then reads this secret, as it does in the cloud.
             content = json.dumps(self._content(environ, resources))
             if secret_id not in secrets:
                 client.create_secret(Name=secret_id, SecretString=content)
@@ -249,32 +253,30 @@ class Twin:
 
     @staticmethod
     def _variables(resources: Resources) -> dict[str, str]:
-        # Settings come from the environment here, so that what is set there wins.
-        found = resources.variables()
-        found.pop("SECRETS_ID", None)
-        return found
+        # Without the secret, the service reads its settings from the environment, which then wins.
+        variables = resources.variables()
+        variables.pop("SECRETS_ID", None)
+        return variables
 
     def _content(self, environ: Mapping[str, str], resources: Resources) -> dict[str, str]:
-        """Every setting of this start, so that operators' commands find the same ones."""
+        """Return every setting of this start, so that the operators' commands use the same ones."""
         names = {setting.name for setting in SETTINGS}
         own = {name: value for name, value in environ.items() if name in names}
         return {**self._variables(resources), **own}
 
     @staticmethod
-    def _pump(
-        module: Any, gateway: Gateway, template: Mapping[str, Any], resources: Resources
-    ) -> Pump:
-        wired = [
-            (wire, getattr(module, wire.function))
-            for wire in wires(template, resources.values, module.app)
-            if hasattr(module, wire.function)
+    def _poller(module: Any, template: Mapping[str, Any], resources: Resources) -> SqsPoller:
+        mapped = [
+            (mapping, getattr(module, mapping.function))
+            for mapping in queue_mappings(template, resources.values, module.app)
+            if hasattr(module, mapping.function)
         ]
-        return Pump(boto3.client("sqs"), wired, gateway.context)
+        return SqsPoller(boto3.client("sqs"), mapped, function_context(ROOT))
 
     def _show_sms(self, message: Message) -> None:
         self._say(f"  sms to {message.to}: {message.text}")
 
-    def _notify(
+    def _print_summary(
         self, environ: Mapping[str, str], sms: SimulatedSms | None, wechat: SimulatedWeChat | None
     ) -> None:
         say = self._say

@@ -1,4 +1,4 @@
-"""Output that never waits: whoever started the twin may have stopped reading it."""
+"""Output that never blocks: the reader of a pipe may have stopped reading."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ import queue
 import threading
 from typing import TextIO
 
-_ROOM = 10_000
-"""Pieces that wait to be written; beyond it, new ones are dropped."""
+_QUEUE_SIZE = 10_000
+"""Maximum number of texts waiting to be written; further ones are dropped."""
 
 
-class Unhurried(io.TextIOBase):
-    """A text stream that hands on to another one in the background.
+class BackgroundWriter(io.TextIOBase):
+    """A text stream that writes to another one from a background thread.
 
-    A full pipe would otherwise stop the thread that prints, and with it the service.
+    A full pipe would otherwise block the thread that prints, and with it the service.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._pieces: queue.Queue[str | None] = queue.Queue(_ROOM)
-        self._thread = threading.Thread(target=self._hand_on, daemon=True)
+        self._texts: queue.Queue[str | None] = queue.Queue(_QUEUE_SIZE)
+        self._thread = threading.Thread(target=self._copy, daemon=True)
         self._thread.start()
 
-    def _hand_on(self) -> None:
-        while (piece := self._pieces.get()) is not None:
+    def _copy(self) -> None:
+        while (text := self._texts.get()) is not None:
             try:
-                self._stream.write(piece)
-                if self._pieces.empty():
+                self._stream.write(text)
+                if self._texts.empty():
                     self._stream.flush()
             except (OSError, ValueError):
-                # Nobody reads any more.
+                # The reader is gone.
                 continue
 
     def write(self, text: str) -> int:
         try:
-            self._pieces.put_nowait(text)
+            self._texts.put_nowait(text)
         except queue.Full:
             return 0
         return len(text)
 
     def finish(self) -> None:
-        """Wait a moment for what is left."""
+        """Wait up to two seconds for the remaining output."""
         try:
-            self._pieces.put(None, timeout=1)
+            self._texts.put(None, timeout=1)
         except queue.Full:
             return
         self._thread.join(1)

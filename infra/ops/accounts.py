@@ -71,8 +71,8 @@ def _answer(name: str, changed: Changed) -> Answer:
         fill((words.CHANGED if changed.changed else words.UNCHANGED)[name], login=changed.login)
     ]
     lines += [
-        fill(words.TOLD[told.outcome], to=told.destination, reason=told.reason or "")
-        for told in changed.told
+        fill(words.TOLD[result.outcome], to=result.destination, reason=result.reason or "")
+        for result in changed.told
     ]
     facts: dict[str, Any] = asdict(changed)
     return Answer(facts, lambda console: console.print("\n".join(lines)))

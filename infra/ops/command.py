@@ -62,11 +62,11 @@ def command(
 ) -> Callable[[Callable[..., Answer]], click.Command]:
     """Register a function that returns an Answer as a command of `ops`, with --json and --help."""
 
-    def made(run: Callable[..., Answer]) -> click.Command:
-        def callback(as_json: bool, **given: Any) -> int:
+    def register(run: Callable[..., Answer]) -> click.Command:
+        def callback(as_json: bool, **options: Any) -> int:
             # Output of other code must not mix with the answer on stdout.
             with redirect_stdout(sys.stderr):
-                answer = run(**given)
+                answer = run(**options)
             if as_json:
                 click.echo(json.dumps(answer.facts, ensure_ascii=False))
             else:
@@ -83,7 +83,7 @@ def command(
         ops.add_command(added)
         return added
 
-    return made
+    return register
 
 
 login_argument = click.argument("login")
@@ -92,36 +92,36 @@ reason_option = click.option("--reason", required=True, metavar="TEXT", help=wor
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; 0 only where the command succeeded."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    argv = list(sys.argv[1:] if arguments is None else arguments)
     with logs.plainly(sys.stderr, logging.WARNING):
-        return _run(given)
+        return _run(argv)
 
 
-def _run(given: list[str]) -> int:
+def _run(argv: list[str]) -> int:
     try:
-        status = ops.main(given, prog_name=words.PROGRAM, standalone_mode=False)
+        status = ops.main(argv, prog_name=words.PROGRAM, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return 2
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else words.PROGRAM
         hint = fill(words.SEE_HELP, command=path)
-        return _fail("usage", complaint(error), given, 2, hint)
+        return _fail("usage", complaint(error), argv, 2, hint)
     except (click.Abort, KeyboardInterrupt):
-        return _fail("stopped", words.STOPPED, given, 130)
+        return _fail("stopped", words.STOPPED, argv, 130)
     except Failed as error:
-        return _fail(error.code, str(error), given)
+        return _fail(error.code, str(error), argv)
     except ServiceError as error:
-        return _fail(error.code, _sentence(error), given)
+        return _fail(error.code, _sentence(error), argv)
     except Exception as error:
         # The messages of the error and of its causes may quote a row of the directory or a key.
         what = f"{type(error).__name__}, {_place(error)}"
-        return _fail("unexpected", fill(words.ERRORS["unexpected"], what=what), given)
+        return _fail("unexpected", fill(words.ERRORS["unexpected"], what=what), argv)
     return int(status or 0)
 
 
-def _fail(code: str, message: str, given: Sequence[str], status: int = 1, hint: str = "") -> int:
-    if "--json" in given:
+def _fail(code: str, message: str, argv: Sequence[str], status: int = 1, hint: str = "") -> int:
+    if "--json" in argv:
         click.echo(json.dumps({"error": code, "message": message}, ensure_ascii=False))
     else:
         click.echo(message, err=True)

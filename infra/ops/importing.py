@@ -30,10 +30,10 @@ def import_file(file: Path, reason: str | None, update_phones: bool) -> Answer:
         why = " ".join((reason or "").split()) or enrol.source_of(file)
         rebind = None
         if update_phones:
-            operations = session.support()
+            support = session.support()
 
             def rebind(login: str, phone: str) -> object:
-                return operations.change_phone(login, phone, actor=actor, reason=why)
+                return support.change_phone(login, phone, actor=actor, reason=why)
 
         with _Bar() as bar:
             report = enrol.load(

@@ -64,8 +64,8 @@ def _deployment_secret() -> str:
     Where the template does not name it, the name is `PREFIX-settings`, as in the local stack.
     """
     template = load_template()
-    given = os.environ.get("TABLE_PREFIX")
-    values = parameters(template, **({"TablePrefix": given} if given else {}))
+    prefix = os.environ.get("TABLE_PREFIX")
+    values = parameters(template, **({"TablePrefix": prefix} if prefix else {}))
     for resource in template["Resources"].values():
         if resource.get("Type") == "AWS::SecretsManager::Secret":
             name = resolve(resource.get("Properties", {}).get("Name"), values)

@@ -25,59 +25,59 @@ _MOST_ROWS = 100
 _NARROW = frozenset({words.TIME, words.DESTINATION, words.ROW, words.FIRM_NO})
 
 
-def overview(console: Console, seen: Overview) -> None:
+def overview(console: Console, summary: Overview) -> None:
     """Print a login: its state, findings, exhausted limits and last codes."""
     facts = Table(show_header=False, box=None, pad_edge=False)
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
-    for key, text in _facts(seen).items():
+    for key, text in _facts(summary).items():
         facts.add_row(words.ACCOUNT_ROWS[key], text)
     console.print(facts)
-    if seen.findings:
+    if summary.findings:
         console.print(f"\n{words.FINDINGS_TITLE}", style="bold")
-        for finding in seen.findings:
+        for finding in summary.findings:
             console.print("  " + words.FINDINGS[finding])
-    if seen.locks:
-        locks = [(words.LOCKS[lock.kind], beijing_time(lock.until)) for lock in seen.locks]
+    if summary.locks:
+        locks = [(words.LOCKS[lock.kind], beijing_time(lock.until)) for lock in summary.locks]
         _table(console, words.LOCKS_TITLE, words.LOCK_COLUMNS, locks)
-    if seen.sends:
-        _table(console, words.SENDS_TITLE, words.SEND_COLUMNS, map(_send, seen.sends))
+    if summary.sends:
+        _table(console, words.SENDS_TITLE, words.SEND_COLUMNS, map(_send, summary.sends))
 
 
-def _facts(seen: Overview) -> dict[str, str]:
+def _facts(summary: Overview) -> dict[str, str]:
     wechat = words.NOT_BOUND
-    if seen.wechat_bound:
-        since = fill(words.BOUND_SINCE, time=_time(seen.bound_at))
-        wechat = since if seen.bound_at else words.BOUND
+    if summary.wechat_bound:
+        since = fill(words.BOUND_SINCE, time=_time(summary.bound_at))
+        wechat = since if summary.bound_at else words.BOUND
     rows = {
-        "login": f"{seen.login}（{words.KINDS[seen.kind]}）",
-        "firm": seen.firm or words.UNKNOWN,
-        "method": words.METHODS[seen.method] if seen.method else words.NO_METHOD,
-        "phone": seen.phone or words.NOT_BOUND,
+        "login": f"{summary.login}（{words.KINDS[summary.kind]}）",
+        "firm": summary.firm or words.UNKNOWN,
+        "method": words.METHODS[summary.method] if summary.method else words.NO_METHOD,
+        "phone": summary.phone or words.NOT_BOUND,
         "wechat": wechat,
     }
-    if seen.wechat_bound:
+    if summary.wechat_bound:
         following = {True: words.YES, False: words.NO, None: words.UNKNOWN}
-        rows["following"] = following[seen.following]
-    rows["password"] = "；".join(_password(seen))
+        rows["following"] = following[summary.following]
+    rows["password"] = "；".join(_password(summary))
     rows["code"] = (
-        fill(words.CODE_UNTIL, time=_time(seen.code_until)) if seen.code_until else words.NONE
+        fill(words.CODE_UNTIL, time=_time(summary.code_until)) if summary.code_until else words.NONE
     )
     return rows
 
 
-def _password(seen: Overview) -> list[str]:
+def _password(summary: Overview) -> list[str]:
     parts = []
-    if not seen.has_password:
+    if not summary.has_password:
         parts.append(words.HAS_NO_PASSWORD)
-    if seen.must_change:
+    if summary.must_change:
         parts.append(words.MUST_CHANGE)
-    if seen.has_password and seen.changed_at:
-        parts.append(fill(words.CHANGED_AT, time=_time(seen.changed_at)))
-    if seen.recovered_at:
-        parts.append(fill(words.RECOVERED_AT, time=_time(seen.recovered_at)))
-    if seen.reset_year:
-        parts.append(fill(words.RESET_YEAR, year=seen.reset_year))
+    if summary.has_password and summary.changed_at:
+        parts.append(fill(words.CHANGED_AT, time=_time(summary.changed_at)))
+    if summary.recovered_at:
+        parts.append(fill(words.RECOVERED_AT, time=_time(summary.recovered_at)))
+    if summary.reset_year:
+        parts.append(fill(words.RESET_YEAR, year=summary.reset_year))
     return parts
 
 
@@ -123,8 +123,8 @@ def _outcome(event: Event) -> str:
     return " ".join(part for part in parts if part)
 
 
-def menu(console: Console, buttons: Sequence[Mapping[str, str]], made: bool) -> None:
-    """Print the Official Account's menu; `made` where it was set just now."""
+def menu(console: Console, buttons: Sequence[Mapping[str, str]], was_set: bool) -> None:
+    """Print the Official Account's menu; `was_set` where it was set just now."""
     rows = [
         (
             button["name"],
@@ -135,7 +135,7 @@ def menu(console: Console, buttons: Sequence[Mapping[str, str]], made: bool) -> 
         for button in buttons
     ]
     _table(console, None, words.MENU_COLUMNS, rows)
-    console.print(words.MENU_MADE if made else words.MENU_PREVIEW)
+    console.print(words.MENU_MADE if was_set else words.MENU_PREVIEW)
 
 
 def report(console: Console, loaded: Report) -> None:
@@ -196,28 +196,28 @@ def _stamp(at: int) -> str:
     return f"{datetime.fromtimestamp(at, BEIJING):%Y-%m-%d %H:%M}"
 
 
-def forecast(console: Console, year: int, seen: Forecast) -> None:
+def forecast(console: Console, year: int, summary: Forecast) -> None:
     """Print what a yearly reset would do, by outcome."""
-    console.print(fill(words.RESET_FORECAST, year=year, logins=seen.logins))
-    for outcome, count in sorted(seen.outcomes.items(), key=lambda one: -one[1]):
+    console.print(fill(words.RESET_FORECAST, year=year, logins=summary.logins))
+    for outcome, count in sorted(summary.outcomes.items(), key=lambda one: -one[1]):
         console.print(f"  {count:>8}  {words.RESET_OUTCOMES.get(outcome, outcome)}")
 
 
 def run(
-    console: Console, seen: Run, state: str, notes: Sequence[Note], dead: Sequence[str]
+    console: Console, summary: Run, state: str, notes: Sequence[Note], dead: Sequence[str]
 ) -> None:
     """Print the progress of a yearly reset and the logins that it did not reset."""
-    by = words.ACTORS.get(seen.started_by, seen.started_by)
+    by = words.ACTORS.get(summary.started_by, summary.started_by)
     rows = {
-        "year": str(seen.year),
+        "year": str(summary.year),
         "state": words.RESET_STATES[state],
-        "started": fill(words.RESET_STARTED, time=beijing_time(seen.started_at), by=by),
-        "ended": _time(seen.ended_at),
-        "logins": str(seen.logins),
-        "done": str(seen.done),
-        "skipped": str(seen.skipped),
-        "failed": str(seen.failed),
-        "chunks": fill(words.RESET_CHUNKS, finished=seen.finished_chunks, chunks=seen.chunks),
+        "started": fill(words.RESET_STARTED, time=beijing_time(summary.started_at), by=by),
+        "ended": _time(summary.ended_at),
+        "logins": str(summary.logins),
+        "done": str(summary.done),
+        "skipped": str(summary.skipped),
+        "failed": str(summary.failed),
+        "chunks": fill(words.RESET_CHUNKS, finished=summary.finished_chunks, chunks=summary.chunks),
         "dead": "、".join(dead) or words.NONE,
     }
     facts = Table(show_header=False, box=None, pad_edge=False)
@@ -227,7 +227,7 @@ def run(
         facts.add_row(words.RESET_ROWS[key], text)
     console.print(facts)
     if notes:
-        told = [
+        note_rows = [
             (
                 note.login,
                 words.RESET_NOTE_OUTCOMES[note.outcome],
@@ -235,6 +235,6 @@ def run(
             )
             for note in notes[:_MOST_ROWS]
         ]
-        _table(console, words.RESET_NOTES_TITLE, words.RESET_NOTE_COLUMNS, told)
+        _table(console, words.RESET_NOTES_TITLE, words.RESET_NOTE_COLUMNS, note_rows)
     if dead:
-        console.print(fill(words.RESET_DEAD_HINT, year=seen.year))
+        console.print(fill(words.RESET_DEAD_HINT, year=summary.year))

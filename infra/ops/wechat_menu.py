@@ -23,9 +23,10 @@ def wechat_menu(dry_run: bool) -> Answer:
             service.platform.create_menu(menu)
         except Unavailable as error:
             raise _failed(error) from None
-    made = not dry_run
+    was_set = not dry_run
     return Answer(
-        {"menu": menu, "made": made}, lambda console: views.menu(console, menu["button"], made)
+        {"menu": menu, "made": was_set},
+        lambda console: views.menu(console, menu["button"], was_set),
     )
 
 

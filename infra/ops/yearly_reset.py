@@ -31,43 +31,45 @@ _MOST_NOTES = 1_000
 
 @command("yearly-reset", words.RESET, words.RESET_MORE)
 @click.option("--year", type=int, metavar="YYYY", help=words.RESET_YEAR_OPTION)
-@click.option("--status", "asked", type=int, metavar="YYYY", help=words.RESET_STATUS)
+@click.option("--status", "status_year", type=int, metavar="YYYY", help=words.RESET_STATUS)
 @click.option("--dry-run", is_flag=True, help=words.RESET_DRY_RUN)
 @click.option("--wait", is_flag=True, help=words.RESET_WAIT)
 @click.option("--redrive", is_flag=True, help=words.RESET_REDRIVE)
 def yearly_reset(
-    year: int | None, asked: int | None, dry_run: bool, wait: bool, redrive: bool
+    year: int | None, status_year: int | None, dry_run: bool, wait: bool, redrive: bool
 ) -> Answer:
     """Start the year's run, forecast it, or show its progress."""
-    if (year is None) == (asked is None) or (asked is not None and (dry_run or wait or redrive)):
+    if (year is None) == (status_year is None) or (
+        status_year is not None and (dry_run or wait or redrive)
+    ):
         raise click.UsageError(words.RESET_ONE_OF)
-    story = session.service().yearly_reset
-    if asked is not None:
-        return _status(story, asked)
+    reset = session.service().yearly_reset
+    if status_year is not None:
+        return _status(reset, status_year)
     assert year is not None
     if dry_run:
-        forecast = story.forecast(year)
+        forecast = reset.forecast(year)
         facts = {"year": year, "logins": forecast.logins, "outcomes": dict(forecast.outcomes)}
         return Answer(facts, lambda console: views.forecast(console, year, forecast))
     if redrive:
-        story.redrive()
-    story.start(year, session.caller())
+        reset.redrive()
+    reset.start(year, session.caller())
     if wait:
-        follow(story, year)
-    return _status(story, year)
+        follow(reset, year)
+    return _status(reset, year)
 
 
-def _status(story: YearlyReset, year: int) -> Answer:
-    run = story.status(year)
+def _status(reset: YearlyReset, year: int) -> Answer:
+    run = reset.status(year)
     if run is None:
         raise Failed("no-run", fill(words.RESET_NONE, year=year))
-    notes = story.notes(year)
+    notes = reset.notes(year)
     shown = list(islice(notes, _MOST_NOTES))
-    dead = story.dead(year)
+    dead = reset.dead(year)
     facts: dict[str, Any] = {
         **asdict(run),
         "state": state(run),
-        "notes": [asdict(note) for note in _together(shown, notes)],
+        "notes": [asdict(note) for note in _chain(shown, notes)],
         "dead_letters": dead,
     }
     facts.pop("cursor")
@@ -85,13 +87,13 @@ def state(run: Run) -> str:
     return "done" if run.complete else "working"
 
 
-def _together(first: list[Note], rest: Iterator[Note]) -> Iterator[Note]:
+def _chain(first: list[Note], rest: Iterator[Note]) -> Iterator[Note]:
     yield from first
     yield from rest
 
 
 def follow(
-    story: YearlyReset,
+    reset: YearlyReset,
     year: int,
     *,
     sleep: Callable[[float], object] = time.sleep,
@@ -115,7 +117,7 @@ def follow(
         task = progress.add_task(fill(words.RESETTING, year=year), total=None)
         while True:
             try:
-                run = story.status(year)
+                run = reset.status(year)
             except Unavailable:
                 # The run does not depend on this process; a busy store recovers.
                 if clock() - moved > _STALLED:

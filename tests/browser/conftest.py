@@ -1,4 +1,4 @@
-"""A browser, a twin, and visits to its page on a phone and on a PC."""
+"""A browser, a local stack, and visits to its page on a phone and on a PC."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from tests.browser import needs
-from tests.browser.stack import Firm, Twin, made_up, running
+from tests.browser.stack import Firm, LocalStack, made_up, running
 from tests.browser.visit import IN_WECHAT, PC, PHONE, Device, Visit
 
 Visits = Callable[..., Visit]
@@ -50,10 +50,10 @@ def _had(fetch: Callable[[], str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
-    """The local twin, for all tests of this process."""
-    with running(tmp_path_factory.mktemp("twin")) as twin:
-        yield twin
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """The local stack, for all tests of this process."""
+    with running(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,7 @@ def firm_without_phone() -> Firm:
 
 
 @pytest.fixture
-def visits(browser: Browser, twin: Twin, axe: str) -> Iterator[Visits]:
+def visits(browser: Browser, stack: LocalStack, axe: str) -> Iterator[Visits]:
     """Begins visits: `visits(PHONE, wechat=True)`; what their browsers complained of fails the test."""
     begun: list[Visit] = []
 
@@ -83,7 +83,7 @@ def visits(browser: Browser, twin: Twin, axe: str) -> Iterator[Visits]:
         context = browser.new_context(
             **{"locale": "zh-CN", "color_scheme": "light", **device.options, **agent, **options}
         )
-        visit = Visit(twin, device, context, context.new_page(), axe)
+        visit = Visit(stack, device, context, context.new_page(), axe)
         begun.append(visit)
         return visit
 

@@ -1,4 +1,4 @@
-"""The local twin as a process of its own, and what people do with the phones in it."""
+"""The local stack as a process of its own, and what people do with the phones in it."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def write_directory(path: Path, firms: list[Firm]) -> None:
 
 
 @dataclass
-class Twin:
-    """A running twin; `aws_url` is where its AWS calls go to."""
+class LocalStack:
+    """A running local stack; `aws_url` is where its AWS calls go to."""
 
     url: str
     aws_url: str
@@ -174,8 +174,8 @@ class Api:
 @contextmanager
 def running(
     folder: Path, firms: list[Firm] | None = None, arguments: Sequence[str] = (), **settings: str
-) -> Iterator[Twin]:
-    """A twin with the made-up firms, until the block ends. `settings` come on top of its own."""
+) -> Iterator[LocalStack]:
+    """A stack with the made-up firms, until the block ends. `settings` come on top of its own."""
     directory = folder / "firms.csv"
     write_directory(directory, made_up() if firms is None else firms)
     environment = {
@@ -184,7 +184,7 @@ def running(
     # All tests come from one address; every other limit is the one that people meet.
     environment["LIMIT_STARTS_PER_ADDRESS_HOUR"] = _ENOUGH
     environment.update(settings)
-    log = (folder / "twin.log").open("w+")
+    log = (folder / "stack.log").open("w+")
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local", "--port", "0", "--firms", str(directory), *arguments],
         cwd=ROOT,
@@ -193,7 +193,7 @@ def running(
         stderr=subprocess.STDOUT,
     )
     try:
-        yield Twin(*_ready(process, folder / "twin.log"))
+        yield LocalStack(*_ready(process, folder / "stack.log"))
     finally:
         # It keeps nothing, so it need not take its leave in order.
         process.kill()
@@ -209,4 +209,4 @@ def _ready(process: subprocess.Popen[bytes], log: Path) -> tuple[str, str]:
         if process.poll() is not None:
             break
         time.sleep(0.1)
-    raise AssertionError(f"the twin did not start:\n{log.read_text()[-2000:]}")
+    raise AssertionError(f"the local stack did not start:\n{log.read_text()[-2000:]}")

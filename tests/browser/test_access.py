@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.stack import Firm, Twin
+from tests.browser.stack import Firm, LocalStack
 from tests.browser.visit import PASSWORD, PC, PHONE, Device, Visit, begun
 
 SUPPORT = "010-88250337/0338"
@@ -61,7 +61,7 @@ def type_login(visit: Visit, login: str) -> None:
     visit.page.keyboard.press("Enter")
 
 
-def test_sms_by_keyboard_alone(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_sms_by_keyboard_alone(visits: Visits, stack: LocalStack, firm: Firm) -> None:
     """From the first key to 返回登录 without a pointer; Enter sends the form that it stands in."""
     visit = visits(PHONE, wechat=True)
     visit.enter(firm)
@@ -75,15 +75,17 @@ def test_sms_by_keyboard_alone(visits: Visits, twin: Twin, firm: Firm) -> None:
     tab_to(visit.page, "#send")
     visit.page.keyboard.press("Enter")
     expect(visit.field("验证码")).to_be_focused()
-    visit.page.keyboard.type(twin.sms_code(firm.number))
+    visit.page.keyboard.type(stack.sms_code(firm.number))
     visit.page.keyboard.press("Enter")
     expect(visit.heading("重置成功")).to_be_focused()
     tab_to(visit.page, "a.primary")
 
 
-def test_the_official_account_by_keyboard_alone(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_the_official_account_by_keyboard_alone(
+    visits: Visits, stack: LocalStack, firm: Firm
+) -> None:
     """The PC's way: the code, then the password, then Enter."""
-    twin.bind(firm)
+    stack.bind(firm)
     visit = visits(PC)
     visit.open()
     type_login(visit, firm.firm_no)
@@ -91,7 +93,7 @@ def test_the_official_account_by_keyboard_alone(visits: Visits, twin: Twin, firm
     tab_to(visit.page, "#send")
     visit.page.keyboard.press("Enter")
     expect(visit.field("验证码")).to_be_focused()
-    visit.page.keyboard.type(twin.wechat_code(firm.number))
+    visit.page.keyboard.type(stack.wechat_code(firm.number))
     tab_to(visit.page, "#password")
     visit.page.keyboard.type(PASSWORD)
     visit.page.keyboard.press("Enter")
@@ -99,10 +101,10 @@ def test_the_official_account_by_keyboard_alone(visits: Visits, twin: Twin, firm
 
 
 def test_unbinding_and_the_qr_code_by_keyboard_alone(
-    visits: Visits, twin: Twin, firm: Firm
+    visits: Visits, stack: LocalStack, firm: Firm
 ) -> None:
     """Into unbinding, back, in again, through the form, and out of the dialog with Escape."""
-    twin.bind(firm)
+    stack.bind(firm)
     visit = visits(PC)
     visit.open()
     type_login(visit, firm.firm_no)

@@ -7,13 +7,13 @@ import re
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visits
-from tests.browser.stack import Firm, Twin
+from tests.browser.stack import Firm, LocalStack
 from tests.browser.visit import PASSWORD, PC, PHONE, Device
 
 SUPPORT = "010-88250337/0338"
 
 
-def test_a_password_is_reset_by_sms(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_a_password_is_reset_by_sms(visits: Visits, stack: LocalStack, firm: Firm) -> None:
     """On a phone inside WeChat: login, new password, code by SMS, done; the WeChat is bound."""
     visit = visits(PHONE, wechat=True)
     visit.enter(firm)
@@ -36,7 +36,7 @@ def test_a_password_is_reset_by_sms(visits: Visits, twin: Twin, firm: Firm) -> N
     expect(visit.page.locator("#sent")).to_contain_text(shown)
     expect(visit.send).to_have_text(re.compile("后可重发"))
     visit.look("sms-sent")
-    visit.field("验证码").fill(twin.sms_code(firm.number))
+    visit.field("验证码").fill(stack.sms_code(firm.number))
     visit.button("确认重置").click()
     visit.expect_done(firm.firm_no)
     expect(visit.page.locator("#bound")).to_be_visible()
@@ -46,10 +46,10 @@ def test_a_password_is_reset_by_sms(visits: Visits, twin: Twin, firm: Firm) -> N
 
 
 def test_a_password_is_reset_by_the_official_account(
-    visits: Visits, twin: Twin, firm: Firm, device: Device
+    visits: Visits, stack: LocalStack, firm: Firm, device: Device
 ) -> None:
     """With a bound WeChat the code comes in the Official Account; no SMS, nothing is bound anew."""
-    twin.bind(firm)
+    stack.bind(firm)
     visit = visits(device, wechat=device.is_phone)
     visit.open()
     visit.name_login(firm.firm_no)
@@ -60,32 +60,32 @@ def test_a_password_is_reset_by_the_official_account(
     visit.get_code()
     expect(visit.page.locator("#sent")).to_contain_text("公众号")
     visit.look("wechat-sent")
-    visit.confirm(twin.wechat_code(firm.number))
+    visit.confirm(stack.wechat_code(firm.number))
     visit.expect_done(firm.firm_no)
     expect(visit.page.locator("#bound")).to_be_hidden()
     visit.look("done")
 
 
 def test_a_code_is_fetched_in_the_menu_where_none_can_be_pushed(
-    visits: Visits, twin: Twin, firm: Firm, device: Device
+    visits: Visits, stack: LocalStack, firm: Firm, device: Device
 ) -> None:
     """When the account cannot push, the page says what to tap, and the reply's code is good."""
-    twin.bind(firm)
-    twin.act("fail-wechat", errcode=48001, path="/cgi-bin/message/template/send")
+    stack.bind(firm)
+    stack.act("fail-wechat", errcode=48001, path="/cgi-bin/message/template/send")
     visit = visits(device, wechat=device.is_phone)
     visit.open()
     visit.name_login(firm.firm_no)
     visit.get_code()
     expect(visit.page.locator("#sent")).to_contain_text("点击菜单“获取验证码”")
     visit.look("wechat-pull")
-    twin.act("tap", phone=firm.number, item="获取验证码")
-    visit.confirm(twin.wechat_code(firm.number))
+    stack.act("tap", phone=firm.number, item="获取验证码")
+    visit.confirm(stack.wechat_code(firm.number))
     visit.expect_done(firm.firm_no)
 
 
-def test_unbinding_on_a_phone_leads_to_sms(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_unbinding_on_a_phone_leads_to_sms(visits: Visits, stack: LocalStack, firm: Firm) -> None:
     """Inside WeChat, the firm's details undo the binding, and the same recovery goes on by SMS."""
-    twin.bind(firm)
+    stack.bind(firm)
     visit = visits(PHONE, wechat=True)
     visit.enter(firm)
     visit.name_login(firm.firm_no)
@@ -103,9 +103,11 @@ def test_unbinding_on_a_phone_leads_to_sms(visits: Visits, twin: Twin, firm: Fir
     visit.look("sms-wait")
 
 
-def test_unbinding_on_a_pc_leads_to_the_qr_code(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_unbinding_on_a_pc_leads_to_the_qr_code(
+    visits: Visits, stack: LocalStack, firm: Firm
+) -> None:
     """On a PC, the way after unbinding is the QR code, without naming the login again."""
-    twin.bind(firm)
+    stack.bind(firm)
     visit = visits(PC)
     visit.open()
     visit.name_login(firm.firm_no)
@@ -117,7 +119,7 @@ def test_unbinding_on_a_pc_leads_to_the_qr_code(visits: Visits, twin: Twin, firm
     expect(visit.page.get_by_role("img", name="公众号二维码")).to_be_visible()
 
 
-def test_a_pc_hands_over_to_the_phone(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_a_pc_hands_over_to_the_phone(visits: Visits, stack: LocalStack, firm: Firm) -> None:
     """The QR code brings the phone to the page with the login filled in; the PC sees the end."""
     pc = visits(PC)
     pc.open()
@@ -127,22 +129,24 @@ def test_a_pc_hands_over_to_the_phone(visits: Visits, twin: Twin, firm: Firm) ->
     assert qr.evaluate("image => image.naturalWidth") > 0
     pc.look("follow")
     phone = visits(PHONE, wechat=True)
-    phone.enter(firm, twin.follow_by_qr(firm.number))
-    assert phone.page.url == twin.url + "/"
+    phone.enter(firm, stack.follow_by_qr(firm.number))
+    assert phone.page.url == stack.url + "/"
     expect(phone.field("登录账号")).to_have_value(firm.firm_no)
     phone.look("account-filled")
     phone.button("下一步").click()
     phone.get_code()
     expect(pc.page.locator("#follow-state")).to_contain_text("已获取验证码")
     pc.look("follow-code-sent")
-    phone.confirm(twin.sms_code(firm.number))
+    phone.confirm(stack.sms_code(firm.number))
     phone.expect_done(firm.firm_no)
     pc.expect_done(firm.firm_no)
     expect(pc.page.get_by_role("dialog")).to_be_hidden()
     pc.look("done-handed-over")
 
 
-def test_a_phone_outside_wechat_is_led_into_it(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_a_phone_outside_wechat_is_led_into_it(
+    visits: Visits, stack: LocalStack, firm: Firm
+) -> None:
     """A phone cannot scan its own screen: the page says how to get into WeChat and copies the link."""
     visit = visits(PHONE, permissions=["clipboard-read", "clipboard-write"])
     visit.open()
@@ -151,7 +155,7 @@ def test_a_phone_outside_wechat_is_led_into_it(visits: Visits, twin: Twin, firm:
     visit.look("open-in-wechat")
     visit.page.get_by_role("button", name=re.compile("复制链接")).click()
     expect(visit.page.locator("#copied")).to_contain_text("已复制")
-    assert visit.page.evaluate("navigator.clipboard.readText()") == twin.url + "/wechat/enter"
+    assert visit.page.evaluate("navigator.clipboard.readText()") == stack.url + "/wechat/enter"
 
 
 def test_the_finance_login_is_one_tap_away(visits: Visits, firm: Firm, device: Device) -> None:

@@ -20,8 +20,8 @@ SCREENSHOTS = ROOT / "artifacts" / "screenshots"
 
 
 @pytest.fixture(scope="module")
-def twin() -> Iterator[str]:
-    """The address of a twin."""
+def stack() -> Iterator[str]:
+    """The address of a local stack."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LIMIT_"))
     }
@@ -41,7 +41,7 @@ def twin() -> Iterator[str]:
             if line.startswith("ready "):
                 break
         else:
-            pytest.fail("the twin did not start:\n" + "".join(lines))
+            pytest.fail("the local stack did not start:\n" + "".join(lines))
         yield lines[-1].split()[1]
     finally:
         process.terminate()
@@ -72,7 +72,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     launched.close()
 
 
-def opened(browser: Browser, twin: str, faults: list[str], **options: Any) -> Page:
+def opened(browser: Browser, stack: str, faults: list[str], **options: Any) -> Page:
     context = browser.new_context(locale="zh-CN", timezone_id="Asia/Shanghai", **options)
     page = context.new_page()
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -80,7 +80,7 @@ def opened(browser: Browser, twin: str, faults: list[str], **options: Any) -> Pa
         "console",
         lambda said: faults.append(said.text) if said.type == "error" else None,
     )
-    page.goto(f"{twin}/_phone")
+    page.goto(f"{stack}/_phone")
     expect.set_options(timeout=20_000)
     expect(page.locator("#people .person")).to_have_count(3)
     return page
@@ -90,10 +90,10 @@ def app(page: Page, name: str) -> None:
     page.click(f".dock [data-app={name}]")
 
 
-def test_the_whole_story_is_played_with_phone_and_pc(browser: Browser, twin: str) -> None:
+def test_the_whole_story_is_played_with_phone_and_pc(browser: Browser, stack: str) -> None:
     """From the QR code on the PC over following, SMS and the new password to the PC's own word."""
     faults: list[str] = []
-    page = opened(browser, twin, faults, viewport={"width": 1280, "height": 800})
+    page = opened(browser, stack, faults, viewport={"width": 1280, "height": 800})
     pc, web = page.frame_locator("#pc"), page.frame_locator("#web")
 
     pc.get_by_label("登录账号").first.fill("11010148")
@@ -149,12 +149,12 @@ def test_the_whole_story_is_played_with_phone_and_pc(browser: Browser, twin: str
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(375, 812), (1280, 800)])
 def test_it_fits_and_can_be_used_by_everybody(
-    browser: Browser, twin: str, scheme: Any, width: int, height: int
+    browser: Browser, stack: str, scheme: Any, width: int, height: int
 ) -> None:
     """Nothing sticks out, and axe-core finds nothing in any part; a picture of each is kept."""
     faults: list[str] = []
     size = {"width": width, "height": height}
-    page = opened(browser, twin, faults, viewport=size, color_scheme=scheme)
+    page = opened(browser, stack, faults, viewport=size, color_scheme=scheme)
     axe = needs.axe()
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 

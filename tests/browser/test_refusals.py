@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.stack import Firm, Twin
+from tests.browser.stack import Firm, LocalStack
 from tests.browser.visit import PASSWORD, PC, PHONE, Device, begun
 
 
@@ -74,11 +74,13 @@ def test_who_asks_too_often_sees_the_time_that_is_left(visits: Visits, firm: Fir
     expect(visit.send).to_contain_text(str(first - 1))
 
 
-def test_a_failed_delivery_may_be_repeated_at_once(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_a_failed_delivery_may_be_repeated_at_once(
+    visits: Visits, stack: LocalStack, firm: Firm
+) -> None:
     """No waiting for what was not sent: the same button sends the next one."""
     visit = begun(visits, firm)
     visit.field("新密码").fill(PASSWORD)
-    twin.act("fail-sms", status=503)
+    stack.act("fail-sms", status=503)
     visit.button("获取验证码").click()
     expect(visit.fault("code")).to_contain_text("没有发送成功")
     expect(visit.field("新密码")).to_have_value(PASSWORD)
@@ -88,11 +90,11 @@ def test_a_failed_delivery_may_be_repeated_at_once(visits: Visits, twin: Twin, f
 
 
 def test_who_no_longer_follows_is_offered_to_unbind(
-    visits: Visits, twin: Twin, firm: Firm, device: Device
+    visits: Visits, stack: LocalStack, firm: Firm, device: Device
 ) -> None:
     """The page says why no code comes and leads to the button that helps."""
-    twin.bind(firm)
-    twin.act("leave", phone=firm.number)
+    stack.bind(firm)
+    stack.act("leave", phone=firm.number)
     visit = visits(device, wechat=device.is_phone)
     visit.open()
     visit.name_login(firm.firm_no)
@@ -104,9 +106,9 @@ def test_who_no_longer_follows_is_offered_to_unbind(
     expect(visit.button("确认解绑")).to_be_visible()
 
 
-def test_wrong_details_leave_the_binding(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_wrong_details_leave_the_binding(visits: Visits, stack: LocalStack, firm: Firm) -> None:
     """Which detail is wrong is not said; what was typed stays; too many tries must wait."""
-    twin.bind(firm)
+    stack.bind(firm)
     visit = visits(PC)
     visit.open()
     visit.name_login(firm.firm_no)

@@ -7,15 +7,17 @@ import json
 from playwright.sync_api import Request, Route, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.stack import Firm, Twin
+from tests.browser.stack import Firm, LocalStack
 from tests.browser.visit import PASSWORD, PC, PHONE, begun
 
 
-def test_a_reload_keeps_the_step_and_no_secret(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_a_reload_keeps_the_step_and_no_secret(
+    visits: Visits, stack: LocalStack, firm: Firm
+) -> None:
     """The token and the step stay in this tab; neither password nor code is kept anywhere."""
     visit = begun(visits, firm)
     visit.get_code()
-    code = twin.sms_code(firm.number)
+    code = stack.sms_code(firm.number)
     visit.field("新密码").fill(PASSWORD)
     visit.field("验证码").fill(code)
     kept = visit.page.evaluate(
@@ -34,9 +36,9 @@ def test_a_reload_keeps_the_step_and_no_secret(visits: Visits, twin: Twin, firm:
     )
 
 
-def test_back_and_forward_walk_the_steps(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_back_and_forward_walk_the_steps(visits: Visits, stack: LocalStack, firm: Firm) -> None:
     """The browser's own buttons lead through the screens, and what is typed is still there."""
-    twin.bind(firm)
+    stack.bind(firm)
     visit = visits(PHONE, wechat=True)
     visit.enter(firm)
     visit.name_login(firm.firm_no)
@@ -56,11 +58,11 @@ def test_back_and_forward_walk_the_steps(visits: Visits, twin: Twin, firm: Firm)
     assert "?" not in visit.page.url
 
 
-def test_the_end_is_not_gone_back_from(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_the_end_is_not_gone_back_from(visits: Visits, stack: LocalStack, firm: Firm) -> None:
     """After success, back leads to a fresh start with nothing of the old password in it."""
     visit = begun(visits, firm)
     visit.get_code()
-    visit.confirm(twin.sms_code(firm.number))
+    visit.confirm(stack.sms_code(firm.number))
     visit.expect_done(firm.firm_no)
     visit.page.go_back()
     expect(visit.heading("找回密码")).to_be_visible()
@@ -69,13 +71,13 @@ def test_the_end_is_not_gone_back_from(visits: Visits, twin: Twin, firm: Firm) -
     assert visit.page.evaluate("document.querySelector('#password').value") == ""
 
 
-def test_a_double_tap_sends_once(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_a_double_tap_sends_once(visits: Visits, stack: LocalStack, firm: Firm) -> None:
     """Two taps on each button are one call each."""
     calls: list[str] = []
 
     def count(request: Request) -> None:
         if request.method == "POST":
-            calls.append(request.url.removeprefix(twin.url))
+            calls.append(request.url.removeprefix(stack.url))
 
     visit = visits(PHONE, wechat=True)
     visit.page.on("request", count)
@@ -86,19 +88,19 @@ def test_a_double_tap_sends_once(visits: Visits, twin: Twin, firm: Firm) -> None
     visit.button("获取验证码").dblclick()
     expect(visit.page.locator("#left")).to_contain_text("分")
     visit.field("新密码").fill(PASSWORD)
-    visit.field("验证码").fill(twin.sms_code(firm.number))
+    visit.field("验证码").fill(stack.sms_code(firm.number))
     visit.button("确认重置").dblclick()
     visit.expect_done(firm.firm_no)
     assert calls == ["/recovery", "/recovery/code", "/recovery/password"]
 
 
-def test_losing_the_network_loses_nothing(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_losing_the_network_loses_nothing(visits: Visits, stack: LocalStack, firm: Firm) -> None:
     """Offline is said, the failed call is said, and the same button goes on afterwards."""
     visit = begun(visits, firm)
     visit.get_code()
     visit.context.set_offline(True)
     expect(visit.page.locator("#offline")).to_be_visible()
-    visit.confirm(twin.sms_code(firm.number))
+    visit.confirm(stack.sms_code(firm.number))
     expect(visit.alarm).to_contain_text("网络连接失败")
     expect(visit.field("新密码")).to_have_value(PASSWORD)
     visit.look("offline")
@@ -108,7 +110,9 @@ def test_losing_the_network_loses_nothing(visits: Visits, twin: Twin, firm: Firm
     visit.expect_done(firm.firm_no)
 
 
-def test_a_lost_answer_may_be_asked_for_again(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_a_lost_answer_may_be_asked_for_again(
+    visits: Visits, stack: LocalStack, firm: Firm
+) -> None:
     """The password was set but the answer got lost: the second press finds success, not an error."""
     visit = begun(visits, firm)
     visit.get_code()
@@ -118,7 +122,7 @@ def test_a_lost_answer_may_be_asked_for_again(visits: Visits, twin: Twin, firm: 
         route.abort()
 
     visit.page.route("**/recovery/password", lost, times=1)
-    visit.confirm(twin.sms_code(firm.number))
+    visit.confirm(stack.sms_code(firm.number))
     expect(visit.alarm).to_contain_text("网络连接失败")
     visit.button("确认重置").click()
     visit.expect_done(firm.firm_no)
@@ -151,7 +155,9 @@ def test_a_slow_network_is_told_in_time(visits: Visits, firm: Firm) -> None:
     expect(visit.heading("手机号验证")).to_be_visible()
 
 
-def test_a_recovery_that_has_ended_begins_anew(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_a_recovery_that_has_ended_begins_anew(
+    visits: Visits, stack: LocalStack, firm: Firm
+) -> None:
     """After half an hour the page starts again by itself, with the login and the password kept."""
     visit = begun(visits, firm)
     visit.field("新密码").fill(PASSWORD)
@@ -170,7 +176,7 @@ def test_a_recovery_that_has_ended_begins_anew(visits: Visits, twin: Twin, firm:
     expect(visit.field("新密码")).to_have_value(PASSWORD)
     visit.look("begun-anew")
     visit.get_code()
-    visit.confirm(twin.sms_code(firm.number))
+    visit.confirm(stack.sms_code(firm.number))
     visit.expect_done(firm.firm_no)
 
 
@@ -189,10 +195,12 @@ def test_a_forged_token_is_noticed_on_reload(visits: Visits, firm: Firm) -> None
     visit.get_code()
 
 
-def test_success_elsewhere_is_found_on_return(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_success_elsewhere_is_found_on_return(
+    visits: Visits, stack: LocalStack, firm: Firm
+) -> None:
     """A tab that is looked at again after the same login was recovered elsewhere shows the end."""
     visit = begun(visits, firm)
-    twin.recover(firm)
+    stack.recover(firm)
     visit.page.reload()
     visit.expect_done(firm.firm_no)
 
@@ -233,11 +241,11 @@ def test_the_qr_dialog_closes_by_every_way(visits: Visits, firm: Firm) -> None:
 
 
 def test_wechat_that_opens_the_page_itself_is_asked_who_it_is(
-    visits: Visits, twin: Twin, firm: Firm
+    visits: Visits, stack: LocalStack, firm: Firm
 ) -> None:
     """A link opened in WeChat without the round trip makes it once, and so gets to SMS."""
     visit = visits(PHONE, wechat=True)
-    visit.context.add_cookies([{"name": "_phone", "value": firm.number, "url": twin.url}])
+    visit.context.add_cookies([{"name": "_phone", "value": firm.number, "url": stack.url}])
     visit.open("/")
     expect(visit.field("登录账号")).to_be_visible()
     visit.name_login(firm.firm_no)
@@ -245,7 +253,7 @@ def test_wechat_that_opens_the_page_itself_is_asked_who_it_is(
 
 
 def test_another_login_does_not_get_what_was_typed_for_the_first(
-    visits: Visits, twin: Twin, firm: Firm
+    visits: Visits, stack: LocalStack, firm: Firm
 ) -> None:
     """更换 leads back; the other login's screen is empty."""
     visit = begun(visits, firm)

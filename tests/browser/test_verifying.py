@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visits
-from tests.browser.stack import Firm, Twin
+from tests.browser.stack import Firm, LocalStack
 from tests.browser.visit import PASSWORD, PHONE, begun
 
 
@@ -68,20 +68,24 @@ def test_a_password_can_be_seen_and_pasted(visits: Visits, firm: Firm) -> None:
     assert code.get_attribute("inputmode") == "numeric"
 
 
-def test_a_whole_message_may_be_pasted_as_the_code(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_a_whole_message_may_be_pasted_as_the_code(
+    visits: Visits, stack: LocalStack, firm: Firm
+) -> None:
     """The six digits are found in the SMS's text."""
     visit = begun(visits, firm)
     visit.get_code()
-    text = twin.phone(firm.number)["sms"][-1]["text"]
+    text = stack.phone(firm.number)["sms"][-1]["text"]
     visit.field("验证码").fill(text)
-    expect(visit.field("验证码")).to_have_value(twin.sms_code(firm.number))
+    expect(visit.field("验证码")).to_have_value(stack.sms_code(firm.number))
 
 
-def test_wrong_codes_are_counted_down_to_the_end(visits: Visits, twin: Twin, firm: Firm) -> None:
+def test_wrong_codes_are_counted_down_to_the_end(
+    visits: Visits, stack: LocalStack, firm: Firm
+) -> None:
     """Each wrong code says how many tries remain; after the last, only a new code helps."""
     visit = begun(visits, firm)
     visit.get_code()
-    wrong = wrong_code(twin.sms_code(firm.number))
+    wrong = wrong_code(stack.sms_code(firm.number))
     for left in (4, 3, 2, 1):
         visit.confirm(wrong)
         expect(visit.fault("code")).to_contain_text(f"还可以再试{left}次")
@@ -90,7 +94,7 @@ def test_wrong_codes_are_counted_down_to_the_end(visits: Visits, twin: Twin, fir
     visit.look("code-wrong")
     visit.confirm(wrong)
     expect(visit.fault("code")).not_to_contain_text("还可以再试1次")
-    visit.confirm(twin.sms_code(firm.number))
+    visit.confirm(stack.sms_code(firm.number))
     expect(visit.fault("code")).to_contain_text("错误次数过多")
     expect(visit.fault("code")).to_contain_text("重新获取验证码")
     expect(visit.page.locator("#done")).to_be_hidden()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
-from tests.browser.stack import Firm, Twin
+from tests.browser.stack import Firm, LocalStack
 
 SCREENSHOTS = Path(__file__).parents[2] / "artifacts" / "screenshots"
 PASSWORD = "Neues-Passwort-7"
@@ -51,9 +51,9 @@ PC = Device("pc", {"viewport": {"width": 1280, "height": 800}})
 
 @dataclass
 class Visit:
-    """One browser with the page, and the twin behind it."""
+    """One browser with the page, and the local stack behind it."""
 
-    twin: Twin
+    stack: LocalStack
     device: Device
     context: BrowserContext
     page: Page
@@ -74,11 +74,11 @@ class Visit:
 
     def open(self, path: str = "/") -> None:
         """Open an address of the site."""
-        self.page.goto(self.twin.url + path if path.startswith("/") else path)
+        self.page.goto(self.stack.url + path if path.startswith("/") else path)
 
     def enter(self, firm: Firm, path: str = "/wechat/enter") -> None:
         """Come in by WeChat, on the phone of the firm."""
-        self.context.add_cookies([{"name": "_phone", "value": firm.number, "url": self.twin.url}])
+        self.context.add_cookies([{"name": "_phone", "value": firm.number, "url": self.stack.url}])
         self.open(path)
         expect(self.page.get_by_label("登录账号")).to_be_visible()
 

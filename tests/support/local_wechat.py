@@ -1,4 +1,4 @@
-"""The local twin's WeChat, with wechatpy as the account's own server."""
+"""The local stack's WeChat, with wechatpy as the account's own server."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class World:
         return dict(answer.json())
 
     def token(self) -> str:
-        return self.wechat.tokens.ask(False)[0]
+        return self.wechat.tokens.get(False)[0]
 
     def chat(self, openid: str = ALICE) -> list[tuple[str, str]]:
         return [(entry.kind, entry.text) for entry in self.wechat.account.chat(openid)]

@@ -1,4 +1,4 @@
-"""A world whose WeChat is the local twin's: people with phones, who follow, scan, tap and browse."""
+"""A world whose WeChat is the local stack's: people with phones, who follow, scan, tap and browse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AWS in the local twin: moto over HTTP, and the template's resources in it."""
+"""AWS in the local stack: moto over HTTP, and the template's resources in it."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_queues_topics_and_secrets_are_made(aws: LocalAws) -> None:
 
 
 def test_this_project_s_template_can_be_made(aws: LocalAws) -> None:
-    """Whatever `resources.yaml` declares, the twin makes what it knows of it."""
+    """Whatever `resources.yaml` declares, the local stack makes what it knows of it."""
     resources = Resources(load_template(), "whole", "cn-north-1")
     resources.make_tables(client(aws, "dynamodb"))
     resources.make_queues(client(aws, "sqs"))

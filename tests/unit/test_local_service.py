@@ -1,4 +1,4 @@
-"""The twin's HTTP server and gateway in front of a small Chalice app, over real sockets."""
+"""The local stack's HTTP server and gateway in front of a small Chalice app, over real sockets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from werkzeug.wrappers import Response as HttpResponse
 from infra.local.gateway import Gateway
 from infra.local.service import build_server
 from infra.local.serving import BACKLOG, MAXIMUM_BODY, LocalServer, application, bind
-from infra.local.sigv4_check import SignatureCheck
+from infra.local.sigv4_check import SigV4Check
 
 PAGE = "<p>" + "页" * 2_000
 
@@ -78,7 +78,7 @@ def phone(request: Request) -> HttpResponse:
 @pytest.fixture(scope="module")
 def server() -> Iterator[LocalServer]:
     app = small_app()
-    check = SignatureCheck("testing", "secret", lambda: int(time.time()))
+    check = SigV4Check("testing", "secret", lambda: int(time.time()))
     gateway = Gateway(app, check, "arn:aws-cn:iam::123456789012:user/local")
     built = build_server(bind(0), gateway.answer, phone, "http://127.0.0.1:1", 1_000)
     built.start()

@@ -1,4 +1,4 @@
-"""Signature Version 4, signed by botocore and checked by the local twin."""
+"""Signature Version 4, signed by botocore and checked by the local stack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from infra.local.sigv4_check import SKEW, SignatureCheck
+from infra.local.sigv4_check import SKEW, SigV4Check
 
 BODY = '{"login":"11010148","password":"秘密"}'.encode()
 TARGET = "/credentials/verify?b=2&a=%E4%B8%AD&a=1"
@@ -36,17 +36,17 @@ def signed(
     return {name.lower(): str(value) for name, value in request.headers.items()}
 
 
-def check(headers: dict[str, str], later: int = 0) -> SignatureCheck:
+def check(headers: dict[str, str], later: int = 0) -> SigV4Check:
     """A check whose clock stands so many seconds after the signature's own time."""
     stamp = headers.get("x-amz-date", "20260101T000000Z")
     at = datetime.datetime.strptime(stamp + "+0000", "%Y%m%dT%H%M%SZ%z")
-    return SignatureCheck("testing", "secret", lambda: int(at.timestamp()) + later)
+    return SigV4Check("testing", "secret", lambda: int(at.timestamp()) + later)
 
 
 def right(
     headers: dict[str, str], target: str = TARGET, body: bytes = BODY, *, later: int = 0
 ) -> bool:
-    return check(headers, later).is_right("POST", target, headers, body)
+    return check(headers, later).is_valid("POST", target, headers, body)
 
 
 def test_a_right_signature_is_taken() -> None:
@@ -65,7 +65,7 @@ def test_whatever_is_changed_breaks_it() -> None:
     assert not right(headers, target=TARGET + "&c=3")
     assert not right({**headers, "host": "127.0.0.1:8001"})
     assert not right({**headers, "content-type": "text/plain"})
-    assert not check(headers).is_right("PUT", TARGET, headers, BODY)
+    assert not check(headers).is_valid("PUT", TARGET, headers, BODY)
     assert not right(signed(key=("testing", "other")))
     assert not right(signed(key=("others", "secret")))
     assert not right(signed(service="sns"))

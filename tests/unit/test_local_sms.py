@@ -1,4 +1,4 @@
-"""The phone network of the local twin, with the service's own gateway on the other side."""
+"""The phone network of the local stack, with the service's own gateway on the other side."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def told() -> list[Message]:
 @pytest.fixture
 def network(told: list[Message]) -> Iterator[SimulatedSms]:
     with SimulatedSms(
-        SECRET, sign="示例签名", told=told.append, clock=lambda: 1_800_000_000
+        SECRET, sign="示例签名", on_message=told.append, clock=lambda: 1_800_000_000
     ) as network:
         yield network
 

@@ -1,4 +1,4 @@
-"""The SQS pump of the local twin, on moto's queues."""
+"""The SQS poller of the local stack, on moto's queues."""
 
 # ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
@@ -14,8 +14,9 @@ import pytest
 from chalice.app import Chalice
 from moto import mock_aws
 
+from infra.local import sqs_poller
 from infra.local.aws import Resources
-from infra.local.sqs_poller import Pump, Wire, wires
+from infra.local.sqs_poller import RETRY_SECONDS, QueueMapping, SqsPoller, queue_mappings
 from tests.support.serial_moto import serial_moto  # noqa: F401
 
 TEMPLATE: dict[str, Any] = {
@@ -73,10 +74,10 @@ def no_app() -> Any:
 
 def worked(sqs: Any, resources: Resources, function: Any, *, partial: bool = True) -> int:
     """One batch through the function."""
-    pump = Pump(sqs, [])
-    wire = Wire("recovery-reset", "reset_accounts", partial=partial)
-    return pump.once(
-        wire, function, resources.values["ResetQueue"], resources.values["ResetQueue.Arn"]
+    poller = SqsPoller(sqs, [])
+    mapping = QueueMapping("recovery-reset", "reset_accounts", partial=partial)
+    return poller.once(
+        mapping, function, resources.values["ResetQueue"], resources.values["ResetQueue.Arn"]
     )
 
 
@@ -97,20 +98,22 @@ def left(sqs: Any, url: str) -> int:
 
 def test_the_template_s_wiring_is_found(resources: Resources) -> None:
     """An SQS event of a function in the template tells the queue, the function and how it reports."""
-    assert wires(TEMPLATE, resources.values, no_app()) == [
-        Wire("recovery-reset", "reset_accounts", 4, partial=True)
+    assert queue_mappings(TEMPLATE, resources.values, no_app()) == [
+        QueueMapping("recovery-reset", "reset_accounts", 4, partial=True)
     ]
 
 
 def test_chalice_s_wiring_is_found_and_the_template_adds_to_it(resources: Resources) -> None:
-    """A decorated handler is wired by its queue's name; the merge template adds the reporting."""
+    """A decorated handler is mapped by its queue's name; the merge template adds the reporting."""
     app = Chalice(app_name="some")
 
     @app.on_sqs_message(queue="recovery-reset", batch_size=7, name="reset_accounts")
     def reset_accounts(event: Any) -> None: ...
 
     bare = {**TEMPLATE, "Resources": {}}
-    assert wires(bare, resources.values, app) == [Wire("recovery-reset", "reset_accounts", 7)]
+    assert queue_mappings(bare, resources.values, app) == [
+        QueueMapping("recovery-reset", "reset_accounts", 7)
+    ]
     merged: dict[str, Any] = {
         **TEMPLATE,
         "Resources": {
@@ -125,8 +128,8 @@ def test_chalice_s_wiring_is_found_and_the_template_adds_to_it(resources: Resour
             }
         },
     }
-    assert wires(merged, resources.values, app) == [
-        Wire("recovery-reset", "reset_accounts", 7, partial=True)
+    assert queue_mappings(merged, resources.values, app) == [
+        QueueMapping("recovery-reset", "reset_accounts", 7, partial=True)
     ]
 
 
@@ -187,13 +190,15 @@ def test_without_the_setting_a_report_counts_for_nothing(sqs: Any, resources: Re
     assert left(sqs, resources.values["ResetQueue"]) == 0
 
 
-def test_what_fails_too_often_ends_in_the_dead_letter_queue(sqs: Any, resources: Resources) -> None:
+def test_what_fails_too_often_ends_in_the_dead_letter_queue(
+    sqs: Any, resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After the redrive policy's number of receipts a message is out of the way."""
     fill(sqs, resources, 1)
+    monkeypatch.setattr(sqs_poller, "RETRY_SECONDS", 0)
     url = resources.values["ResetQueue"]
     policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
     assert json.loads(policy["RedrivePolicy"])["maxReceiveCount"] == 2
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "0"})
 
     def function(event: dict[str, Any], _: Any) -> None:
         raise RuntimeError("always")
@@ -203,10 +208,36 @@ def test_what_fails_too_often_ends_in_the_dead_letter_queue(sqs: Any, resources:
     assert left(sqs, resources.values["DeadQueue"]) == 1
 
 
-def test_a_running_pump_works_the_queue_and_ends(
+@pytest.mark.parametrize("whole", [True, False], ids=["exception", "reported failure"])
+def test_a_failed_message_comes_again_within_seconds(
+    sqs: Any, resources: Resources, whole: bool
+) -> None:
+    """Not after the queue's visibility time-out, and later after each further failure."""
+    fill(sqs, resources, 1)
+    timeouts: list[int] = []
+
+    def record(params: dict[str, Any], **_: Any) -> None:
+        timeouts.extend(entry["VisibilityTimeout"] for entry in params["Entries"])
+        for entry in params["Entries"]:
+            entry["VisibilityTimeout"] = 0
+
+    sqs.meta.events.register("provide-client-params.sqs.ChangeMessageVisibilityBatch", record)
+
+    def function(event: dict[str, Any], _: Any) -> dict[str, Any]:
+        if whole:
+            raise RuntimeError("once")
+        failed = [{"itemIdentifier": record["messageId"]} for record in event["Records"]]
+        return {"batchItemFailures": failed}
+
+    assert [worked(sqs, resources, function) for _ in range(2)] == [1, 1]
+    assert timeouts == [RETRY_SECONDS, 2 * RETRY_SECONDS]
+    assert max(timeouts) < 30
+
+
+def test_a_running_poller_works_the_queue_and_ends(
     serial_moto: None, sqs: Any, resources: Resources
 ) -> None:
-    """Threads take what comes, with a context, and stop when told."""
+    """Threads process messages with a context, and stop when the poller is closed."""
     seen: list[tuple[str, str]] = []
     all_there = threading.Event()
 
@@ -215,12 +246,12 @@ def test_a_running_pump_works_the_queue_and_ends(
         if len(seen) >= 12:
             all_there.set()
 
-    wire = Wire("recovery-reset", "reset_accounts")
-    pump = Pump(sqs, [(wire, function)], lambda name: f"context of {name}")
+    mapping = QueueMapping("recovery-reset", "reset_accounts")
+    poller = SqsPoller(sqs, [(mapping, function)], lambda name: f"context of {name}")
     fill(sqs, resources, 12)
-    pump.start()
+    poller.start()
     assert all_there.wait(60)
-    pump.close()
+    poller.close()
     assert sorted(int(body) for body, _ in seen) == list(range(12))
     assert {context for _, context in seen} == {"context of reset_accounts"}
-    assert not any(thread.is_alive() for thread in pump._threads)
+    assert not any(thread.is_alive() for thread in poller._threads)

@@ -24,7 +24,7 @@ from botocore.credentials import Credentials
 
 from infra.local.aws import LocalAws
 from infra.local.sms import SimulatedSms
-from infra.local.terminal import Unhurried
+from infra.local.terminal import BackgroundWriter
 
 ROOT = Path(__file__).parents[2]
 PHONE = "13800001234"
@@ -40,7 +40,7 @@ BARE = {
 
 @dataclass
 class Running:
-    """A twin that is ready."""
+    """A stack that is ready."""
 
     process: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
@@ -101,16 +101,16 @@ def spawn(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 @contextmanager
 def running(*arguments: str, **environment: str) -> Iterator[Running]:
     process = spawn("--port", "0", *arguments, **environment)
-    twin = Running(process)
+    stack = Running(process)
     assert process.stdout is not None
     try:
         for line in process.stdout:
-            twin.lines.append(line.rstrip("\n"))
+            stack.lines.append(line.rstrip("\n"))
             if line.startswith("ready "):
                 break
         else:
-            pytest.fail("the twin did not start:\n" + "\n".join(twin.lines))
-        yield twin
+            pytest.fail("the local stack did not start:\n" + "\n".join(stack.lines))
+        yield stack
     finally:
         if process.poll() is None:
             process.kill()
@@ -119,74 +119,74 @@ def running(*arguments: str, **environment: str) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def twin() -> Iterator[Running]:
-    with running("--no-proof", AWS_ACCESS_KEY_ID="AKIDLOCAL", AWS_SECRET_ACCESS_KEY="aa") as twin:
-        yield twin
+def stack() -> Iterator[Running]:
+    with running("--no-proof", AWS_ACCESS_KEY_ID="AKIDLOCAL", AWS_SECRET_ACCESS_KEY="aa") as stack:
+        yield stack
 
 
-def test_the_recovery_by_sms_binds_the_wechat_and_the_next_one_uses_it(twin: Running) -> None:
+def test_the_recovery_by_sms_binds_the_wechat_and_the_next_one_uses_it(stack: Running) -> None:
     """From the QR code on the PC to the code in the Official Account, through every simulator."""
     with requests.Session() as browser:
-        on_pc = twin.start()
+        on_pc = stack.start()
         assert on_pc["method"] == "follow"
-        [code] = twin.state()["codes"]
-        assert twin.act(act="scan", code=code["url"])["following"] is False
-        greeting = twin.act(act="follow", scene=code["scene"])["reply"]
+        [code] = stack.state()["codes"]
+        assert stack.act(act="scan", code=code["url"])["following"] is False
+        greeting = stack.act(act="follow", scene=code["scene"])["reply"]
         assert "11010148" in greeting
 
         link = greeting.partition('href="')[2].partition('"')[0]
         arrived = browser.get(link, timeout=60)
         assert arrived.status_code == 200
-        assert arrived.url.partition("#")[0] == f"{twin.url}/?login=11010148"
-        opened = twin.start(session=browser)
+        assert arrived.url.partition("#")[0] == f"{stack.url}/?login=11010148"
+        opened = stack.start(session=browser)
         assert opened["method"] == "sms"
-        sent = twin.call("/recovery/code", {}, opened["token"])
+        sent = stack.call("/recovery/code", {}, opened["token"])
         assert (sent.status_code, sent.json()["delivery"]) == (202, "sent")
-        digits = twin.phone()["sms"][-1]["params"]["code"]
-        done = twin.call(
+        digits = stack.phone()["sms"][-1]["params"]["code"]
+        done = stack.call(
             "/recovery/password", {"code": digits, "password": PASSWORD}, opened["token"]
         )
         assert (done.status_code, done.json()["wechat_bound"]) == (200, True)
-        assert twin.call("/recovery", token=on_pc["token"]).json()["state"] == "done"
+        assert stack.call("/recovery", token=on_pc["token"]).json()["state"] == "done"
 
-    cards = [entry for entry in twin.phone()["chat"] if entry["kind"] == "card"]
+    cards = [entry for entry in stack.phone()["chat"] if entry["kind"] == "card"]
     assert ["登录账号", "11010148"] in cards[-1]["fields"]
-    by_wechat = twin.start()
+    by_wechat = stack.start()
     assert by_wechat["method"] == "wechat"
-    assert twin.call("/recovery/code", {}, by_wechat["token"]).json()["delivery"] == "sent"
-    card = [entry for entry in twin.phone()["chat"] if entry["kind"] == "card"][-1]
+    assert stack.call("/recovery/code", {}, by_wechat["token"]).json()["delivery"] == "sent"
+    card = [entry for entry in stack.phone()["chat"] if entry["kind"] == "card"][-1]
     digits = dict(card["fields"])["验证码"]
-    assert digits in twin.act(act="say", text="验证码")["reply"]
-    twin.act(act="tap", item="获取验证码")
-    assert digits in twin.phone()["chat"][-1]["text"]
-    assert twin.act(act="tap", item="找回密码")["open"] == f"{twin.url}/wechat/enter"
+    assert digits in stack.act(act="say", text="验证码")["reply"]
+    stack.act(act="tap", item="获取验证码")
+    assert digits in stack.phone()["chat"][-1]["text"]
+    assert stack.act(act="tap", item="找回密码")["open"] == f"{stack.url}/wechat/enter"
     confirm = {"code": digits, "password": PASSWORD + "x"}
-    assert twin.call("/recovery/password", confirm, by_wechat["token"]).status_code == 200
+    assert stack.call("/recovery/password", confirm, by_wechat["token"]).status_code == 200
 
 
-def test_what_it_prints_tells_where_everything_is(twin: Running) -> None:
+def test_what_it_prints_tells_where_everything_is(stack: Running) -> None:
     """One line each for the address and for AWS, and the pages to open."""
-    assert requests.get(twin.url + "/health", timeout=60).json()["status"] == "ok"
-    text = "\n".join(twin.lines)
-    assert f"{twin.url}/_phone" in text
-    assert "aa" not in [word for line in twin.lines for word in line.split()]
-    page = requests.get(twin.url + "/_phone", timeout=60)
+    assert requests.get(stack.url + "/health", timeout=60).json()["status"] == "ok"
+    text = "\n".join(stack.lines)
+    assert f"{stack.url}/_phone" in text
+    assert "aa" not in [word for line in stack.lines for word in line.split()]
+    page = requests.get(stack.url + "/_phone", timeout=60)
     assert "手机" in page.text
 
 
-def test_its_aws_can_be_used_from_outside(twin: Running) -> None:
+def test_its_aws_can_be_used_from_outside(stack: Running) -> None:
     """The tables are there, with the demo firms in them, and so are the settings for operators."""
     session = boto3.Session("AKIDLOCAL", "aa", region_name="cn-north-1")
-    dynamodb = session.client("dynamodb", endpoint_url=twin.said("aws"))
+    dynamodb = session.client("dynamodb", endpoint_url=stack.said("aws"))
     assert "recovery-logins" in dynamodb.list_tables()["TableNames"]
     key = {"login": {"S": "4499000501_cw"}}
     assert "Item" in dynamodb.get_item(TableName="recovery-logins", Key=key)
-    assert session.client("sts", endpoint_url=twin.said("aws")).get_caller_identity()["Account"]
+    assert session.client("sts", endpoint_url=stack.said("aws")).get_caller_identity()["Account"]
 
 
-def test_the_login_page_s_check_wants_a_signature(twin: Running) -> None:
+def test_the_login_page_s_check_wants_a_signature(stack: Running) -> None:
     """Without one, or with one of other credentials or another body, it is refused."""
-    url = twin.url + "/credentials/verify"
+    url = stack.url + "/credentials/verify"
 
     def ask(password: str, secret: str = "aa", instead_of: str = "") -> requests.Response:
         body = json.dumps({"login": "32990002", "password": password}).encode()
@@ -217,29 +217,29 @@ def test_nobody_needs_to_read_what_it_prints() -> None:
     """A pipe that is full keeps no thread waiting; what was read in time is whole and in order."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as unread, os.fdopen(writing, "w") as stream:
-        unhurried = Unhurried(stream)
+        writer = BackgroundWriter(stream)
         for number in range(20_000):
-            print(f"{number:07d}", file=unhurried)
+            print(f"{number:07d}", file=writer)
         os.set_blocking(reading, False)
         first = unread.read(8 * 1_000).decode().split()
         assert first == [f"{number:07d}" for number in range(1_000)]
-        while unhurried._thread.is_alive():
+        while writer._thread.is_alive():
             unread.read()
-            unhurried.finish()
+            writer.finish()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_and_frees_its_ports(number: signal.Signals) -> None:
     """Exit status 0, and both ports can be bound again."""
-    with running() as twin:
-        ports = [int(twin.said(word).rpartition(":")[2]) for word in ("ready", "aws")]
+    with running() as stack:
+        ports = [int(stack.said(word).rpartition(":")[2]) for word in ("ready", "aws")]
         with socket.create_connection(("127.0.0.1", ports[0])):
-            assert twin.end(number) == 0
+            assert stack.end(number) == 0
         for port in ports:
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("127.0.0.1", port))
-        assert not [line for line in twin.lines if "Traceback" in line]
+        assert not [line for line in stack.lines if "Traceback" in line]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux's /proc")
@@ -319,9 +319,9 @@ def test_outside_platforms_and_settings_take_the_simulators_places(tmp_path: Pat
                 SMS_HTTP_SECRET="outside-secret",
                 TABLE_PREFIX="elsewhere",
                 WECHAT_APP_ID="wxoutside000001",
-            ) as twin,
+            ) as stack,
         ):
-            assert any("row 3" in line for line in twin.lines)
+            assert any("row 3" in line for line in stack.lines)
             tables = boto3.client(
                 "dynamodb",
                 "cn-north-1",
@@ -330,15 +330,15 @@ def test_outside_platforms_and_settings_take_the_simulators_places(tmp_path: Pat
                 aws_secret_access_key="testing",
             )
             assert "elsewhere-logins" in tables.list_tables()["TableNames"]
-            shown = twin.state()
+            shown = stack.state()
             assert (shown["sms"], shown["wechat"]) == (False, False)
             assert [firm["firm_no"] for firm in shown["firms"]] == ["31990099", "bad"]
-            enter = requests.get(twin.url + "/wechat/enter", allow_redirects=False, timeout=60)
+            enter = requests.get(stack.url + "/wechat/enter", allow_redirects=False, timeout=60)
             location = enter.headers["Location"]
             assert location.startswith("http://127.0.0.1:9/connect/oauth2/authorize?")
             assert "wxoutside000001" in location
             # WeChat is not there, so the QR code leads straight to the page.
-            assert twin.start("31990099")["method"] == "follow"
-            assert twin.end() == 0
+            assert stack.start("31990099")["method"] == "follow"
+            assert stack.end() == 0
     finally:
         dynamodb.close()

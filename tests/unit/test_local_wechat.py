@@ -1,4 +1,4 @@
-"""The WeChat platform of the local twin: the service's own client calls it, wechatpy is called by it."""
+"""The WeChat platform of the local stack: the service's own client calls it, wechatpy is called by it."""
 
 from __future__ import annotations
 

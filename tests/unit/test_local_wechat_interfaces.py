@@ -1,4 +1,4 @@
-"""The interfaces of the local twin's WeChat, as the service's own client calls them."""
+"""The interfaces of the local stack's WeChat, as the service's own client calls them."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_settings_come_from_the_deployment_s_secret(run: Run, bare: pytest.Monke
 
 
 @pytest.mark.parametrize("prefix", [None, "other"])
-def test_an_undeclared_secret_has_the_name_that_the_local_twin_gives_it(
+def test_an_undeclared_secret_has_the_name_that_the_local_stack_gives_it(
     run: Run, bare: pytest.MonkeyPatch, prefix: str | None
 ) -> None:
     """So that credentials and an address are all that a command needs there."""

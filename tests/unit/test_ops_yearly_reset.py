@@ -23,6 +23,9 @@ from tests.support.ops_runner import Run
 from tests.support.serial_moto import serial_moto  # noqa: F401
 from tests.support.yearly_reset import YEAR, ResetWorld, reset, yearly  # noqa: F401
 
+TIMEOUT = 600
+"""Seconds; the command needs two alone, and waits for the queue's retries on a busy machine."""
+
 
 @pytest.fixture
 def run(
@@ -151,12 +154,13 @@ def test_a_command_line_that_says_two_things_or_none_is_refused(
 
 
 def test_the_whole_of_it_on_one_machine(tmp_path: Path) -> None:
-    """The twin works the queue as Lambda would; the command waits, and the passwords are set."""
-    firm = next(firm for firm in made_up() if firm.number)
-    with running(tmp_path) as twin:
+    """The local stack works the queue as Lambda would; the command waits, and the passwords are set."""
+    # Few firms: their passwords are hashed in a process that shares the machine with other tests.
+    firms = made_up(3)
+    with running(tmp_path, firms) as stack:
         environment = {
             **os.environ,
-            "AWS_ENDPOINT_URL": twin.aws_url,
+            "AWS_ENDPOINT_URL": stack.aws_url,
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
         }
@@ -174,14 +178,13 @@ def test_the_whole_of_it_on_one_machine(tmp_path: Path) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=TIMEOUT,
             check=False,
         )
         assert ran.returncode == 0, (
-            ran.stdout + ran.stderr + (tmp_path / "twin.log").read_text()[-1500:]
+            ran.stdout + ran.stderr + (tmp_path / "stack.log").read_text()[-1500:]
         )
         facts = json.loads(ran.stdout)
         assert facts["state"] == "done"
-        assert facts["done"] + facts["skipped"] == facts["logins"] == len(made_up())
-        assert facts["failed"] == 0
-        assert firm.firm_no not in {note["login"] for note in facts["notes"]}
+        assert facts["done"] == facts["logins"] == len(firms)
+        assert (facts["failed"], facts["skipped"], facts["notes"]) == (0, 0, [])

@@ -1,4 +1,4 @@
-// Building blocks of the phone page: elements, words, and drawing only what has changed.
+// Parts of the phone page: texts, creation of elements, rendering of changed content only.
 
 export const TAGS = {
   "one-phone": "两账号同一手机",
@@ -42,7 +42,7 @@ export function icon(name) {
   return svg;
 }
 
-// Puts content in place only where it has changed, so that focus and scrolling stay.
+// Replaces the content only where it has changed, so that focus and scroll position stay.
 const drawn = new Map();
 export function draw(element, source, build) {
   const key = JSON.stringify(source);

@@ -1,4 +1,4 @@
-// The phone page: shows `/_phone/state`, acts by `/_phone/act`. Both are described in phone_page.py.
+// The phone page: shows `/_phone/state` and posts to `/_phone/act`; both are documented in phone_page.py.
 
 import { REFUSALS, TAGS, WARNINGS, coded, draw, icon, make, pad, when } from "./elements.js";
 
@@ -50,7 +50,7 @@ async function act(body) {
   }
 }
 
-// Which phone and which app.
+// Selection of phone and app.
 
 function pick(next) {
   if (number !== next) {
@@ -62,7 +62,7 @@ function pick(next) {
     typing = false;
     sessionStorage.setItem("phone", next);
   }
-  // The platform knows by this cookie whose WeChat the browser in the frame is.
+  // The simulated platform identifies the frame's WeChat user by this cookie.
   document.cookie = `_phone=${next}; path=/; SameSite=Lax`;
   if (app === "web") enter();
   render();
@@ -93,7 +93,7 @@ function open(url) {
   enter(url);
 }
 
-// The parts of the page.
+// Rendering.
 
 function render() {
   if (!state || !phone()) return;
@@ -138,7 +138,7 @@ function renderSms() {
   if (changed) $("sms-list").scrollTop = $("sms-list").scrollHeight;
 }
 
-// WeChat's own markup: links in texts, and nothing else.
+// Texts of WeChat contain links and no other markup.
 function linked(text) {
   const parts = [];
   let rest = text;
@@ -239,10 +239,10 @@ function count(key, entries, current) {
 
 function renderBadges() {
   const { sms, chat } = phone();
-  const said = chat.filter((entry) => entry.kind === "account" || entry.kind === "card");
+  const chatEntry = chat.filter((entry) => entry.kind === "account" || entry.kind === "card");
   const counts = {
     sms: count(`sms ${number}`, sms, app === "sms"),
-    chat: count(`chat ${number}`, said, app === "chat"),
+    chat: count(`chat ${number}`, chatEntry, app === "chat"),
     scan: 0,
     web: 0,
   };
@@ -254,22 +254,22 @@ function renderBadges() {
 }
 
 let bannerTimer = 0;
-function announce(before, after) {
+function showBanner(before, after) {
   if (!before || before.number !== after.number) return;
   const fresh = (name, kinds) => {
     const last = before[name].at(-1)?.id ?? 0;
     return after[name].filter((entry) => entry.id > last && (!kinds || kinds.includes(entry.kind))).at(-1);
   };
   const sms = app === "sms" ? null : fresh("sms");
-  const said = app === "chat" ? null : fresh("chat", ["account", "card"]);
-  if (!sms && !said) return;
-  const words = sms ? sms.text : said.kind === "card"
-    ? `${said.text}：${said.fields.map(([, value]) => value).join("，")}`
-    : said.text.replace(/<[^>]*>/g, "");
-  const [code] = /\b\d{6}\b/.exec(words) ?? [];
+  const chatEntry = app === "chat" ? null : fresh("chat", ["account", "card"]);
+  if (!sms && !chatEntry) return;
+  const text = sms ? sms.text : chatEntry.kind === "card"
+    ? `${chatEntry.text}：${chatEntry.fields.map(([, value]) => value).join("，")}`
+    : chatEntry.text.replace(/<[^>]*>/g, "");
+  const [code] = /\b\d{6}\b/.exec(text) ?? [];
   $("banner").replaceChildren(
     make("b", {}, `${sms ? "短信" : ACCOUNT} · 现在${code ? " · 点此复制验证码" : ""}`),
-    make("span", {}, ...coded(words)),
+    make("span", {}, ...coded(text)),
   );
   $("banner").onclick = () => {
     $("banner").hidden = true;
@@ -287,11 +287,11 @@ async function refresh() {
   const before = state ? phone() : null;
   state = next;
   if (!number || !phone()) {
-    const kept = sessionStorage.getItem("phone");
-    pick(state.phones.some((one) => one.number === kept) ? kept : state.current);
+    const stored = sessionStorage.getItem("phone");
+    pick(state.phones.some((one) => one.number === stored) ? stored : state.current);
   }
   if (!$("pc").src) startPc();
-  announce(before, phone());
+  showBanner(before, phone());
   render();
 }
 

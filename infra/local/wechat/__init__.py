@@ -1,4 +1,4 @@
-"""WeChat's platform and its people, played on one machine."""
+"""A simulated WeChat platform with its users."""
 
 from .simulator import SimulatedWeChat
 

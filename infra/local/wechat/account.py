@@ -1,4 +1,4 @@
-"""The Official Account as WeChat keeps it: who follows, what was said, its menu, its QR codes."""
+"""The state of an Official Account at WeChat: followers, chats, QR codes, menu."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 CHAT = 200
-"""Entries kept of one person's chat; the oldest make room."""
+"""Maximum number of entries kept of one chat; the oldest are dropped."""
 
 TICKETS = 500
-"""QR codes remembered; the oldest are forgotten."""
+"""Maximum number of QR codes kept; the oldest are dropped."""
 
 Kind = Literal["account", "person", "card", "notice"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a chat: said by the account or the person, a template's card, or a grey notice."""
+    """An entry of a chat: a text of the account or person, a template message, or a notice."""
 
     id: int
     at: int
     kind: Kind
     text: str
     fields: tuple[tuple[str, str], ...] = ()
-    """Of a card: label and value of each line."""
+    """Label and value of each line of a card."""
     url: str = ""
-    """Of a card: where a tap on it leads."""
+    """Link target of a card."""
 
 
 @dataclass(frozen=True)
 class Follower:
-    """A person who follows; `scene` is that of the QR code that brought them, if any."""
+    """A follower, since epoch seconds; `scene` is that of the scanned QR code, or empty."""
 
     since: int
     scene: str
@@ -44,7 +44,7 @@ class Follower:
 
 @dataclass(frozen=True)
 class Ticket:
-    """A QR code of the account. `url` is what is drawn; `expires_at` is in epoch seconds."""
+    """A QR code of the account. `url` is its content; `expires_at` is in epoch seconds."""
 
     ticket: str
     url: str
@@ -54,13 +54,13 @@ class Ticket:
 
 @dataclass(frozen=True)
 class Template:
-    """A message template as it was filed: lines of `label：{{name.DATA}}` under a title."""
+    """A registered message template: lines of `label：{{name.DATA}}` under a title."""
 
     title: str
     content: str
 
     def lines(self) -> list[tuple[str, str]]:
-        """Label and name of each line."""
+        """Return label and name of each line."""
         return re.findall(r"(.+?)：\{\{(\w+)\.DATA\}\}", self.content)
 
 
@@ -77,7 +77,7 @@ NOTICE_TEMPLATE = Template(
 
 
 class Account:
-    """One Official Account. Every method may be called from any thread."""
+    """An Official Account; thread-safe."""
 
     def __init__(self) -> None:
         self._guard = threading.RLock()
@@ -87,7 +87,7 @@ class Account:
         self._tickets: deque[Ticket] = deque(maxlen=TICKETS)
         self._menu: dict[str, Any] | None = None
 
-    # Who follows.
+    # Followers.
 
     def follower(self, openid: str) -> Follower | None:
         with self._guard:
@@ -101,7 +101,7 @@ class Account:
         with self._guard:
             self._followers.pop(openid, None)
 
-    # What was said.
+    # Chats.
 
     def write(
         self,
@@ -112,14 +112,14 @@ class Account:
         fields: tuple[tuple[str, str], ...] = (),
         url: str = "",
     ) -> Entry:
-        """Put a line under a person's chat."""
+        """Append an entry to a person's chat and return it."""
         with self._guard:
             entry = Entry(next(self._ids), at, kind, text, fields, url)
             self._chats.setdefault(openid, deque(maxlen=CHAT)).append(entry)
             return entry
 
     def chat(self, openid: str) -> list[Entry]:
-        """A person's chat with the account, oldest first."""
+        """Return a person's chat, oldest entry first."""
         with self._guard:
             return list(self._chats.get(openid, ()))
 
@@ -131,7 +131,7 @@ class Account:
     # QR codes.
 
     def draw(self, scene: str, expires_at: int) -> Ticket:
-        """A new QR code with a scene."""
+        """Create a QR code with a scene."""
         name = secrets.token_urlsafe(24)
         ticket = Ticket("gQ" + name, f"http://weixin.qq.com/q/02{name}", scene, expires_at)
         with self._guard:
@@ -139,12 +139,12 @@ class Account:
         return ticket
 
     def ticket(self, url: str) -> Ticket | None:
-        """The QR code that says `url`, whether it is past its time or not."""
+        """Return the QR code with this content, expired or not."""
         with self._guard:
             return next((ticket for ticket in self._tickets if ticket.url == url), None)
 
     def live_tickets(self, now: int) -> list[Ticket]:
-        """The QR codes that are not past their time, newest first."""
+        """Return the unexpired QR codes, newest first."""
         with self._guard:
             return [ticket for ticket in reversed(self._tickets) if ticket.expires_at > now]
 
@@ -161,7 +161,7 @@ class Account:
             self._menu = menu
 
     def item(self, name: str) -> dict[str, Any] | None:
-        """The menu item of a name, in whichever part of the menu."""
+        """Return the menu item or sub-item with this name."""
         for button in (self.menu or {}).get("button", []):
             for item in [button, *button.get("sub_button", [])]:
                 if item.get("name") == name:

@@ -1,4 +1,4 @@
-"""WeChat's servers calling an Official Account's own: safe mode, five seconds, three deliveries."""
+"""Callbacks from WeChat to the account's server: safe mode, 5 s time-out, three deliveries."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from chalicelib.wechat import signature
 from chalicelib.wechat.cipher import DecryptError, MessageCipher
 
 LIMIT = 5.0
-"""Seconds in which the account must answer."""
+"""Seconds in which the account must respond."""
 
 DELIVERIES = 3
-"""How often one message is posted while there is no answer."""
+"""Maximum number of posts of a message without a response."""
 
-ACCOUNT = "gh_localtwin0001"
-"""The account's own name (原始ID)."""
+ACCOUNT = "gh_localstack001"
+"""The account's original id (原始ID)."""
 
 # What XML 1.0 cannot hold, not even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -30,9 +30,9 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 @dataclass(frozen=True)
 class PassiveReply:
-    """What came of one message: the text for the person, "" for none, None for a fault.
+    """The reply to a message: a text, "" for none, None for a fault.
 
-    `deliveries` counts the posts that it took.
+    `deliveries` is the number of posts.
     """
 
     text: str | None
@@ -40,7 +40,7 @@ class PassiveReply:
 
 
 class Callbacks:
-    """Posts messages to one account and reads its passive replies."""
+    """Posts messages to an account's server and parses its passive replies."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Callbacks:
         *,
         limit: float = LIMIT,
     ) -> None:
-        """`url` is asked for with each message: the service may start after its platform."""
+        """`url` is called for each message, since the service may start after its platform."""
         self._url = url
         self._token = token
         self._cipher = MessageCipher(aes_key, app_id)
@@ -65,7 +65,7 @@ class Callbacks:
         self._session.close()
 
     def deliver(self, openid: str, elements: dict[str, str | int]) -> PassiveReply:
-        """Post a message until it is answered, at most three times."""
+        """Post a message until there is a response, at most three times."""
         inner = _xml({"ToUserName": ACCOUNT, "FromUserName": openid, **elements})
         for delivery in range(1, DELIVERIES + 1):
             body = self._post(openid, inner)
@@ -95,7 +95,7 @@ class Callbacks:
             )
         except requests.RequestException:
             return None
-        # Any other status counts as no answer, so WeChat tries again.
+        # WeChat treats any other status as no response.
         return response.content if response.status_code == 200 else None
 
     def _read(self, openid: str, body: bytes) -> str | None:
@@ -103,14 +103,14 @@ class Callbacks:
             return ""
         try:
             outer = _children(body)
-            right = signature.is_right(
+            valid = signature.is_right(
                 outer.get("MsgSignature"),
                 self._token,
                 outer.get("TimeStamp"),
                 outer.get("Nonce"),
                 outer.get("Encrypt", ""),
             )
-            inner = _children(self._cipher.decrypt(outer.get("Encrypt", ""))) if right else {}
+            inner = _children(self._cipher.decrypt(outer.get("Encrypt", ""))) if valid else {}
         except (ParseError, DefusedXmlException, DecryptError, ValueError):
             return None
         addressed = inner.get("ToUserName") == openid and inner.get("FromUserName") == ACCOUNT
@@ -125,7 +125,7 @@ def _children(xml: bytes) -> dict[str, str]:
 
 
 def _xml(elements: dict[str, str | int]) -> str:
-    # WeChat wraps texts into CDATA and leaves numbers bare.
+    # As in WeChat's XML: texts are CDATA, numbers are not.
     inner = "".join(f"<{name}>{_content(value)}</{name}>" for name, value in elements.items())
     return f"<xml>{inner}</xml>"
 

@@ -1,4 +1,4 @@
-"""WeChat's error codes, as its page of global return codes words them."""
+"""WeChat's error codes and messages. Source: WeChat's page of global return codes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MESSAGES = {
 
 
 def refusal(errcode: int, detail: str = "") -> dict[str, Any]:
-    """The body of a refusal, with a request id as WeChat's have."""
-    words = MESSAGES.get(errcode, "unknown error") + (f" {detail}" if detail else "")
+    """Return the body of an error, with a random request id."""
+    message = MESSAGES.get(errcode, "unknown error") + (f" {detail}" if detail else "")
     request = f"{int(time.time()):08x}-{secrets.token_hex(4)}-{secrets.token_hex(4)}"
-    return {"errcode": errcode, "errmsg": f"{words} rid: {request}"}
+    return {"errcode": errcode, "errmsg": f"{message} rid: {request}"}

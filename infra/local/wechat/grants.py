@@ -1,4 +1,4 @@
-"""What WeChat hands out to be shown back: access tokens, and the codes of its OAuth."""
+"""Credentials issued by WeChat: access tokens and OAuth codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 TOKEN_LIFETIME = 7_200
 OVERLAP = 300
-"""Seconds in which the old and the new token are both good, and before which a new one is made."""
+"""Seconds before expiry in which a new token is issued; the old one stays valid as long."""
 
 CODE_LIFETIME = 300
 
@@ -25,17 +25,17 @@ class _Token:
 
 
 class AccessTokens:
-    """The account's access tokens, as `stable_token` makes them."""
+    """The account's access tokens, as issued by `stable_token`."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._guard = threading.Lock()
         self._tokens: list[_Token] = []
         self.issued = 0
-        """How often a token was asked for."""
+        """Number of requests for a token."""
 
-    def ask(self, force: bool) -> tuple[str, int]:
-        """The token and the seconds it has left; a forced one ends the one before."""
+    def get(self, force: bool) -> tuple[str, int]:
+        """Return the token and its remaining lifetime in seconds; `force` revokes the old ones."""
         with self._guard:
             self.issued += 1
             now = self._clock()
@@ -52,13 +52,13 @@ class AccessTokens:
             return latest.value, latest.expires_at - now
 
     def revoke(self) -> None:
-        """End every token before its time, as a reset of the AppSecret does."""
+        """Revoke every token, as a reset of the AppSecret does."""
         with self._guard:
             for token in self._tokens:
                 token.revoked = True
 
     def refusal(self, value: str | None) -> int:
-        """WeChat's error code for a token; 0 where it is good."""
+        """Return WeChat's error code for a token; 0 for a valid one."""
         if not value:
             return 41001
         with self._guard:
@@ -71,7 +71,7 @@ class AccessTokens:
 
 
 class OAuthCodes:
-    """Single-use codes, each for the openid whose browser was sent back with it."""
+    """Single-use OAuth codes, each for one openid."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
@@ -80,7 +80,7 @@ class OAuthCodes:
         self._used: OrderedDict[str, None] = OrderedDict()
 
     def make(self, openid: str) -> str:
-        """A new code."""
+        """Create a code."""
         code = secrets.token_hex(16)
         with self._guard:
             self._codes[code] = (openid, self._clock() + CODE_LIFETIME)
@@ -89,7 +89,7 @@ class OAuthCodes:
         return code
 
     def redeem(self, code: str) -> str | int:
-        """The openid, or WeChat's error code."""
+        """Return the code's openid, or WeChat's error code."""
         if not code:
             return 41008
         with self._guard:

@@ -1,6 +1,6 @@
-"""WeChat's interfaces (`/cgi-bin/…`, `/sns/…`): each returns WeChat's JSON for a request.
+"""WeChat's HTTP interfaces (`/cgi-bin/…`, `/sns/…`).
 
-Paths, fields and error codes: WeChat Official Account guide, the page of each interface.
+Source of paths, fields and error codes: WeChat Official Account guide, the page of each interface.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Body = dict[str, Any]
 
 _QR_DEFAULT, _QR_MAXIMUM = 60, 2_592_000
 
-# The kinds of a template's values (模板内容参数类型) and what each may hold.
+# Types of template values (模板内容参数类型) and their patterns.
 _VALUES = {
     "thing": re.compile(r".{1,20}", re.DOTALL),
     "character_string": re.compile(r"[!-~ ]{1,32}", re.ASCII),
@@ -32,7 +32,7 @@ _VALUES = {
 
 
 class Refusal(Exception):
-    """An interface refuses, with WeChat's error code."""
+    """An interface refuses the request with WeChat's error code."""
 
     def __init__(self, errcode: int, detail: str = "") -> None:
         super().__init__(str(errcode))
@@ -54,7 +54,7 @@ class Interfaces:
         clock: Callable[[], int],
         sent: Callable[[str, int], None],
     ) -> None:
-        """`sent` is told the openid and the id of each template message that goes out."""
+        """`sent` is called with the openid and the id of each new template message."""
         self._app_id = app_id
         self._app_secret = app_secret
         self._account = account
@@ -71,13 +71,13 @@ class Interfaces:
             "/cgi-bin/stable_token": ("POST", self._stable_token),
             "/cgi-bin/user/info": ("GET", self._user_info),
             "/cgi-bin/message/template/send": ("POST", self._send_template),
-            "/cgi-bin/qrcode/create": ("POST", self._draw),
+            "/cgi-bin/qrcode/create": ("POST", self._create_qr_code),
             "/cgi-bin/menu/create": ("POST", self._create_menu),
             "/cgi-bin/menu/get": ("GET", self._get_menu),
         }
 
     def answer(self, request: Request) -> Body:
-        """Return WeChat's JSON for a request; refusals too, which it sends with status 200."""
+        """Return WeChat's JSON for a request; errors too, which WeChat sends with status 200."""
         method, interface = self._table.get(request.path, ("", None))
         if interface is None:
             return refusal(40066)
@@ -113,7 +113,7 @@ class Interfaces:
         if body.get("grant_type") != "client_credential":
             raise Refusal(40002)
         self._check_app(body.get("appid"), body.get("secret"))
-        token, left = self._tokens.ask(body.get("force_refresh") is True)
+        token, left = self._tokens.get(body.get("force_refresh") is True)
         return {"access_token": token, "expires_in": left}
 
     def _check_app(self, app_id: Any, secret: Any) -> None:
@@ -162,7 +162,7 @@ class Interfaces:
         return {"errcode": 0, "errmsg": "ok", "msgid": message_id}
 
     def _once(self, openid: str, client_msg_id: Any) -> tuple[int, bool]:
-        # WeChat promises to drop a repeat for ten minutes.
+        # WeChat ignores a repeated client_msg_id for ten minutes.
         with self._guard:
             now = self._clock()
             key = (openid, str(client_msg_id))
@@ -174,7 +174,7 @@ class Interfaces:
             self._repeats[key] = (message_id, now)
             return message_id, True
 
-    def _draw(self, request: Request) -> Body:
+    def _create_qr_code(self, request: Request) -> Body:
         body = _json(request)
         lasting = body.get("action_name") == "QR_LIMIT_STR_SCENE"
         if not lasting and body.get("action_name") != "QR_STR_SCENE":
@@ -210,7 +210,7 @@ class Interfaces:
 
 
 def _json(request: Request) -> Body:
-    # WeChat does not undo \u escapes: people would read them as they stand.
+    # WeChat does not decode \u escapes but shows them to people.
     literal = re.sub(rb"\\u(?=[0-9a-fA-F]{4})", rb"\\\\u", request.get_data())
     try:
         body = json.loads(literal)

@@ -1,4 +1,4 @@
-"""The platform as one server: OAuth for browsers, interfaces for the service, acts for people."""
+"""The simulated platform: OAuth for browsers, interfaces for the service, acts of people."""
 
 from __future__ import annotations
 
@@ -24,20 +24,22 @@ CODE_TEMPLATE_ID = "local-code-template"
 NOTICE_TEMPLATE_ID = "local-notice-template"
 
 OUT_OF_ORDER = "该公众号提供的服务出现故障，请稍后再试"
-"""What WeChat tells the person where the account does not answer, or answers rubbish."""
+"""WeChat's notice to the person where the account's response is missing or invalid."""
 
 RECEIPT_DELAY = 0.3
-"""Seconds between a template message and the event that tells what became of it."""
+"""Seconds between a template message and the event with its result."""
 
 
 class CannotDo(Exception):
-    """A person cannot do this now; the text is a word for why: `not-following`, `follows-already`,
-    `foreign-code`, `no-such-item`."""
+    """An act is impossible now.
+
+    The text is the reason: `not-following`, `follows-already`, `foreign-code`, `no-such-item`.
+    """
 
 
 @dataclass
 class Fault:
-    """What goes wrong with the next `times` calls of an interface."""
+    """A fault of the next `times` calls of an interface."""
 
     errcode: int | None
     delay: float
@@ -45,10 +47,10 @@ class Fault:
 
 
 class SimulatedWeChat(Simulator):
-    """WeChat at `url`: both WECHAT_API_URL and WECHAT_OPEN_URL may point there.
+    """WeChat at `url`, for both WECHAT_API_URL and WECHAT_OPEN_URL.
 
-    `visitor` tells whose WeChat a browser at the OAuth page is, from its cookies and query.
-    `site` are the origins that OAuth may return to; None lets every origin pass.
+    `visitor` returns the openid of a browser at the OAuth page, from its cookies and query.
+    `site` returns the origins that OAuth may redirect to; with None, every origin is allowed.
     """
 
     def __init__(
@@ -106,17 +108,17 @@ class SimulatedWeChat(Simulator):
             self._receipt_thread.join()
         self._callbacks.close()
 
-    # What the service and browsers call.
+    # Calls of the service and of browsers.
 
     def fail(
         self, errcode: int | None = None, *, path: str = "*", delay: float = 0, times: int = 1
     ) -> None:
-        """Let the next `times` calls of `path` (`*`: of any) fail with `errcode`, or be slow."""
+        """Make the next `times` calls of `path` (`*`: any) fail with `errcode`, or be slow."""
         with self._guard:
             self._faults[path] = Fault(errcode, delay, times)
 
     def mend(self) -> None:
-        """Forget what was to fail."""
+        """Remove all faults."""
         with self._guard:
             self._faults.clear()
 
@@ -156,14 +158,14 @@ class SimulatedWeChat(Simulator):
             return _page("10003 redirect_uri 域名与后台配置不一致")
         if query.get("response_type") != "code" or query.get("scope") != "snsapi_base":
             return _page("10005 scope 参数错误或没有 scope 权限")
-        # A phone in the query is for scripts, which have no cookie of the phone page.
+        # Scripts, which lack the phone page's cookie, name the phone in the query.
         openid = self._visitor({**request.cookies.to_dict(), **query})
         state = {"state": query["state"]} if "state" in query else {}
         added = urlencode({"code": self._codes.make(openid), **state})
         location = back + ("&" if parts.query else "?") + added
         return Reply(b"", 302, {"Location": location, "Cache-Control": "no-store"})
 
-    # What people do. Each returns what the account replied.
+    # Acts of people; each returns the account's reply.
 
     def follow(self, openid: str, scene: str = "") -> PassiveReply:
         """Follow, by the QR code of a scene or by searching for the account."""
@@ -183,9 +185,9 @@ class SimulatedWeChat(Simulator):
         return self._event(openid, "unsubscribe", {"EventKey": ""})
 
     def scan(self, openid: str, url: str) -> str:
-        """Point the camera at a QR code of the account: the scene it has, "" past its time.
+        """Scan a QR code of the account and return its scene, "" where it has expired.
 
-        A follower's scan is told to the account; another person is offered to follow.
+        A follower's scan is sent to the account as an event; others have to follow first.
         """
         ticket = self.account.ticket(url)
         if ticket is None:
@@ -196,7 +198,7 @@ class SimulatedWeChat(Simulator):
         return scene
 
     def tap(self, openid: str, name: str) -> str:
-        """Tap a menu item: the address that a VIEW item opens, "" for a CLICK item."""
+        """Tap a menu item; return the URL of a VIEW item, "" for a CLICK item."""
         self._must_follow(openid)
         item = self.account.item(name)
         if item is None:
@@ -208,7 +210,7 @@ class SimulatedWeChat(Simulator):
         return ""
 
     def say(self, openid: str, text: str) -> PassiveReply:
-        """Write to the account."""
+        """Send a text to the account."""
         self._must_follow(openid)
         self.account.write(openid, self._clock(), "person", text)
         elements: dict[str, str | int] = {
@@ -235,7 +237,7 @@ class SimulatedWeChat(Simulator):
         )
 
     def _create_time(self, openid: str) -> int:
-        # Whole seconds tell a person's acts apart, and their order; a script is faster than that.
+        # CreateTime, in seconds, identifies and orders a person's events; scripts act faster.
         with self._guard:
             created = max(self._clock(), self._created.get(openid, 0) + 1)
             self._created[openid] = created
@@ -251,8 +253,8 @@ class SimulatedWeChat(Simulator):
         return reply
 
     def _send_receipts(self) -> None:
-        while (sent := self._receipts.get()) is not None:
-            openid, message_id = sent
+        while (receipt := self._receipts.get()) is not None:
+            openid, message_id = receipt
             self.delay(self._receipt_delay)
             self._callbacks.deliver(
                 openid,
@@ -266,6 +268,6 @@ class SimulatedWeChat(Simulator):
             )
 
 
-def _page(words: str) -> Response:
-    html = f"<!doctype html><meta charset=utf-8><title>WeChat</title><p>{words}"
+def _page(text: str) -> Response:
+    html = f"<!doctype html><meta charset=utf-8><title>WeChat</title><p>{text}"
     return Reply(html, 200, {"Content-Type": "text/html; charset=utf-8"})

@@ -83,15 +83,15 @@ def parse_phone(text: str) -> str:
 def parse_text(text: str) -> str:
     """Return a text of at most 120 characters with runs of white space reduced to one space."""
     # Line breaks within a cell are layout.
-    shown = "".join(c for c in " ".join(text.split()) if unicodedata.category(c) != "Cf")
-    if len(shown) > _MAXIMUM:
+    cleaned = "".join(c for c in " ".join(text.split()) if unicodedata.category(c) != "Cf")
+    if len(cleaned) > _MAXIMUM:
         raise CellError("too-long")
-    if not shown:
+    if not cleaned:
         raise CellError("missing")
     # Unassigned and private-use characters pass: rare characters of names may be among them.
-    if any(unicodedata.category(c) == "Cc" or c == "\ufffd" for c in shown):
+    if any(unicodedata.category(c) == "Cc" or c == "\ufffd" for c in cleaned):
         raise CellError("control")
-    return shown
+    return cleaned
 
 
 def parse_password(text: str) -> str:

@@ -45,7 +45,7 @@ class Row:
     values: Mapping[str, str] = field(repr=False)
     """Texts by column; a column named in `faults` may be missing."""
     faults: tuple[str, ...] = ()
-    """What reading the file found wrong with the row, in Chinese."""
+    """Faults of the row from reading the file, in Chinese."""
     notes: tuple[str, ...] = ()
 
 
@@ -91,10 +91,10 @@ def header_faults(header: Sequence[str]) -> list[str]:
 def read_row(values: Mapping[str, str], faults: Sequence[str] = ()) -> Entry | list[str]:
     """Return the row's firm, or all faults of the row in Chinese.
 
-    `faults` are those that reading the file found. Only where there are some may a column be missing
+    `faults` are those of reading the file. Only where there are some may a column be missing
     in `values`; without any, a missing column raises KeyError.
     """
-    found = list(faults)
+    errors = list(faults)
     parsed: dict[str, str] = {}
     for column in COLUMNS:
         if column.name not in values and faults:
@@ -102,14 +102,14 @@ def read_row(values: Mapping[str, str], faults: Sequence[str] = ()) -> Entry | l
         text = values[column.name].strip()
         if not text:
             if column.required:
-                found.append(fill(DIRECTORY_FAULTS["missing"], column=column.name))
+                errors.append(fill(DIRECTORY_FAULTS["missing"], column=column.name))
             continue
         try:
             parsed[column.name] = column.parse(text)
         except cells.CellError as error:
-            found.append(fill(DIRECTORY_FAULTS[error.kind], column=column.name))
-    if found:
-        return found
+            errors.append(fill(DIRECTORY_FAULTS[error.kind], column=column.name))
+    if errors:
+        return errors
     # Spaces around a password come from an export, not from the person who chose it.
     password = parsed.get("opening_password")
     raw = values["opening_password"]

@@ -108,19 +108,19 @@ class Enrolment:
         Raises Unavailable where the store stops answering: rows with results are loaded, later ones
         may be, and loading the file again completes it.
         """
-        seen: dict[str, int] = {}
+        first_rows: dict[str, int] = {}
         pending: deque[Future[Result]] = deque()
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="enrolment")
         try:
             for batch in _batches(rows):
-                checked = [(row, _check(row, seen)) for row in batch]
+                checked = [(row, _check(row, first_rows)) for row in batch]
                 firm_nos = [entry.facts.firm_no for _, entry in checked if isinstance(entry, Entry)]
                 known = self._directory.known(firm_nos) if firm_nos else {}
                 for row, entry in checked:
                     if isinstance(entry, Entry):
-                        there = known[entry.facts.firm_no]
+                        known_firm = known[entry.facts.firm_no]
                         pending.append(
-                            pool.submit(self._enrol_redacted, row, entry, there, actor, reason)
+                            pool.submit(self._enrol_redacted, row, entry, known_firm, actor, reason)
                         )
                     else:
                         pending.append(_ready(_refused(row, entry)))
@@ -168,8 +168,8 @@ class Enrolment:
             pairs = zip(changes, (known.main, known.finance), strict=True)
             needed = [
                 change
-                for change, there in pairs
-                if facts_changed or _is_needed(facts, change, there)
+                for change, login in pairs
+                if facts_changed or _is_needed(facts, change, login)
             ]
             if not needed:
                 return self._settled(row, entry, known, "unchanged", hashes)
@@ -183,11 +183,11 @@ class Enrolment:
 
     def _settled(self, row: Row, entry: Entry, known: Known, outcome: str, hashes: int) -> Result:
         firm_no, notes = entry.facts.firm_no, [*row.notes, *entry.notes]
-        for login, phone, there in (
+        for login, phone, known_login in (
             (firm_no, entry.phone, known.main),
             (f"{firm_no}_cw", entry.finance_phone, known.finance),
         ):
-            if phone is None or _phone(there) in (None, phone):
+            if phone is None or _phone(known_login) in (None, phone):
                 continue
             if self._rebind is None:
                 notes.append(fill(DIRECTORY_NOTES["phone-kept"], login=login))
@@ -220,10 +220,10 @@ def _is_needed(facts: FirmFacts, change: LoginChange, known: KnownLogin | None) 
     )
 
 
-def _check(row: Row, seen: dict[str, int]) -> Entry | list[str]:
+def _check(row: Row, first_rows: dict[str, int]) -> Entry | list[str]:
     entry = read_row(row.values, row.faults)
     if isinstance(entry, Entry):
-        first = seen.setdefault(entry.facts.firm_no, row.number)
+        first = first_rows.setdefault(entry.facts.firm_no, row.number)
         if first != row.number:
             return [fill(DIRECTORY_FAULTS["duplicate"], column="firm_no", row=first)]
     return entry

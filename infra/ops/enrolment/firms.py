@@ -67,7 +67,7 @@ class Directory:
             for item in read_together([(FirmItem, firm_no) for firm_no in firm_nos]).values()
             if isinstance(item, FirmItem)
         }
-        found = {
+        known_logins = {
             item.login: KnownLogin(
                 item.province, item.head_id_last4, item.phone, item.password_hash is not None
             )
@@ -75,7 +75,9 @@ class Directory:
             if isinstance(item, LoginItem)
         }
         return {
-            firm_no: Known(firms.get(firm_no), found.get(firm_no), found.get(f"{firm_no}_cw"))
+            firm_no: Known(
+                firms.get(firm_no), known_logins.get(firm_no), known_logins.get(f"{firm_no}_cw")
+            )
             for firm_no in firm_nos
         }
 
