@@ -23,13 +23,13 @@ ALL_AT_ONCE = """() => {
 }"""
 
 BEYOND = """() => [...document.querySelectorAll("body *")].filter((element) => {
-  if (!element.checkVisibility() || element.closest(".out")) return false;
+  if (!element.checkVisibility() || element.closest(".hidden-text")) return false;
   const { left, right, width } = element.getBoundingClientRect();
   return width > 0 && (left < -0.5 || right > innerWidth + 0.5);
 }).map((element) => element.id || element.className || element.tagName)"""
 
 CLIPPED = """() => [...document.querySelectorAll("button, a.primary, label, legend, p, h1, h2, li")]
-  .filter((element) => element.checkVisibility() && !element.closest(".out")
+  .filter((element) => element.checkVisibility() && !element.closest(".hidden-text")
     && (element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).overflow !== "visible"
       || element.scrollHeight > element.clientHeight + 2 && element.tagName === "BUTTON"))
   .map((element) => element.id || element.textContent)"""

@@ -22,7 +22,7 @@ def test_a_password_is_reset_by_sms(visits: Visits, stack: LocalStack, firm: Fir
     visit.name_login(firm.firm_no)
     expect(visit.heading("手机号验证")).to_be_visible()
     shown = f"{firm.number[:3]}****{firm.number[-4:]}"
-    expect(visit.page.locator("#road")).to_contain_text(shown)
+    expect(visit.page.locator("#destination")).to_contain_text(shown)
     expect(
         visit.page.get_by_text(f"注：如果手机号码有误或收不到验证码请联系{SUPPORT}")
     ).to_be_visible()

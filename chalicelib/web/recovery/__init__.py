@@ -1,1 +1,1 @@
-"""The page: HTML, CSS and ES modules as they are served, and the names that they are served by."""
+"""The recovery page: HTML, CSS, ES modules, and their names for caching."""

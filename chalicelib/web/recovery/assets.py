@@ -1,7 +1,7 @@
-"""The page's files as they are served, under names that change with their content.
+"""The page's assets; each name contains a hash of the content, so browsers cache them for ever.
 
-A browser may so keep them for ever. The page's modules travel as one, without their comments: a
-phone on a slow network gets everything in one round of requests.
+The modules are served as one file without comments, so that a phone on a slow network loads the page
+in one round of requests.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from importlib import resources
 
 FOLDER = "assets"
 
-# A module comes after those that it imports from.
-MODULES = ("server.js", "speech.js", "recovery.js", "verify.js", "page.js")
+# Each module follows those that it imports.
+MODULES = ("api.js", "messages.js", "recovery.js", "verify.js", "page.js")
 
 _SOURCES: Mapping[str, tuple[str, ...]] = {
     "icon.svg": ("icon.svg",),
@@ -34,14 +34,14 @@ _TYPES = {
 _BLOCK_COMMENT = re.compile(r"^[ \t]*/\*.*?\*/[ \t]*\n", re.DOTALL | re.MULTILINE)
 _LINE_COMMENT = re.compile(r"^[ \t]*//.*\n", re.MULTILINE)
 _INDENT = re.compile(r"^[ \t]+|^\n", re.MULTILINE)
-# The modules share one scope when they are joined: what they say of one another falls away.
+# The joined modules share one scope, so their imports and exports are removed.
 _IMPORT = re.compile(r"^import \{[^}]*\} from \"\./[a-z]+\.js\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=const |let |class |function |async function )", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Asset:
-    """A file as it is served; `name` has its hash within."""
+    """A served file; `name` contains the hash, as in `page.0123456789ab.js`."""
 
     name: str
     content_type: str
@@ -49,12 +49,12 @@ class Asset:
 
     @property
     def address(self) -> str:
-        """Relative to the document, so that the page works below a stage's path as well."""
+        """Return the path relative to the document, which may be below a stage's path."""
         return f"{FOLDER}/{self.name}"
 
 
 def read(name: str) -> str:
-    """A file of the page as it is written."""
+    """Return the source of a file of the page."""
     return resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
@@ -76,11 +76,11 @@ def _asset(plain: str) -> Asset:
 
 @cache
 def assets() -> Mapping[str, Asset]:
-    """Each asset by its plain name."""
+    """Return the assets by their plain names."""
     return {plain: _asset(plain) for plain in _SOURCES}
 
 
 @cache
 def by_name() -> Mapping[str, Asset]:
-    """Each asset by the name that it is served by."""
+    """Return the assets by their served names."""
     return {asset.name: asset for asset in assets().values()}

@@ -1,31 +1,31 @@
-// The page's start, the choice of the account, unbinding, the QR code, and the way back and forth.
+// Start of the page, the screens for account, unbinding and QR code, and the navigation.
 
-import { call, dropProof, page, prove } from "./server.js";
-import { $, alarm, clear, countDown, fault, isBusy, name, once, refused, say, wrong } from "./speech.js";
-import { ask, back, begin, draws, forget, inside, next, note, pc, recovery, renew, resume, screen, show } from "./recovery.js";
-import { drawLeft, finish, firmNo, fold, forgetTyped } from "./verify.js";
+import { call, dropProof, page, prove } from "./api.js";
+import { $, announce, clearErrors, countDown, isBusy, runExclusive, setError, setLabel, showAlarm, showError, showProblem } from "./messages.js";
+import { back, begin, callRecovery, discard, inside, next, onShow, pc, recovery, restart, resume, screen, show, updateRecovery } from "./recovery.js";
+import { clearInputs, finish, firmNo, fold, renderTimeLeft } from "./verify.js";
 
 const primary = (form) => $(form).querySelector(".primary");
 
-/* Which account */
+/* Account */
 
 const typedLogin = () => fold($("login").value).toLowerCase();
 const isLogin = (text) => /^[0-9]{8,20}(_cw)?$/.test(text);
 let typing = 0;
 
-function typed() {
+function onLoginInput() {
   const login = typedLogin();
   $("finance").setAttribute("aria-pressed", String(login.endsWith("_cw")));
   clearTimeout(typing);
   if (isBusy()) return;
-  // The proof is made while the person goes on to the button.
+  // Compute the proof before the person presses the button.
   if (isLogin(login)) typing = setTimeout(() => prove(login).catch(() => {}), 250);
   else dropProof();
 }
 
 $("login").addEventListener("input", () => {
-  fault("login");
-  typed();
+  setError("login");
+  onLoginInput();
 });
 
 $("login").addEventListener("change", () => {
@@ -35,8 +35,8 @@ $("login").addEventListener("change", () => {
 $("finance").addEventListener("click", () => {
   const login = typedLogin();
   $("login").value = login.endsWith("_cw") ? login.slice(0, -3) : `${login}_cw`;
-  fault("login");
-  typed();
+  setError("login");
+  onLoginInput();
   if (login) return;
   $("login").focus();
   $("login").setSelectionRange(0, 0);
@@ -46,28 +46,28 @@ $("types").addEventListener("change", () => {
   const firm = $("account").elements.user_type.value === "firm";
   $("firm").hidden = !firm;
   $("elsewhere").hidden = firm;
-  alarm("");
+  showAlarm("");
 });
 
 $("account").addEventListener("submit", (event) => {
   event.preventDefault();
   if ($("firm").hidden || isBusy()) return;
-  clear("login");
+  clearErrors("login");
   clearTimeout(typing);
   const login = typedLogin();
-  if (!login) return wrong("login", "请输入登录账号。");
+  if (!login) return showError("login", "请输入登录账号。");
   if (!isLogin(login)) {
-    return wrong("login", "请输入会计师事务所编号，或编号加“_cw”的财务上报账号。");
+    return showError("login", "请输入会计师事务所编号，或编号加“_cw”的财务上报账号。");
   }
   const button = primary("account");
-  once(button, async () => {
+  runExclusive(button, async () => {
     const last = recovery;
     try {
       await begin(login);
-      if (!last || last.login !== recovery.login) forgetTyped();
+      if (!last || last.login !== recovery.login) clearInputs();
       show(next());
     } catch (problem) {
-      refused(problem, button, "login");
+      showProblem(problem, button, "login");
     }
   });
 });
@@ -76,78 +76,78 @@ $("account").addEventListener("submit", (event) => {
 
 const DETAILS = ["firm_no", "approval_no", "head_name"];
 
-name($("unbind"), pc ? "解绑" : "解绑公众号");
-draws("unbinding", () => "解绑公众号");
+setLabel($("unbind"), pc ? "解绑" : "解绑公众号");
+onShow("unbinding", () => "解绑公众号");
 
 $("unbind").addEventListener("click", () => {
-  clear(...DETAILS);
+  clearErrors(...DETAILS);
   if (!$("firm_no").value) $("firm_no").value = firmNo();
   show("unbinding");
 });
 
 $("keep").addEventListener("click", back);
-for (const id of DETAILS) $(id).addEventListener("input", () => fault(id));
+for (const id of DETAILS) $(id).addEventListener("input", () => setError(id));
 
 $("unbinding").addEventListener("submit", (event) => {
   event.preventDefault();
   if (isBusy()) return;
-  clear(...DETAILS);
+  clearErrors(...DETAILS);
   const empty = DETAILS.filter((id) => !$(id).value.trim());
-  for (const id of [...empty].reverse()) wrong(id, "请填写此项。");
+  for (const id of [...empty].reverse()) showError(id, "请填写此项。");
   if (empty.length) return;
   const button = primary("unbinding");
-  once(button, async () => {
+  runExclusive(button, async () => {
     try {
       const details = Object.fromEntries(DETAILS.map((id) => [id, $(id).value]));
-      const { method } = await ask("POST", "recovery/unbinding", details);
-      note({ method, destination: "", sent: null, resend: 0 });
-      // The QR code of a PC comes with a new start.
+      const { method } = await callRecovery("POST", "recovery/unbinding", details);
+      updateRecovery({ method, destination: "", sent: null, resend: 0 });
+      // On a PC, a new recovery brings the QR code.
       if (method === "follow") await begin(recovery.login);
       show(next(), { how: "replace" });
-      say("已解绑公众号");
+      announce("已解绑公众号");
     } catch (problem) {
-      if (problem.code === "recovery-expired") return renew();
-      refused(problem, button);
+      if (problem.code === "recovery-expired") return restart();
+      showProblem(problem, button);
     }
   });
 });
 
-/* The QR code, and the wait for the phone */
+/* QR code, and polling while the person uses the phone */
 
-let poll = 0;
+let pollTimer = 0;
 
-draws("follow", () => {
+onShow("follow", () => {
   for (const id of ["follow-whom", "phone-whom"]) $(id).textContent = recovery.login;
   $("follow-title").textContent = pc ? "扫码关注" : "请在微信中打开";
-  $("follow-told").hidden = !pc;
+  $("follow-text").hidden = !pc;
   $("on-phone").hidden = pc;
   $("qr").src = recovery.qr;
-  drawFollow("在手机上重置成功后，这里会自动提示。");
-  watch(3000);
+  renderFollow("在手机上重置成功后，这里会自动提示。");
+  poll(3000);
 });
 
-function drawFollow(text, over = false) {
+function renderFollow(text, expired = false) {
   if ($("follow-state").textContent !== text) $("follow-state").textContent = text;
-  $("refresh").hidden = !over;
-  $("qr").classList.toggle("over", over);
+  $("refresh").hidden = !expired;
+  $("qr").classList.toggle("expired", expired);
 }
 
-/** Ask every `pause` ms, less and less often, while somebody looks and the recovery lasts. */
-function watch(pause) {
-  clearTimeout(poll);
-  poll = setTimeout(async () => {
+/** Poll the state after `pause` ms, then at growing intervals, while the screen is visible. */
+function poll(pause) {
+  clearTimeout(pollTimer);
+  pollTimer = setTimeout(async () => {
     if (screen !== "follow" || document.hidden) return;
-    if (recovery.ends <= Date.now()) return drawFollow("二维码已过期。", true);
+    if (recovery.ends <= Date.now()) return renderFollow("二维码已过期。", true);
     const { token } = recovery;
     try {
-      const { state } = await ask("GET", "recovery");
+      const { state } = await callRecovery("GET", "recovery");
       if (screen !== "follow" || recovery.token !== token) return;
       if (state === "done") return finish(false);
-      if (state === "code_sent") drawFollow("手机上已获取验证码，请在手机上完成重置。");
-      watch(Math.min(pause * 1.15, 15000));
+      if (state === "code_sent") renderFollow("手机上已获取验证码，请在手机上完成重置。");
+      poll(Math.min(pause * 1.15, 15000));
     } catch (problem) {
-      if (problem.code === "recovery-expired") drawFollow("二维码已过期。", true);
-      else watch(Math.min(pause * 2, 30000));
+      if (problem.code === "recovery-expired") renderFollow("二维码已过期。", true);
+      else poll(Math.min(pause * 2, 30000));
     }
   }, pause);
 }
@@ -157,11 +157,11 @@ $("follow").addEventListener("cancel", (event) => {
   event.preventDefault();
   back();
 });
-// A browser closes it all the same when Escape is pressed again and again.
+// Browsers close the dialog nevertheless when Escape is pressed repeatedly.
 $("follow").addEventListener("close", () => {
   if (screen === "follow") show("account", { how: "replace" });
 });
-$("refresh").addEventListener("click", () => once($("refresh"), renew));
+$("refresh").addEventListener("click", () => runExclusive($("refresh"), restart));
 
 $("copy").addEventListener("click", async () => {
   const link = new URL("wechat/enter", location.href).href;
@@ -173,27 +173,27 @@ $("copy").addEventListener("click", async () => {
   }
 });
 
-/* Going back and forth, reloading, losing the network */
+/* History, reload, network state */
 
-/** Whether a screen can be shown with what is known. */
+/** Return whether a screen can be shown in the recovery's state. */
 function reachable(name) {
   if (name === "account") return true;
   if (!recovery) return false;
   if (name === "done") return !recovery.token;
   if (!recovery.token) return false;
-  // Whoever has come into WeChat by now needs no QR code any more.
+  // Inside WeChat the QR code is unnecessary.
   return recovery.method === "follow" ? name === "follow" && !inside : name !== "follow";
 }
 
 addEventListener("popstate", ({ state }) => {
   const name = (state && state.screen) || "account";
-  // The end is left by going back, and is not come back to.
-  if (screen === "done") forget();
+  // After the last screen, going back starts a new recovery.
+  if (screen === "done") discard();
   show(reachable(name) ? name : "account", { how: "stay" });
 });
 
-/** After a reload: how far the recovery has come meanwhile. */
-async function look() {
+/** After a reload, update the screen from the recovery's state on the server. */
+async function refreshState() {
   if (!recovery || !recovery.token || !["verify", "unbinding"].includes(screen)) return;
   const { token } = recovery;
   try {
@@ -201,34 +201,34 @@ async function look() {
     if (isBusy() || recovery.token !== token) return;
     if (state === "done") return finish(false);
     if (method !== recovery.method && method !== "follow") {
-      note({ method, destination: "", sent: null });
+      updateRecovery({ method, destination: "", sent: null });
       show("verify", { how: "replace", focus: false });
     }
   } catch (problem) {
-    if (problem.code === "recovery-expired" && !isBusy()) once(primary(screen), renew);
+    if (problem.code === "recovery-expired" && !isBusy()) runExclusive(primary(screen), restart);
   }
 }
 
 addEventListener("visibilitychange", () => {
-  if (!document.hidden && screen === "follow") watch(300);
+  if (!document.hidden && screen === "follow") poll(300);
 });
 addEventListener("pageshow", ({ persisted }) => {
-  if (persisted) look();
+  if (persisted) refreshState();
 });
 
-const online = () => {
+const renderOnline = () => {
   $("offline").hidden = navigator.onLine;
 };
-addEventListener("online", online);
-addEventListener("offline", online);
+addEventListener("online", renderOnline);
+addEventListener("offline", renderOnline);
 
 setInterval(() => {
   countDown();
-  if (screen === "verify") drawLeft();
+  if (screen === "verify") renderTimeLeft();
 }, 1000);
 
-/** WeChat's browser says who the person is on a round trip: at most one, lest it go in circles. */
-function enters() {
+/** In WeChat's browser, start OAuth for the openid; once per session, to avoid a redirect loop. */
+function redirectToOAuth() {
   const agent = navigator.userAgent;
   if (inside || !/MicroMessenger/i.test(agent) || /wxwork/i.test(agent)) return false;
   try {
@@ -243,17 +243,17 @@ function enters() {
 
 function start() {
   const last = resume();
-  // A link that names another login begins another recovery, and so does a visit after the end.
+  // A link with another login starts another recovery, and so does a visit after the last screen.
   const ended = last === "done" && !history.state;
   const other = last && page.login && page.login !== recovery.login;
-  const goes = last && !ended && !other && reachable(last);
-  if (last && !goes) forget();
+  const resumed = last && !ended && !other && reachable(last);
+  if (last && !resumed) discard();
   if (page.login || recovery) $("login").value = page.login || recovery.login;
-  online();
-  show(goes ? last : "account", { how: "replace", focus: false });
-  typed();
-  look();
+  renderOnline();
+  show(resumed ? last : "account", { how: "replace", focus: false });
+  onLoginInput();
+  refreshState();
 }
 
 $("late").remove();
-if (!enters()) start();
+if (!redirectToOAuth()) start();

@@ -1,137 +1,137 @@
-// The recovery that this tab is on, and the screen that shows it. The token and the step are kept
-// in sessionStorage, so that a reload goes on where it was; passwords and codes never are.
+// The recovery of this tab and its current screen. Token and screen are stored in sessionStorage, so
+// that they survive a reload; passwords and codes are never stored.
 
-import { Problem, call, dropProof, page, prove } from "./server.js";
-import { $, alarm, refused } from "./speech.js";
+import { Problem, call, dropProof, page, prove } from "./api.js";
+import { $, showAlarm, showProblem } from "./messages.js";
 
-const KEPT = "recovery";
+const STORAGE_KEY = "recovery";
 const SYSTEM = "中国注册会计师行业管理系统";
 const STEPS = { account: 0, follow: 0, verify: 1, unbinding: 1, done: 2 };
 
-/** Whether WeChat has told who the person is. */
+/** Whether the service has the person's openid from WeChat. */
 export const inside = page.inside === "1";
 /** Whether the page is open on a PC. */
-// A narrow window there is still one: whoever sits before it has another device in the pocket.
+// The window's size does not matter: the phone is another device.
 export const pc = !inside && !/Mobi|Android/i.test(navigator.userAgent);
 
 /**
- * What is known: `token`, `login`, `method`, `destination`, `qr`, `ends` (ms) of the recovery;
- * `resend` and `sent` of the last code; `bound` when it is done.
+ * `token`, `login`, `method`, `destination`, `qr`, `ends` (ms) of the recovery; `resend` (ms) and
+ * `sent` of the last code; `bound` after the end. null without a recovery.
  */
 export let recovery = null;
 export let screen = "";
 
-const drawn = {}; // screen -> what draws it
+const renderers = {}; // screen -> function that renders it and returns its title
 
-/** Let a function draw a screen each time that it comes up. */
-export function draws(name, draw) {
-  drawn[name] = draw;
+/** Register the function that renders a screen each time it is shown. */
+export function onShow(name, render) {
+  renderers[name] = render;
 }
 
-/** Remember something about the recovery. */
-export function note(facts) {
+/** Merge values into the recovery and store it. */
+export function updateRecovery(facts) {
   recovery = { ...recovery, ...facts };
-  keep();
+  save();
 }
 
-/** Forget the recovery. */
-export function forget() {
+/** Discard the recovery. */
+export function discard() {
   recovery = null;
-  keep();
+  save();
 }
 
-function keep() {
+function save() {
   try {
-    if (recovery) sessionStorage.setItem(KEPT, JSON.stringify({ recovery, screen }));
-    else sessionStorage.removeItem(KEPT);
+    if (recovery) sessionStorage.setItem(STORAGE_KEY, JSON.stringify({ recovery, screen }));
+    else sessionStorage.removeItem(STORAGE_KEY);
   } catch {
-    // A browser may refuse its storage; then only a reload starts anew.
+    // Storage may be blocked; then the recovery does not survive a reload.
   }
 }
 
-/** Take up what was kept before a reload; the screen to show, or "". */
+/** Restore the recovery after a reload; return the screen to show, or "". */
 export function resume() {
   try {
-    const kept = JSON.parse(sessionStorage.getItem(KEPT));
-    if (kept && kept.recovery.ends > Date.now()) {
-      recovery = kept.recovery;
-      return kept.screen;
+    const stored = JSON.parse(sessionStorage.getItem(STORAGE_KEY));
+    if (stored && stored.recovery.ends > Date.now()) {
+      recovery = stored.recovery;
+      return stored.screen;
     }
   } catch {
-    // Nothing was kept that can be read.
+    // Nothing readable is stored.
   }
   return "";
 }
 
-/** Name the login to the service. Throws a Problem. */
+/** Start a recovery of the login. Throws a Problem. */
 export async function begin(login) {
   const last = recovery && recovery.login === login ? recovery : {};
-  let found;
-  for (let attempt = 1; !found; attempt += 1) {
+  let started;
+  for (let attempt = 1; !started; attempt += 1) {
     try {
       const proof = await prove(login);
       const body = { user_type: "firm", login };
       if (proof) body.proof = proof;
-      found = await call("POST", "recovery", { body });
+      started = await call("POST", "recovery", { body });
     } catch (problem) {
-      // The proof may have grown old while the page lay open; the person need not know.
+      // The proof may have expired while the page was open; retry once without a message.
       if (problem.code !== "proof-invalid" || attempt > 1) throw problem;
     } finally {
       dropProof();
     }
   }
-  const { expires_in: lifetime, ...facts } = found;
-  const code = last.method === found.method ? { resend: last.resend, sent: last.sent } : {};
+  const { expires_in: lifetime, ...facts } = started;
+  const code = last.method === started.method ? { resend: last.resend, sent: last.sent } : {};
   recovery = { ...facts, ...code, ends: Date.now() + lifetime * 1000 };
 }
 
-/** The screen that a recovery's method leads to. */
+/** Return the screen for the recovery's method. */
 export const next = () => (recovery.method === "follow" ? "follow" : "verify");
 
-/** Begin anew a recovery that has ended; what is typed stays. */
-export async function renew() {
+/** Replace an expired recovery by a new one; inputs stay. */
+export async function restart() {
   const { login } = recovery;
   try {
     await begin(login);
-    note({ sent: null });
+    updateRecovery({ sent: null });
     show(next(), { how: "replace" });
     if (next() === "verify") {
-      alarm("操作已超时，已为您重新开始，请重新获取验证码。", $("verify").querySelector(".primary"));
+      showAlarm("操作已超时，已为您重新开始，请重新获取验证码。", $("verify").querySelector(".primary"));
     }
   } catch (problem) {
-    forget();
+    discard();
     show("account", { how: "replace" });
     $("login").value = login;
-    refused(problem, $("account").querySelector(".primary"), "login");
+    showProblem(problem, $("account").querySelector(".primary"), "login");
   }
 }
 
-/** One call of this recovery. Throws a Problem. */
-export function ask(method, path, body) {
+/** Call the API with the recovery's token. Throws a Problem. */
+export function callRecovery(method, path, body) {
   if (!recovery.token) throw new Problem({ code: "recovery-expired" });
   return call(method, path, { body, token: recovery.token });
 }
 
 /**
- * Show a screen. `how` is what becomes of the browser's history: `push` a step, `replace` the one
- * that is there, or `stay` where the browser has moved already.
+ * Show a screen. `how` is the change of the browser's history: `push` an entry, `replace` the
+ * current one, or `stay` where the browser has already changed it.
  */
 export function show(name, { how = "push", focus = true } = {}) {
   const state = { screen: name, pushed: how === "push" || Boolean(history.state && history.state.pushed) };
   if (how === "push") history.pushState(state, "");
   if (how === "replace") history.replaceState(state, "", location.pathname);
   screen = name;
-  keep();
-  alarm("");
-  const under = name === "follow" ? "account" : name;
-  for (const section of document.querySelectorAll(".screen")) section.hidden = section.id !== under;
+  save();
+  showAlarm("");
+  const base = name === "follow" ? "account" : name;
+  for (const section of document.querySelectorAll(".screen")) section.hidden = section.id !== base;
   const step = STEPS[name];
   [...document.querySelectorAll(".steps li")].forEach((item, index) => {
     item.className = index < step ? "past" : "";
     if (index === step) item.setAttribute("aria-current", "step");
     else item.removeAttribute("aria-current");
   });
-  const title = (drawn[name] && drawn[name]()) || "找回密码";
+  const title = (renderers[name] && renderers[name]()) || "找回密码";
   $("title").textContent = title;
   document.title = `${title} - ${SYSTEM}`;
   const dialog = $("follow");
@@ -142,12 +142,12 @@ export function show(name, { how = "push", focus = true } = {}) {
 }
 
 function open(dialog) {
-  // Browsers before 2022 know no modal dialogs; there it stands open on the page.
+  // Browsers before 2022 have no modal dialogs.
   if (!dialog.showModal) dialog.setAttribute("open", "");
   else if (!dialog.open) dialog.showModal();
 }
 
-/** Go one screen back, as the browser's own button does. */
+/** Go one screen back, as the browser's back button does. */
 export function back() {
   if (history.state && history.state.pushed) history.back();
   else show("account", { how: "replace" });

@@ -1,7 +1,7 @@
-// The worker that solves an ALTCHA challenge: PBKDF2 over nonce and counter until the prefix fits.
+// Worker that solves an ALTCHA challenge: PBKDF2 of nonce and counter until the prefix matches.
 "use strict";
 
-const BATCH = 32; // derivations under way at once: the browser spreads them over its cores
+const BATCH = 32; // concurrent derivations; the browser distributes them over its cores
 
 const bytes = (hex) => Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16));
 const hex = (buffer) =>
@@ -13,23 +13,23 @@ async function derive(parameters, counter) {
   password.set(nonce);
   new DataView(password.buffer).setUint32(nonce.length, counter);
   const key = await crypto.subtle.importKey("raw", password, "PBKDF2", false, ["deriveBits"]);
-  const how = {
+  const options = {
     name: "PBKDF2",
     hash: parameters.algorithm.split("/")[1],
     salt: bytes(parameters.salt),
     iterations: parameters.cost,
   };
-  const derivedKey = hex(await crypto.subtle.deriveBits(how, key, parameters.keyLength * 8));
+  const derivedKey = hex(await crypto.subtle.deriveBits(options, key, parameters.keyLength * 8));
   return { counter, derivedKey };
 }
 
 async function solve(parameters) {
   for (let first = 0; ; first += BATCH) {
     const tries = Array.from({ length: BATCH }, (_, index) => derive(parameters, first + index));
-    const found = (await Promise.all(tries)).find(
+    const solution = (await Promise.all(tries)).find(
       ({ derivedKey }) => derivedKey.startsWith(parameters.keyPrefix),
     );
-    if (found) return found;
+    if (solution) return solution;
   }
 }
 

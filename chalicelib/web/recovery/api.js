@@ -1,11 +1,11 @@
-// The service's API, as this page calls it.
+// Client of the service's API, and the proof of work.
 
-/** What the service has written into the document. */
+/** Values that the service has put into the document. */
 export const page = document.body.dataset;
 
-const PATIENCE = 20000; // ms until a call counts as lost
+const TIMEOUT = 20000; // ms
 
-/** What the service answers in place of a result: the members of its problem+json. */
+/** An error of the API; its properties are the members of the problem+json. */
 export class Problem {
   constructor(members) {
     Object.assign(this, members);
@@ -17,17 +17,17 @@ const NETWORK = new Problem({
   detail: "网络连接失败，请检查网络后重试。已填写的内容都还在。",
 });
 
-/** Words for an answer that does not come from the service itself but from what stands before it. */
-function foreign(status) {
+/** Members for an error response that is not the service's own but a gateway's or a proxy's. */
+function fallbackMembers(status) {
   return status === 429
     ? { code: "too-many-requests", detail: "操作过于频繁，请稍后再试。" }
     : { code: "unavailable", detail: "服务暂时不可用，您的操作没有生效，请稍后再试。" };
 }
 
-/** One call; `token` names the recovery. Throws a Problem. */
+/** Call the API; `token` identifies the recovery. Throws a Problem. */
 export async function call(method, path, { body, token } = {}) {
   const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), PATIENCE);
+  const timer = setTimeout(() => stop.abort(), TIMEOUT);
   const headers = {};
   if (body) headers["Content-Type"] = "application/json";
   if (token) headers.Authorization = `Bearer ${token}`;
@@ -40,18 +40,18 @@ export async function call(method, path, { body, token } = {}) {
       signal: stop.signal,
     });
     const text = await answer.text();
-    let found = null;
+    let result = null;
     try {
-      found = JSON.parse(text);
+      result = JSON.parse(text);
     } catch {
-      // Whatever stands between may answer in HTML.
+      // A gateway or proxy may respond with HTML.
     }
-    if (answer.ok && found) return found;
+    if (answer.ok && result) return result;
     const wait = Number(answer.headers.get("Retry-After")) || undefined;
     throw new Problem({
       ...foreign(answer.status),
       retry_after: wait,
-      ...(found && found.code ? found : {}),
+      ...(result && result.code ? result : {}),
     });
   } catch (error) {
     throw error instanceof Problem ? error : NETWORK;
@@ -64,49 +64,49 @@ const trusted = window.trustedTypes
   ? trustedTypes.createPolicy("solver", { createScriptURL: (url) => url })
   : { createScriptURL: (url) => url };
 
-const FRESH = 240000; // ms; a challenge lives five minutes, and the answer has to travel
-let running = null; // {login, until, made, drop}
+const PROOF_LIFETIME = 240000; // ms; a challenge is valid for five minutes, minus the time to send
+let current = null; // {login, until, proof, drop}
 
-function solve(parameters, mine) {
+function solve(parameters, attempt) {
   const worker = new Worker(trusted.createScriptURL(page.solver));
-  const solved = new Promise((found, failed) => {
-    const give = (code) =>
-      failed(
+  const solved = new Promise((resolve, reject) => {
+    const fail = (code) =>
+      reject(
         new Problem({
           code,
           detail: `浏览器不能完成安全校验，请更新微信或换用其他浏览器，也可以联系技术支持${page.support}。`,
         }),
       );
-    worker.onmessage = ({ data }) => (data ? found(data) : give("no-solver"));
-    worker.onerror = () => give("no-solver");
-    mine.drop = () => give("dropped");
+    worker.onmessage = ({ data }) => (data ? resolve(data) : fail("no-solver"));
+    worker.onerror = () => fail("no-solver");
+    attempt.drop = () => fail("dropped");
     worker.postMessage(parameters);
   });
   return solved.finally(() => worker.terminate());
 }
 
 /**
- * The proof of work for a login, as the service takes it; "" where it asks for none.
- * Called again for the same login it gives the one that is under way. Throws a Problem.
+ * Return the encoded proof of work for a login; "" where the service requires none.
+ * A repeated call for the same login returns the same promise. Throws a Problem.
  */
 export function prove(login) {
   if (page.proof !== "1") return Promise.resolve("");
-  if (running && running.login === login && Date.now() < running.until) return running.made;
+  if (current && current.login === login && Date.now() < current.until) return current.proof;
   dropProof();
-  const mine = { login, until: Date.now() + FRESH, drop() {} };
-  running = mine;
-  mine.made = call("GET", `proof?login=${encodeURIComponent(login)}`).then(async (challenge) => {
-    const solution = await solve(challenge.parameters, mine);
+  const attempt = { login, until: Date.now() + PROOF_LIFETIME, drop() {} };
+  current = attempt;
+  attempt.proof = call("GET", `proof?login=${encodeURIComponent(login)}`).then(async (challenge) => {
+    const solution = await solve(challenge.parameters, attempt);
     return btoa(JSON.stringify({ challenge, solution }));
   });
-  mine.made.catch(() => {
-    if (running === mine) running = null;
+  attempt.proof.catch(() => {
+    if (current === attempt) current = null;
   });
-  return mine.made;
+  return attempt.proof;
 }
 
-/** Forget the proof: it has been handed in, or the login is another now. */
+/** Discard the proof, after its use or when the login changes. */
 export function dropProof() {
-  if (running) running.drop();
-  running = null;
+  if (current) current.drop();
+  current = null;
 }
