@@ -1,1 +1,1 @@
-"""SMS gateways behind one protocol, and the fail-over over them."""
+"""SMS gateways with a common protocol, and the failover between them."""

@@ -1,36 +1,40 @@
 """Aliyun SMS (Dysmsapi 2017-05-25, SendSms), signed by ACS3-HMAC-SHA256.
 
 Source: Aliyun's "Request syntax and signature method V3" (help.aliyun.com/document_detail/2593177)
-and "API error codes" (help.aliyun.com/document_detail/101346). The vendor's SDK costs hundreds of
-milliseconds of import for this one request; a test holds the signer against it.
+and "API error codes" (help.aliyun.com/document_detail/101346). The vendor's SDK needs hundreds of
+milliseconds to import; a test compares the signatures with the SDK's.
 
-A template that Aliyun files as a verification code has one variable of 4 to 6 characters alone. A
-text that also names the login must be filed as a notification.
+A template registered at Aliyun as a verification code has a single variable of 4 to 6 characters. A
+text that also contains the login must be registered as a notification.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from ..http_client import HttpClient
-from .gateway import Outcome, Sms
-from .vendor import TemplateGateway, VendorReply, VendorRequest
+from .gateway import Sms
+from .vendor import (
+    TemplateGateway,
+    VendorAccount,
+    VendorReply,
+    VendorRequest,
+    hmac_sha256,
+    sha256_hex,
+    utc,
+)
 
 ALGORITHM = "ACS3-HMAC-SHA256"
 VERSION = "2017-05-25"
 
-# The number is wrong, or its owner has opted out or complained: any vendor would refuse it.
+# The number is invalid, or its owner has opted out or complained: any vendor would refuse it.
 #
-# Everything else is this vendor's affair (account, signature, template, money, traffic) and the
-# next one may send. That holds for isv.BUSINESS_LIMIT_CONTROL too: Aliyun counts what all its
-# customers sent to the number, so it would punish the person for the traffic of others, and our
-# own limits on codes to one phone have let this message pass.
+# All other codes concern this vendor only (account, signature, template, balance, throttling), and
+# the next gateway may succeed. So does isv.BUSINESS_LIMIT_CONTROL: Aliyun counts the messages of all
+# its customers to the number, and our own limits on codes to one phone have allowed this message.
 FINAL = frozenset(
     {
         "isv.MOBILE_NUMBER_ILLEGAL",
@@ -41,7 +45,7 @@ FINAL = frozenset(
 
 
 def canonical_query(query: Mapping[str, str]) -> str:
-    """The query as it is signed and sent: sorted, percent-encoded by RFC 3986."""
+    """Return the query as it is signed and sent: sorted, percent-encoded by RFC 3986."""
     return "&".join(
         f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}"
         for name, value in sorted(query.items())
@@ -51,7 +55,7 @@ def canonical_query(query: Mapping[str, str]) -> str:
 def authorization(
     key_id: str, key_secret: str, method: str, query: Mapping[str, str], headers: Mapping[str, str]
 ) -> str:
-    """The Authorization header of a request to `/`.
+    """Return the Authorization header of a request to `/`.
 
     `headers` have lower-case names and include `host`, `x-acs-…` and the body's hash in
     `x-acs-content-sha256`; all of them are signed.
@@ -68,60 +72,49 @@ def authorization(
             headers["x-acs-content-sha256"],
         ]
     )
-    to_sign = f"{ALGORITHM}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    signature = hmac.new(key_secret.encode(), to_sign.encode(), hashlib.sha256).hexdigest()
+    to_sign = f"{ALGORITHM}\n{sha256_hex(canonical.encode())}"
+    signature = hmac_sha256(key_secret.encode(), to_sign).hex()
     return f"{ALGORITHM} Credential={key_id},SignedHeaders={';'.join(names)},Signature={signature}"
 
 
 class Aliyun(TemplateGateway):
-    """Sends by a filed template; the receipt returns our reference as its out_id."""
+    """Aliyun; its template ids are codes such as `SMS_1`. Receipts return our reference as out_id."""
 
     name = "aliyun"
     success = "OK"
+    final = FINAL
 
     def __init__(
         self,
-        key_id: str,
-        key_secret: str,
-        url: str,
-        sign: str,
-        templates: Mapping[str, str],
+        account: VendorAccount,
         client: HttpClient,
         clock: Callable[[], int],
         nonce: Callable[[], str],
     ) -> None:
-        """`templates` maps our template names to the vendor's codes (SMS_…)."""
-        super().__init__(client, templates)
-        self._key_id = key_id
-        self._key_secret = key_secret
-        self._url = url
-        self._host = urlsplit(url).netloc
-        self._sign = sign
-        self._clock = clock
+        """`clock` returns epoch seconds, `nonce` a new random text for each request."""
+        super().__init__(account, client, clock)
         self._nonce = nonce
 
     def _request(self, sms: Sms, template: str) -> VendorRequest:
+        account = self._account
         query = {
             "PhoneNumbers": sms.to.removeprefix("+86").removeprefix("+"),
-            "SignName": self._sign,
+            "SignName": account.sign,
             "TemplateCode": template,
             "TemplateParam": json.dumps(dict(sms.params), ensure_ascii=False),
             "OutId": sms.reference,
         }
         headers = {
-            "host": self._host,
+            "host": account.host,
             "x-acs-action": "SendSms",
             "x-acs-version": VERSION,
-            "x-acs-date": datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "x-acs-date": utc(self._clock()).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "x-acs-signature-nonce": self._nonce(),
-            "x-acs-content-sha256": hashlib.sha256(b"").hexdigest(),
+            "x-acs-content-sha256": sha256_hex(b""),
         }
-        signed = authorization(self._key_id, self._key_secret, "POST", query, headers)
-        url = f"{self._url}/?{canonical_query(query)}"
+        signed = authorization(account.key_id, account.key_secret, "POST", query, headers)
+        url = f"{account.url}/?{canonical_query(query)}"
         return VendorRequest(url, {**headers, "Authorization": signed}, b"")
 
     def _reply(self, body: Mapping[str, Any]) -> VendorReply:
         return VendorReply(body.get("Code"), body.get("RequestId"), body.get("BizId"))
-
-    def _outcome(self, code: str) -> Outcome:
-        return Outcome.REFUSED if code in FINAL else Outcome.TRY_ANOTHER

@@ -1,4 +1,4 @@
-"""The developer's terminal as a phone. The one place where a code is ever printed."""
+"""Print messages to the developer's terminal. Nothing else prints a code."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ def build(
 ) -> SmsGateway:
     """Return the gateway of this name, one of `settings.GATEWAYS`.
 
-    `clock` gives epoch seconds; `correlation_id` gives the current request's. Each gateway's module
-    is imported when it is built, so that a process pays at its cold start for its own gateways only.
+    `clock` returns epoch seconds; `correlation_id` returns the current request's. Each module is
+    imported when its gateway is built, to keep unused gateways out of the cold start.
     """
     if name == "sns":
         from .sns import Sns
@@ -29,30 +29,33 @@ def build(
         return Sns(lambda: _sns_client(settings), settings.sms_sign)
     if name == "aliyun":
         from .aliyun import Aliyun
+        from .vendor import VendorAccount
 
-        return Aliyun(
+        account = VendorAccount(
             settings.sms_aliyun_key_id,
             settings.sms_aliyun_key_secret.reveal(),
             settings.sms_aliyun_url,
             settings.sms_sign,
             settings.sms_aliyun_templates,
-            HttpClient(),
-            clock,
-            lambda: secrets.token_hex(16),
         )
+        return Aliyun(account, HttpClient(), clock, lambda: secrets.token_hex(16))
     if name == "tencent":
         from .tencent import Tencent
+        from .vendor import VendorAccount
 
-        return Tencent(
+        account = VendorAccount(
             settings.sms_tencent_key_id,
             settings.sms_tencent_key_secret.reveal(),
-            settings.sms_tencent_app_id,
-            settings.sms_tencent_region,
             settings.sms_tencent_url,
             settings.sms_sign,
             settings.sms_tencent_templates,
+        )
+        return Tencent(
+            account,
             HttpClient(),
             clock,
+            app_id=settings.sms_tencent_app_id,
+            region=settings.sms_tencent_region,
         )
     if name == "http":
         from .http import Http

@@ -1,4 +1,4 @@
-"""The ordered list of gateways as one gateway."""
+"""Send through an ordered list of gateways."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from .gateway import Attempt, Outcome, Sms, SmsGateway
 
 
 class Delivery(NamedTuple):
-    """The attempts of one send, in order; the last one settled it."""
+    """The attempts of one send, in order; the last one is decisive."""
 
     attempts: tuple[Attempt, ...]
 
     @property
     def settled(self) -> Attempt:
+        """Return the decisive attempt."""
         return self.attempts[-1]
 
 
 class Failover:
-    """Tries gateways in order until one has sent, refused for good, or fallen silent."""
+    """Tries gateways in order until one has sent, refused for good, or not responded."""
 
     def __init__(self, gateways: Sequence[SmsGateway]) -> None:
         if not gateways:
@@ -29,14 +30,14 @@ class Failover:
 
     @property
     def first(self) -> str:
-        """The name of the gateway that is asked first."""
+        """Return the name of the gateway that is tried first."""
         return self._gateways[0].name
 
     def send(self, sms: Sms, tried: Callable[[Attempt], None] = lambda _: None) -> Delivery:
-        """Send once. A silent gateway counts as sent: a second SMS is worse than a late one.
+        """Send once; an unknown outcome counts as sent: a second SMS is worse than a late one.
 
-        `tried` is told of every attempt. Raises DeliveryFailed, naming them all, where no gateway
-        took the message.
+        `tried` is called with every attempt. Raises DeliveryFailed with all attempts where no gateway
+        accepted the message.
         """
         attempts: list[Attempt] = []
         for gateway in self._gateways:

@@ -1,4 +1,4 @@
-"""What a gateway is given and what it answers."""
+"""The protocol of SMS gateways: message, attempt, outcome."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-# What their receipts carry besides the message id is nothing of ours, or only in some accounts.
+# Their receipts do not contain our reference, or only for some accounts.
 BY_MESSAGE_ID = frozenset({"sns", "tencent"})
-"""The gateways whose receipts find their send by the message id."""
+"""Gateways whose receipts are matched to the send by the message id."""
 
 
 class Outcome(StrEnum):
-    """What became of one attempt to send."""
+    """Outcome of one attempt to send."""
 
     SENT = "sent"
-    """The vendor took the message."""
+    """The vendor accepted the message."""
     REFUSED = "refused"
-    """Refused for good: another gateway would be refused too (bad number, opted out)."""
+    """Refused for good: every gateway would refuse it (invalid number, opted out)."""
     TRY_ANOTHER = "try-another"
-    """This gateway can't now (down, throttled, unpaid, misconfigured); the next one may."""
+    """This gateway cannot send now (down, throttled, unpaid, misconfigured); the next one may."""
     UNKNOWN = "unknown"
-    """No answer in time. It may have been sent, so nobody may send it again."""
+    """No response in time. The message may have been sent, so it must not be sent again."""
 
 
 @dataclass(frozen=True)
@@ -32,37 +32,37 @@ class Sms:
     to: str
     """E.164, such as +8613800001234."""
     text: str = field(repr=False)
-    """The whole text without the signature; for gateways that take free text."""
+    """The text without the signature, for gateways that accept any text."""
     template: str
-    """The key of domain.catalogue.SMS_TEMPLATES; for gateways that take filed templates."""
+    """Key of domain.catalogue.SMS_TEMPLATES, for gateways with registered templates."""
     params: Mapping[str, str] = field(repr=False)
-    """The template's values by name, in the order in which the template names them."""
+    """Values by name, in the order in which the template contains them."""
     reference: str
-    """Our name of this send, at most 128 characters; vendors that can echo it in their receipt do."""
+    """Our id of this send, at most 128 characters; some vendors return it in their receipts."""
 
 
 class Attempt(NamedTuple):
-    """What one gateway answered."""
+    """The result of one attempt at one gateway."""
 
     gateway: str
     outcome: Outcome
     message_id: str | None = None
-    """The vendor's name of the message, by which its receipts find the send."""
+    """The vendor's id of the message, which its receipts contain."""
     reason: str = ""
-    """The vendor's code and words, or the kind of network failure. Never the message or the phone."""
+    """The vendor's code, or the kind of network failure. Never the message or the phone."""
 
     def __str__(self) -> str:
         return f"{self.gateway}: {self.outcome.value} {self.reason}".rstrip()
 
 
 class SmsGateway(Protocol):
-    """A road to phones. `send` never raises: every failure is an outcome."""
+    """A way to send SMS. `send` never raises: every failure is an outcome."""
 
     @property
     def name(self) -> str:
-        """The gateway's word in SMS_GATEWAYS."""
+        """Return the gateway's name in SMS_GATEWAYS."""
         ...
 
     def send(self, sms: Sms) -> Attempt:
-        """Hand the message over; at most a few seconds."""
+        """Send the message, within a few seconds."""
         ...

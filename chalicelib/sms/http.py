@@ -1,4 +1,4 @@
-"""A gateway that accepts our own JSON: `{"to", "text", "template", "params"}`, signed."""
+"""A gateway for our own format: signed JSON `{"to", "text", "template", "params"}`."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .vendor import NoAnswer, post, word
 
 
 def signature(secret: str, body: bytes) -> str:
-    """The value of X-Signature: HMAC-SHA256 of the body in hex."""
+    """Return the value of X-Signature: HMAC-SHA256 of the body in hex."""
     return hmac.digest(secret.encode(), body, hashlib.sha256).hex()
 
 
 class Http:
-    """Posts the message to an address. 2xx accepts it, 4xx is final, 5xx fails over.
+    """Posts the message to a URL. 2xx means accepted, 4xx is final, 5xx fails over.
 
-    A time-out before the connection is established fails over. One after the request has left does
-    not: the message may have been accepted, and a second SMS with the same code is worse than none.
-    The answer may name the message: `{"id": "…"}`.
+    A time-out before the connection is established fails over. A later one does not: the message may
+    have been accepted, and a second SMS with the same code is worse than none. The response may
+    contain the message's id: `{"id": "…"}`.
     """
 
     name = "http"
@@ -41,7 +41,7 @@ class Http:
         self._client = client
 
     def send(self, sms: Sms) -> Attempt:
-        """Hand the message over."""
+        """Send the message once; return the outcome."""
         message = {
             "to": sms.to,
             "text": sms.text,

@@ -1,21 +1,21 @@
-"""Delivery receipts: what a vendor says, seconds to days later, became of a message it had taken.
+"""Delivery receipts: the vendors' reports, seconds to days later, on accepted messages.
 
-How each vendor's push is known to be the vendor's:
+How each vendor's push is authenticated:
 
 - Aliyun (`SmsReport`, HTTP push) documents neither a signature nor its addresses. The route must
-  have an unguessable path. It pushes again after 1, 5 and 10 minutes unless it gets HTTP 200 with
-  ALIYUN_TAKEN. Source: help.aliyun.com/zh/sms/developer-reference/smsreport-2
-- Tencent Cloud (status callback) documents no signature either, only a list of the addresses that
-  its callbacks come from, which changes. The route must have an unguessable path. It pushes up to
-  100 receipts at once, and twice again unless it gets TENCENT_TAKEN.
+  have an unguessable path. It repeats a push after 1, 5 and 10 minutes unless the response is HTTP
+  200 with ALIYUN_TAKEN. Source: help.aliyun.com/zh/sms/developer-reference/smsreport-2
+- Tencent Cloud (status callback) documents no signature either, only a changing list of its
+  addresses. The route must have an unguessable path. A push has up to 100 receipts and is repeated
+  twice unless the response is TENCENT_TAKEN.
   Source: cloud.tencent.com/document/product/382/59178
-- Amazon SNS writes delivery logs to CloudWatch Logs of the own account; a subscription filter
-  hands them to a Lambda function, and IAM alone decides who may call that.
+- Amazon SNS writes delivery logs to CloudWatch Logs of the same account; a subscription filter
+  invokes a Lambda function, which is protected by IAM.
   Source: docs.aws.amazon.com/sns/latest/dg/sms_stats_cloudwatch.html
 
-So a receipt is a hint for operators and decides nothing. Vendors push one receipt several times and
-in any order. All three name the phone; none of it is kept, also not where it stands in the
-vendor's words.
+So a receipt is only information for operators; no decision depends on it. Vendors push receipts
+repeatedly and in any order. Receipts contain the phone number, which is never stored, not even as
+part of the vendor's reason.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 MAXIMUM_BYTES = 262_144
-"""Of one push, or of one batch of logs when unpacked. A hundred receipts are some 40,000."""
+"""Limit of a push or of a decompressed batch of logs. A hundred receipts have about 40,000."""
 MAXIMUM_RECEIPTS = 1_000
 MAXIMUM_ID = 256
 MAXIMUM_REASON = 120
@@ -39,62 +39,62 @@ MAXIMUM_REASON = 120
 ALIYUN_TAKEN = '{"code":0,"msg":"OK"}'
 TENCENT_TAKEN = '{"result":0,"errmsg":"OK"}'
 
-# Both vendors give times without a zone, as they are in Beijing.
+# Both vendors give Beijing times without a zone.
 _BEIJING = timezone(timedelta(hours=8))
-# Seven digits or more in a row, whatever stands between them, may be a phone.
+# Seven or more digits, with spaces or hyphens between them, may be a phone.
 _PHONE = re.compile(r"\+?\d(?:[ \-]{0,2}\d){6,}")
 _MASKED = re.compile(r"\d{1,4}\*{2,}\d{0,4}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?")
 
 
 class ReceiptError(ValueError):
-    """A push that no vendor sends: too large, not JSON, or not of the documented form.
+    """A push in a form that no vendor documents, not JSON, or too large.
 
-    The text says what is wrong in words of our own and quotes nothing.
+    The text is the reason and quotes nothing of the push.
     """
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """One message's fate."""
+    """The report on one message."""
 
     gateway: str
     reference: str | None
-    """Our name of the send, `Sms.reference`, where the vendor echoes it."""
+    """`Sms.reference`, where the vendor returns it."""
     message_id: str | None
-    """The vendor's name of the message, `Attempt.message_id`. All three vendors give it."""
+    """The vendor's id of the message, `Attempt.message_id`."""
     delivered: bool
     reason: str
-    """The vendor's code and words, such as `MOBILE_NOT_ON_SERVICE 停机`, numbers masked."""
+    """The vendor's code and text, such as `MOBILE_NOT_ON_SERVICE 停机`, with numbers masked."""
     at: int | None
-    """When the vendor learnt it, epoch seconds; None where it does not say."""
+    """Time of the report in epoch seconds; None where the vendor gives none."""
 
 
 def aliyun(body: bytes) -> list[Receipt]:
-    """The receipts of one SmsReport push. Raises ReceiptError."""
+    """Return the receipts of an SmsReport push. Raises ReceiptError."""
     return _each(_records(body), _aliyun)
 
 
 def tencent(body: bytes) -> list[Receipt]:
-    """The receipts of one status callback. Raises ReceiptError.
+    """Return the receipts of a status callback. Raises ReceiptError.
 
-    `ext` carries our reference only where Tencent Cloud has enabled it for the account.
+    `ext` contains our reference only where Tencent Cloud has enabled it for the account.
     """
     return _each(_records(body), _tencent)
 
 
 def sns(line: str) -> Receipt:
-    """The receipt in one line of an SNS delivery log. Raises ReceiptError."""
+    """Return the receipt in a line of an SNS delivery log. Raises ReceiptError."""
     if len(line) > MAXIMUM_BYTES:
         raise ReceiptError("too large")
     return _sns(_object(_json(line)))
 
 
 def sns_batch(packed: str) -> list[Receipt]:
-    """The receipts in what CloudWatch Logs hands to a Lambda function: `event["awslogs"]["data"]`.
+    """Return the receipts in `event["awslogs"]["data"]`, as sent by CloudWatch Logs.
 
-    That is base64 over gzip over JSON. A control message, by which CloudWatch tries the
-    destination, has none. Raises ReceiptError.
+    It is base64 of gzip of JSON. A control message, by which CloudWatch tests the destination,
+    contains none. Raises ReceiptError.
     """
     batch = _object(_json(_unpack(packed)))
     if batch.get("messageType") == "CONTROL_MESSAGE":
@@ -152,7 +152,7 @@ def _sns(record: Mapping[str, Any]) -> Receipt:
 
 
 def _dwell(delivery: Mapping[str, Any]) -> int:
-    # The log's own timestamp is that of publishing; these milliseconds lead to the receipt.
+    # The log's timestamp is that of publishing; the receipt arrives so many milliseconds later.
     for name in ("dwellTimeMsUntilDeviceAck", "dwellTimeMs"):
         passed = delivery.get(name)
         if isinstance(passed, int) and 0 <= passed < 10**9:
@@ -180,7 +180,7 @@ def _json(document: bytes | str) -> Any:
         text = document if isinstance(document, str) else document.decode("utf-8")
         return json.loads(text)
     except (ValueError, RecursionError):
-        # The cause quotes the document, and the document a phone.
+        # The cause would quote the document, which contains a phone number.
         raise ReceiptError("not JSON") from None
 
 
@@ -222,7 +222,7 @@ def _optional(record: Mapping[str, Any], name: str) -> str | None:
 
 
 def _time(value: Any, zone: timezone) -> int | None:
-    # Vendors leave the time empty where a phone never got the message.
+    # The time is empty where the message was not delivered.
     if not isinstance(value, str) or not _TIME.fullmatch(value):
         return None
     try:
@@ -232,7 +232,7 @@ def _time(value: Any, zone: timezone) -> int | None:
 
 
 def _reason(*parts: Any) -> str:
-    words = " ".join(part for part in parts if isinstance(part, str))
-    clean = "".join(c if c.isprintable() else " " for c in words[: 4 * MAXIMUM_REASON])
+    text = " ".join(part for part in parts if isinstance(part, str))
+    clean = "".join(c if c.isprintable() else " " for c in text[: 4 * MAXIMUM_REASON])
     masked = _MASKED.sub("…", _PHONE.sub("…", clean))
     return " ".join(masked.split())[:MAXIMUM_REASON]

@@ -1,4 +1,4 @@
-"""Amazon SNS, as far as a region has SMS: not in aws-cn, and to +86 only for a filed template."""
+"""Amazon SNS. It has no SMS in aws-cn, and sends to +86 only registered templates."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from ..http_client import DEFAULT_TIMEOUTS
 from .gateway import Attempt, Outcome, Sms
 from .vendor import word
 
-# On DEBUG botocore logs the parameters of each call, the text and the phone among them.
+# At DEBUG botocore logs the parameters of each call, including text and phone.
 logging.getLogger("botocore").setLevel(logging.INFO)
 
-# The number is wrong or its owner has opted out: no gateway would reach it. A message to a number
-# that has opted out is mostly taken all the same, and only the delivery log tells.
+# The number is invalid or its owner has opted out: no gateway would reach it. SNS accepts most
+# messages to numbers that have opted out, and reports that only in its delivery log.
 #
-# Everything else, throttling and the month's spending limit among it, is this account's affair.
+# All other codes, such as throttling and the monthly spending limit, concern this account only.
 # Source: the errors of Publish and OptedOutException in the API reference of Amazon SNS.
 FINAL = frozenset({"InvalidParameter", "ParameterValueInvalid", "OptedOut"})
 
 
 def sns_config() -> Config:
-    """botocore's settings for sending: one attempt alone, since a repeat is a second SMS."""
+    """Return botocore's settings for sending: a single attempt, since a retry is a second SMS."""
     return Config(
         connect_timeout=DEFAULT_TIMEOUTS.connect,
         read_timeout=DEFAULT_TIMEOUTS.answer,
@@ -47,27 +47,27 @@ def sns_config() -> Config:
 
 
 class Sns:
-    """Publishes to a phone number; the message id is the name its delivery logs use."""
+    """Publishes to a phone number; its delivery logs contain the message id."""
 
     name = "sns"
 
     def __init__(self, client: Callable[[], Any], sign: str) -> None:
-        """`client` makes a boto3 SNS client with `sns_config`, a new one for each message.
+        """`client` creates a boto3 SNS client with `sns_config`; it is called for each message.
 
-        A connection that was kept since the last message may have died meanwhile, and without
-        repeats a message lost on it would pass for one of unknown outcome.
+        A connection kept since the last message may be dead, and without retries the outcome of a
+        message on it would be unknown.
         """
         self._client = client
         self._sign = sign
         self._lock = threading.Lock()
 
     def send(self, sms: Sms) -> Attempt:
-        """Hand the message over."""
+        """Send the message once; return the outcome."""
         try:
-            with self._lock:  # boto3's default session makes one client at a time.
+            with self._lock:  # boto3's default session is not thread-safe.
                 client = self._client()
         except Exception as error:
-            # No region, no such service: nothing has been sent.
+            # For example no region: nothing has been sent.
             return Attempt(self.name, Outcome.TRY_ANOTHER, reason=type(error).__name__)
         with closing(client):
             return self._publish(client, sms)
@@ -88,7 +88,7 @@ class Sns:
         except ClientError as error:
             return self._refusal(error.response)
         except Exception as error:
-            # Texts of botocore can quote parameters, so only the kind is kept.
+            # botocore's messages may quote parameters, so only the class is stored.
             return Attempt(self.name, _outcome(error, body), reason=type(error).__name__)
         message_id = word(answer.get("MessageId")) or None
         outcome = Outcome.SENT if message_id else Outcome.UNKNOWN
@@ -106,24 +106,23 @@ class Sns:
 
 
 class _PublishBody:
-    """The body of a client's one request, and whether any of it was written.
+    """The body of a client's only request, and whether any of it was sent.
 
-    botocore's SSLError and ConnectionClosedError do not say whether the handshake failed or the
-    answer did, and its ReadTimeoutError may be the handshake's. urllib3 reads a body only once the
-    connection is established and the head is written; a message whose body was not read was not
-    sent.
+    botocore's SSLError, ConnectionClosedError and ReadTimeoutError occur during the handshake as well
+    as afterwards. urllib3 reads the body only after the connection is established and the headers are
+    written; a message whose body was not read was not sent.
     """
 
     def __init__(self, client: Any) -> None:
         self._stream: _MarkedStream | None = None
         self._is_answered = False
-        # After other handlers, which may answer in the place of AWS and read the body for it.
+        # Last, since other handlers may respond in place of AWS and read the body.
         client.meta.events.register_last("before-send", self._replace)
         client.meta.events.register("response-received", self._mark_answered)
 
     @property
     def is_held_back(self) -> bool:
-        """Whether there was a request, and certainly none of its body has left."""
+        """Return whether there was a request and none of its body has been sent."""
         return self._stream is not None and not (self._stream.is_read or self._is_answered)
 
     def _replace(self, request: Any, **_: Any) -> None:
@@ -148,7 +147,7 @@ _NETWORK = (NotConnected, HTTPClientError, IncompleteReadError)
 
 
 def _outcome(error: Exception, body: _PublishBody) -> Outcome:
-    # What botocore raises by itself goes wrong before anything is sent: credentials, parameters.
+    # Other errors of botocore, such as missing credentials, occur before anything is sent.
     own = isinstance(error, BotoCoreError) and not isinstance(error, _NETWORK)
     unsent = own or isinstance(error, _UNSENT) or body.is_held_back
     return Outcome.TRY_ANOTHER if unsent else Outcome.UNKNOWN

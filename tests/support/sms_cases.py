@@ -11,6 +11,7 @@ from chalicelib.sms.aliyun import Aliyun
 from chalicelib.sms.gateway import Sms
 from chalicelib.sms.http import Http
 from chalicelib.sms.tencent import Tencent
+from chalicelib.sms.vendor import VendorAccount
 
 NOW = 1_800_000_000
 PHONE = "13800001234"
@@ -30,32 +31,21 @@ def http(url: str, client: HttpClient | None = None) -> Http:
 
 def aliyun(url: str, client: HttpClient | None = None, *, key_secret: str = "key-secret") -> Aliyun:
     """Aliyun at `url`, which has a template for a code alone."""
-    return Aliyun(
-        "key-id",
-        key_secret,
-        url,
-        "示例签名",
-        {"code": "SMS_1"},
-        client or HttpClient(),
-        lambda: NOW,
-        lambda: "nonce",
-    )
+    account = VendorAccount("key-id", key_secret, url, "示例签名", {"code": "SMS_1"})
+    return Aliyun(account, client or HttpClient(), lambda: NOW, lambda: "nonce")
 
 
 def tencent(
     url: str, client: HttpClient | None = None, *, key_secret: str = "key-secret"
 ) -> Tencent:
     """Tencent Cloud at `url`, which has a template for a code alone."""
+    account = VendorAccount("key-id", key_secret, url, "示例签名", {"code": "7"})
     return Tencent(
-        "key-id",
-        key_secret,
-        "1400000001",
-        "ap-guangzhou",
-        url,
-        "示例签名",
-        {"code": "7"},
+        account,
         client or HttpClient(),
         lambda: NOW,
+        app_id="1400000001",
+        region="ap-guangzhou",
     )
 
 
