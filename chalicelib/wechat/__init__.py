@@ -1,1 +1,1 @@
-"""WeChat: its message protocol, pure, and the one client of its platform."""
+"""WeChat: the protocol of its callbacks, and the client of its platform."""

@@ -1,7 +1,7 @@
-"""One request to WeChat's platform, and what its failure means.
+"""Send one request to WeChat's platform and classify its failure.
 
-A request's address holds the access token or the AppSecret, and the answers to OAuth the openid.
-None of them reaches a log or an exception: failures carry their kind alone.
+The URL contains the access token or the AppSecret, responses to OAuth the openid. Logs and exceptions
+contain none of them, only the kind of the failure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class NoAnswer(Exception):
-    """There is no answer that can be read; `arrived` says whether the request may have arrived."""
+    """There is no readable response; `arrived` is whether the request may have arrived."""
 
     def __init__(self, arrived: bool) -> None:
         super().__init__("may have arrived" if arrived else "did not arrive")
@@ -33,12 +33,12 @@ def request(
     body: Mapping[str, Any] | None,
     seconds_left: Callable[[], float],
 ) -> dict[str, Any]:
-    """POST the body as JSON, or GET where there is none; return the object that WeChat answers.
+    """POST the body as JSON, or GET where it is None; return the JSON object of the response.
 
-    Raises NoAnswer.
+    `seconds_left` returns the time-out of the request. Raises NoAnswer.
     """
     url = f"{api_url}{path}?{urlencode(query)}"
-    # WeChat shows escaped characters to people as they are written, so none is escaped.
+    # WeChat shows \u escapes to people undecoded, so nothing is escaped.
     payload = None if body is None else json.dumps(body, ensure_ascii=False).encode()
     method = "GET" if payload is None else "POST"
     headers = {} if payload is None else {"Content-Type": "application/json; charset=utf-8"}
@@ -55,9 +55,9 @@ def request(
         if answer is not None:
             return answer
         log.warning("unreadable answer from wechat: %s status %s", path, response.status)
-        # WeChat itself always answers 200. A proxy that redirects or refuses has forwarded nothing.
+        # WeChat always responds with 200. A proxy that redirects or refuses has forwarded nothing.
         arrived = not 300 <= response.status < 500
-    # Outside the handlers, so that the exception has no context.
+    # Not within an except clause, so that the exception has no context.
     raise NoAnswer(arrived)
 
 

@@ -1,4 +1,4 @@
-"""WeChat's message encryption ("safe mode"), as its message encryption guide describes it.
+"""WeChat's message encryption ("safe mode"). Source: WeChat's message encryption guide.
 
 AES-256-CBC; the key is the base64 of EncodingAESKey plus "=", the IV its first 16 bytes; the
 padding is PKCS#7 with a block of 32 bytes; the plain text is 16 random bytes, the message's length
@@ -15,18 +15,18 @@ from cryptography.hazmat.primitives.ciphers import algorithms, modes
 
 _BLOCK = 32
 _HEAD = 20
-"""The random bytes and the length."""
+"""Length of the random bytes and the message's length."""
 
 
 class DecryptError(Exception):
-    """The text was not encrypted for this account with this key; it does not say what is wrong."""
+    """The text is not encrypted for this account with this key; no further reason is given."""
 
 
 class MessageCipher:
-    """Encrypts and decrypts with one account's key."""
+    """Encrypts and decrypts messages with an account's key."""
 
     def __init__(self, encoding_aes_key: str, app_id: str) -> None:
-        """`encoding_aes_key` has 43 characters. Raises ValueError where it is no key."""
+        """`encoding_aes_key` has 43 characters of base64. Raises ValueError where it is invalid."""
         self._key = base64.b64decode(encoding_aes_key + "=", validate=True)
         if len(self._key) != 32:
             raise ValueError("an EncodingAESKey has 43 characters of base64")
@@ -34,7 +34,7 @@ class MessageCipher:
         self._app_id = app_id.encode()
 
     def decrypt(self, encrypted: str) -> bytes:
-        """The message in an Encrypt element. Raises DecryptError."""
+        """Return the message in an Encrypt element. Raises DecryptError."""
         try:
             raw = base64.b64decode(encrypted, validate=True)
         except (binascii.Error, ValueError):
@@ -48,13 +48,13 @@ class MessageCipher:
             raise DecryptError
         plain = padded[:-pad]
         length = int.from_bytes(plain[16:_HEAD], "big")
-        # The AppID must follow the message at once, and nothing may follow the AppID.
+        # The AppID must follow the message directly, and nothing may follow the AppID.
         if len(plain) < _HEAD or plain[_HEAD + length :] != self._app_id:
             raise DecryptError
         return plain[_HEAD : _HEAD + length]
 
     def encrypt(self, message: bytes, random16: bytes) -> str:
-        """The text of an Encrypt element; `random16` are 16 fresh random bytes."""
+        """Return the text of an Encrypt element; `random16` are 16 new random bytes."""
         plain = random16 + len(message).to_bytes(4, "big") + message + self._app_id
         pad = _BLOCK - len(plain) % _BLOCK
         encryptor = self._aes.encryptor()

@@ -1,7 +1,6 @@
-"""The one client of WeChat's platform: OAuth, template messages, QR codes, the menu.
+"""Client of WeChat's platform: OAuth, template messages, QR codes, the menu.
 
-Interfaces and error codes: the Official Account guide's page of each interface, and its page of
-global return codes.
+Source: the Official Account guide's page of each interface, and its page of global return codes.
 """
 
 from __future__ import annotations
@@ -21,20 +20,20 @@ from .api import NoAnswer
 log = logging.getLogger(__name__)
 
 PATIENCE = 7
-"""Seconds that one call may take with all its repeats; the functions' own time-out is 10 s."""
+"""Seconds that a call may last with all retries; the functions' time-out is 10 s."""
 
 _BUSY = -1
 _BUSY_PAUSES = (0.3, 0.6)
 
 _INVALID_OPENID = 40003
-# The token is not, or no longer, the account's.
+# The token is invalid or expired.
 _STALE_TOKEN = frozenset({40001, 40014, 42001})
-# Somebody must act: quota, address not on the whitelist, no permission, template or its fields wrong.
+# Operators must act: quota, address not whitelisted, no permission, wrong template or fields.
 _ALARMS = frozenset({45009, 40164, 48001, 40037, 47003})
-# Invalid, used, missing, expired, or its person blocked: the same code is of no use again.
+# Invalid, used, missing, expired, or of a blocked person: a retry cannot succeed.
 _CODE_REFUSED = frozenset({40029, 40163, 41008, 42003, 40226})
 
-# 40001 there means that the AppSecret is wrong, so no code of this interface mends itself.
+# At this interface 40001 means a wrong AppSecret, so each of its errors needs an operator.
 _TOKEN_PATH = "/cgi-bin/stable_token"  # noqa: S105 - a path
 
 _RID = re.compile(r"\b(?:rid|req_id): ?([0-9A-Za-z_-]{4,64})", re.ASCII)
@@ -42,13 +41,13 @@ _OPENID = re.compile(r"[!-~]{1,128}", re.ASCII)
 
 
 class OAuthRefused(Exception):
-    """WeChat does not take the code; the person enters anew."""
+    """WeChat refuses the OAuth code; the person must start OAuth again."""
 
 
 class PlatformRefusal(Exception):
-    """WeChat's answer that it will not do as asked; the cause of an Unavailable, where there is one.
+    """An error response of WeChat; the cause of an Unavailable.
 
-    `rid` is what WeChat's support asks for, None where it gave none.
+    `rid` is the request id that WeChat's support requires, or None.
     """
 
     def __init__(self, errcode: int, rid: str | None) -> None:
@@ -58,16 +57,16 @@ class PlatformRefusal(Exception):
 
 
 class TemplateOutcome(StrEnum):
-    """What became of a template message."""
+    """Outcome of a template message."""
 
     SENT = "sent"
     NOT_FOLLOWING = "not-following"
     NO_TEMPLATE = "no-template"
-    """The account cannot push this now: no such template, no permission, quota used up."""
+    """The account cannot push it now: no such template, no permission, quota exhausted."""
     REFUSED = "refused"
-    """This person cannot be pushed to: declined, on the account's blacklist, or not its openid."""
+    """The person cannot receive it: declined, blacklisted, or an openid of another account."""
     UNKNOWN = "unknown"
-    """No answer in time: it may have been sent."""
+    """No response in time: it may have been sent."""
 
 
 _OUTCOMES = {
@@ -81,7 +80,7 @@ _OUTCOMES = {
 
 
 class TemplateResult(NamedTuple):
-    """`msgid` is the name by which the receipt (TEMPLATESENDJOBFINISH) calls the message."""
+    """Outcome of a push; `msgid` is the message's id in its receipt (TEMPLATESENDJOBFINISH)."""
 
     outcome: TemplateOutcome
     msgid: str | None = None
@@ -89,19 +88,22 @@ class TemplateResult(NamedTuple):
 
 
 class TokenStore(Protocol):
-    """Where all instances share the access token."""
+    """Store of the access token, shared by all instances."""
 
     def get(self, fetch: Callable[[], tuple[str, int]], stale: str | None) -> str:
-        """The shared token; `fetch` asks the platform for a token and its lifetime in seconds.
+        """Return the shared token; `fetch` requests a new one with its lifetime in seconds.
 
-        `stale` is a token that the platform has refused: a newer one is wanted.
+        `stale` is a token that the platform has refused, so that another one is required.
         """
         ...
 
 
 class WechatClient:
-    """Calls to WeChat's servers. Raises Unavailable("wechat") where they do not do as asked; its
-    cause is a PlatformRefusal where WeChat said why."""
+    """Calls WeChat's interfaces.
+
+    Raises Unavailable("wechat") where a call fails; its cause is a PlatformRefusal where WeChat
+    responded with an error.
+    """
 
     def __init__(
         self,
@@ -114,7 +116,10 @@ class WechatClient:
         clock: Callable[[], int],
         sleep: Callable[[float], None],
     ) -> None:
-        """`api_url` may be a forward proxy's; both addresses are without a slash at the end."""
+        """`api_url` may be that of a proxy. Both URLs have no slash at the end.
+
+        `clock` counts seconds, `sleep` waits for a number of seconds.
+        """
         self._app_id = app_id
         self._app_secret = app_secret
         self._api_url = api_url
@@ -125,11 +130,11 @@ class WechatClient:
         self._sleep = sleep
 
     def authorize_url(self, redirect_uri: str, state: str) -> str:
-        """Where a browser inside WeChat goes to be told who it is, without a question to the person.
+        """Return the URL of an OAuth authorization without a prompt, for WeChat's browser.
 
-        `state` is of up to 128 letters and digits.
+        `state` has at most 128 letters and digits.
         """
-        # WeChat compares the parameters' order, and wants the fragment.
+        # WeChat requires this order of the parameters, and the fragment.
         query = urlencode(
             {
                 "appid": self._app_id,
@@ -142,20 +147,20 @@ class WechatClient:
         return f"{self._open_url}/connect/oauth2/authorize?{query}#wechat_redirect"
 
     def exchange(self, code: str) -> str:
-        """The openid of an OAuth code, which is used up by this. Raises OAuthRefused."""
+        """Exchange an OAuth code, which is valid once, for the openid. Raises OAuthRefused."""
         query = {
             "appid": self._app_id,
             "secret": self._app_secret,
             "code": code,
             "grant_type": "authorization_code",
         }
-        answer = self._answered(
-            lambda: self._patiently("/sns/oauth2/access_token", query, None, self._time_left())
+        answer = self._available(
+            lambda: self._request("/sns/oauth2/access_token", query, None, self._time_left())
         )
         if _errcode(answer) in _CODE_REFUSED:
             raise OAuthRefused
         openid = answer.get("openid")
-        _refused(answer)
+        _raise_refusal(answer)
         if not isinstance(openid, str) or not _OPENID.fullmatch(openid):
             raise Unavailable("wechat")
         return openid
@@ -169,9 +174,9 @@ class WechatClient:
         url: str | None,
         client_msg_id: str,
     ) -> TemplateResult:
-        """Push a template message; `client_msg_id` lets WeChat drop a repeat within ten minutes.
+        """Push a template message; WeChat ignores a repeated `client_msg_id` for ten minutes.
 
-        Raises Unavailable where it was certainly not sent and cannot be now.
+        Raises Unavailable where it was certainly not sent and WeChat is unavailable.
         """
         body: dict[str, Any] = {
             "touser": openid,
@@ -183,12 +188,12 @@ class WechatClient:
             body["url"] = url
         try:
             answer = self._with_token("/cgi-bin/message/template/send", {}, body)
-        except NoAnswer as silence:
-            if silence.arrived:
+        except NoAnswer as error:
+            if error.arrived:
                 return TemplateResult(TemplateOutcome.UNKNOWN)
             raise Unavailable("wechat") from None
         except Unavailable as error:
-            # No token to be had for this account or from this address: other roads may be open.
+            # WeChat refuses a token to this account or address; the caller can use another way.
             if isinstance(error.__cause__, PlatformRefusal):
                 return TemplateResult(TemplateOutcome.NO_TEMPLATE, errcode=error.__cause__.errcode)
             raise
@@ -203,44 +208,44 @@ class WechatClient:
         return TemplateResult(_OUTCOMES.get(errcode, TemplateOutcome.NO_TEMPLATE), errcode=errcode)
 
     def follow_qr(self, scene: str, lifetime_s: int) -> str:
-        """What to draw as a QR code that leads to the account, with a scene of 1 to 64 characters.
+        """Return the content of a QR code of the account, with a scene of 1 to 64 characters.
 
-        WeChat forgets it after `lifetime_s` seconds, 30 days at the most.
+        It expires after `lifetime_s` seconds, at most 30 days.
         """
         body = {
             "expire_seconds": lifetime_s,
             "action_name": "QR_STR_SCENE",
             "action_info": {"scene": {"scene_str": scene}},
         }
-        url = self._done("/cgi-bin/qrcode/create", {}, body).get("url")
+        url = self._call("/cgi-bin/qrcode/create", {}, body).get("url")
         if not isinstance(url, str) or not url:
             raise Unavailable("wechat")
         return url
 
     def is_following(self, openid: str) -> bool:
-        """Whether the openid follows the account now; one of another account does not."""
+        """Return whether the openid follows the account; False for one of another account."""
         query = {"openid": openid, "lang": "zh_CN"}
-        answer = self._answered(lambda: self._with_token("/cgi-bin/user/info", query, None))
+        answer = self._available(lambda: self._with_token("/cgi-bin/user/info", query, None))
         if _errcode(answer) == _INVALID_OPENID:
             return False
-        _refused(answer)
+        _raise_refusal(answer)
         if answer.get("subscribe") not in (0, 1):
             raise Unavailable("wechat")
         return bool(answer["subscribe"])
 
     def create_menu(self, menu: Mapping[str, Any]) -> None:
-        """Put a menu in place of the account's present one."""
-        self._done("/cgi-bin/menu/create", {}, menu)
+        """Replace the account's menu."""
+        self._call("/cgi-bin/menu/create", {}, menu)
 
-    def _done(
+    def _call(
         self, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None
     ) -> dict[str, Any]:
-        answer = self._answered(lambda: self._with_token(path, query, body))
-        _refused(answer)
+        answer = self._available(lambda: self._with_token(path, query, body))
+        _raise_refusal(answer)
         return answer
 
     @staticmethod
-    def _answered(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _available(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
             return call()
         except NoAnswer:
@@ -257,32 +262,32 @@ class WechatClient:
         stale: str | None = None
         while True:
             token = self._tokens.get(lambda: self._fetch_token(left), stale)
-            answer = self._patiently(path, {**query, "access_token": token}, body, left)
+            answer = self._request(path, {**query, "access_token": token}, body, left)
             if _errcode(answer) not in _STALE_TOKEN:
                 return answer
             if stale is not None:
-                # A new token refused as well: it is not the token's fault, and nothing works.
+                # A new token is refused too, so the cause is another one and every call fails.
                 _report(path, answer, alarm=True)
                 return answer
             stale = token
 
     def _fetch_token(self, left: Callable[[], float]) -> tuple[str, int]:
-        # Normal mode: whoever asks gets the same token, until five minutes before its end a new one
-        # is given out, and then both are good. So two that ask at once do each other no harm.
+        # Without force_refresh every request returns the same token until five minutes before its
+        # expiry, then a new one while the old one stays valid. So concurrent requests are harmless.
         body = {
             "grant_type": "client_credential",
             "appid": self._app_id,
             "secret": self._app_secret,
             "force_refresh": False,
         }
-        answer = self._answered(lambda: self._patiently(_TOKEN_PATH, {}, body, left))
-        _refused(answer)
+        answer = self._available(lambda: self._request(_TOKEN_PATH, {}, body, left))
+        _raise_refusal(answer)
         token, lifetime = answer.get("access_token"), answer.get("expires_in")
         if not isinstance(token, str) or not token or type(lifetime) is not int or lifetime <= 0:
             raise Unavailable("wechat")
         return token, lifetime
 
-    def _patiently(
+    def _request(
         self,
         path: str,
         query: Mapping[str, str],
@@ -303,8 +308,8 @@ def _errcode(answer: Mapping[str, Any]) -> int:
     return int(answer.get("errcode", 0))
 
 
-def _refused(answer: Mapping[str, Any]) -> None:
-    """Raise Unavailable for an error code; -1 means that WeChat is busy, and refuses nothing."""
+def _raise_refusal(answer: Mapping[str, Any]) -> None:
+    """Raise Unavailable for an error code; for -1, which means busy, without a PlatformRefusal."""
     errcode = _errcode(answer)
     if errcode == _BUSY:
         raise Unavailable("wechat")
@@ -313,19 +318,19 @@ def _refused(answer: Mapping[str, Any]) -> None:
 
 
 def _rid(answer: Mapping[str, Any]) -> str | None:
-    # The words of `errmsg` may quote the openid; `rid` is what WeChat's support asks for.
-    found = _RID.search(str(answer.get("errmsg", "")))
-    return found[1] if found else None
+    # `errmsg` may quote the openid, so only the request id is used.
+    match = _RID.search(str(answer.get("errmsg", "")))
+    return match[1] if match else None
 
 
 def _report(path: str, answer: Mapping[str, Any], *, alarm: bool = False) -> None:
     errcode = _errcode(answer)
-    grave = alarm or errcode in _ALARMS or (path == _TOKEN_PATH and errcode != _BUSY)
+    is_alarm = alarm or errcode in _ALARMS or (path == _TOKEN_PATH and errcode != _BUSY)
     log.log(
-        logging.ERROR if grave else logging.WARNING,
+        logging.ERROR if is_alarm else logging.WARNING,
         "wechat refused %s: errcode %s rid %s",
         path,
         errcode,
         _rid(answer) or "-",
-        extra={"alarm": f"wechat-{errcode}"} if grave else {},
+        extra={"alarm": f"wechat-{errcode}"} if is_alarm else {},
     )

@@ -1,6 +1,6 @@
-"""Messages and events that WeChat's servers post, read strictly.
+"""Strict parser of the messages and events in WeChat's callbacks.
 
-Element names and events: WeChat Official Account guide, "Receiving standard messages" and
+Source of elements and events: WeChat Official Account guide, "Receiving standard messages" and
 "Receiving event pushes".
 """
 
@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from xml.parsers import expat
 
 MAXIMUM_BYTES = 65_536
-"""A callback of WeChat has a few kilobytes at the most."""
+"""Maximum size of a callback; WeChat's have a few kilobytes."""
 
 
-# An openid, without what could break a log line or a key.
+# An openid, without characters that could break a log line or a key.
 _SENDER = re.compile(r"[!-~]{1,128}", re.ASCII)
 _CREATED_AT = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
 class MessageError(Exception):
-    """The XML is not a message of WeChat."""
+    """The XML is not a valid message of WeChat."""
 
 
 @dataclass(frozen=True)
@@ -34,35 +34,35 @@ class Envelope:
 
 @dataclass(frozen=True)
 class Message:
-    """What all messages and events have in common."""
+    """Common part of all messages and events."""
 
     sender: str
     """The person's openid."""
     recipient: str
-    """The Official Account's own name, gh_…"""
+    """The Official Account's original id, gh_…"""
     created_at: int
     """Epoch seconds."""
     dedup_key: str
-    """Equal for all deliveries of one message, and for no two messages; names nobody."""
+    """Hash that is equal for all deliveries of a message and unique to it."""
 
 
 @dataclass(frozen=True)
 class Text(Message):
-    """A person wrote."""
+    """A text from a person."""
 
     content: str
 
 
 @dataclass(frozen=True)
 class Subscribed(Message):
-    """A person follows; `scene` where a QR code with one was scanned."""
+    """A new follower; `scene` is that of the scanned QR code, or None."""
 
     scene: str | None
 
 
 @dataclass(frozen=True)
 class Unsubscribed(Message):
-    """A person left."""
+    """A person stopped following."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,14 @@ class Clicked(Message):
 
 @dataclass(frozen=True)
 class Viewed(Message):
-    """A follower tapped a VIEW item of the menu, which opened `url`; no reply can be given."""
+    """A follower tapped a VIEW item of the menu, which opened `url`; WeChat shows no reply."""
 
     url: str
 
 
 @dataclass(frozen=True)
 class TemplateSent(Message):
-    """What became of a template message: `success`, or why not."""
+    """Receipt of a template message; `status` is `success` or the reason of the failure."""
 
     message_id: str
     status: str
@@ -96,11 +96,11 @@ class TemplateSent(Message):
 
 @dataclass(frozen=True)
 class Other(Message):
-    """A message or an event of another kind: a picture, a place, a voice."""
+    """A message or event of another kind, such as an image."""
 
 
 Fields = dict[str, list[str]]
-"""The texts of a message's elements, by the elements' name."""
+"""Texts of a message's elements by element name."""
 
 
 def _fields(xml: bytes) -> Fields:
@@ -123,8 +123,8 @@ def _fields(xml: bytes) -> Fields:
     def end(_: str) -> None:
         path.pop()
 
-    # Straight at expat, since all of these documents are flat: a tree of elements takes half as long
-    # again. With a separator no namespace passes for another one's name.
+    # expat without an element tree, since the documents are flat: a tree needs half as much time more.
+    # With the separator, a name with a namespace cannot equal one without.
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = _refuse
@@ -139,7 +139,7 @@ def _fields(xml: bytes) -> Fields:
 
 
 def _refuse(*_: object) -> None:
-    """Any document type, and with it every entity that it could declare."""
+    """Refuse a document type, and with it the entities that it could declare."""
     raise MessageError
 
 
@@ -147,7 +147,7 @@ def _value(fields: Fields, name: str) -> str | None:
     found = fields.get(name)
     if not found:
         return None
-    # Two elements of a name: no telling which of them somebody else would read.
+    # With duplicates, another parser might use the other element.
     if len(found) > 1:
         raise MessageError
     return found[0].strip()
@@ -161,13 +161,13 @@ def _required(fields: Fields, name: str) -> str:
 
 
 def envelope(xml: bytes) -> Envelope:
-    """Read the outer XML. Raises MessageError."""
+    """Parse the outer XML. Raises MessageError."""
     fields = _fields(xml)
     return Envelope(_value(fields, "ToUserName") or "", _required(fields, "Encrypt"))
 
 
 def message(xml: bytes) -> Message:
-    """Read the inner XML. Raises MessageError."""
+    """Parse the inner XML. Raises MessageError."""
     fields = _fields(xml)
     sender, recipient = _required(fields, "FromUserName"), _required(fields, "ToUserName")
     created = _required(fields, "CreateTime")
@@ -185,7 +185,7 @@ def message(xml: bytes) -> Message:
 def _event(fields: Fields, sender: str, recipient: str, created: int) -> Message:
     event = _required(fields, "Event")
     event_key = _value(fields, "EventKey") or ""
-    # The receipt spells it MsgID, where messages have MsgId.
+    # Receipts contain MsgID, messages MsgId.
     message_id = _value(fields, "MsgID") or ""
     key = _key("event", sender, str(created), event, event_key, message_id)
     common = (sender, recipient, created, key)
@@ -205,6 +205,6 @@ def _event(fields: Fields, sender: str, recipient: str, created: int) -> Message
 
 
 def _key(*parts: str) -> str:
-    # Each part brings its length, so that no two lists of parts look alike when they are joined.
+    # With the lengths, different lists of parts never join to the same text.
     joined = "".join([f"{len(part)}:{part}" for part in parts])
     return hashlib.sha256(joined.encode()).hexdigest()

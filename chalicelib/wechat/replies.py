@@ -1,4 +1,4 @@
-"""Passive replies: what the callback answers within five seconds."""
+"""Passive replies: the responses to callbacks, due within five seconds."""
 
 from __future__ import annotations
 
@@ -8,31 +8,34 @@ from . import signature
 from .cipher import MessageCipher
 
 NOTHING = "success"
-"""The answer that tells WeChat all is well and the person nothing."""
+"""Response without a message to the person."""
 
 MAXIMUM_BYTES = 2_048
-"""WeChat's limit for the content of a text."""
+"""WeChat's limit of a text's content."""
 
-# What XML 1.0 cannot hold, not even escaped.
+# Characters that XML 1.0 forbids, even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def clean(content: str) -> str:
-    """Text that fits into a reply: without control characters, cut at a character's edge."""
+    """Return a text without control characters, cut to MAXIMUM_BYTES between characters."""
     text = _FORBIDDEN.sub("", content)
-    # No character has more than four bytes.
+    # A character has at most four bytes.
     if 4 * len(text) <= MAXIMUM_BYTES:
         return text
     return text.encode()[:MAXIMUM_BYTES].decode(errors="ignore")
 
 
 def _cdata(text: str) -> str:
-    # "]]>" would end the section, so it is spread over two.
+    # "]]>" would end the section, so it is split into two sections.
     return "<![CDATA[" + text.replace("]]>", "]]]]><![CDATA[>") + "]]>"
 
 
 def text_reply(to: str, sender: str, now: int, content: str) -> str:
-    """A text to `to` (an openid) from `sender` (the account's own name)."""
+    """Return the XML of a text to `to`, an openid, from `sender`, the account's original id.
+
+    `now` is in epoch seconds.
+    """
     return (
         f"<xml><ToUserName>{_cdata(clean(to))}</ToUserName>"
         f"<FromUserName>{_cdata(clean(sender))}</FromUserName>"
@@ -44,7 +47,7 @@ def text_reply(to: str, sender: str, now: int, content: str) -> str:
 def sealed_reply(
     cipher: MessageCipher, token: str, reply: str, now: int, nonce: str, random16: bytes
 ) -> str:
-    """A reply in the envelope of safe mode."""
+    """Return a reply in the envelope of safe mode; `random16` are 16 new random bytes."""
     encrypted = cipher.encrypt(reply.encode(), random16)
     signed = signature.sign(token, str(now), nonce, encrypted)
     return (
