@@ -1,4 +1,4 @@
-# Each command does its own set-up: a virtual environment in .venv, filled from pinned, hashed files.
+# Every target sets up what it needs: a virtual environment in .venv with pinned, hashed packages.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -45,7 +45,7 @@ format: setup-tests ## fix what lint and format can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Exits 2 where the database of vulnerabilities cannot be reached.
+# Exit status 2 means that the database of vulnerabilities is unreachable.
 audit: setup-tests ## known vulnerabilities of the pinned packages (needs the network)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.support.audit
 
@@ -64,7 +64,7 @@ pictures: setup-tests ## docs/images again, from the local stack in Chromium
 package: setup ## the deployable SAM package in build/
 	$(BIN)/python -m infra.deploy.package $(ARGS)
 
-# Writes four files: three from pyproject.toml, and one for the peers of the benchmark.
+# Writes three files from pyproject.toml, and one for the libraries that the benchmark compares with.
 lock: setup-tests ## pin the dependencies again
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.txt

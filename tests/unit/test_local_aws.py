@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from infra.deploy.tables import create_tables, load_template, resolve
-from infra.local.aws import LocalAws, Resources, point_at
+from infra.local.aws import LocalAws, Resources, _serialized, point_at
 
 TEMPLATE: dict[str, Any] = {
     "Parameters": {"TablePrefix": {"Default": "recovery"}, "Stage": {"Default": "local"}},
@@ -210,3 +212,50 @@ def test_no_client_of_the_process_leaves_the_machine() -> None:
     assert bare["AWS_ACCESS_KEY_ID"] == bare["AWS_SECRET_ACCESS_KEY"] == "testing"
     assert "AWS_SESSION_TOKEN" not in bare
     assert "AWS_ENDPOINT_URL_DYNAMODB" not in bare
+
+
+def _receive(application: Any, body: dict[str, Any]) -> None:
+    raw = json.dumps(body).encode()
+    environ = {
+        "HTTP_X_AMZ_TARGET": "AmazonSQS.ReceiveMessage",
+        "CONTENT_LENGTH": str(len(raw)),
+        "wsgi.input": io.BytesIO(raw),
+    }
+    application(environ, lambda *_: None)
+
+
+def _at_once(application: Any, body: dict[str, Any]) -> None:
+    threads = [threading.Thread(target=_receive, args=(application, body)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_receiving_messages_is_serialized_unless_it_waits_for_one() -> None:
+    """Two threads must not change moto's queues at once; a waiting one must not stop the others."""
+    busy = threading.Lock()
+    bodies: list[bytes] = []
+
+    def alone(environ: dict[str, Any], _: Any) -> list[bytes]:
+        assert busy.acquire(blocking=False)
+        bodies.append(environ["wsgi.input"].read())
+        time.sleep(0.05)
+        busy.release()
+        return []
+
+    body = {"QueueUrl": "http://queue", "WaitTimeSeconds": 0}
+    _at_once(_serialized(alone), body)
+    # A failed assertion in a thread leaves its body out.
+    assert [json.loads(raw) for raw in bodies] == [body, body]
+
+    together = threading.Barrier(2, timeout=20)
+    passed: list[int] = []
+
+    def both(environ: dict[str, Any], _: Any) -> list[bytes]:
+        passed.append(together.wait())
+        return []
+
+    _at_once(_serialized(both), {**body, "WaitTimeSeconds": 20})
+    assert sorted(passed) == [0, 1]

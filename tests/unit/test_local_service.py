@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from chalice.app import Chalice, IAMAuthorizer, Response
 from werkzeug.wrappers import Request
 from werkzeug.wrappers import Response as HttpResponse
 
-from infra.local.gateway import Gateway
+from infra.local.gateway import Gateway, function_context
 from infra.local.service import build_server
 from infra.local.serving import BACKLOG, MAXIMUM_BODY, LocalServer, application, bind
 from infra.local.sigv4_check import SigV4Check
@@ -391,3 +392,11 @@ def test_hundreds_of_callers_at_once_are_all_answered() -> None:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         with server:
             assert all(connection.recv(12) == b"HTTP/1.1 200" for connection in waiting)
+
+
+def test_a_function_has_the_time_that_it_is_deployed_with() -> None:
+    """The yearly reset's batches end 20 s before their time-out; other functions have the default."""
+    context = function_context(Path(__file__).parents[2])
+    assert context("reset_accounts").get_remaining_time_in_millis() > 100_000
+    assert context("yearly_reset").get_remaining_time_in_millis() > 800_000
+    assert context("api_handler").get_remaining_time_in_millis() <= 10_000
