@@ -49,7 +49,7 @@ export async function call(method, path, { body, token } = {}) {
     if (answer.ok && result) return result;
     const wait = Number(answer.headers.get("Retry-After")) || undefined;
     throw new Problem({
-      ...foreign(answer.status),
+      ...fallbackMembers(answer.status),
       retry_after: wait,
       ...(result && result.code ? result : {}),
     });
