@@ -123,17 +123,23 @@ class SqsPoller:
                 thread.join(10)
 
     def _work(self, mapping: QueueMapping, function: Function) -> None:
-        url = self._client.get_queue_url(QueueName=mapping.queue)["QueueUrl"]
-        attributes = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-        arn = attributes["Attributes"]["QueueArn"]
+        url = arn = ""
         while not self._ended.is_set():
             try:
+                if not arn:
+                    url, arn = self._queue(mapping.queue)
                 idle = not self.once(mapping, function, url, arn)
             except Exception as error:
                 log.warning("queue %s: %s", mapping.queue, type(error).__name__)
                 idle = True
             if idle:
                 self._ended.wait(PAUSE)
+
+    def _queue(self, name: str) -> tuple[str, str]:
+        """Return the queue's URL and ARN."""
+        url = self._client.get_queue_url(QueueName=name)["QueueUrl"]
+        answer = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return url, answer["Attributes"]["QueueArn"]
 
     def once(self, mapping: QueueMapping, function: Function, url: str, arn: str) -> int:
         """Process one batch and return its number of messages.

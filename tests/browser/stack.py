@@ -26,6 +26,12 @@ FIRMS = 60
 
 _ENOUGH = "100000"
 
+TIMEOUT = 60
+"""Seconds for one request, which needs milliseconds on an idle machine."""
+
+START_TIMEOUT = 300
+"""Seconds for the start, which needs three on an idle machine."""
+
 
 @dataclass(frozen=True)
 class Firm:
@@ -81,12 +87,14 @@ class LocalStack:
 
     def state(self) -> dict[str, Any]:
         """Everything that the phone page shows."""
-        found: dict[str, Any] = requests.get(f"{self.url}/_phone/state", timeout=10).json()
+        found: dict[str, Any] = requests.get(f"{self.url}/_phone/state", timeout=TIMEOUT).json()
         return found
 
     def act(self, act: str, **words: Any) -> dict[str, Any]:
         """Let somebody do something; `phone` says who."""
-        answer = requests.post(f"{self.url}/_phone/act", json={"act": act, **words}, timeout=10)
+        answer = requests.post(
+            f"{self.url}/_phone/act", json={"act": act, **words}, timeout=TIMEOUT
+        )
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
@@ -150,12 +158,14 @@ class Api:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.cookies.set("_phone", number, domain=urlsplit(url).hostname)
-        self._session.get(f"{url}/wechat/enter", timeout=10)
+        self._session.get(f"{url}/wechat/enter", timeout=TIMEOUT)
 
     def post(self, path: str, body: dict[str, Any], token: str | None = None) -> dict[str, Any]:
         """One call that must succeed."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        answer = self._session.post(f"{self._url}/{path}", json=body, headers=headers, timeout=20)
+        answer = self._session.post(
+            f"{self._url}/{path}", json=body, headers=headers, timeout=TIMEOUT
+        )
         assert answer.ok, answer.text
         found: dict[str, Any] = answer.json()
         return found
@@ -163,7 +173,7 @@ class Api:
     def start(self, login: str) -> dict[str, Any]:
         """Begin a recovery, with the proof of work that it takes."""
         challenge = altcha.Challenge.from_dict(
-            self._session.get(f"{self._url}/proof", params={"login": login}, timeout=10).json()
+            self._session.get(f"{self._url}/proof", params={"login": login}, timeout=TIMEOUT).json()
         )
         solution = altcha.solve_challenge(challenge)
         assert solution is not None
@@ -197,12 +207,12 @@ def running(
     finally:
         # It keeps nothing, so it need not take its leave in order.
         process.kill()
-        process.wait(20)
+        process.wait(TIMEOUT)
         log.close()
 
 
 def _ready(process: subprocess.Popen[bytes], log: Path) -> tuple[str, str]:
-    for _ in range(600):
+    for _ in range(10 * START_TIMEOUT):
         found = dict(re.findall(r"^(ready|aws) (http://\S+)$", log.read_text(), re.MULTILINE))
         if "ready" in found:
             return found["ready"], found["aws"]

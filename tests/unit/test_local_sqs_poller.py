@@ -255,3 +255,25 @@ def test_a_running_poller_works_the_queue_and_ends(
     assert sorted(int(body) for body, _ in seen) == list(range(12))
     assert {context for _, context in seen} == {"context of reset_accounts"}
     assert not any(thread.is_alive() for thread in poller._threads)
+
+
+def test_an_error_at_the_first_poll_ends_no_thread(
+    serial_moto: None, sqs: Any, resources: Resources
+) -> None:
+    """The queue's address is requested again where that failed."""
+    processed = threading.Event()
+    failures: list[str] = []
+
+    def refuse_once(**_: Any) -> None:
+        if not failures:
+            failures.append("refused")
+            raise ConnectionError
+
+    sqs.meta.events.register("before-call.sqs.GetQueueUrl", refuse_once)
+    fill(sqs, resources, 1)
+    mapping = QueueMapping("recovery-reset", "reset_accounts")
+    poller = SqsPoller(sqs, [(mapping, lambda event, _: processed.set())], workers=1)
+    poller.start()
+    assert processed.wait(60)
+    poller.close()
+    assert failures == ["refused"]

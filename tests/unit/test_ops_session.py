@@ -162,7 +162,7 @@ def test_the_command_runs_against_a_local_stack(local_aws: str, firms: Path) -> 
     def run(*arguments: str) -> Any:
         command = [sys.executable, "-m", "infra.ops", *arguments, "--json"]
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=120, check=False
+            command, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
