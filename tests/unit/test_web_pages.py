@@ -134,6 +134,41 @@ def test_assets_are_kept_for_ever_and_named_by_their_content(
             kept.cache_clear()
 
 
+# Browser globals that the modules call as functions or constructors.
+GLOBALS = frozenset(
+    [
+        "AbortController",
+        "Boolean",
+        "Map",
+        "Number",
+        "Promise",
+        "String",
+        "URL",
+        "Worker",
+        "addEventListener",
+        "btoa",
+        "clearTimeout",
+        "encodeURIComponent",
+        "fetch",
+        "scrollTo",
+        "setInterval",
+        "setTimeout",
+    ]
+)
+
+
+def test_the_modules_call_only_functions_that_exist() -> None:
+    """A call of an undeclared name would look like a lost network: its error is caught as one."""
+    text = "".join(page_assets.read(module) for module in page_assets.MODULES)
+    code = re.sub(r"(?s:/\*.*?\*/)|(?m:^\s*//.*$|^import .*$)", "", text)
+    declared = set(re.findall(r"(?:function|class|const|let)\s+([\w$]+)", code))
+    parameters = set(re.findall(r"[\w$]+", " ".join(re.findall(r"\(([^()]*)\) (?:=>|\{)", code))))
+    called = set(re.findall(r"(?<![\w$.])(?:\.\.\.)?([A-Za-z_$][\w$]*)\(", code))
+    methods = {"constructor", "drop"}
+    assert {"call", "showProblem"} <= called
+    assert called - declared - parameters - methods <= GLOBALS
+
+
 def test_the_modules_name_one_another_rightly() -> None:
     """They share one scope when served, so each name is given once and comes before its use."""
     given: dict[str, str] = {}
