@@ -1,7 +1,7 @@
-"""The one place that builds things, each when it is first asked for.
+"""The container: builds every object of the service, each on first use.
 
-`service()` is the process's own; a test puts another in its place with `using`. Stories are imported
-where they are built: a cold start pays for the one that it serves.
+`runtime.service()` returns the process's instance; tests replace it with `runtime.using`. Services
+are imported where they are built, so that a cold start imports only what its request needs.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ if TYPE_CHECKING:
 
 
 def now() -> int:
-    """The wall clock, epoch seconds."""
+    """Return the wall clock's time in epoch seconds."""
     return int(time.time())
 
 
 class Service:
-    """Everything that a process needs, built once; each part may be replaced before its first use."""
+    """The objects of a process, each built once; each may be replaced before its first use."""
 
     def __init__(
         self,
@@ -73,9 +73,10 @@ class Service:
         gateways: Mapping[str, SmsGateway] | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`gateways` are ready ones by name; those not given are built from the settings.
+        """`gateways` are SMS gateways by name; the others are built from the settings.
 
-        `pause` lets attempts under way end before others are refused, for a number of seconds.
+        `pause` waits for a number of seconds, for attempts in progress to end before others are
+        refused.
         """
         self.settings = settings
         self.clock = clock
@@ -159,8 +160,8 @@ class Service:
 
     @cached_property
     def codes(self) -> Codes:
-        # The oldest pepper, or counts by phone would begin anew with each new one, and codes that
-        # wait to be fetched would not be found.
+        # The oldest pepper: with each new one the counts by phone would start again, and pending
+        # codes would not be found.
         return Codes(self.settings.limits, self._peppers[min(self._peppers)])
 
     @cached_property
@@ -301,7 +302,7 @@ class Service:
             site_url=self.settings.site_url,
         )
 
-    # What the yearly reset alone uses.
+    # The yearly reset.
 
     @cached_property
     def yearly_reset(self) -> YearlyReset:
@@ -358,16 +359,16 @@ class Service:
             notifications=self.notifications,
         )
 
-    # AddressLimiter of this service; always from SITE_URL, never from a request.
+    # Addresses of this service, always from SITE_URL, never from a request.
 
     @property
     def enter_url(self) -> str:
-        """Where a person enters the page inside WeChat."""
+        """The address at which a person opens the page inside WeChat."""
         return f"{self.settings.site_url}/wechat/enter"
 
     @property
     def menu(self) -> dict[str, list[dict[str, str]]]:
-        """The Official Account's menu, as WeChat's menu/create takes it."""
+        """The Official Account's menu, in the format of WeChat's menu/create."""
         return {
             "button": [
                 {"type": "view", "name": MENU_RECOVER, "url": self.enter_url},

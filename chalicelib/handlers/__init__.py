@@ -1,1 +1,1 @@
-"""What Chalice touches: read the request, call one story, render its answer."""
+"""HTTP and Lambda handlers, built on Chalice: parse a request, call one service, render the result."""

@@ -1,4 +1,4 @@
-"""Every function's calls, watched: one correlation id, figures written at the end, nothing secret out."""
+"""Middleware around every call: a correlation id, metrics at the end, no secrets in logs."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from .http.problems import log_error, problem
 
 log = logging.getLogger(__name__)
 
-# What callers send that is public, and that operators look for.
+# Values that callers send, that are public, and that operators search the logs for.
 _PUBLIC = frozenset({"login", "user_type"})
 
-# Beyond these no door takes what was sent.
-_MOST = 200
-_MOST_BYTES = 65_536
+# No handler accepts more values or bytes than these.
+_MAXIMUM_VALUES = 200
+_MAXIMUM_BYTES = 65_536
 
 
 class FunctionFailed(Exception):
-    """A function ended by an exception, which stands in the log; Lambda is told its kind alone."""
+    """A function failed by an exception. The log has it in full; Lambda gets its type alone."""
 
 
 def register(app: Chalice) -> None:
-    """Watch every function of the app; within Lambda write lines and figures, and read the settings.
+    """Register the middleware; within Lambda also set up logs and metrics and read the settings.
 
-    Settings that cannot be read now are told, and read again by the first request.
+    Settings that cannot be read now are logged, and read again by the first request.
     """
     app.register_middleware(observe)
     if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
@@ -52,12 +52,12 @@ def register(app: Chalice) -> None:
 
 
 def observe(event: Any, get_response: Callable[[Any], Any]) -> Any:
-    """Chalice's middleware around every call, whatever called: HTTP, a schedule, a queue, logs."""
+    """Wrap every call as Chalice's middleware: HTTP requests, schedules, queues, logs."""
     with begun(_invocation(event)) as invocation:
         try:
             return get_response(event)
         except ServiceError as error:
-            # Its words are ours; what it came of may quote anything, and Lambda would write it down.
+            # Its text is safe; its cause may quote anything, and Lambda would log the cause.
             log_error(error)
             raise error from None
         except Exception as error:
@@ -77,18 +77,18 @@ def _invocation(event: Any) -> Invocation:
     request_id = str(getattr(context, "aws_request_id", "") or "")
     if not is_http:
         return Invocation(request_id, request_id, tuple)
-    # API Gateway's own name of the request, which its access log has as well.
-    named = str(event.context.get("requestId") or request_id)
-    return Invocation(named, request_id, lambda: _secrets(event))
+    # API Gateway's id of the request, which its access log contains as well.
+    correlation_id = str(event.context.get("requestId") or request_id)
+    return Invocation(correlation_id, request_id, lambda: _secrets(event))
 
 
 def _secrets(request: Request) -> Iterator[str]:
-    """What the caller sent and no line may show, as far as one can tell without knowing the call."""
+    """Yield the values of a request that no log line may contain, whatever the route is."""
     for name in ("authorization", "cookie"):
         value = str(request.headers.get(name, ""))
         words = value.replace("=", " ").replace(";", " ").split()
         if any(len(word) < MINIMUM for word in words):
-            # Otherwise nothing of it is left where its words are hidden.
+            # Words this short are not masked one by one, so the value is masked as a whole.
             yield value
         yield from words
     yield from map(str, (request.uri_params or {}).values())
@@ -96,19 +96,19 @@ def _secrets(request: Request) -> Iterator[str]:
     for name in query:
         if name not in _PUBLIC:
             yield from map(str, query.getlist(name))
-    yield from islice(_in_body(request), _MOST)
+    yield from islice(_in_body(request), _MAXIMUM_VALUES)
 
 
 def _in_body(request: Request) -> Iterator[str]:
     try:
-        body = raw_body(request)[:_MOST_BYTES].decode("utf-8", "replace")
+        body = raw_body(request)[:_MAXIMUM_BYTES].decode("utf-8", "replace")
     except ValueError:
-        # Not even bytes; no door reads it either.
+        # No bytes can be decoded; no handler reads it either.
         return
     try:
         leaves = list(_leaves(json.loads(body)))
     except (ValueError, RecursionError):
-        # XML, a form, or nothing that can be read: every longer word in it may be a secret.
+        # XML, a form, or an unknown format: every longer word in it may be a secret.
         leaves = parts(unquote_plus(body).translate(_BREAKS))
     yield from leaves
 

@@ -1,9 +1,9 @@
-"""Delivery receipts come in: pushed by vendors over HTTP, or as delivery logs of Amazon SNS.
+"""Receive delivery receipts: pushed by vendors over HTTP, or as delivery logs of Amazon SNS.
 
-The vendors sign nothing, so that an address nobody can guess stands in for a signature. SNS pushes
-nothing; it writes to CloudWatch Logs, whose subscription calls a function of its own. Operators'
-commands could read those logs instead, but then each question would search all of them, and the
-history of a login would lack what became of its codes.
+The vendors do not sign their requests, so a secret path authenticates them. SNS pushes nothing; it
+writes to CloudWatch Logs, whose subscription invokes a function of its own. Operators' commands
+could read those logs instead, but then each query would search all of them, and the history of a
+login would lack the receipts of its codes.
 """
 
 from __future__ import annotations
@@ -32,49 +32,49 @@ blueprint = Blueprint(__name__)
 @blueprint.route("/receipts/aliyun/{key}", methods=["POST"], content_types=payloads.ANY_CONTENT)
 @render_errors
 def aliyun(key: str) -> Response:
-    """A push of Aliyun's SmsReport."""
+    """Receive a push of Aliyun's SmsReport."""
     from ..sms import receipts as vendors
 
-    return _take(key, vendors.aliyun, vendors.ALIYUN_TAKEN)
+    return _receive(key, vendors.aliyun, vendors.ALIYUN_TAKEN)
 
 
 @blueprint.route("/receipts/tencent/{key}", methods=["POST"], content_types=payloads.ANY_CONTENT)
 @render_errors
 def tencent(key: str) -> Response:
-    """A status callback of Tencent Cloud."""
+    """Receive a status callback of Tencent Cloud."""
     from ..sms import receipts as vendors
 
-    return _take(key, vendors.tencent, vendors.TENCENT_TAKEN)
+    return _receive(key, vendors.tencent, vendors.TENCENT_TAKEN)
 
 
-def _take(key: str, read: Callable[[bytes], list[vendors.Receipt]], taken: str) -> Response:
+def _receive(key: str, parse: Callable[[bytes], list[vendors.Receipt]], reply: str) -> Response:
     from ..sms import receipts as vendors
 
     service = runtime.service()
-    wanted = service.settings.receipts_path
-    if not hmac.compare_digest(key.encode("utf-8", "replace"), wanted.key()) or not wanted:
-        # As any address that is not there, so that nobody learns how near a guess came.
+    expected = service.settings.receipts_path
+    if not hmac.compare_digest(key.encode("utf-8", "replace"), expected.key()) or not expected:
+        # The same response as for any unknown path, so that a guess reveals nothing.
         return problem("not-found", 404)
     try:
-        found = read(payloads.raw_body(blueprint.current_request))
+        receipts = parse(payloads.raw_body(blueprint.current_request))
     except vendors.ReceiptError as error:
         log.warning("a push of receipts was refused: %s", error)
         raise InvalidInput("body", INPUT_REASONS["body"]) from None
-    service.receipts.take(found)
+    service.receipts.add(receipts)
     headers = {**HEADERS, "Content-Type": "application/json; charset=utf-8"}
-    return Response(taken, headers=headers)
+    return Response(reply, headers=headers)
 
 
 def from_logs(event: Mapping[str, Any]) -> dict[str, int]:
-    """What CloudWatch Logs hands to a function: a batch of SNS's delivery logs.
+    """Store a batch of SNS's delivery logs, as CloudWatch Logs sends it to a function.
 
-    Raises Unavailable, whereupon Lambda calls again. A batch that cannot be read would never become
-    readable, so that it is dropped, and told.
+    Raises Unavailable; Lambda then invokes the function again. An unreadable batch would never
+    become readable, so it is dropped, and logged with an alarm.
     """
     from ..sms import receipts as vendors
 
     try:
-        found = vendors.sns_batch(event["awslogs"]["data"])
+        receipts = vendors.sns_batch(event["awslogs"]["data"])
     except (vendors.ReceiptError, KeyError, TypeError) as error:
         log.error(
             "delivery logs could not be read: %s",
@@ -82,4 +82,4 @@ def from_logs(event: Mapping[str, Any]) -> dict[str, int]:
             extra={"alarm": "receipts"},
         )
         return {"receipts": 0, "found": 0}
-    return {"receipts": len(found), "found": runtime.service().receipts.take(found)}
+    return {"receipts": len(receipts), "found": runtime.service().receipts.add(receipts)}

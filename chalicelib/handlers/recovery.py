@@ -19,7 +19,7 @@ blueprint = Blueprint(__name__)
 
 
 def _same_origin(service: container.Service) -> Response | None:
-    # A page elsewhere cannot send our content type without asking first; this is the second line.
+    # A page of another origin cannot send JSON without a preflight; this is the second line.
     origin = blueprint.current_request.headers.get("origin")
     if origin is None or origin in service.settings.origins:
         return None
@@ -33,7 +33,7 @@ def _claims(service: container.Service) -> RecoveryClaims:
 @blueprint.route("/proof", methods=["GET"])
 @render_errors
 def proof() -> Response:
-    """A challenge; `?login=` binds it to a login and saves a round trip at the start."""
+    """Return a challenge; `?login=` binds it to a login and saves a write at the start."""
     service = runtime.service()
     query: Mapping[str, str] = blueprint.current_request.query_params or {}
     login = str(parse_login(query["login"])) if "login" in query else None
@@ -43,7 +43,7 @@ def proof() -> Response:
 @blueprint.route("/recovery", methods=["POST"], content_types=payloads.ANY_CONTENT)
 @render_errors
 def start() -> Response:
-    """Name the login."""
+    """Begin a recovery of a login."""
     service = runtime.service()
     request = blueprint.current_request
     if refused := _same_origin(service):
@@ -75,7 +75,7 @@ def _qr(text: str) -> str:
 @blueprint.route("/recovery", methods=["GET"])
 @render_errors
 def progress() -> Response:
-    """How far the recovery is."""
+    """Return the state of the recovery."""
     service = runtime.service()
     progress = service.recovery.progress(_claims(service))
     return json_response(
@@ -121,7 +121,7 @@ def complete() -> Response:
 @blueprint.route("/recovery/unbinding", methods=["POST"], content_types=payloads.ANY_CONTENT)
 @render_errors
 def unbind() -> Response:
-    """Undo the WeChat binding."""
+    """Remove the WeChat binding."""
     service = runtime.service()
     if refused := _same_origin(service):
         return refused

@@ -1,7 +1,8 @@
-"""The page that people meet, and the files beside it.
+"""The page of the recovery, and its assets.
 
-Answers are plain text here: API Gateway compresses them (`minimum_compression_size`). Compressing
-in the function would need every content type, and with them every request, to count as binary.
+Responses are not compressed here: API Gateway compresses them (`minimum_compression_size`).
+Compressing in the function would require every content type to be declared binary, and with them
+every request body.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        # The QR code of a recovery is a data URI in an answer of ours.
+        # The QR code of a recovery is a data URI in a response of the API.
         "img-src 'self' data:",
         "connect-src 'self'",
         "worker-src 'self'",
@@ -54,7 +55,7 @@ _PLAIN_TEXT = {**HEADERS, "Content-Type": "text/plain; charset=utf-8"}
 @blueprint.route("/", methods=["GET"])
 @render_errors
 def document() -> Response:
-    """The page; `?login=` fills the login in, `?entry=` says why the way here from WeChat failed."""
+    """Return the page; `?login=` fills in the login, `?entry=` explains a failed WeChat login."""
     import html
     from string import Template
 
@@ -100,25 +101,25 @@ def _login(text: str) -> str:
 @blueprint.route("/assets/{name}", methods=["GET"])
 @render_errors
 def asset(name: str) -> Response:
-    """A file of the page under its hashed name."""
+    """Return an asset of the page by its hashed name."""
     from ..web.recovery.assets import by_name
 
-    found = by_name().get(name)
-    if found is None:
+    file = by_name().get(name)
+    if file is None:
         return problem("not-found", 404)
     headers: dict[str, str | list[str]] = {
-        "Content-Type": found.content_type,
+        "Content-Type": file.content_type,
         "Cache-Control": f"public, max-age={_YEAR}, immutable",
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
-    return Response(found.text, headers=headers)
+    return Response(file.text, headers=headers)
 
 
 @blueprint.route("/favicon.ico", methods=["GET"])
 @render_errors
 def icon() -> Response:
-    """The icon, for browsers that ask without looking at the page."""
+    """Redirect to the icon, for browsers that request it without reading the page."""
     from ..web.recovery.assets import assets
 
     headers: dict[str, str | list[str]] = {
@@ -131,15 +132,15 @@ def icon() -> Response:
 @blueprint.route("/robots.txt", methods=["GET"])
 @render_errors
 def robots() -> Response:
-    """The page may be found; the API is nothing for a crawler."""
+    """Return the rules for crawlers: the page may be indexed, the API may not."""
     return Response("User-agent: *\nAllow: /$\nAllow: /assets/\nDisallow: /\n", headers=_PLAIN_TEXT)
 
 
 @blueprint.route("/{name}", methods=["GET"])
 @render_errors
-def credential_check(name: str) -> Response:
-    """`MP_verify_….txt`, by which WeChat convinces itself that the domain is the account's."""
-    wanted = runtime.service().settings.wechat_verify
-    if not wanted or name != f"MP_verify_{wanted}.txt":
+def domain_verification(name: str) -> Response:
+    """Return `MP_verify_….txt`, by which WeChat verifies that the domain is the account's."""
+    expected = runtime.service().settings.wechat_verify
+    if not expected or name != f"MP_verify_{expected}.txt":
         return problem("not-found", 404)
-    return Response(wanted, headers=_PLAIN_TEXT)
+    return Response(expected, headers=_PLAIN_TEXT)

@@ -1,4 +1,4 @@
-"""WeChat's two doors: the callback of its servers, and the way in for people's browsers."""
+"""The routes for WeChat: the callback of its servers, and the OAuth login of browsers."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 blueprint = Blueprint(__name__)
 
 MAXIMUM_QUERY = 512
-"""Bytes of a query value; WeChat's own are under 100."""
+"""The longest query value accepted, in bytes; WeChat's own are under 100."""
 
 DEADLINE = 4.0
-"""Seconds for an answer; WeChat waits for five."""
+"""Seconds within which a message must be answered; WeChat waits for five."""
 
 
 def _parameter(name: str) -> str | None:
-    # A repeated parameter is refused: two readers of it may read two different values.
+    # A repeated parameter is refused, since two parsers may read two different values of it.
     query = blueprint.current_request.query_params
     values = query.getlist(name) if query and name in query else []
     if len(values) > 1 or any(len(value.encode()) > MAXIMUM_QUERY for value in values):
@@ -47,7 +47,7 @@ def _parameter(name: str) -> str | None:
 @blueprint.route("/wechat/enter", methods=["GET"])
 @render_errors
 def enter() -> Response:
-    """Send the browser to WeChat, or take it back from there and on to the page."""
+    """Redirect the browser to WeChat, or from WeChat to the page."""
     service = runtime.service()
     request = blueprint.current_request
     code, state = _parameter("code"), _parameter("state")
@@ -64,13 +64,13 @@ def enter() -> Response:
             cookies.visitor_openid(service, request),
         )
     except ServiceError as error:
-        # A browser shows what it is given: a person must get the page and not a problem's JSON.
+        # A browser displays the response as it is: a person must get the page, not JSON.
         if "text/html" not in str(request.headers.get("accept", "")):
             raise
         log_error(error)
         return _redirect(service.wechat_login.error_redirect(error), None)
-    kept = None if result.openid is None else cookies.keep_visitor_openid(service, result.openid)
-    return _redirect(result.url, kept)
+    cookie = None if result.openid is None else cookies.keep_visitor_openid(service, result.openid)
+    return _redirect(result.url, cookie)
 
 
 def _redirect(url: str, cookie: str | None) -> Response:
@@ -83,7 +83,7 @@ def _redirect(url: str, cookie: str | None) -> Response:
 @blueprint.route("/wechat/callback", methods=["GET"])
 @render_errors
 def verify() -> Response:
-    """WeChat's question whether this address is ours, as it is asked when it is configured."""
+    """Confirm to WeChat that this callback address is ours, once, when it is configured."""
     try:
         right = _is_signed(_parameter("signature"), None)
         echo = _parameter("echostr")
@@ -97,8 +97,11 @@ def verify() -> Response:
 @blueprint.route("/wechat/callback", methods=["POST"], content_types=payloads.ANY_CONTENT)
 @render_errors
 def callback() -> Response:
-    """A message or an event. A failure of ours answers `success`: WeChat would otherwise tell the
-    person that the account is out of order."""
+    """Answer a message or an event.
+
+    The response to a failure of ours is `success`: WeChat would otherwise show the person that the
+    account is out of order.
+    """
     from ..wechat import replies
     from ..wechat.messages import MAXIMUM_BYTES, MessageError, Text
 
@@ -115,14 +118,14 @@ def callback() -> Response:
         return _refusal(403)
     redact(opened.sender, *(parts(opened.content) if isinstance(opened, Text) else ()))
     try:
-        said = _in_time(lambda: service.conversation.answer(opened))
+        answer = _in_time(lambda: service.conversation.answer(opened))
     except Exception:
         log.exception("a message was not answered", extra={"alarm": "callback"})
         return _text(replies.NOTHING)
-    if not said:
+    if not answer:
         return _text(replies.NOTHING)
     now = service.clock()
-    reply = replies.text_reply(opened.sender, opened.recipient, now, said)
+    reply = replies.text_reply(opened.sender, opened.recipient, now, answer)
     if not plain:
         reply = replies.sealed_reply(
             service.cipher,
@@ -136,8 +139,11 @@ def callback() -> Response:
 
 
 def _in_time(call: Callable[[], str]) -> str:
-    """What `call` returns. Raises what it raises, and TimeoutError after DEADLINE seconds: a store
-    that hangs would use up the time that WeChat waits. What it does may then still take effect."""
+    """Return the result of `call`. Raises its exceptions, and TimeoutError after DEADLINE seconds.
+
+    A store that hangs would use up the time that WeChat waits. The call may still take effect
+    after the timeout.
+    """
     outcome: Future[str] = Future()
 
     def run() -> None:
@@ -160,7 +166,7 @@ def _is_signed(given: str | None, encrypted: str | None) -> bool:
 
 
 def _open(service: container.Service, raw: bytes) -> Message | None:
-    """The message, or None where it is not from WeChat or not for this account."""
+    """Return the message; None where it is not from WeChat or not for this account."""
     from ..wechat.cipher import DecryptError
     from ..wechat.messages import envelope, message
 
@@ -176,7 +182,7 @@ def _open(service: container.Service, raw: bytes) -> Message | None:
 def _open_plain(service: container.Service, raw: bytes) -> Message | None:
     from ..wechat.messages import message
 
-    # A plain signature does not cover the body, so anybody who saw one could put words under it.
+    # A plain signature does not cover the body, so whoever saw one could sign any body with it.
     if not service.settings.wechat_plain or not _is_signed(_parameter("signature"), None):
         return None
     return message(raw)
@@ -187,6 +193,6 @@ def _text(body: str, content_type: str = "text/plain; charset=utf-8") -> Respons
 
 
 def _refusal(status: int) -> Response:
-    # One answer for every reason: a stranger learns nothing from it.
+    # One response for every reason, so that it reveals nothing.
     headers = {**HEADERS, "Content-Type": "text/plain; charset=utf-8"}
     return Response("", headers=headers, status_code=status)

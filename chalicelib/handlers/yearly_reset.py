@@ -17,19 +17,19 @@ from .. import runtime
 log = logging.getLogger(__name__)
 
 RECEIVES = 5
-"""How often a message is delivered before it is a dead letter: the queue's `maxReceiveCount`."""
+"""Deliveries of a message before it becomes a dead letter: the queue's `maxReceiveCount`."""
 
 AT_ONCE = 3
-"""Messages worked at once: while one waits for DynamoDB, another hashes."""
+"""Messages processed at once: while one waits for DynamoDB, another hashes."""
 
-# What a step of planning and its hand-over to a worker may take, in milliseconds.
+# Milliseconds that a step of planning and queueing its continuation may need.
 _MARGIN = 20_000
 
 
 def plan(event: CloudWatchEvent) -> None:
-    """Start the run of the year that it is in Beijing at the event's own time.
+    """Start the run of the year in Beijing at the event's own time.
 
-    A schedule's event may come late and more than once; its time stays the same.
+    A schedule's event may be delivered late and more than once; its time stays the same.
     """
     from ..services.yearly_reset import reporting_year
 
@@ -39,37 +39,37 @@ def plan(event: CloudWatchEvent) -> None:
 
 
 def work(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
-    """Work the messages of a batch; those that must come again are named in the answer."""
+    """Process a batch of messages and return those that must be delivered again."""
     from ..services.yearly_reset import Unfinished
 
     has_time = _has_time(event.context)
 
-    def taken(record: dict[str, Any]) -> bool:
+    def processed(record: dict[str, Any]) -> bool:
         try:
             if not has_time():
                 raise Unfinished
             last = int(record["attributes"]["ApproximateReceiveCount"]) >= RECEIVES
-            runtime.service().yearly_reset.take(
+            runtime.service().yearly_reset.process(
                 json.loads(record["body"]), last=last, has_time=has_time
             )
         except Exception as error:
-            # One bad message must not bring the others of its batch back.
-            log.warning("a message comes again: %s", type(error).__name__)
+            # One bad message must not make the others of its batch be delivered again.
+            log.warning("a message will be delivered again: %s", type(error).__name__)
             return False
         return True
 
     records = event.to_dict()["Records"]
-    # A context each, so that their lines and figures belong to this call.
+    # Each thread has a context, so that its log lines and metrics belong to this call.
     contexts = [copy_context() for _ in records]
     with ThreadPoolExecutor(AT_ONCE) as threads:
         done = list(
-            threads.map(lambda context, record: context.run(taken, record), contexts, records)
+            threads.map(lambda context, record: context.run(processed, record), contexts, records)
         )
     return {
         "batchItemFailures": [
             {"itemIdentifier": record["messageId"]}
-            for record, was_taken in zip(records, done, strict=True)
-            if not was_taken
+            for record, was_processed in zip(records, done, strict=True)
+            if not was_processed
         ]
     }
 

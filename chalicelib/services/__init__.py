@@ -1,1 +1,1 @@
-"""What the service does for people, one story a file."""
+"""The use cases of the service, one a file."""

@@ -1,4 +1,4 @@
-"""Carrying a code to the person, by the destination that their login has."""
+"""Deliver a code to the phone or the WeChat of its login."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ MINUTES = str(LIFETIME // MINUTE)
 
 
 class Dispatch(NamedTuple):
-    """How a code went: `sent`, or `pull` where the person fetches it in the Official Account."""
+    """The delivery of a code: `sent`, or `pull` where the person fetches it in the Official Account."""
 
     delivery: str
 
 
 def masked_destination(destination: Destination) -> str:
-    """The destination as a person may see it."""
+    """Return the destination as it may be displayed: a masked phone, or the account's name."""
     return mask_phone(destination.address) if destination.method == "sms" else ACCOUNT_NAME
 
 
 class CodeDelivery:
-    """Sends a code that has been reserved."""
+    """Sends codes that have been reserved."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class CodeDelivery:
         enter_url: str,
         count: Count,
     ) -> None:
-        """`template_id` is WeChat's template of a code; empty where the account has none."""
+        """`template_id` is WeChat's template for codes; empty where the account has none."""
         self._count = count
         self._sms = sms
         self._platform = platform
@@ -56,15 +56,15 @@ class CodeDelivery:
         self._enter_url = enter_url
 
     def gateway(self, destination: Destination) -> str:
-        """The gateway that a code on this destination is handed to first."""
+        """Return the name of the gateway that is tried first for this destination."""
         if destination.method == "sms":
             return self._sms.first
         return "wechat-template" if self._template_id else "wechat-pull"
 
     def send(self, login: str, destination: Destination, code: str, send: AuditItem) -> Dispatch:
-        """Hand the code over.
+        """Send the code, and record the outcome in the send's audit item.
 
-        Raises DeliveryFailed, NotFollowing or Unavailable where it has certainly not gone out.
+        Raises DeliveryFailed, NotFollowing or Unavailable where it has certainly not been sent.
         """
         if destination.method == "sms":
             return self._by_sms(login, destination, code, send)
@@ -147,15 +147,15 @@ class CodeDelivery:
 
     @staticmethod
     def _name_message(gateway: str, message_id: str, login: str, send: AuditItem) -> None:
-        # As below: without this note a receipt finds no send, and nothing else is lost.
+        # Without this record a receipt is not matched to its send; nothing else is lost.
         try:
             audit.name_message(gateway, message_id, login, send.at, audit.time_of(send))
         except Exception as error:
-            log.warning("a message's name was not recorded: %s", type(error).__name__)
+            log.warning("a message's id was not recorded: %s", type(error).__name__)
 
     @staticmethod
     def _settle(login: str, send: AuditItem, **facts: str | None) -> None:
-        # The code is out: a note that cannot be written must not make the person ask for another.
+        # The code is sent: a failure to record it must not make the person request another one.
         try:
             audit.settle_send(login, send.at, **facts)
         except Exception as error:

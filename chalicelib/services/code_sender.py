@@ -66,8 +66,8 @@ class CodeSender:
         try:
             self._codes.reserve(login, destination, issued.digest, issued.sealed, send, now)
         except Unavailable as error:
-            # The write may have taken effect and its answer been lost. A code that nobody gets
-            # must not count against the person, nor stand in the audit as sent.
+            # The write may have taken effect although its response was lost. A code that is not
+            # sent must neither count against the person nor be recorded in the audit as sent.
             if self._clock() - now < _TIME_TO_CANCEL:
                 self._codes.cancel_send(login, destination, send, now, error.code)
             raise

@@ -1,4 +1,4 @@
-"""The login page asks: is this the password, and must it be changed?"""
+"""Verify a password for the login page: whether it is right, and whether it must be changed."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from .ports import Count
 
 log = logging.getLogger(__name__)
 
-# Attempts that came within so many seconds may still be under way, and be taken back if right.
-_AT_ONCE = 2
+# Attempts of the last seconds may still be in progress, and are refunded if they are right.
+_IN_PROGRESS = 2
 _PAUSES = (0.1, 0.2, 0.4)
 
 
 @dataclass(frozen=True)
-class Verified:
-    """The answer. Of a password that is not right it says nothing more than that."""
+class VerifyResult:
+    """The result. For a wrong password the other fields are the same whatever the login is."""
 
     valid: bool
     must_change: bool
-    """The password is a default one: the person must recover the login before they may use it."""
+    """Whether the password is a default one: the login must be recovered before it may be used."""
     changed_at: int
     """When the password was set, epoch seconds; 0 where it is not right."""
 
 
-_WRONG = Verified(valid=False, must_change=False, changed_at=0)
+_WRONG = VerifyResult(valid=False, must_change=False, changed_at=0)
 
 
 class CredentialCheck:
-    """Compares passwords for the login page's own server."""
+    """Verifies passwords for the server of the login page."""
 
     def __init__(
         self,
@@ -56,12 +56,12 @@ class CredentialCheck:
         self._wrongs_budget = wrongs_budget
         self._count = count
 
-    def verify(self, login_text: str, password: str) -> Verified:
-        """Whether the password is the login's.
+    def verify(self, login_text: str, password: str) -> VerifyResult:
+        """Return whether the password is the login's.
 
-        An unknown login, and one without a password, takes the time of a wrong password and gets
-        its answer. Raises InvalidInput; TooManyAttempts where the login is locked; TooManyRequests
-        where the whole service has seen too many wrong passwords.
+        For an unknown login, and for one without a password, time and result are those of a wrong
+        password. Raises InvalidInput; TooManyAttempts where the login is locked; TooManyRequests
+        where the budget of wrong passwords of the whole service is used up; Unavailable.
         """
         login = str(parse_login(login_text))
         self._wrongs_budget.check(self._clock())
@@ -78,23 +78,23 @@ class CredentialCheck:
         stale = self._hasher.needs_rehash(stored.password_hash)
         self._logins.refund_attempt(stored, self._hasher.hash(password) if stale else None)
         if stale:
-            log.info("a password was hashed anew")
+            log.info("a password was rehashed")
         self._count("PasswordVerified", outcome="must-change" if stored.must_change else "right")
-        return Verified(True, stored.must_change, stored.changed_at)
+        return VerifyResult(True, stored.must_change, stored.changed_at)
 
     def _counted(self, login: str) -> Credentials | None:
         for pause in _PAUSES:
             try:
                 return self._logins.count_password(login, self._clock())
             except TooManyAttempts as locked:
-                # Nobody types five wrong passwords in two seconds. But several programs may ask at
-                # once with the right one, and each is counted until it has been compared.
-                if (locked.retry_after or 0) < 30 * MINUTE - _AT_ONCE:
+                # Nobody enters five wrong passwords in two seconds. But several programs may verify
+                # the right one at once, and each attempt counts until it has been compared.
+                if (locked.retry_after or 0) < 30 * MINUTE - _IN_PROGRESS:
                     raise
             self._pause(pause)
         return self._logins.count_password(login, self._clock())
 
-    def _wrong(self) -> Verified:
+    def _wrong(self) -> VerifyResult:
         self._count("PasswordVerified", outcome="wrong")
         self._wrongs_budget.count(self._clock())
         return _WRONG

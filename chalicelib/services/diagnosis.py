@@ -1,4 +1,4 @@
-"""An operator finds out why no code arrives. Nobody sees a password or a code here."""
+"""Find out why a code does not arrive. No password and no code is readable here."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LockKind(StrEnum):
 
 
 class Finding(StrEnum):
-    """What keeps codes from a person, or how far the last one came."""
+    """A reason why codes do not arrive, or the state of the last one."""
 
     NO_WAY = "no-way"
     NOT_FOLLOWING = "not-following"
@@ -51,7 +51,7 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True)
 class Lock:
-    """A limit that is used up now, and when it ends by itself (epoch seconds)."""
+    """A limit that is used up now, and when it frees up by itself, in epoch seconds."""
 
     kind: LockKind
     until: int
@@ -59,35 +59,35 @@ class Lock:
 
 @dataclass(frozen=True)
 class Overview:
-    """What an operator sees of a login. Times in epoch seconds."""
+    """The facts of a login that operators may see. Times in epoch seconds."""
 
     login: str
     kind: str
     """`main` or `finance`."""
     firm: str | None
     method: str | None
-    """How codes travel now: `sms`, `wechat`, or None where there is no way."""
+    """How codes are sent now: `sms`, `wechat`, or None where there is no way."""
     phone: str | None
     """Masked."""
     wechat_bound: bool
     bound_at: int | None
     following: bool | None
-    """Whether the bound WeChat follows the Official Account; None where that cannot be told."""
+    """Whether the bound WeChat follows the Official Account; None where that is unknown."""
     has_password: bool
     must_change: bool
     changed_at: int | None
     recovered_at: int | None
     reset_year: int | None
     code_until: int | None
-    """When the live code ends; None where there is none."""
+    """When the live code expires; None where there is none."""
     sends: tuple[Event, ...]
     locks: tuple[Lock, ...]
     findings: tuple[Finding, ...]
-    """What keeps codes from the person, or would: kinds, the gravest first."""
+    """The reasons why codes do not arrive, or would not, the gravest first."""
 
 
 class Diagnosis:
-    """What operators may know of a login."""
+    """Reads the state and the history of logins."""
 
     def __init__(
         self,
@@ -107,42 +107,42 @@ class Diagnosis:
         self._platform = platform
 
     def overview(self, login_text: str) -> Overview:
-        """Everything that tells why a code does or does not arrive.
+        """Return everything that shows why a code does or does not arrive.
 
         Raises InvalidInput, AccountNotFound, Unavailable.
         """
         now = self._clock()
         login = parse_login(login_text)
-        standing = self._accounts.read(str(login))
-        if standing is None:
+        snapshot = self._accounts.read(str(login))
+        if snapshot is None:
             raise AccountNotFound
-        firm = self._firms.get(standing.firm_no)
-        sends = tuple(self._accounts.last_sends(standing.login, SENDS_SHOWN))
-        following = self._following(standing.openid)
-        locks = self._locks(standing, now)
-        live = standing.code_until is not None and standing.code_until > now
+        firm = self._firms.get(snapshot.firm_no)
+        sends = tuple(self._accounts.last_sends(snapshot.login, SENDS_SHOWN))
+        following = self._following(snapshot.openid)
+        locks = self._locks(snapshot, now)
+        live = snapshot.code_until is not None and snapshot.code_until > now
         return Overview(
-            login=standing.login,
+            login=snapshot.login,
             kind=login.kind.value,
             firm=firm.name if firm else None,
-            method=_method(standing),
-            phone=mask_phone(standing.phone) if standing.phone else None,
-            wechat_bound=standing.openid is not None,
-            bound_at=standing.bound_at,
+            method=_method(snapshot),
+            phone=mask_phone(snapshot.phone) if snapshot.phone else None,
+            wechat_bound=snapshot.openid is not None,
+            bound_at=snapshot.bound_at,
             following=following,
-            has_password=standing.has_password,
-            must_change=standing.must_change,
-            changed_at=standing.changed_at,
-            recovered_at=standing.recovered_at,
-            reset_year=standing.reset_year,
-            code_until=standing.code_until if live else None,
+            has_password=snapshot.has_password,
+            must_change=snapshot.must_change,
+            changed_at=snapshot.changed_at,
+            recovered_at=snapshot.recovered_at,
+            reset_year=snapshot.reset_year,
+            code_until=snapshot.code_until if live else None,
             sends=sends,
             locks=locks,
-            findings=tuple(_findings(standing, following, locks, sends)),
+            findings=tuple(_findings(snapshot, following, locks, sends)),
         )
 
     def history(self, login_text: str, most: int) -> list[Event]:
-        """The last events of a login, newest first.
+        """Return the last events of a login, at most `most`, newest first.
 
         Raises InvalidInput, AccountNotFound, Unavailable.
         """
@@ -163,11 +163,11 @@ class Diagnosis:
         except ServiceError:
             return None
 
-    def _locks(self, standing: AccountSnapshot, now: int) -> tuple[Lock, ...]:
+    def _locks(self, snapshot: AccountSnapshot, now: int) -> tuple[Lock, ...]:
         limits = self._limits
-        locks = own_locks(standing, limits, now)
-        until = standing.code_until
-        if until is not None and until > now and standing.code_tries >= limits.tries_per_code:
+        locks = own_locks(snapshot, limits, now)
+        until = snapshot.code_until
+        if until is not None and until > now and snapshot.code_tries >= limits.tries_per_code:
             locks.append(Lock(LockKind.CODE_TRIES, until))
         hour_ends = (now // HOUR + 1) * HOUR
         for kind, budget, limit in (
@@ -184,60 +184,60 @@ class Diagnosis:
         return tuple(locks)
 
 
-def own_locks(standing: AccountSnapshot, limits: Limits, now: int) -> list[Lock]:
-    """The login's limits that are used up now; not those of its code or of the whole service."""
+def own_locks(snapshot: AccountSnapshot, limits: Limits, now: int) -> list[Lock]:
+    """Return the login's limits that are used up now, without its code's and the service's."""
     waits = [
-        (LockKind.STARTS, retry_after(standing.starts, limits.starts_per_login, now)),
-        (LockKind.LOGIN_SENDS, retry_after(standing.sends, limits.sends_per_login, now)),
+        (LockKind.STARTS, retry_after(snapshot.starts, limits.starts_per_login, now)),
+        (LockKind.LOGIN_SENDS, retry_after(snapshot.sends, limits.sends_per_login, now)),
         (
             LockKind.DESTINATION_SENDS,
-            retry_after(standing.destination_sends, limits.sends_per_destination, now),
+            retry_after(snapshot.destination_sends, limits.sends_per_destination, now),
         ),
-        (LockKind.WRONG_CODES, retry_after(standing.wrongs, limits.wrong_codes_per_login, now)),
+        (LockKind.WRONG_CODES, retry_after(snapshot.wrongs, limits.wrong_codes_per_login, now)),
         (
             LockKind.WRONG_DETAILS,
-            retry_after(standing.wrong_details, limits.wrong_details_per_login, now),
+            retry_after(snapshot.wrong_details, limits.wrong_details_per_login, now),
         ),
         (
             LockKind.WRONG_PASSWORDS,
-            retry_after(standing.failures, limits.wrong_passwords_per_login, now),
+            retry_after(snapshot.failures, limits.wrong_passwords_per_login, now),
         ),
     ]
     return [Lock(kind, now + wait) for kind, wait in waits if wait]
 
 
-def _method(standing: AccountSnapshot) -> str | None:
-    if standing.openid is not None:
+def _method(snapshot: AccountSnapshot) -> str | None:
+    if snapshot.openid is not None:
         return "wechat"
-    return None if standing.phone is None else "sms"
+    return None if snapshot.phone is None else "sms"
 
 
 def _findings(
-    standing: AccountSnapshot, following: bool | None, locks: Sequence[Lock], sends: Sequence[Event]
+    snapshot: AccountSnapshot, following: bool | None, locks: Sequence[Lock], sends: Sequence[Event]
 ) -> list[Finding]:
-    found = []
-    if _method(standing) is None:
-        found.append(Finding.NO_WAY)
-    if standing.openid is not None and following is False:
-        found.append(Finding.NOT_FOLLOWING)
-    if standing.openid is not None and following is None:
-        found.append(Finding.FOLLOWING_UNKNOWN)
+    findings = []
+    if _method(snapshot) is None:
+        findings.append(Finding.NO_WAY)
+    if snapshot.openid is not None and following is False:
+        findings.append(Finding.NOT_FOLLOWING)
+    if snapshot.openid is not None and following is None:
+        findings.append(Finding.FOLLOWING_UNKNOWN)
     if locks:
-        found.append(Finding.LOCKED)
+        findings.append(Finding.LOCKED)
     if not sends:
-        found.append(Finding.NEVER_SENT)
+        findings.append(Finding.NEVER_SENT)
     elif sends[0].receipt == "failed":
-        found.append(Finding.NOT_DELIVERED)
+        findings.append(Finding.NOT_DELIVERED)
     elif sends[0].outcome == "failed":
-        found.append(Finding.SEND_FAILED)
+        findings.append(Finding.SEND_FAILED)
     elif sends[0].gateway == "wechat-pull":
-        found.append(Finding.TO_BE_FETCHED)
+        findings.append(Finding.TO_BE_FETCHED)
     elif sends[0].receipt == "delivered":
-        found.append(Finding.DELIVERED)
+        findings.append(Finding.DELIVERED)
     elif sends[0].outcome == "unknown":
-        found.append(Finding.OUTCOME_UNKNOWN)
+        findings.append(Finding.OUTCOME_UNKNOWN)
     else:
-        found.append(Finding.NO_RECEIPT)
-    if not standing.has_password:
-        found.append(Finding.NO_PASSWORD)
-    return found
+        findings.append(Finding.NO_RECEIPT)
+    if not snapshot.has_password:
+        findings.append(Finding.NO_PASSWORD)
+    return findings

@@ -1,4 +1,4 @@
-"""Telling the person what happened to a login, on every road that they have."""
+"""Notify a person of what happened to a login, by every channel the login has."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ BEIJING = timezone(timedelta(hours=8), "CST")
 
 
 def beijing_time(now: int) -> str:
-    """Epoch seconds as people in China write them: 2027年1月1日 00:05."""
+    """Format epoch seconds as people in China write them: 2027年1月1日 00:05."""
     local = datetime.fromtimestamp(now, UTC).astimezone(BEIJING)
     return f"{local.year}年{local.month}月{local.day}日 {local:%H:%M}"
 
 
 def _short_time(now: int) -> str:
-    """As a text of seventy characters has room for it: 1月1日00:05."""
+    """Format epoch seconds for an SMS of at most seventy characters: 1月1日00:05."""
     return beijing_time(now).partition("年")[2].replace(" ", "")
 
 
 class Notifications:
-    """Sends notices. A notice that fails never undoes what it tells of; it is logged."""
+    """Sends notices. A notice that fails is logged and never undoes the change it reports."""
 
     def __init__(
         self, sms: Failover, platform: WechatClient, template_id: str, site_url: str
     ) -> None:
-        """`template_id` is WeChat's template of a notice; empty where the account has none."""
+        """`template_id` is WeChat's template for notices; empty where the account has none."""
         self._sms = sms
         self._platform = platform
         self._template_id = template_id
@@ -49,14 +49,17 @@ class Notifications:
         phone: str | None,
         openid: str | None,
     ) -> None:
-        """Tell of `notice`, a key of SMS_TEMPLATES, by SMS and by WeChat as far as there are such."""
+        """Send `notice`, a key of SMS_TEMPLATES, to the phone and the openid that are not None.
+
+        `now` is the time of the event in epoch seconds, `phone` in E.164. Failures are logged.
+        """
         if phone is not None:
             self._attempt(notice, "sms", lambda: self.by_sms(notice, login, now, phone))
         if openid is not None and self._template_id:
             self._attempt(notice, "wechat", lambda: self._by_wechat(notice, login, now, openid))
 
     def by_sms(self, notice: str, login: str, now: int, phone: str) -> Attempt:
-        """Tell of `notice` by SMS alone; the attempt that settled it. Raises DeliveryFailed."""
+        """Send `notice` by SMS alone and return the final attempt. Raises DeliveryFailed."""
         params = {"login": login, "time": _short_time(now)}
         text = fill(SMS_TEMPLATES[notice], **params)
         sms = Sms(phone, text, notice, params, reference=f"{notice}.{login}.{now}")
@@ -75,11 +78,11 @@ class Notifications:
             client_msg_id=f"{notice}.{login}.{now}"[:64],
         )
         if result.outcome is not TemplateOutcome.SENT:
-            log.warning("notice %s not taken by wechat: %s", notice, result.outcome.value)
+            log.warning("notice %s refused by wechat: %s", notice, result.outcome.value)
 
     @staticmethod
-    def _attempt(notice: str, road: str, send: Callable[[], object]) -> None:
+    def _attempt(notice: str, channel: str, send: Callable[[], object]) -> None:
         try:
             send()
         except ServiceError as error:
-            log.warning("notice %s by %s failed: %s", notice, road, error.code)
+            log.warning("notice %s by %s failed: %s", notice, channel, error.code)

@@ -1,4 +1,4 @@
-"""The port by which stories count what operators watch."""
+"""The protocols that services depend on and the container fulfils."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from typing import Protocol
 
 
 class Count(Protocol):
-    """Counts events of a name; dimensions take few values, all of them words of ours."""
+    """Count `value` events of a metric; each dimension has few values, all defined in this code."""
 
     def __call__(self, name: str, value: int = 1, /, **dimensions: str) -> None: ...

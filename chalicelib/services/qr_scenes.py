@@ -1,7 +1,7 @@
-"""The scene of a QR code: which login a scanned code is about, and until when.
+"""Scenes of QR codes: the login that a scanned code is for, and its expiry, signed.
 
-A scene names its login itself, so that nothing is stored for a code that nobody scans. It gives
-its finder no more than a login that is filled in, and firm numbers are public.
+A scene contains its login, so that nothing is stored for a code that is never scanned. Whoever
+finds one gets a form with the login filled in, and firm numbers are public.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class QrScenes:
         self._clock = clock
 
     def make(self, login: str, expires_at: int) -> str:
-        """The scene of a recovery of `login` that ends at `expires_at`, epoch seconds."""
+        """Return the scene of a recovery of `login` that ends at `expires_at`, epoch seconds."""
         body = f"{login}.{expires_at:x}"
         return f"{body}.{self._mac(self._keys[0], body)}"
 
     def login(self, scene: str) -> str | None:
-        """The login of a scene, or None where it is forged or past its time."""
+        """Return the login of a scene; None where it is forged or expired."""
         body, _, mac = scene.rpartition(".")
         login, _, expires = body.rpartition(".")
         if not scene.isascii() or not any(

@@ -1,7 +1,7 @@
 """The limit on one address, within one process.
 
-In the cloud the WAF counts addresses before a function runs; this is what holds elsewhere, and a
-second line there.
+In the cloud the WAF counts addresses before a function runs, and this limit is the second line.
+Elsewhere it is the only one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..domain.errors import TooManyRequests
 from ..domain.limits import Window, retry_after
 
 _ADDRESSES = 10_000
-"""AddressLimiter remembered at the most; the one unseen for longest is forgotten first."""
+"""Addresses kept at most; the one unseen for longest is dropped first."""
 
 
 class AddressLimiter:
@@ -27,7 +27,7 @@ class AddressLimiter:
         self._lock = threading.Lock()
 
     def count(self, address: str, now: int) -> None:
-        """Count one event. Raises TooManyRequests, uncounted, where a window is full."""
+        """Count one event. Raises TooManyRequests, without counting, where a window is full."""
         with self._lock:
             events = self._seen.pop(address, [])
             self._seen[address] = events

@@ -1,4 +1,4 @@
-"""Vendors tell what became of the messages that they took; it ends on the sends, for operators."""
+"""Store the delivery receipts of SMS vendors on the sends they belong to, for operators."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from ..store import audit
 
 log = logging.getLogger(__name__)
 
-# What `Delivery` names a code's send to a gateway: its login and the key of its event.
+# The reference that `CodeDelivery` sends along: the login and the key of the send's audit item.
 _REFERENCE = re.compile(r"(?P<login>[0-9]{8,20}(?:_cw)?)/(?P<at>[0-9]{13}-[0-9a-f]{16,64})")
 
 
 class Receipts:
-    """Puts receipts on the sends that they belong to."""
+    """Stores receipts on the sends that they belong to."""
 
-    def take(self, receipts: Sequence[Receipt]) -> int:
-        """Put each receipt on its send; how many of them found one.
+    def add(self, receipts: Sequence[Receipt]) -> int:
+        """Store each receipt on its send and return how many were matched to one.
 
-        Those of notices, of other programs of the same account, and of sends long past find none,
-        and are passed over. Taking a receipt again changes nothing. Raises Unavailable, after which
-        the vendor may push all of them once more.
+        Receipts of notices, of other programs of the same vendor account, and of old sends match
+        none and are ignored. Storing a receipt again changes nothing. Raises Unavailable; the
+        vendor may then push all of them again.
         """
-        found = sum(self._take(receipt) for receipt in receipts)
-        log.info("receipts taken", extra={"receipts": len(receipts), "found": found})
-        return found
+        matched = sum(self._add(receipt) for receipt in receipts)
+        log.info("receipts stored", extra={"receipts": len(receipts), "found": matched})
+        return matched
 
-    def _take(self, receipt: Receipt) -> bool:
-        send = _named(receipt.reference)
+    def _add(self, receipt: Receipt) -> bool:
+        send = _referenced(receipt.reference)
         if send is None and receipt.message_id is not None:
             send = audit.message_of(receipt.gateway, receipt.message_id)
         if send is None or receipt.message_id is None:
@@ -46,6 +46,6 @@ class Receipts:
         )
 
 
-def _named(reference: str | None) -> tuple[str, str] | None:
+def _referenced(reference: str | None) -> tuple[str, str] | None:
     match = _REFERENCE.fullmatch(reference or "")
     return None if match is None else (match["login"], match["at"])

@@ -1,7 +1,7 @@
-"""An operator binds a phone, undoes a binding, lifts limits.
+"""Change a login for a person in need of support: bind a phone, unbind WeChat, lift limits.
 
-Nobody sets a password or a code here. Every change is written together with its audit event, which
-names the operator and a reason, and is told to the person.
+No password and no code can be set here. Every change is written together with its audit event,
+which names the operator and a reason, and the person is notified.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from .notifications import Notifications
 log = logging.getLogger(__name__)
 
 REPLACED = "was "
-"""What an audit event's outcome begins with where it names the phone that was bound before."""
+"""The prefix of an audit event's outcome that names the phone that was bound before."""
 
 _MOST_REASON = 200
-# Somebody else may change the same login meanwhile; the change is then made on what they left.
+# Another write may change the same login first; the change is then repeated on the new state.
 _TRIES = 3
 
 
 @dataclass(frozen=True)
 class NotificationResult:
-    """A notice by SMS: `sent`, `unknown` or `failed`, with the gateway's words where it has any."""
+    """The outcome of a notice by SMS: `sent`, `unknown` or `failed`, with the gateway's reason."""
 
     destination: str
     outcome: str
@@ -47,16 +47,16 @@ class NotificationResult:
 
 
 @dataclass(frozen=True)
-class Changed:
-    """What a change did; where nothing was to be changed, nothing is written and nobody told."""
+class ChangeResult:
+    """The result of a change; without a change nothing is written and nobody is notified."""
 
     login: str
     changed: bool
-    told: tuple[NotificationResult, ...] = ()
+    notified: tuple[NotificationResult, ...] = ()
 
 
 class Support:
-    """What operators may do to a login."""
+    """The changes that operators may make to a login."""
 
     def __init__(
         self,
@@ -71,8 +71,10 @@ class Support:
         self._accounts = accounts
         self._notifications = notifications
 
-    def change_phone(self, login_text: str, number: str, *, actor: str, reason: str) -> Changed:
-        """Bind another phone; the old and the new one are told.
+    def change_phone(
+        self, login_text: str, number: str, *, actor: str, reason: str
+    ) -> ChangeResult:
+        """Bind another phone and notify the old and the new one.
 
         Raises InvalidInput, AccountNotFound, Unavailable.
         """
@@ -81,102 +83,103 @@ class Support:
             raise InvalidInput("phone", INPUT_REASONS["phone"])
         now, why = self._clock(), _reason(reason)
 
-        def change(was: AccountSnapshot) -> bool:
-            if was.phone == phone:
+        def change(before: AccountSnapshot) -> bool:
+            if before.phone == phone:
                 return False
             event = audit.entry(
-                was.login,
+                before.login,
                 "phone-changed",
                 now,
                 actor=actor,
                 reason=why,
                 method="sms",
                 destination=mask_phone(phone),
-                outcome=REPLACED + mask_phone(was.phone) if was.phone else "first-phone",
+                outcome=REPLACED + mask_phone(before.phone) if before.phone else "first-phone",
             )
-            self._accounts.change_phone(was, phone, event, now)
+            self._accounts.change_phone(before, phone, event, now)
             return True
 
-        was, changed = self._change(login_text, change)
+        before, changed = self._change(login_text, change)
         if not changed:
-            return Changed(was.login, False)
-        phones = [number for number in (was.phone, phone) if number is not None]
-        return self._notify("phone-changed", was, phones, now)
+            return ChangeResult(before.login, False)
+        phones = [number for number in (before.phone, phone) if number is not None]
+        return self._notify("phone-changed", before, phones, now)
 
-    def unbind(self, login_text: str, *, actor: str, reason: str) -> Changed:
-        """Undo the WeChat binding, so that codes go to the phone again; both are told.
+    def unbind(self, login_text: str, *, actor: str, reason: str) -> ChangeResult:
+        """Remove the WeChat binding, so that codes go to the phone again, and notify both.
 
-        Raises InvalidInput, AccountNotFound, PhoneNotBound where no way would be left, Unavailable.
+        Raises InvalidInput, AccountNotFound, PhoneNotBound where the login has no phone,
+        Unavailable.
         """
         now, why = self._clock(), _reason(reason)
 
-        def change(was: AccountSnapshot) -> bool:
-            if was.openid is None:
+        def change(before: AccountSnapshot) -> bool:
+            if before.openid is None:
                 return False
-            if was.phone is None:
+            if before.phone is None:
                 raise PhoneNotBound
             event = audit.entry(
-                was.login, "wechat-unbound", now, actor=actor, reason=why, method="wechat"
+                before.login, "wechat-unbound", now, actor=actor, reason=why, method="wechat"
             )
-            self._accounts.unbind(was, event, now)
+            self._accounts.unbind(before, event, now)
             return True
 
-        was, changed = self._change(login_text, change)
-        if not changed or was.phone is None:
-            return Changed(was.login, False)
-        return self._notify("wechat-unbound", was, [was.phone], now)
+        before, changed = self._change(login_text, change)
+        if not changed or before.phone is None:
+            return ChangeResult(before.login, False)
+        return self._notify("wechat-unbound", before, [before.phone], now)
 
-    def unlock(self, login_text: str, *, actor: str, reason: str) -> Changed:
-        """Empty the counts of the login and of its phone or WeChat; the person is told.
+    def unlock(self, login_text: str, *, actor: str, reason: str) -> ChangeResult:
+        """Clear the counts of the login and of its phone or WeChat, and notify the person.
 
-        Service-wide budgets stay. Raises InvalidInput, AccountNotFound, Unavailable.
+        Budgets of the whole service stay. Raises InvalidInput, AccountNotFound, Unavailable.
         """
         now, why = self._clock(), _reason(reason)
 
-        def change(was: AccountSnapshot) -> bool:
+        def change(before: AccountSnapshot) -> bool:
             counted = (
-                was.starts,
-                was.failures,
-                was.sends,
-                was.wrongs,
-                was.wrong_details,
-                was.destination_sends,
+                before.starts,
+                before.failures,
+                before.sends,
+                before.wrongs,
+                before.wrong_details,
+                before.destination_sends,
             )
             if not any(counted):
                 return False
-            lifted = ",".join(lock.kind for lock in own_locks(was, self._limits, now))
+            lifted = ",".join(lock.kind for lock in own_locks(before, self._limits, now))
             event = audit.entry(
-                was.login, "unlocked", now, actor=actor, reason=why, outcome=lifted or None
+                before.login, "unlocked", now, actor=actor, reason=why, outcome=lifted or None
             )
-            self._accounts.unlock(was, event, now)
+            self._accounts.unlock(before, event, now)
             return True
 
-        was, changed = self._change(login_text, change)
+        before, changed = self._change(login_text, change)
         if not changed:
-            return Changed(was.login, False)
-        return self._notify("unlocked", was, [was.phone] if was.phone else [], now)
+            return ChangeResult(before.login, False)
+        return self._notify("unlocked", before, [before.phone] if before.phone else [], now)
 
     def _change(
         self, login_text: str, change: Callable[[AccountSnapshot], bool]
     ) -> tuple[AccountSnapshot, bool]:
         login = str(parse_login(login_text))
         for _ in range(_TRIES):
-            was = self._accounts.read(login)
-            if was is None:
+            before = self._accounts.read(login)
+            if before is None:
                 raise AccountNotFound
             try:
-                return was, change(was)
+                return before, change(before)
             except ConditionFailed:
                 continue
         raise Unavailable("store")
 
     def _notify(
-        self, notice: str, was: AccountSnapshot, phones: Sequence[str], now: int
-    ) -> Changed:
-        told = tuple(self._by_sms(notice, was.login, phone, now) for phone in phones)
-        if was.openid is not None:
-            self._notifications.notify(notice, was.login, now, phone=None, openid=was.openid)
-        return Changed(was.login, True, told)
+        self, notice: str, before: AccountSnapshot, phones: Sequence[str], now: int
+    ) -> ChangeResult:
+        notified = tuple(self._by_sms(notice, before.login, phone, now) for phone in phones)
+        if before.openid is not None:
+            self._notifications.notify(notice, before.login, now, phone=None, openid=before.openid)
+        return ChangeResult(before.login, True, notified)
 
     def _by_sms(self, notice: str, login: str, phone: str, now: int) -> NotificationResult:
         masked_destination = mask_phone(phone)

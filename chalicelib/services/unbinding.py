@@ -1,7 +1,7 @@
-"""A person lost the WeChat that the codes go to, and undoes the binding with the firm's details.
+"""Remove a WeChat binding with the firm's details, for a person who lost that WeChat.
 
-The three details are public, so they prove little. That is why an unbinding only ever leads back
-to an SMS to the bound phone, is counted, and is told to the person on both roads.
+The three details are public, so they prove little. An unbinding therefore only leads back to an
+SMS to the bound phone, its attempts are limited, and the person is notified by both channels.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Unbound:
-    """The binding is gone; `method` is how the next code travels."""
+class UnbindResult:
+    """The binding is removed; `method` is how the next code is sent: `sms` or `follow`."""
 
     login: str
     method: str
 
 
 class Unbinding:
-    """Undoes the binding of a recovery's login."""
+    """Removes the binding of a recovery's login."""
 
     def __init__(
         self,
@@ -56,11 +56,12 @@ class Unbinding:
 
     def unbind(
         self, claims: RecoveryClaims, firm_no: str, approval_no: str, head_name: str
-    ) -> Unbound:
-        """Undo the binding where all three details are right.
+    ) -> UnbindResult:
+        """Remove the binding if all three details are right.
 
-        Raises TooManyRequests, DetailsDoNotMatch, PhoneNotBound where no road would be left,
-        RecoveryExpired where there is no binding, or another one than at the start.
+        Raises TooManyRequests, DetailsDoNotMatch, PhoneNotBound where the login has no phone for
+        codes, RecoveryExpired where the binding is missing or has changed since the recovery
+        began, Unavailable.
         """
         now = self._clock()
         if claims.bound_openid is None:
@@ -70,7 +71,7 @@ class Unbinding:
         firm = self._firms.get(account.firm_no) if account else None
         if account is None or firm is None:
             raise DetailsDoNotMatch
-        # All three are compared whatever the first ones say, so that time tells nothing.
+        # All three are always compared, so that the time does not reveal which one is wrong.
         right = [
             _same(fold_number(firm_no), fold_number(firm.firm_no)),
             _same(fold_approval_no(approval_no), fold_approval_no(firm.approval_no)),
@@ -87,7 +88,7 @@ class Unbinding:
         self._notifications.notify(
             "wechat-unbound", claims.login, now, phone=account.phone, openid=claims.bound_openid
         )
-        return Unbound(claims.login, "follow" if claims.visitor_openid is None else "sms")
+        return UnbindResult(claims.login, "follow" if claims.visitor_openid is None else "sms")
 
 
 def _same(given: str, known: str) -> bool:

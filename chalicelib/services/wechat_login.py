@@ -1,4 +1,4 @@
-"""WechatLogin the page inside WeChat: the round trip that tells which openid the browser has."""
+"""The OAuth round trip through WeChat that identifies the browser's openid."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..wechat.client import OAuthRefused, WechatClient
 from .qr_scenes import QrScenes
 
 STATE_LIFETIME = 600
-"""Seconds that the round trip may take."""
+"""Seconds within which the round trip must be completed."""
 
 
 @dataclass(frozen=True)
 class OAuthState:
-    """A round trip under way, known to its browser alone: the nonce, and the login scanned."""
+    """A round trip in progress, kept in the browser's cookie: the nonce, and the scanned login."""
 
     nonce: str
     login: str | None
@@ -27,7 +27,7 @@ class OAuthState:
 
 @dataclass(frozen=True)
 class AuthorizationRedirect:
-    """Where to send the browser, and what its cookie must hold when it returns."""
+    """The address to send the browser to, and the state that its cookie must contain."""
 
     url: str
     oauth_state: OAuthState
@@ -35,14 +35,14 @@ class AuthorizationRedirect:
 
 @dataclass(frozen=True)
 class LoginResult:
-    """The clean address to go on to, and the openid, None where it was known already."""
+    """The address of the page, without code and state, and the openid; None where it was known."""
 
     url: str
     openid: str | None
 
 
 class WechatLogin:
-    """WeChat's OAuth with `snsapi_base`: silent for the person, and it gives the openid alone."""
+    """WeChat's OAuth with the scope `snsapi_base`: without a prompt, for the openid alone."""
 
     def __init__(
         self,
@@ -60,20 +60,20 @@ class WechatLogin:
         self._site_url = site_url
 
     def begin(self, scene: str | None) -> AuthorizationRedirect:
-        """Begin the round trip. A scene that is forged or too old is dropped, not refused."""
+        """Begin the round trip. A scene that is forged or expired is ignored."""
         login = self._scenes.login(scene) if scene else None
-        # WeChat takes letters and digits alone as a state.
+        # WeChat accepts only letters and digits as a state.
         oauth_state = OAuthState(secrets.token_hex(16), login)
         return AuthorizationRedirect(
             self._platform.authorize_url(self._enter_url, oauth_state.nonce), oauth_state
         )
 
     def complete(
-        self, code: str, state: str, oauth_state: OAuthState | None, known: str | None
+        self, code: str, state: str, oauth_state: OAuthState | None, known_openid: str | None
     ) -> LoginResult:
-        """End the round trip: check the state, exchange the code on the server.
+        """Complete the round trip: check the state, exchange the code for the openid.
 
-        `oauth_state` is what the browser's cookie holds, `known` the openid that its other cookie says.
+        `oauth_state` and `known_openid` are the contents of the browser's two cookies.
         Raises RecoveryExpired where the state is not this browser's or was used, InvalidInput
         where WeChat refuses the code, Unavailable where WeChat does not answer.
         """
@@ -81,9 +81,9 @@ class WechatLogin:
             oauth_state.nonce.encode(), state.encode()
         )
         if not mine or not claim_once("state", state, self._clock(), STATE_LIFETIME):
-            if known is None:
+            if known_openid is None:
                 raise RecoveryExpired
-            # The redirect came a second time, as it may; the first one has done the work.
+            # Browsers may follow the redirect twice; the first request has identified the openid.
             return LoginResult(self._page(oauth_state if mine else None), None)
         try:
             openid = self._platform.exchange(code)
@@ -103,7 +103,7 @@ class WechatLogin:
             return f"{self._enter_url}?scene={scene}"
 
     def error_redirect(self, error: ServiceError) -> str:
-        """The page's address, where it tells the person why `error` kept them from wechat_login."""
+        """Return the page's address with the error's code, so that the page can explain it."""
         return f"{self._site_url}/?entry={error.code}"
 
     def _page(self, oauth_state: OAuthState | None) -> str:

@@ -1,9 +1,9 @@
-"""A year begins: every finance login gets its default password of the year, once.
+"""Set every finance login's password to the year's default password, once a year.
 
-Planning puts the logins into chunks and a message for each chunk into the queue; workers finish
-chunks. Either may be repeated, run in parallel, or end at any point: what is done is known from the
-tables alone, and starting the run again finishes what is missing. Neither a password nor a part of
-one stands in a message, a log or an item.
+Planning divides the logins into chunks and queues a message for each chunk; workers process the
+chunks. Either may be repeated, run in parallel, or be interrupted at any point: the tables alone
+record what is done, and starting the run again completes what is missing. No message, log or item
+contains a password or a part of one.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from .ports import Count
 log = logging.getLogger(__name__)
 
 CHUNK = 25
-"""Logins of one message: about a second of one core."""
+"""Logins of one message: about a second of CPU time."""
 
-# Chunks written in one transaction, which takes at most a hundred items.
-_TOGETHER = 20
+# Chunks written in one transaction, which may contain at most a hundred items.
+_CHUNKS_PER_WRITE = 20
 
 _FIRST_YEAR = 2000
 
 
 def reporting_year(at: int) -> int:
-    """The year in Beijing at a time in epoch seconds."""
+    """Return the year in Beijing at a time in epoch seconds."""
     return datetime.fromtimestamp(at, BEIJING).year
 
 
@@ -54,19 +54,19 @@ def _always() -> bool:
 
 
 class Unfinished(Exception):
-    """Some logins of a chunk failed for now; the chunk is to be worked again."""
+    """Some logins of a chunk failed for now; the chunk must be processed again."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run would do: logins by what would become of them, `done` or a reason."""
+    """The expected outcomes of a run: numbers of logins by `done`, `already` or a skip reason."""
 
     logins: int
     outcomes: Mapping[str, int]
 
 
 class YearlyReset:
-    """Plans the run, works its chunks, and tells operators when it has ended."""
+    """Plans the run, processes its chunks, and notifies operators when it has ended."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class YearlyReset:
         count: Count,
         cores: int,
     ) -> None:
-        """`area_codes` overrides the table; so many chunks are hashed at once as there are `cores`."""
+        """`area_codes` overrides the table; at most `cores` chunks are hashed at once."""
         self._hashing = threading.Semaphore(cores)
         self._clock = clock
         self._runs = runs
@@ -91,20 +91,20 @@ class YearlyReset:
         self._count = count
 
     def start(self, year: int, started_by: str, has_time: Callable[[], bool] = _always) -> Run:
-        """Begin the year's run, or finish what is missing of the one there is.
+        """Begin the year's run, or resume an existing one.
 
-        Where `has_time` says no, the planning is handed on to a worker by a message. Raises
-        InvalidInput for a year that cannot be meant, Unavailable; starting again then goes on.
+        Once `has_time` returns False, a message is queued and a worker continues the planning.
+        Raises InvalidInput for an implausible year, Unavailable; starting again then resumes.
         """
         if not _FIRST_YEAR <= year <= reporting_year(self._clock()) + 1:
             raise InvalidInput("year", INPUT_REASONS["year"])
         run, new = self._runs.open(year, started_by, self._clock())
         if not new:
-            self._take_up(run)
+            self._resume(run)
         self.plan(year, has_time)
         return self._get(year)
 
-    def _take_up(self, run: Run) -> None:
+    def _resume(self, run: Run) -> None:
         for chunk in self._runs.chunks(run.year):
             if chunk.finished and any(note.outcome == "failed" for note in chunk.notes):
                 self._runs.reopen(run, chunk)
@@ -113,30 +113,30 @@ class YearlyReset:
             self._queue.send([_message(run.year, chunk.part)])
 
     def plan(self, year: int, has_time: Callable[[], bool] = _always) -> None:
-        """Put every finance login that is in no chunk yet into one. Raises as `start` does."""
+        """Put every finance login that is in no chunk yet into one. Raises like `start`."""
         run = self._get(year)
         while not run.planned:
             if not has_time():
                 self._queue.send([{"year": year}])
                 return
-            logins, last = self._runs.finance_logins(run.cursor, _TOGETHER * CHUNK)
+            logins, last = self._runs.finance_logins(run.cursor, _CHUNKS_PER_WRITE * CHUNK)
             names = [login.login for login in logins]
             chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
             try:
                 parts = self._runs.add_chunks(run, chunks, last=last)
             except ConditionFailed:
-                # Another start is planning as well; go on from where it stands.
+                # Another process is planning as well; continue from its progress.
                 parts = []
             self._queue.send([_message(year, part) for part in parts])
             run = self._get(year)
-        self._tell_if_ended(year)
+        self._notify_if_ended(year)
 
-    def take(
+    def process(
         self, message: Message, *, last: bool = False, has_time: Callable[[], bool] = _always
     ) -> None:
-        """Do what a message of the queue asks; `last` where it will not come again.
+        """Process a message of the queue; `last` on its last delivery.
 
-        Raises Unfinished or Unavailable where it must come again.
+        Raises Unfinished or Unavailable where it must be delivered again.
         """
         year, part = int(message["year"]), message.get("chunk")
         if part is None:
@@ -145,19 +145,19 @@ class YearlyReset:
         chunk = self._runs.chunk(year, part)
         if chunk is not None and not chunk.finished:
             self._work(self._get(year), chunk, last=last)
-        self._tell_if_ended(year)
+        self._notify_if_ended(year)
 
     def _work(self, run: Run, chunk: Chunk, *, last: bool) -> None:
-        found = self._runs.logins(chunk.logins)
+        logins = self._runs.logins(chunk.logins)
         notes: list[Note] = []
-        open_: list[FinanceLogin] = []
+        remaining: list[FinanceLogin] = []
         for name in chunk.logins:
-            login = found.get(name)
+            login = logins.get(name)
             if (reason := self._skip_reason(run, login)) is not None:
                 notes.append(Note(name, "skipped", reason))
             elif login is not None and login.reset_year != run.year:
-                open_.append(login)
-        notes += self._reset(run, open_)
+                remaining.append(login)
+        notes += self._reset(run, remaining)
         failed = sum(note.outcome == "failed" for note in notes)
         if failed and not last:
             raise Unfinished
@@ -169,10 +169,10 @@ class YearlyReset:
         log.info("chunk finished", extra={"logins": len(chunk.logins), "failed": failed})
 
     def _reset(self, run: Run, logins: Sequence[FinanceLogin]) -> list[Note]:
-        """Give the logins their passwords; a note for each that did not get one."""
+        """Set the passwords of the logins and return a note for each one not set."""
         if not logins:
             return []
-        # Threads that all hash at once would also all wait for DynamoDB at once.
+        # Otherwise all threads would hash at once and then wait for DynamoDB at once.
         with self._hashing:
             hashes = {login.login: self._hasher.hash(self._password(login)) for login in logins}
         now = self._clock()
@@ -183,7 +183,7 @@ class YearlyReset:
             try:
                 outcome = self._runs.reset(run, name, password_hash, now)
             except Exception as error:
-                # The others of the chunk must have theirs all the same.
+                # One failure must not keep the other logins of the chunk from their reset.
                 log.warning("a login was not reset: %s", type(error).__name__)
                 notes.append(Note(name, "failed", _reason(error)))
             else:
@@ -192,7 +192,7 @@ class YearlyReset:
         return notes
 
     def _skip_reason(self, run: Run, login: FinanceLogin | None) -> str | None:
-        """Why a login keeps its password, as far as can be seen before anything is written."""
+        """Return why a login keeps its password, judged before anything is written."""
         if login is None:
             return "gone"
         if login.reset_year is not None and login.reset_year >= run.year:
@@ -209,9 +209,9 @@ class YearlyReset:
         return default_password(login.province, login.head_id_last4, self._area_codes) or ""
 
     def forecast(self, year: int) -> Forecast:
-        """What a run started now would do; writes nothing. Raises Unavailable."""
+        """Return what a run started now would do; writes nothing. Raises Unavailable."""
         now = self._clock()
-        run = self._runs.get(year) or _imagined(year, now)
+        run = self._runs.get(year) or _empty_run(year, now)
         counts: Counter[str] = Counter()
         for login in self._all():
             already = login.reset_year == year
@@ -222,45 +222,45 @@ class YearlyReset:
     def _all(self) -> Iterator[FinanceLogin]:
         cursor, last = None, False
         while not last:
-            logins, last = self._runs.finance_logins(cursor, _TOGETHER * CHUNK)
+            logins, last = self._runs.finance_logins(cursor, _CHUNKS_PER_WRITE * CHUNK)
             yield from logins
             cursor = logins[-1].login if logins else cursor
 
     def status(self, year: int) -> Run | None:
-        """How far the year's run is, or None where there is none. Raises Unavailable."""
+        """Return the year's run, or None where there is none. Raises Unavailable."""
         return self._runs.get(year)
 
     def notes(self, year: int) -> Iterator[Note]:
-        """The logins whose password was not set, and why. Raises Unavailable."""
+        """Yield the logins whose password was not set, with the reason. Raises Unavailable."""
         for chunk in self._runs.chunks(year):
             yield from chunk.notes
 
     def dead(self, year: int) -> list[str]:
-        """What of the year's run ended as a dead letter: chunks, or `plan`. Raises Unavailable."""
-        found = self._queue.dead()
+        """Return the year's dead letters: names of chunks, or `plan`. Raises Unavailable."""
+        letters = self._queue.dead()
         return sorted(
-            str(letter.get("chunk", "plan")) for letter in found if letter.get("year") == year
+            str(letter.get("chunk", "plan")) for letter in letters if letter.get("year") == year
         )
 
     def redrive(self) -> int:
-        """Put the dead letters back into the queue; how many. Raises Unavailable."""
+        """Move the dead letters back into the queue and return their number. Raises Unavailable."""
         return self._queue.redrive()
 
     def _get(self, year: int) -> Run:
         run = self._runs.get(year)
         if run is None:
-            # A message of a run that is not there; what made it was taken back by hand.
+            # A message of a run that was deleted by hand.
             raise Unavailable("store")
         return run
 
-    def _tell_if_ended(self, year: int) -> None:
+    def _notify_if_ended(self, year: int) -> None:
         run = self._get(year)
         if not run.complete or run.told_at is not None:
             return
         now = self._clock()
         if not self._runs.claim_notification(run, now):
             return
-        words = fill(
+        text = fill(
             RESET_ENDED,
             year=year,
             logins=run.logins,
@@ -269,7 +269,7 @@ class YearlyReset:
             failed=run.failed,
         )
         try:
-            self._topic.notify(f"Yearly reset {year}: {run.failed} failed", words)
+            self._topic.notify(f"Yearly reset {year}: {run.failed} failed", text)
         except Unavailable:
             self._runs.settle_notification(run, now, told=False)
             raise
@@ -285,5 +285,5 @@ def _reason(error: Exception) -> str:
     return error.code if isinstance(error, ServiceError) else type(error).__name__
 
 
-def _imagined(year: int, now: int) -> Run:
+def _empty_run(year: int, now: int) -> Run:
     return Run(year, now, "", None, False, 0, 0, 0, 0, 0, 0, None, None)

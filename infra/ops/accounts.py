@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from chalicelib.domain.catalogue import fill
-from chalicelib.services.support import Changed
+from chalicelib.services.support import ChangeResult
 
 from . import session, views, words
 from .command import Answer, command, login_argument, reason_option
@@ -66,13 +66,13 @@ def unlock(login: str, reason: str) -> Answer:
     return _answer("unlock", session.support().unlock(login, actor=session.caller(), reason=reason))
 
 
-def _answer(name: str, changed: Changed) -> Answer:
+def _answer(name: str, changed: ChangeResult) -> Answer:
     lines = [
         fill((words.CHANGED if changed.changed else words.UNCHANGED)[name], login=changed.login)
     ]
     lines += [
         fill(words.TOLD[result.outcome], to=result.destination, reason=result.reason or "")
-        for result in changed.told
+        for result in changed.notified
     ]
     facts: dict[str, Any] = asdict(changed)
     return Answer(facts, lambda console: console.print("\n".join(lines)))

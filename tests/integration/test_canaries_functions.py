@@ -96,7 +96,7 @@ def test_no_canary_of_a_yearly_reset_is_in_a_line(
 ) -> None:
     """Default passwords, ID digits, phones; nor in the queue, the notes, or what operators read."""
     told = _told(reset, monkeypatch)
-    for words in ("slow: hash", "cannot do it", "a message comes again"):
+    for words in ("slow: hash", "cannot do it", "a message will be delivered again"):
         assert words in watched.text
     nothing_leaked(watched.text, OF_THE_RESET)
     nothing_leaked(told, OF_THE_RESET)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from chalicelib.domain.errors import InvalidInput, PhoneNotBound, Unavailable
-from chalicelib.services.support import Changed, NotificationResult, Support
+from chalicelib.services.support import ChangeResult, NotificationResult, Support
 from chalicelib.sms.gateway import Outcome
 from chalicelib.store.accounts import Accounts, AccountSnapshot
 from chalicelib.store.codes import Codes
@@ -48,7 +48,7 @@ def operations(world: World) -> Support:
 def test_a_changed_phone_is_audited_and_told_to_both(operations: Support, world: World) -> None:
     """The new phone gets the codes; the old one learns of it, too."""
     changed = operations.change_phone(LOGIN, "139 0000-2222", **BY)
-    assert changed == Changed(
+    assert changed == ChangeResult(
         LOGIN,
         True,
         (
@@ -74,13 +74,13 @@ def test_a_changed_phone_is_audited_and_told_to_both(operations: Support, world:
 def test_a_first_phone_is_told_to_itself_alone(operations: Support, world: World) -> None:
     """Where none was bound there is nobody else to tell."""
     LoginItem(LOGIN).update([LoginItem.phone.remove()])
-    assert len(operations.change_phone(LOGIN, NEW_PHONE, **BY).told) == 1
+    assert len(operations.change_phone(LOGIN, NEW_PHONE, **BY).notified) == 1
     assert events()[0].outcome == "first-phone"
 
 
 def test_the_same_phone_again_is_no_change(operations: Support, world: World) -> None:
     """Nothing is written, nobody is told."""
-    assert operations.change_phone(LOGIN, "+8613800001234", **BY) == Changed(LOGIN, False)
+    assert operations.change_phone(LOGIN, "+8613800001234", **BY) == ChangeResult(LOGIN, False)
     assert (events(), world.phones.sent) == ([], [])
 
 
@@ -117,7 +117,7 @@ def test_no_change_without_a_reason(operations: Support, world: World, reason: s
 def test_a_notice_that_fails_is_said_and_undoes_nothing(operations: Support, world: World) -> None:
     """The change stands; the operator sees whom to call."""
     world.phones.outcomes = [Outcome.REFUSED, Outcome.UNKNOWN]
-    told = operations.change_phone(LOGIN, NEW_PHONE, **BY).told
+    told = operations.change_phone(LOGIN, NEW_PHONE, **BY).notified
     assert [one.outcome for one in told] == ["failed", "unknown"]
     assert "console" in str(told[0].reason)
     assert world.login_item().phone == "+8613900002222"
@@ -143,7 +143,7 @@ def operations_on(world: World, accounts: Accounts) -> Support:
         clock=world.clock,
         limits=world.service.settings.limits,
         accounts=accounts,
-        notices=world.service.notifications,
+        notifications=world.service.notifications,
     )
 
 
@@ -151,7 +151,7 @@ def test_a_change_meanwhile_is_not_lost_from_sight(world: World) -> None:
     """The phone that is really replaced is the one that is told and noted."""
     operations = operations_on(world, Busy(world.service.codes, ["+8613700000000"]))
     changed = operations.change_phone(LOGIN, NEW_PHONE, **BY)
-    assert [one.destination for one in changed.told] == ["137****0000", "139****2222"]
+    assert [one.destination for one in changed.notified] == ["137****0000", "139****2222"]
     assert [event.outcome for event in events()] == ["was 137****0000"]
 
 
@@ -169,7 +169,7 @@ def test_an_undone_binding_is_audited_and_told_on_both_roads(
 ) -> None:
     """The next code goes to the phone; phone and WeChat both learn of it."""
     changed = operations.unbind(FINANCE, **BY)
-    assert changed == Changed(
+    assert changed == ChangeResult(
         FINANCE, True, (NotificationResult("138****1234", "sent", "console", None),)
     )
     item = world.login_item(FINANCE)
@@ -195,7 +195,7 @@ def test_an_undone_binding_ends_the_live_code(operations: Support, world: World)
 
 def test_no_binding_is_no_change(operations: Support, world: World) -> None:
     """Nothing is written, nobody is told."""
-    assert operations.unbind(LOGIN, **BY) == Changed(LOGIN, False)
+    assert operations.unbind(LOGIN, **BY) == ChangeResult(LOGIN, False)
     assert (events(), world.phones.sent) == ([], [])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.domain.limits import DAY, HOUR
 from chalicelib.services.diagnosis import Diagnosis
-from chalicelib.services.support import Changed, NotificationResult, Support
+from chalicelib.services.support import ChangeResult, NotificationResult, Support
 from chalicelib.store.models import BudgetItem, CodeItem, DestinationItem
 from infra.deploy.tables import create_tables
 from infra.ops import session
@@ -56,7 +56,7 @@ def test_lifted_limits_let_the_person_go_on(
     token = recover(world)
     list(exhausted(world.clock.time))
     assert world.send(token).status_code == 429
-    assert operations.unlock(LOGIN, **BY).told == (
+    assert operations.unlock(LOGIN, **BY).notified == (
         NotificationResult("138****1234", "sent", "console", None),
     )
     seen = inquiry.overview(LOGIN)
@@ -131,7 +131,7 @@ def test_limits_lifted_in_the_middle_of_a_step_spoil_nothing(
 
 def test_nothing_counted_is_no_change(operations: Support, world: World) -> None:
     """Nothing is written, nobody is told."""
-    assert operations.unlock(LOGIN, **BY) == Changed(LOGIN, False)
+    assert operations.unlock(LOGIN, **BY) == ChangeResult(LOGIN, False)
     assert (events(), world.phones.sent) == ([], [])
 
 

@@ -214,10 +214,10 @@ def test_a_secret_that_cannot_be_read_is_asked_for_again(
 @attack(
     64,
     SourceMutation(
-        YearlyReset._tell_if_ended, "self._runs.settle_notification(run, now, told=False)", "pass"
+        YearlyReset._notify_if_ended, "self._runs.settle_notification(run, now, told=False)", "pass"
     ),
     SourceMutation(
-        YearlyReset._take_up, "self._queue.send([_message(run.year, chunk.part)])", "pass"
+        YearlyReset._resume, "self._queue.send([_message(run.year, chunk.part)])", "pass"
     ),
 )
 def test_a_queue_and_a_topic_that_fail_delay_the_reset_alone(

@@ -85,7 +85,7 @@ def test_no_answer_tells_which_detail_was_wrong(world: World) -> None:
     SourceMutation(
         CredentialCheck.verify,
         "self._hasher.verify_nothing(password)\n        return self._wrong()",
-        "return Verified(False, True, 0)",
+        "return VerifyResult(False, True, 0)",
     ),
 )
 def test_no_answer_tells_a_wrong_password_from_an_unknown_login(world: World) -> None:

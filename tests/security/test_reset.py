@@ -55,7 +55,9 @@ def reset(real_yearly: ResetWorld) -> ResetWorld:
 @attack(
     56,
     SourceMutation(
-        CredentialCheck.verify, "Verified(True, stored.must_change,", "Verified(True, False,"
+        CredentialCheck.verify,
+        "VerifyResult(True, stored.must_change,",
+        "VerifyResult(True, False,",
     ),
     SourceMutation(
         logins._count_password, "& within_limits(LoginItem.failures, windows, now_param)"

@@ -196,7 +196,7 @@ ROW = "11010148,示例会计师事务所,11,京财会许可〔2012〕0084号,甄
 @attack(
     55,
     SourceMutation(
-        Diagnosis.overview, "mask_phone(standing.phone) if standing.phone", "standing.phone if True"
+        Diagnosis.overview, "mask_phone(snapshot.phone) if snapshot.phone", "snapshot.phone if True"
     ),
     SourceMutation(operations_story._reason, "if not reason:", "if False:"),
     *(

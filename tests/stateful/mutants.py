@@ -36,7 +36,7 @@ _PHONE_LEFT = Together(
     SourceMutation(bindings.add_unbinding, " & LoginItem.phone.exists()"),
     SourceMutation(Unbinding.unbind, "account.phone is None", "False"),
     SourceMutation(
-        Support.unbind, "        if was.phone is None:\n            raise PhoneNotBound\n"
+        Support.unbind, "        if before.phone is None:\n            raise PhoneNotBound\n"
     ),
 )
 
@@ -213,10 +213,10 @@ BREAKAGES: dict[str, Defence] = {
         MessageDedup.first_answer, "unseen,\n", 'SeenItem.id != "",\n'
     ),
     "the old phone is not told": SourceMutation(
-        Support.change_phone, "for number in (was.phone, phone)", "for number in (phone,)"
+        Support.change_phone, "for number in (before.phone, phone)", "for number in (phone,)"
     ),
     "the WeChat is not told by operators": SourceMutation(
-        Support._notify, "was.openid is not None", "False"
+        Support._notify, "before.openid is not None", "False"
     ),
     "unlocking leaves wrong passwords": SourceMutation(
         Accounts.unlock, ", LoginItem.failures.set([])"

@@ -1,4 +1,4 @@
-"""The browser's two cookies: the openid of the WeChat it runs in, and an OAuth oauth_state under way."""
+"""The browser's two cookies: the openid of its WeChat, and the OAuth round trip in progress."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 def visitor_openid(service: Service, request: Request) -> str | None:
-    """The openid of the WeChat that the request comes from, if it is known."""
+    """Return the openid of the WeChat that sent the request, or None where it is unknown."""
     openid = _read(service, request, "wechat")
     return openid if isinstance(openid, str) else None
 
 
 def keep_visitor_openid(service: Service, openid: str) -> str:
-    """The Set-Cookie value that makes the openid known."""
+    """Return the Set-Cookie value that stores the openid."""
     return _write(service, "wechat", openid, COOKIE_LIFETIME)
 
 
 def oauth_state(service: Service, request: Request) -> OAuthState | None:
-    """The OAuth round trip that this browser began."""
+    """Return the OAuth round trip that this browser began, or None."""
     from ...services.wechat_login import OAuthState
 
     value = _read(service, request, "oauth_state")
@@ -33,14 +33,14 @@ def oauth_state(service: Service, request: Request) -> OAuthState | None:
 
 
 def keep_oauth_state(service: Service, oauth_state: OAuthState) -> str:
-    """The Set-Cookie value that binds a round trip to this browser."""
+    """Return the Set-Cookie value that binds a round trip to this browser."""
     from ...services.wechat_login import STATE_LIFETIME
 
     return _write(service, "oauth_state", [oauth_state.nonce, oauth_state.login], STATE_LIFETIME)
 
 
 def _name(service: Service, name: str) -> str:
-    # The prefix binds a cookie to this very host; browsers take it from TLS sites alone.
+    # The prefix binds a cookie to this host; browsers accept it from TLS sites only.
     return f"__Host-{name}" if service.settings.secure else name
 
 

@@ -1,4 +1,4 @@
-"""The one table from errors to answers, as `application/problem+json` (RFC 9457)."""
+"""The one table from errors to responses, as `application/problem+json` (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ HEADERS: Mapping[str, str | list[str]] = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-"""On every answer of the API: nothing of a recovery may stay in a cache."""
+"""On every response of the API: nothing of a recovery may stay in a cache."""
 
 
 def json_response(body: dict[str, Any], status: int = 200) -> Response:
-    """A JSON answer."""
+    """Return a JSON response."""
     return Response(
         json.dumps(body, ensure_ascii=False),
         headers={**HEADERS, "Content-Type": "application/json; charset=utf-8"},
@@ -70,7 +70,7 @@ def json_response(body: dict[str, Any], status: int = 200) -> Response:
 
 
 def problem(code: str, status: int, **members: Any) -> Response:
-    """A problem of a code of the catalogue; `members` fill its sentence and join its body."""
+    """Return the problem of a code of the catalogue; `members` fill its text and join its body."""
     title, detail = PROBLEMS[code]
     words = {**members, "wait": waiting_time(members.get("retry_after"))}
     if "reasons" in words:
@@ -93,7 +93,7 @@ def problem(code: str, status: int, **members: Any) -> Response:
 
 
 def log_error(error: ServiceError) -> None:
-    """Log what operators must look at, and count what a limit refused."""
+    """Log the errors that operators must look at, and count those of limits."""
     if isinstance(error, TooManyAttempts | TooManyRequests):
         count("RefusedByLimit", limit=error.limit)
     elif isinstance(error, Unavailable):
@@ -103,7 +103,7 @@ def log_error(error: ServiceError) -> None:
 
 
 def render(error: ServiceError) -> Response:
-    """The answer to an error."""
+    """Return the response to an error."""
     log_error(error)
     members: dict[str, Any] = {}
     if isinstance(error, InvalidInput):
@@ -118,7 +118,7 @@ def render(error: ServiceError) -> Response:
 
 
 def render_errors(view: Callable[P, Response]) -> Callable[P, Response]:
-    """Render what a view raises; stands under `@route`, since Chalice makes a 500 of it earlier."""
+    """Render the errors of a view; goes below `@route`, since Chalice would respond with a 500."""
 
     @functools.wraps(view)
     def rendered(*args: P.args, **kwargs: P.kwargs) -> Response:
@@ -127,11 +127,11 @@ def render_errors(view: Callable[P, Response]) -> Callable[P, Response]:
         except ServiceError as error:
             return render(error)
         except SettingsError as error:
-            # It names settings and never their values.
+            # Its text names settings, never their values.
             log.error("%s", error, extra={"alarm": "settings"})
             return problem("unavailable", 503)
         except Exception:
-            # The traceback goes to the log, where it is masked; the person gets a plain word.
+            # The traceback goes to the log, where it is masked; the person gets a general text.
             log.exception("unexpected failure", extra={"alarm": "unexpected"})
             return problem("unavailable", 503)
 

@@ -116,12 +116,12 @@ def problem_responses(*kinds: type[ServiceError]) -> dict[str, Schema]:
     for kind in (*kinds, errors.Unavailable):
         by_status.setdefault(STATUSES[kind], []).append(kind)
     responses: dict[str, Schema] = {}
-    for status, found in sorted(by_status.items()):
-        references = [{"$ref": f"#/components/schemas/{kind.code}"} for kind in found]
+    for status, types in sorted(by_status.items()):
+        references = [{"$ref": f"#/components/schemas/{kind.code}"} for kind in types]
         responses[str(status)] = {
-            "description": " or ".join(kind.code for kind in found),
+            "description": " or ".join(kind.code for kind in types),
             "content": {
-                PROBLEM: {"schema": references[0] if len(found) == 1 else {"oneOf": references}}
+                PROBLEM: {"schema": references[0] if len(types) == 1 else {"oneOf": references}}
             },
         }
         if status == STATUSES[errors.TooManyRequests]:

@@ -74,7 +74,7 @@ def measure(dynamodb_url: str, logins: int = 1_200) -> dict[str, Any]:
             part = chunks[start : start + share]
             before = _accounted(world)
             with _timed(spent["worker"]), ThreadPoolExecutor(AT_ONCE) as pool:
-                list(pool.map(lambda name: story.take({"year": YEAR, "chunk": name}), part))
+                list(pool.map(lambda name: story.process({"year": YEAR, "chunk": name}), part))
             count = _accounted(world) - before
             worked += count
             with _timed(spent["argon2"]), ThreadPoolExecutor(AT_ONCE) as pool:
@@ -107,7 +107,7 @@ def measure_memory(dynamodb_url: str, sizes: tuple[int, ...] = (1_000, 10_000)) 
             world.story.start(year, "bench")
             plan = tracemalloc.get_traced_memory()[1]
             tracemalloc.reset_peak()
-            world.story.take({"year": year, "chunk": "chunk#00000000"})
+            world.story.process({"year": year, "chunk": "chunk#00000000"})
             work = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
             peaks[str(size)] = {"plan_kib": plan // 1_024, "work_kib": work // 1_024}
