@@ -305,7 +305,9 @@ def test_lax_json_is_strict_here(world: World) -> None:
     ),
     SourceMutation(unbinding._same, "given.encode(), known.encode()", "given, known"),
     SourceMutation(
-        receipts._take, 'key.encode("utf-8", "replace"), wanted.key()', "key, wanted.reveal()"
+        receipts._receive,
+        'key.encode("utf-8", "replace"), expected.key()',
+        "key, expected.reveal()",
     ),
     SourceMutation(QrScenes.login, "not scene.isascii() or "),
 )

@@ -160,7 +160,7 @@ def test_no_traceback_gets_out(yearly: ResetWorld, monkeypatch: pytest.MonkeyPat
     world = yearly.world
     monkeypatch.setattr(app, "debug", False)
     monkeypatch.setattr(type(world.service.recovery), "start", broken)
-    monkeypatch.setattr(type(world.service.wechat_login), "depart", broken)
+    monkeypatch.setattr(type(world.service.wechat_login), "begin", broken)
     monkeypatch.setattr(type(yearly.story), "start", broken)
     for answer in (world.start(), world.call("GET", "/wechat/enter")):
         assert answer.status_code == 503
