@@ -42,7 +42,19 @@ from chalicelib.telemetry import masking
 from infra.deploy.tables import create_tables
 from tests.support.dynamodb_local import create_tables_without_ttl, dynamodb_local  # noqa: F401
 
-pytest_plugins = ["tests.support.coverage_scope"]
+pytest_plugins = [
+    "tests.support.coverage_scope",
+    "tests.support.log_capture",
+    "tests.support.official_account",
+    "tests.support.ops_runner",
+    "tests.support.receipt_cases",
+    "tests.support.serial_moto",
+    "tests.support.wechat_platform",
+    # Imports its double of the token store from the one before.
+    "tests.support.local_wechat",
+    "tests.support.wechat_tokens",
+    "tests.support.yearly_reset",
+]
 
 # Every world makes clients of its own, and each would find and parse AWS's description of DynamoDB
 # anew.

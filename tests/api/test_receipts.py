@@ -64,20 +64,19 @@ def test_a_push_of_another_form_is_refused(make: Make, vendor: str, body: bytes)
 def test_a_store_that_is_down_asks_the_vendor_to_push_again(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """503 over HTTP, an exception in the function: both vendors and Lambda repeat those."""
+    """HTTP gets a 503 and the function raises, so that the vendors and Lambda repeat."""
     world = make("aliyun")
     at = code_sent(world).at
-    original = audit.update
+    audit.name_message("sns", "m-1", "11010148", at, world.clock())
 
     def down(*_: Any) -> None:
         raise Unavailable("store")
 
-    monkeypatch.setattr(audit, "update", down)
-    assert push(world, "aliyun", aliyun(f"11010148/{at}")).status_code == 503
-    audit.name_message("sns", "m-1", "11010148", at, world.clock())
-    with pytest.raises(Unavailable):
-        sms_receipts(logs(sns_line("m-1")), None)
-    monkeypatch.setattr(audit, "update", original)
+    with monkeypatch.context() as patch:
+        patch.setattr("chalicelib.store.audit.update", down)
+        assert push(world, "aliyun", aliyun(f"11010148/{at}")).status_code == 503
+        with pytest.raises(Unavailable):
+            sms_receipts(logs(sns_line("m-1")), None)
     assert push(world, "aliyun", aliyun(f"11010148/{at}")).status_code == 200
     assert fate()[2] == "delivered"
 

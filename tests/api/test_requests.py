@@ -51,7 +51,13 @@ def test_a_body_that_is_not_what_it_must_be_names_the_field(world: World, body: 
     assert answer.json_body["detail"]
 
 
-FIELDS = [
+FIELDS: list[
+    tuple[
+        str,
+        type[payloads.Start | payloads.Confirm | payloads.Unbind | payloads.Verify],
+        dict[str, str],
+    ]
+] = [
     ("/recovery", payloads.Start, GOOD),
     ("/recovery/password", payloads.Confirm, {"code": "123456", "password": "New-password-1"}),
     (

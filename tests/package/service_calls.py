@@ -27,9 +27,10 @@ from chalicelib.store import models
 from chalicelib.store.models import LoginItem
 from infra.deploy.tables import load_template
 from infra.local.aws import Resources
-from tests.conftest import SETTINGS, CheapHasher, Clock, Door, World, add_firm
+from tests.conftest import SETTINGS, Clock, Door, World, add_firm
 from tests.package.iam import PREFIX, REGION, Account, Ledger, enforced
 from tests.support.callbacks import TAPPED, tell
+from tests.support.cheap_hasher import cheap_hasher
 from tests.support.receipt_cases import KEY, aliyun, logs, push, sns_line, tencent
 from tests.support.wechat_platform import EXCHANGE, INFO, QR, SEND, SENT, WeChat, refusal
 from tests.support.yearly_reset import MIDNIGHT, SCHEDULED, Context, ResetWorld, add_logins
@@ -64,7 +65,7 @@ class Stage:
             service.clock = self.clock
             # Every budget is written, and every code known.
             service.randbelow = lambda _: 0
-            service.__dict__["hasher"] = CheapHasher(service._peppers)
+            service.hasher = cheap_hasher(service)
             yield World(service, self.clock, None, Door())  # type: ignore[arg-type]
 
     @contextmanager

@@ -21,8 +21,9 @@ from chalicelib.settings import load
 from chalicelib.store.models import LoginItem
 from infra.deploy.tables import create_tables, load_template
 from infra.local.aws import LocalAws, Resources
-from tests.conftest import SETTINGS, CheapHasher, add_firm
+from tests.conftest import SETTINGS, add_firm
 from tests.package import built, runtime
+from tests.support.cheap_hasher import cheap_hasher
 from tests.support.dynamodb_local import impossible
 
 REGION = "cn-north-1"
@@ -51,7 +52,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     resources.make_secrets(boto3.client("secretsmanager"), lambda: SETTINGS)
     with process.using(container.Service(load(SETTINGS))):
         service = process.service()
-        add_firm(CheapHasher(service._peppers))
+        add_firm(cheap_hasher(service))
         yield {
             **resources.variables(),
             "AWS_ENDPOINT_URL": aws.url,

@@ -261,7 +261,7 @@ def test_a_missing_wheel_ends_the_build(tmp_path: Path, monkeypatch: pytest.Monk
         said = "Could not install dependencies:\nargon2-cffi-bindings==25.1.0\n"
         return subprocess.CompletedProcess([], 0, said, "")
 
-    monkeypatch.setattr(package.subprocess, "run", warned)
+    monkeypatch.setattr(subprocess, "run", warned)
     with pytest.raises(SystemExit, match="not built"):
         package.build(tmp_path)
 
@@ -308,8 +308,9 @@ def test_only_prose_is_missing_from_the_descriptions(tmp_path: Path) -> None:
         package.extractall(
             tmp_path, [name for name in package.namelist() if name.startswith("botocore/data/")]
         )
-    stripped = Loader(extra_search_paths=[str(tmp_path / "botocore" / "data")])
-    stripped._search_paths = stripped.search_paths[-1:]
+    stripped = Loader(
+        extra_search_paths=[str(tmp_path / "botocore" / "data")], include_default_search_paths=False
+    )
     whole = Loader()
     for service in archive.SERVICES:
         for kind in ("service-2", "endpoint-rule-set-1"):

@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 import click
 
 from chalicelib import container, runtime
-from chalicelib.security.password_hasher import PasswordHasher
 from chalicelib.settings import load
 from chalicelib.store.models import CodeItem, LoginItem
 from tests.conftest import SETTINGS, Clock, Door, Phones, World, add_firm
@@ -128,7 +127,7 @@ def _world() -> Iterator[World]:
             pause=lambda _: None,
         )
         with runtime.using(service):
-            add_firm(PasswordHasher(service._peppers), finance_phone=None, openid="o-alice")
+            add_firm(service.hasher, finance_phone=None, openid="o-alice")
             yield World(service, clock, phones, Door())
 
 

@@ -1,8 +1,9 @@
-"""Callbacks as WeChat's servers post them, through the HTTP door, and what is answered."""
+"""Post callbacks to the HTTP API as WeChat's servers do, and read the replies."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.etree.ElementTree import fromstring
 
@@ -24,8 +25,8 @@ class Signed:
     body: bytes
 
 
-def signed(world: World, fields: dict[str, object], openid: str = "o-alice") -> Signed:
-    """A message in safe mode; `fields` may replace the ones that every message has."""
+def signed(world: World, fields: Mapping[str, object], openid: str = "o-alice") -> Signed:
+    """Return a message in safe mode; `fields` may replace those common to all messages."""
     common = {"ToUserName": "gh_1", "FromUserName": openid, "CreateTime": world.clock.time}
     xml = "".join(f"<{name}>{value}</{name}>" for name, value in {**common, **fields}.items())
     encrypted = world.service.cipher.encrypt(f"<xml>{xml}</xml>".encode(), secrets.token_bytes(16))
@@ -40,7 +41,7 @@ def signed(world: World, fields: dict[str, object], openid: str = "o-alice") -> 
 
 
 def post(world: World, delivery: Signed) -> HTTPResponse:
-    """Deliver it."""
+    """Post the delivery to the callback."""
     return world.call(
         "POST",
         f"/wechat/callback?{delivery.query}",
@@ -50,7 +51,7 @@ def post(world: World, delivery: Signed) -> HTTPResponse:
 
 
 def said(world: World, answer: HTTPResponse) -> str:
-    """What the account answered, opened; empty where it said nothing."""
+    """Return the text of the decrypted passive reply; empty where there is none."""
     assert answer.status_code == 200
     if answer.body == NOTHING.encode():
         return ""
@@ -58,6 +59,6 @@ def said(world: World, answer: HTTPResponse) -> str:
     return fromstring(world.service.cipher.decrypt(encrypted)).findtext("Content") or ""
 
 
-def tell(world: World, fields: dict[str, object], openid: str = "o-alice") -> str:
-    """Deliver a message once; what the account says to it."""
+def tell(world: World, fields: Mapping[str, object], openid: str = "o-alice") -> str:
+    """Post a message once and return the text of the reply."""
     return said(world, post(world, signed(world, fields, openid)))

@@ -71,7 +71,7 @@ class Clock:
 
 
 @dataclass
-class World:
+class LocalWechat:
     service: Service
     wechat: SimulatedWeChat
     platform: WechatClient
@@ -94,7 +94,7 @@ class World:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def local_wechat() -> Iterator[LocalWechat]:
     clock = Clock()
     with (
         Service() as service,
@@ -114,4 +114,4 @@ def world() -> Iterator[World]:
         platform = WechatClient(
             APP_ID, SECRET, wechat.url, wechat.url, Tokens(), HttpClient(), clock, lambda _: None
         )
-        yield World(service, wechat, platform, clock)
+        yield LocalWechat(service, wechat, platform, clock)

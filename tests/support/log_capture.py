@@ -1,4 +1,4 @@
-"""What operators would see: the lines and the figures that a test's calls write, as in the cloud."""
+"""Capture the log lines and the metrics that a test's calls write, in their deployed form."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ MOST_METRICS = 100
 
 @dataclass
 class Watched:
-    """What has been written so far."""
+    """The log and the metrics written so far."""
 
     log: io.StringIO = field(default_factory=io.StringIO)
     emf: io.StringIO = field(default_factory=io.StringIO)
 
     @property
     def text(self) -> str:
-        """All of it, as it stands there."""
+        """The log and the metrics, unparsed."""
         return self.log.getvalue() + self.emf.getvalue()
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """The log's lines; each is one JSON object."""
+        """The parsed lines of the log; each is one JSON object."""
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
     @property
     def documents(self) -> list[dict[str, Any]]:
-        """The figures' documents, each found to be one that CloudWatch takes."""
+        """The metric documents, each checked against CloudWatch's format."""
         return [checked(json.loads(line)) for line in self.emf.getvalue().splitlines()]
 
     def figures(self) -> dict[str, float]:
-        """The sums by name and dimensions, as in `CodeSent gateway=http outcome=sent`."""
+        """Return the sums by name and dimensions, as in `CodeSent gateway=http outcome=sent`."""
         sums: dict[str, float] = {}
         for document in self.documents:
             for directive in document["_aws"]["CloudWatchMetrics"]:
@@ -55,7 +55,7 @@ class Watched:
 
 
 def checked(document: dict[str, Any]) -> dict[str, Any]:
-    """The document, if it is what the format's specification asks for."""
+    """Assert that the document obeys the format's specification, and return it."""
     meta = document["_aws"]
     assert type(meta["Timestamp"]) is int
     assert meta["Timestamp"] > 1_600_000_000_000
@@ -77,7 +77,7 @@ def checked(document: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def watching() -> Iterator[Watched]:
-    """Write lines and figures as in the cloud, every level of our own lines included."""
+    """Write log lines of every level and metrics as when deployed, into the yielded buffers."""
     watched = Watched()
     root = logging.root
     before, level = list(root.handlers), root.level
@@ -95,6 +95,6 @@ def watching() -> Iterator[Watched]:
 
 @pytest.fixture
 def watched() -> Iterator[Watched]:
-    """Everything that the test's calls write."""
+    """The log lines and metrics that the test's calls write."""
     with watching() as written:
         yield written

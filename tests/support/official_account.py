@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 from chalice.test import HTTPResponse
+from werkzeug.wrappers import Request, Response
 
 from infra.local.wechat import SimulatedWeChat
 from infra.local.wechat.simulator import CODE_TEMPLATE_ID, NOTICE_TEMPLATE_ID
@@ -19,6 +20,18 @@ from tests.conftest import SETTINGS, Clock, Door, MakeWorld, World, add_firm
 from tests.support.http_server import Received, Reply, serving
 
 LINK = re.compile(r'<a href="([^"]+)">')
+
+
+class RecordingWeChat(SimulatedWeChat):
+    """The simulated WeChat, which records the path of every request."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.requested: list[str] = []
+
+    def answer(self, request: Request) -> Response:
+        self.requested.append(request.path)
+        return super().answer(request)
 
 
 class OneAtATime(Door):
@@ -142,7 +155,7 @@ def login_of(page: str) -> str | None:
 class MakeTown:
     """Makes the one town of a test; settings of the service by keyword."""
 
-    def __init__(self, make_world: MakeWorld, wechat: SimulatedWeChat, clock: Clock) -> None:
+    def __init__(self, make_world: MakeWorld, wechat: RecordingWeChat, clock: Clock) -> None:
         self._make_world = make_world
         self._wechat = wechat
         self._clock = clock
@@ -166,17 +179,9 @@ class MakeTown:
         world.http = OneAtATime()
         self.world = world
         add_firm(world.service.hasher)
-        asked: list[str] = []
-        answer = self._wechat.answer
-
-        def listening(call: Any) -> Any:
-            asked.append(call.path)
-            return answer(call)
-
-        self._wechat.answer = listening  # type: ignore[method-assign]
         world.service.platform.create_menu(world.service.menu)
-        asked.clear()
-        return Town(world, self._wechat, asked)
+        self._wechat.requested.clear()
+        return Town(world, self._wechat, self._wechat.requested)
 
 
 @pytest.fixture
@@ -193,7 +198,7 @@ def make_town(make_world: MakeWorld) -> Iterator[MakeTown]:
 
     with (
         serving(to_the_door) as door,
-        SimulatedWeChat(
+        RecordingWeChat(
             SETTINGS["WECHAT_APP_ID"],
             SETTINGS["WECHAT_APP_SECRET"],
             SETTINGS["WECHAT_TOKEN"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -55,3 +56,17 @@ class Run:
         status = commands.main([*self._prefix, *arguments])
         out, err = self._capsys.readouterr()
         return Ran(status, out, err)
+
+
+@pytest.fixture
+def run_ops(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run commands on a terminal of 160 columns."""
+    return Run(capsys, monkeypatch)
+
+
+@pytest.fixture
+def firms_file(tmp_path: Path) -> Path:
+    """A directory file with one firm."""
+    path = tmp_path / "firms.csv"
+    path.write_text(HEADER + FIRM, "utf-8")
+    return path

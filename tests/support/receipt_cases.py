@@ -1,4 +1,4 @@
-"""What the tests of delivery receipts share: vendors that take messages, and what they push later."""
+"""Delivery receipts: SMS vendors that accept messages, and the receipts that they push."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -35,24 +36,30 @@ VENDORS = {
 Make = Callable[..., World]
 
 
+@dataclass
+class SmsVendors(Server):
+    """The vendors' server; `aliyun_says` holds the code of Aliyun's next answers."""
+
+    aliyun_says: list[str] = field(default_factory=lambda: ["OK"])
+
+
 @pytest.fixture
-def vendors() -> Iterator[Server]:
-    """Aliyun and Tencent Cloud, which take each message under one name; Aliyun may be made to fail."""
-    aliyun_says = ["OK"]
+def vendors() -> Iterator[SmsVendors]:
+    """Aliyun and Tencent Cloud, which accept each message under one id."""
 
     def reply(request: Received) -> tuple[int, bytes]:
         if "x-acs-action" in request.headers:
-            return 200, aliyun_body(aliyun_says[0])
+            return 200, aliyun_body(running.aliyun_says[0])
         return 200, tencent_body("Ok")
 
     with serving(reply) as server:
-        server.__dict__["aliyun_says"] = aliyun_says
-        yield server
+        running = SmsVendors(server.url, server.received)
+        yield running
 
 
 @pytest.fixture
-def make(make_world: MakeWorld, vendors: Server) -> Make:
-    """A world whose SMS go by these gateways, really asked."""
+def make(make_world: MakeWorld, vendors: SmsVendors) -> Make:
+    """Make a world that sends its SMS through these gateways to the vendors' server."""
 
     def made(gateways: str, **settings: str) -> World:
         urls = {"SMS_ALIYUN_URL": vendors.url, "SMS_TENCENT_URL": vendors.url}
@@ -64,7 +71,7 @@ def make(make_world: MakeWorld, vendors: Server) -> Make:
 
 
 def code_sent(world: World, login: str = "11010148") -> AuditItem:
-    """Send a code, and the event that tells of it."""
+    """Send a code and return its audit event."""
     assert world.send(world.token(login)).status_code == 202
     return sent(login)
 
@@ -108,7 +115,7 @@ def tencent(*, success: bool = True, sid: str = TENCENT_ID, **more: Any) -> dict
 
 
 def logs(*lines: Any) -> dict[str, Any]:
-    """What CloudWatch Logs hands to a function."""
+    """Return the event with which CloudWatch Logs invokes a function."""
     events = [{"id": str(n), "message": json.dumps(line)} for n, line in enumerate(lines)]
     batch = {"messageType": "DATA_MESSAGE", "logEvents": events}
     packed = gzip.compress(json.dumps(batch).encode())

@@ -1,4 +1,4 @@
-"""moto in one process works on the caller's thread, and its tables are not made for several."""
+"""Serialize the requests to moto, whose tables are not safe for concurrent threads."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def serial_moto(monkeypatch: pytest.MonkeyPatch) -> None:
     guard = threading.Lock()
     original = BotocoreStubber.process_request
 
-    def translate_errors(self: BotocoreStubber, request: Any) -> Any:
+    def process_request(self: BotocoreStubber, request: Any) -> Any:
         with guard:
             return original(self, request)
 
-    monkeypatch.setattr(BotocoreStubber, "process_request", translate_errors)
+    monkeypatch.setattr(BotocoreStubber, "process_request", process_request)

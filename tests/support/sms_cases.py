@@ -29,10 +29,16 @@ def http(url: str, client: HttpClient | None = None) -> Http:
     return Http(url, "secret", client or HttpClient())
 
 
-def aliyun(url: str, client: HttpClient | None = None, *, key_secret: str = "key-secret") -> Aliyun:
+def aliyun(
+    url: str,
+    client: HttpClient | None = None,
+    *,
+    key_secret: str = "key-secret",
+    clock: Callable[[], int] = lambda: NOW,
+) -> Aliyun:
     """Aliyun at `url`, which has a template for a code alone."""
     account = VendorAccount("key-id", key_secret, url, "示例签名", {"code": "SMS_1"})
-    return Aliyun(account, client or HttpClient(), lambda: NOW, lambda: "nonce")
+    return Aliyun(account, client or HttpClient(), clock, lambda: "nonce")
 
 
 def tencent(

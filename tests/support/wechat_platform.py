@@ -78,8 +78,8 @@ class WeChat:
 class Tokens:
     """A token store of one process, without an end."""
 
-    def __init__(self) -> None:
-        self.token = ""
+    def __init__(self, token: str = "") -> None:
+        self.token = token
 
     def get(self, fetch: Callable[[], tuple[str, int]], stale: str | None) -> str:
         if not self.token or self.token == stale:
@@ -112,14 +112,16 @@ def playing() -> Iterator[WeChat]:
         yield wechat
 
 
-def platform_at(url: str, clock: Clock, client: HttpClient | None = None) -> WechatClient:
-    """A client of the platform there."""
+def platform_at(
+    url: str, clock: Clock, client: HttpClient | None = None, *, token: str = ""
+) -> WechatClient:
+    """Return a client of the platform at `url` that holds this access token."""
     return WechatClient(
         APP_ID,
         SECRET,
         url,
         "https://open.weixin.qq.com",
-        Tokens(),
+        Tokens(token),
         client or HttpClient(),
         clock,
         clock.sleep,
@@ -151,3 +153,22 @@ def alarms(caplog: pytest.LogCaptureFixture) -> list[str]:
     raised = [record for record in caplog.records if hasattr(record, "alarm")]
     assert {record.levelno for record in raised} <= {logging.ERROR}
     return [record.alarm for record in raised]
+
+
+@pytest.fixture
+def wechat_clock() -> Clock:
+    """The clock of `wechat_client`."""
+    return Clock()
+
+
+@pytest.fixture
+def wechat_platform() -> Iterator[WeChat]:
+    """The platform that `wechat_client` calls."""
+    with playing() as wechat:
+        yield wechat
+
+
+@pytest.fixture
+def wechat_client(wechat_platform: WeChat, wechat_clock: Clock) -> WechatClient:
+    """A client of `wechat_platform`, with `wechat_clock` as its clock."""
+    return platform_at(wechat_platform.url, wechat_clock)

@@ -18,7 +18,6 @@ from chalicelib.store.access_token import AccessTokens
 from chalicelib.store.models import AccessTokenItem, bind
 from infra.deploy.tables import create_tables
 from tests.support.dynamodb_local import create_tables_without_ttl
-from tests.support.serial_moto import serial_moto  # noqa: F401
 
 APP_ID = "wx0123456789abcdef"
 KEY = f"wechat-token#{APP_ID}"
@@ -44,7 +43,7 @@ class Clock:
 
 
 @dataclass
-class WeChat:
+class TokenSource:
     """The platform's side of it: a new token for each question, or `down`."""
 
     asked: int = 0
@@ -70,17 +69,17 @@ class WeChat:
 
 
 @pytest.fixture
-def clock() -> Clock:
+def token_clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def wechat() -> WeChat:
-    return WeChat()
+def token_source() -> TokenSource:
+    return TokenSource()
 
 
 @pytest.fixture
-def table() -> Iterator[None]:
+def token_table() -> Iterator[None]:
     """The tables on moto."""
     with mock_aws():
         create_tables(boto3.client("dynamodb"), "token")
@@ -89,11 +88,11 @@ def table() -> Iterator[None]:
 
 
 @pytest.fixture(params=["moto", "dynamodb local"])
-def any_table(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def token_tables(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The tables on moto, one request at a time, and on Amazon's own DynamoDB Local."""
     if request.param == "moto":
         request.getfixturevalue("serial_moto")
-        request.getfixturevalue("table")
+        request.getfixturevalue("token_table")
         yield
         return
     url = request.getfixturevalue("dynamodb_local")
@@ -105,7 +104,7 @@ def any_table(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient_waiters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let threads wait for the one that renews as long as a busy machine needs."""
     monkeypatch.setattr(access_token, "_WAITS", 4 * WAIT)
 

@@ -20,9 +20,9 @@ from chalicelib.settings import load
 from chalicelib.store.models import LoginItem
 from infra.deploy.tables import create_tables, load_template
 from infra.local.aws import Resources
-from tests.conftest import SETTINGS, CheapHasher, Clock, Door, Phones, World, add_firm, moto_client
+from tests.conftest import SETTINGS, Clock, Door, Phones, World, add_firm, moto_client
+from tests.support.cheap_hasher import cheap_hasher
 from tests.support.dynamodb_local import create_tables_without_ttl
-from tests.support.serial_moto import serial_moto  # noqa: F401
 
 YEAR = 2027
 # 00:00:05 on 1 January 2027 in Beijing, and the schedule's own word for it.
@@ -178,7 +178,7 @@ def make(prefix: str = "recovery", **more: str) -> ResetWorld:
         # The clock stands, so that waiting changes nothing.
         pause=lambda _: None,
     )
-    service.__dict__["hasher"] = CheapHasher(service._peppers)
+    service.hasher = cheap_hasher(service)
     runtime.install(service)
     return ResetWorld(
         World(service, clock, phones, Door()),
@@ -189,7 +189,7 @@ def make(prefix: str = "recovery", **more: str) -> ResetWorld:
 
 
 @pytest.fixture
-def yearly(serial_moto: None) -> Iterator[ResetWorld]:  # noqa: F811
+def yearly(serial_moto: None) -> Iterator[ResetWorld]:
     """A world of a new AWS, without a firm, five seconds into 2027 in Beijing."""
     with mock_aws():
         create_tables(moto_client("dynamodb"), "recovery")

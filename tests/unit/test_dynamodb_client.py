@@ -561,8 +561,8 @@ def test_the_pauses_grow_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
         slept.append(seconds)
         clock[0] += seconds
 
-    monkeypatch.setattr(dynamo.time, "sleep", sleep)
-    monkeypatch.setattr(dynamo.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
     assert len(list(dynamo._attempts())) == 8
     longest = [0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5]
     assert len(slept) == len(longest)
@@ -587,7 +587,7 @@ def test_the_client_is_made_with_the_binding_and_tuned(serve: Serve) -> None:
     assert made is not None
     assert script.connections == 0
     assert connection_of(LoginItem).client is connection_of(CodeItem).client is made
-    config = made.meta.config
+    config: Any = made.meta.config
     assert (config.connect_timeout, config.read_timeout) == (1, 2)
     assert config.retries == {"mode": "standard", "total_max_attempts": 3}
     assert config.max_pool_connections == 32

@@ -68,7 +68,7 @@ def aws() -> Iterator[LocalAws]:
 
 
 def client(aws: LocalAws, name: str) -> Any:
-    return boto3.client(
+    return boto3.client(  # type: ignore[call-overload]
         name,
         "cn-north-1",
         endpoint_url=aws.url,

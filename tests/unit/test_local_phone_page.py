@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from werkzeug.test import Client, TestResponse
 
+from chalicelib.http_client import HttpClient
+from chalicelib.sms.gateway import Outcome
+from chalicelib.sms.http import Http
 from infra.local.firms import DEMO, described, listed
 from infra.local.people import PEOPLE, People
 from infra.local.phone_page import PhonePage
@@ -19,28 +23,38 @@ from infra.local.sms import SimulatedSms
 from infra.local.wechat import SimulatedWeChat
 from infra.ops.enrolment.directory_row import Entry, read_row
 from infra.ops.files import directory_file
+from tests.support.sms_cases import SMS
 
 LOCAL = "http://127.0.0.1:8000"
+SMS_SECRET = "s" * 32
 FOLDER = Path(listed.__code__.co_filename).with_name("phone")
 
 
 @pytest.fixture
-def page() -> Iterator[PhonePage]:
-    # The account's own server is not there, so every message ends as a fault, which is as good.
-    with (
-        SimulatedSms("s" * 32) as sms,
-        SimulatedWeChat(
-            "wx0123456789abcdef",
-            "w" * 32,
-            "token",
-            "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
-            callback_url=lambda: "http://127.0.0.1:9/",
-            visitor=lambda hints: "",
-        ) as wechat,
-    ):
-        yield PhonePage(
-            site=LOCAL, local=LOCAL, people=People(), sms=sms, wechat=wechat, firms=listed(DEMO)
-        )
+def sms() -> Iterator[SimulatedSms]:
+    with SimulatedSms(SMS_SECRET) as sms:
+        yield sms
+
+
+@pytest.fixture
+def wechat() -> Iterator[SimulatedWeChat]:
+    """A platform whose account has no server: each of its messages ends as a fault."""
+    with SimulatedWeChat(
+        "wx0123456789abcdef",
+        "w" * 32,
+        "token",
+        "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
+        callback_url=lambda: "http://127.0.0.1:9/",
+        visitor=lambda hints: "",
+    ) as wechat:
+        yield wechat
+
+
+@pytest.fixture
+def page(sms: SimulatedSms, wechat: SimulatedWeChat) -> PhonePage:
+    return PhonePage(
+        site=LOCAL, local=LOCAL, people=People(), sms=sms, wechat=wechat, firms=listed(DEMO)
+    )
 
 
 def ask(
@@ -64,7 +78,7 @@ def ask(
 
 def act(page: PhonePage, **body: Any) -> tuple[int, dict[str, Any]]:
     reply = ask(page, "/_phone/act", body)
-    return reply.status_code, reply.json
+    return reply.status_code, dict(reply.get_json())
 
 
 def state(page: PhonePage) -> dict[str, Any]:
@@ -114,10 +128,10 @@ def test_any_mainland_number_is_a_phone(page: PhonePage) -> None:
         assert act(page, act="follow", phone=number) == (422, {"error": "phone"})
 
 
-def test_scanning_tells_codes_from_addresses(page: PhonePage) -> None:
-    """A code of the account gives its scene, one of the site opens it, another is foreign."""
-    wechat = page._wechat
-    assert wechat is not None
+def test_a_scan_distinguishes_scenes_site_addresses_and_others(
+    page: PhonePage, wechat: SimulatedWeChat
+) -> None:
+    """A QR code of the account gives its scene, one of the site opens it, another is foreign."""
     ticket = wechat.account.draw("11010148.x", 4_000_000_000)
     assert state(page)["codes"] == [
         {"url": ticket.url, "scene": "11010148.x", "expires_at": 4_000_000_000}
@@ -156,16 +170,19 @@ def test_malformed_acts_are_refused(page: PhonePage, body: Any, error: str) -> N
     assert (reply.status_code, reply.json) == (422, {"error": error})
 
 
-def test_failures_can_be_asked_for(page: PhonePage) -> None:
-    """The switches reach the simulators."""
+def test_requested_failures_reach_the_simulators(
+    page: PhonePage, sms: SimulatedSms, wechat: SimulatedWeChat
+) -> None:
+    """The next calls fail as the page requested, and as often."""
     assert act(page, act="fail-sms", status=503, times=2)[0] == 200
     assert act(page, act="fail-wechat", errcode=45009, path="/cgi-bin/user/info")[0] == 200
     assert act(page, act="revoke-token")[0] == 200
-    assert page._sms is not None
-    assert page._sms._fault is not None
-    assert page._sms._fault.status == 503
-    assert page._wechat is not None
-    assert page._wechat._faults["/cgi-bin/user/info"].errcode == 45009
+    gateway = Http(sms.url, SMS_SECRET, HttpClient())
+    attempts = [gateway.send(SMS) for _ in range(3)]
+    assert [attempt.outcome is Outcome.SENT for attempt in attempts] == [False, False, True]
+    assert all("503" in attempt.reason for attempt in attempts[:2])
+    answer = requests.get(f"{wechat.url}/cgi-bin/user/info", timeout=60)
+    assert answer.json()["errcode"] == 45009
 
 
 def test_other_sites_cannot_act(page: PhonePage) -> None:

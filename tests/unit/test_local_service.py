@@ -40,12 +40,16 @@ def small_app() -> Chalice:
     @app.route("/echo/{name}", methods=["GET", "POST"], content_types=["application/json"])
     def echo(name: str) -> Response:
         request = app.current_request
+        assert request is not None
+        raw_body = request.raw_body or b""
+        assert isinstance(raw_body, bytes)
+        query = request.query_params
         time.sleep(0.001)
         seen = {
             "name": name,
             "mine": app.current_request is request,
-            "body": (request.raw_body or b"").decode(),
-            "query": {key: request.query_params.getlist(key) for key in request.query_params or {}},
+            "body": raw_body.decode(),
+            "query": {key: query.getlist(key) for key in query} if query else {},
             "headers": dict(request.headers),
             "identity": request.context["identity"],
         }
@@ -67,7 +71,9 @@ def small_app() -> Chalice:
 
     @app.route("/secret", methods=["POST"], authorizer=IAMAuthorizer())
     def secret() -> Response:
-        return Response({"arn": app.current_request.context["identity"]["userArn"]})
+        request = app.current_request
+        assert request is not None
+        return Response({"arn": request.context["identity"]["userArn"]})
 
     return app
 

@@ -1,6 +1,5 @@
 """The SQS poller of the local stack, on moto's queues."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import json
@@ -17,7 +16,6 @@ from moto import mock_aws
 from infra.local import sqs_poller
 from infra.local.aws import Resources
 from infra.local.sqs_poller import RETRY_SECONDS, QueueMapping, SqsPoller, queue_mappings
-from tests.support.serial_moto import serial_moto  # noqa: F401
 
 TEMPLATE: dict[str, Any] = {
     "Parameters": {"TablePrefix": {"Type": "String", "Default": "recovery"}},
@@ -249,12 +247,14 @@ def test_a_running_poller_works_the_queue_and_ends(
     mapping = QueueMapping("recovery-reset", "reset_accounts")
     poller = SqsPoller(sqs, [(mapping, function)], lambda name: f"context of {name}")
     fill(sqs, resources, 12)
+    before = set(threading.enumerate())
     poller.start()
+    assert set(threading.enumerate()) > before
     assert all_there.wait(60)
     poller.close()
     assert sorted(int(body) for body, _ in seen) == list(range(12))
     assert {context for _, context in seen} == {"context of reset_accounts"}
-    assert not any(thread.is_alive() for thread in poller._threads)
+    assert set(threading.enumerate()) <= before
 
 
 def test_an_error_at_the_first_poll_ends_no_thread(

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -219,13 +220,15 @@ def test_nobody_needs_to_read_what_it_prints() -> None:
     """A pipe that is full keeps no thread waiting; what was read in time is whole and in order."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as unread, os.fdopen(writing, "w") as stream:
+        before = set(threading.enumerate())
         writer = BackgroundWriter(stream)
+        (thread,) = set(threading.enumerate()) - before
         for number in range(20_000):
             print(f"{number:07d}", file=writer)
         os.set_blocking(reading, False)
         first = unread.read(8 * 1_000).decode().split()
         assert first == [f"{number:07d}" for number in range(1_000)]
-        while writer._thread.is_alive():
+        while thread.is_alive():
             unread.read()
             writer.finish()
 

@@ -14,62 +14,70 @@ from infra.local.wechat.simulator import (
     OUT_OF_ORDER,
     CannotDo,
 )
-from tests.support.local_wechat import ALICE, BOB, World
+from tests.support.local_wechat import ALICE, BOB, LocalWechat
 
 # What people do, and what the account's server is told of it.
 
 
-def test_following_is_told_and_the_reply_shown(world: World) -> None:
+def test_following_is_told_and_the_reply_shown(local_wechat: LocalWechat) -> None:
     """A subscribe event arrives encrypted, and the passive reply is in the chat."""
-    world.service.reply = lambda message: f'欢迎 {message.event} <a href="x">x</a>'
-    assert world.wechat.follow(ALICE).deliveries == 1
-    [message] = world.service.messages
+    local_wechat.service.reply = lambda message: f'欢迎 {message.event} <a href="x">x</a>'
+    assert local_wechat.wechat.follow(ALICE).deliveries == 1
+    [message] = local_wechat.service.messages
     assert (message.type, message.event, message.source) == ("event", "subscribe", ALICE)
-    assert world.chat() == [
+    assert local_wechat.chat() == [
         ("notice", "已关注公众号"),
         ("account", '欢迎 subscribe <a href="x">x</a>'),
     ]
-    assert set(world.service.queries[0]) >= {"signature", "msg_signature", "timestamp", "nonce"}
+    assert set(local_wechat.service.queries[0]) >= {
+        "signature",
+        "msg_signature",
+        "timestamp",
+        "nonce",
+    }
     with pytest.raises(CannotDo, match="follows-already"):
-        world.wechat.follow(ALICE)
+        local_wechat.wechat.follow(ALICE)
 
 
-def test_a_scanned_code_brings_its_scene(world: World) -> None:
+def test_a_scanned_code_brings_its_scene(local_wechat: LocalWechat) -> None:
     """A stranger follows with `qrscene_`, a follower's scan is a SCAN event, each with the scene."""
-    url = world.platform.follow_qr("11010148.abc", 600)
-    assert world.wechat.scan(ALICE, url) == "11010148.abc"
-    assert world.service.messages == []
-    world.wechat.follow(ALICE, "11010148.abc")
-    assert world.service.messages[-1].event == "subscribe_scan"
-    assert world.service.messages[-1].scene_id == "11010148.abc"
-    assert world.wechat.scan(ALICE, url) == "11010148.abc"
-    assert world.service.messages[-1].event == "scan"
-    assert world.service.messages[-1].scene_id == "11010148.abc"
-    world.clock.time += 601
-    assert world.wechat.scan(ALICE, url) == ""
-    assert len(world.service.messages) == 2
+    url = local_wechat.platform.follow_qr("11010148.abc", 600)
+    assert local_wechat.wechat.scan(ALICE, url) == "11010148.abc"
+    assert local_wechat.service.messages == []
+    local_wechat.wechat.follow(ALICE, "11010148.abc")
+    assert local_wechat.service.messages[-1].event == "subscribe_scan"
+    assert local_wechat.service.messages[-1].scene_id == "11010148.abc"
+    assert local_wechat.wechat.scan(ALICE, url) == "11010148.abc"
+    assert local_wechat.service.messages[-1].event == "scan"
+    assert local_wechat.service.messages[-1].scene_id == "11010148.abc"
+    local_wechat.clock.time += 601
+    assert local_wechat.wechat.scan(ALICE, url) == ""
+    assert len(local_wechat.service.messages) == 2
     with pytest.raises(CannotDo, match="foreign-code"):
-        world.wechat.scan(ALICE, "https://elsewhere.example/")
+        local_wechat.wechat.scan(ALICE, "https://elsewhere.example/")
 
 
-def test_leaving_is_told_and_ends_what_followers_may(world: World) -> None:
+def test_leaving_is_told_and_ends_what_followers_may(local_wechat: LocalWechat) -> None:
     """After an unsubscribe the person can neither write nor tap; nothing more is shown to them."""
-    world.wechat.follow(ALICE)
-    world.wechat.leave(ALICE)
-    assert world.service.messages[-1].event == "unsubscribe"
-    assert world.chat()[-1] == ("notice", "已取消关注")
+    local_wechat.wechat.follow(ALICE)
+    local_wechat.wechat.leave(ALICE)
+    assert local_wechat.service.messages[-1].event == "unsubscribe"
+    assert local_wechat.chat()[-1] == ("notice", "已取消关注")
     for act in (
-        lambda: world.wechat.leave(ALICE),
-        lambda: world.wechat.say(ALICE, "x"),
-        lambda: world.wechat.tap(ALICE, "x"),
+        lambda: local_wechat.wechat.leave(ALICE),
+        lambda: local_wechat.wechat.say(ALICE, "x"),
+        lambda: local_wechat.wechat.tap(ALICE, "x"),
     ):
         with pytest.raises(CannotDo, match="not-following"):
             act()
 
 
-def test_the_menu_s_items_do_what_they_are(world: World) -> None:
+def test_the_menu_s_items_do_what_they_are(local_wechat: LocalWechat) -> None:
     """CLICK sends its key, VIEW sends and opens its address; the menu's Chinese is kept."""
-    assert world.call("/cgi-bin/menu/get", access_token=world.token())["errcode"] == 46003
+    assert (
+        local_wechat.call("/cgi-bin/menu/get", access_token=local_wechat.token())["errcode"]
+        == 46003
+    )
     menu = {
         "button": [
             {"type": "view", "name": "找回密码", "url": "https://recovery.example/wechat/enter"},
@@ -79,36 +87,41 @@ def test_the_menu_s_items_do_what_they_are(world: World) -> None:
             },
         ]
     }
-    world.platform.create_menu(menu)
-    assert world.call("/cgi-bin/menu/get", access_token=world.token()) == {"menu": menu}
-    world.wechat.follow(ALICE)
-    assert world.wechat.tap(ALICE, "找回密码") == "https://recovery.example/wechat/enter"
-    assert world.service.messages[-1].event == "view"
-    assert world.wechat.tap(ALICE, "获取验证码") == ""
-    assert (world.service.messages[-1].event, world.service.messages[-1].key) == ("click", "code")
+    local_wechat.platform.create_menu(menu)
+    assert local_wechat.call("/cgi-bin/menu/get", access_token=local_wechat.token()) == {
+        "menu": menu
+    }
+    local_wechat.wechat.follow(ALICE)
+    assert local_wechat.wechat.tap(ALICE, "找回密码") == "https://recovery.example/wechat/enter"
+    assert local_wechat.service.messages[-1].event == "view"
+    assert local_wechat.wechat.tap(ALICE, "获取验证码") == ""
+    assert (local_wechat.service.messages[-1].event, local_wechat.service.messages[-1].key) == (
+        "click",
+        "code",
+    )
     with pytest.raises(CannotDo, match="no-such-item"):
-        world.wechat.tap(ALICE, "没有")
+        local_wechat.wechat.tap(ALICE, "没有")
 
 
-def test_a_text_arrives_and_each_has_its_own_id(world: World) -> None:
+def test_a_text_arrives_and_each_has_its_own_id(local_wechat: LocalWechat) -> None:
     """Whatever people write arrives, without what XML cannot hold."""
-    world.wechat.follow(ALICE)
+    local_wechat.wechat.follow(ALICE)
     texts = ["验证码", "]]> & <b>", "a\x00b\x1f", "😀"]
     for text in texts:
-        world.wechat.say(ALICE, text)
-    messages = world.service.messages[1:]
+        local_wechat.wechat.say(ALICE, text)
+    messages = local_wechat.service.messages[1:]
     assert [message.content for message in messages] == ["验证码", "]]> & <b>", "ab", "😀"]
     assert len({message.id for message in messages}) == 4
-    assert ("person", "验证码") in world.chat()
+    assert ("person", "验证码") in local_wechat.chat()
 
 
-def test_acts_are_told_apart_by_their_time(world: World) -> None:
+def test_acts_are_told_apart_by_their_time(local_wechat: LocalWechat) -> None:
     """Two taps within one second still differ in CreateTime, and later ones are later."""
-    world.platform.create_menu({"button": [{"type": "click", "name": "码", "key": "code"}]})
-    world.wechat.follow(ALICE)
+    local_wechat.platform.create_menu({"button": [{"type": "click", "name": "码", "key": "code"}]})
+    local_wechat.wechat.follow(ALICE)
     for _ in range(3):
-        world.wechat.tap(ALICE, "码")
-    times = [message._data["CreateTime"] for message in world.service.messages]
+        local_wechat.wechat.tap(ALICE, "码")
+    times = [message._data["CreateTime"] for message in local_wechat.service.messages]
     assert times == sorted(set(times))
 
 
@@ -116,11 +129,11 @@ def test_acts_are_told_apart_by_their_time(world: World) -> None:
 
 
 def test_no_answer_is_tried_three_times_and_then_told_to_the_person(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    local_wechat: LocalWechat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that is too slow gets three deliveries of one message."""
-    world.wechat.follow(ALICE)
-    monkeypatch.setattr(world.wechat._callbacks, "_limit", 0.3)
+    local_wechat.wechat.follow(ALICE)
+    monkeypatch.setattr(local_wechat.wechat._callbacks, "_limit", 0.3)
     reached, given_up = threading.Event(), threading.Event()
 
     def reply(message: Any) -> str:
@@ -128,54 +141,54 @@ def test_no_answer_is_tried_three_times_and_then_told_to_the_person(
         given_up.wait(60)
         return "zu spät"
 
-    world.service.reply = reply
-    outcome = world.wechat.say(ALICE, "hallo")
+    local_wechat.service.reply = reply
+    outcome = local_wechat.wechat.say(ALICE, "hallo")
     assert reached.wait(60)
     given_up.set()
     assert (outcome.text, outcome.deliveries) == (None, 3)
-    assert world.chat()[-1] == ("notice", OUT_OF_ORDER)
-    assert len({message.id for message in world.service.messages[1:]}) == 1
+    assert local_wechat.chat()[-1] == ("notice", OUT_OF_ORDER)
+    assert len({message.id for message in local_wechat.service.messages[1:]}) == 1
 
 
-def test_a_second_delivery_that_is_answered_is_enough(world: World) -> None:
+def test_a_second_delivery_that_is_answered_is_enough(local_wechat: LocalWechat) -> None:
     """After one failure the answer to the repeat is shown."""
-    world.wechat.follow(ALICE)
+    local_wechat.wechat.follow(ALICE)
     answers: list[str | Response] = [Response(status=500), "endlich"]
-    world.service.reply = lambda message: answers.pop(0)
-    outcome = world.wechat.say(ALICE, "hallo")
+    local_wechat.service.reply = lambda message: answers.pop(0)
+    outcome = local_wechat.wechat.say(ALICE, "hallo")
     assert (outcome.text, outcome.deliveries) == ("endlich", 2)
-    assert world.chat()[-1] == ("account", "endlich")
+    assert local_wechat.chat()[-1] == ("account", "endlich")
 
 
 @pytest.mark.parametrize(
     "body", [b'{"json": true}', b"<xml><Encrypt>x</Encrypt></xml>", b"<xml>", b"ok"]
 )
-def test_an_answer_that_cannot_be_read_is_a_fault(world: World, body: bytes) -> None:
+def test_an_answer_that_cannot_be_read_is_a_fault(local_wechat: LocalWechat, body: bytes) -> None:
     """Only an encrypted reply, `success` or nothing will do."""
-    world.wechat.follow(ALICE)
-    world.service.reply = lambda message: Response(body)
-    outcome = world.wechat.say(ALICE, "hallo")
+    local_wechat.wechat.follow(ALICE)
+    local_wechat.service.reply = lambda message: Response(body)
+    outcome = local_wechat.wechat.say(ALICE, "hallo")
     assert (outcome.text, outcome.deliveries) == (None, 1)
-    assert world.chat()[-1] == ("notice", OUT_OF_ORDER)
+    assert local_wechat.chat()[-1] == ("notice", OUT_OF_ORDER)
 
 
-def test_an_empty_answer_says_nothing(world: World) -> None:
+def test_an_empty_answer_says_nothing(local_wechat: LocalWechat) -> None:
     """`success` leaves the chat as it is."""
-    world.wechat.follow(ALICE)
-    world.service.reply = lambda message: ""
-    assert world.wechat.say(ALICE, "hallo").text == ""
-    assert world.chat()[-1] == ("person", "hallo")
+    local_wechat.wechat.follow(ALICE)
+    local_wechat.service.reply = lambda message: ""
+    assert local_wechat.wechat.say(ALICE, "hallo").text == ""
+    assert local_wechat.chat()[-1] == ("person", "hallo")
 
 
-def test_a_reply_to_somebody_else_is_a_fault(world: World) -> None:
+def test_a_reply_to_somebody_else_is_a_fault(local_wechat: LocalWechat) -> None:
     """A reply must be addressed to the person who wrote."""
-    world.wechat.follow(ALICE)
+    local_wechat.wechat.follow(ALICE)
 
     def reply(message: Any) -> Response:
         swapped = create_reply("x", message=message)
         swapped.target = BOB
-        sealed = world.service.crypto.encrypt_message(swapped.render(), "1", "2")
+        sealed = local_wechat.service.crypto.encrypt_message(swapped.render(), "1", "2")
         return Response(to_text(sealed))
 
-    world.service.reply = reply
-    assert world.wechat.say(ALICE, "hallo").text is None
+    local_wechat.service.reply = reply
+    assert local_wechat.wechat.say(ALICE, "hallo").text is None

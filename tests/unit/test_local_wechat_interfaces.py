@@ -14,20 +14,20 @@ from infra.local.wechat.simulator import (
     CODE_TEMPLATE_ID,
     NOTICE_TEMPLATE_ID,
 )
-from tests.support.local_wechat import ALICE, APP_ID, BOB, FIELDS, SECRET, World
+from tests.support.local_wechat import ALICE, APP_ID, BOB, FIELDS, SECRET, LocalWechat
 
 # What the account's server calls.
 
 
-def test_a_template_reaches_followers_and_its_receipt_follows(world: World) -> None:
+def test_a_template_reaches_followers_and_its_receipt_follows(local_wechat: LocalWechat) -> None:
     """The card has the template's labels, and TEMPLATESENDJOBFINISH the message's id."""
-    world.wechat.follow(ALICE)
-    world.service.reply = lambda message: ""
-    result = world.platform.send_template(
+    local_wechat.wechat.follow(ALICE)
+    local_wechat.service.reply = lambda message: ""
+    result = local_wechat.platform.send_template(
         ALICE, CODE_TEMPLATE_ID, FIELDS, url="https://recovery.example/x", client_msg_id="m1"
     )
     assert result.outcome is TemplateOutcome.SENT
-    card = world.wechat.account.chat(ALICE)[-1]
+    card = local_wechat.wechat.account.chat(ALICE)[-1]
     assert (card.kind, card.url) == ("card", "https://recovery.example/x")
     assert card.fields == (
         ("登录账号", "11010148_cw"),
@@ -35,41 +35,43 @@ def test_a_template_reaches_followers_and_its_receipt_follows(world: World) -> N
         ("温馨提示", "5分钟内有效"),
     )
     deadline = time.monotonic() + 60
-    while len(world.service.messages) < 2 and time.monotonic() < deadline:
+    while len(local_wechat.service.messages) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
-    receipt = world.service.messages[-1]
+    receipt = local_wechat.service.messages[-1]
     assert receipt.event == "templatesendjobfinish"
     assert str(receipt._data["MsgID"]) == result.msgid
     assert receipt._data["Status"] == "success"
 
 
-def test_a_repeat_of_a_template_is_dropped(world: World) -> None:
+def test_a_repeat_of_a_template_is_dropped(local_wechat: LocalWechat) -> None:
     """The same client_msg_id within ten minutes is one card, for one person."""
     for openid in (ALICE, BOB):
-        world.wechat.follow(openid)
+        local_wechat.wechat.follow(openid)
 
     def send(openid: str, once: str) -> Any:
-        return world.platform.send_template(
+        return local_wechat.platform.send_template(
             openid, CODE_TEMPLATE_ID, FIELDS, url=None, client_msg_id=once
         )
 
     assert send(ALICE, "m1").msgid == send(ALICE, "m1").msgid
     assert send(BOB, "m1").msgid != send(ALICE, "m1").msgid
     send(ALICE, "m2")
-    world.clock.time += 601
+    local_wechat.clock.time += 601
     send(ALICE, "m1")
-    cards = [kind for kind, _ in world.chat() if kind == "card"]
+    cards = [kind for kind, _ in local_wechat.chat() if kind == "card"]
     assert len(cards) == 3
 
 
-def test_templates_are_refused_as_wechat_refuses_them(world: World) -> None:
+def test_templates_are_refused_as_wechat_refuses_them(local_wechat: LocalWechat) -> None:
     """Strangers, unknown templates and values that a field may not hold each have their code."""
 
     def send(openid: str, template: str, fields: dict[str, str]) -> Any:
-        return world.platform.send_template(openid, template, fields, url=None, client_msg_id="m")
+        return local_wechat.platform.send_template(
+            openid, template, fields, url=None, client_msg_id="m"
+        )
 
     assert send(ALICE, CODE_TEMPLATE_ID, FIELDS).outcome is TemplateOutcome.NOT_FOLLOWING
-    world.wechat.follow(ALICE)
+    local_wechat.wechat.follow(ALICE)
     for template, fields, errcode in (
         ("other", FIELDS, 40037),
         (CODE_TEMPLATE_ID, {**FIELDS, "thing3": "长" * 21}, 47003),
@@ -79,35 +81,39 @@ def test_templates_are_refused_as_wechat_refuses_them(world: World) -> None:
     ):
         result = send(ALICE, template, fields)
         assert (result.outcome, result.errcode) == (TemplateOutcome.NO_TEMPLATE, errcode)
-    assert "card" not in [kind for kind, _ in world.chat()]
+    assert "card" not in [kind for kind, _ in local_wechat.chat()]
 
 
-def test_tokens_live_and_die_as_stable_token_says(world: World) -> None:
+def test_tokens_live_and_die_as_stable_token_says(local_wechat: LocalWechat) -> None:
     """Asked again it is the same token; near its end a new one, both good; forced, the old one ends."""
 
     def ask(**more: Any) -> dict[str, Any]:
         body = {"grant_type": "client_credential", "appid": APP_ID, "secret": SECRET, **more}
         return dict(
-            requests.post(world.wechat.url + "/cgi-bin/stable_token", json=body, timeout=60).json()
+            requests.post(
+                local_wechat.wechat.url + "/cgi-bin/stable_token", json=body, timeout=60
+            ).json()
         )
 
     def usable(token: str) -> int:
         return int(
-            world.call("/cgi-bin/user/info", access_token=token, openid=ALICE).get("errcode", 0)
+            local_wechat.call("/cgi-bin/user/info", access_token=token, openid=ALICE).get(
+                "errcode", 0
+            )
         )
 
     first = ask()
     assert ask()["access_token"] == first["access_token"]
     assert first["expires_in"] == 7200
-    world.clock.time += 6_950
+    local_wechat.clock.time += 6_950
     second = ask()
     assert second["access_token"] != first["access_token"]
     assert usable(first["access_token"]) == usable(second["access_token"]) == 0
-    world.clock.time += 300
+    local_wechat.clock.time += 300
     assert usable(first["access_token"]) == 42001
     forced = ask(force_refresh=True)
     assert usable(second["access_token"]) == 40001
-    world.wechat.tokens.revoke()
+    local_wechat.wechat.tokens.revoke()
     assert usable(forced["access_token"]) == 40001
     assert usable("x") == 40014
     assert usable("") == 41001
@@ -116,43 +122,45 @@ def test_tokens_live_and_die_as_stable_token_says(world: World) -> None:
     assert ask(grant_type="x")["errcode"] == 40002
 
 
-def test_a_revoked_token_costs_the_client_one_refresh(world: World) -> None:
+def test_a_revoked_token_costs_the_client_one_refresh(local_wechat: LocalWechat) -> None:
     """The service's client goes on after the platform has ended its token."""
-    world.wechat.follow(ALICE)
-    assert world.platform.is_following(ALICE)
-    issued = world.wechat.tokens.issued
-    world.wechat.tokens.revoke()
-    assert world.platform.is_following(ALICE)
-    assert world.wechat.tokens.issued == issued + 1
+    local_wechat.wechat.follow(ALICE)
+    assert local_wechat.platform.is_following(ALICE)
+    issued = local_wechat.wechat.tokens.issued
+    local_wechat.wechat.tokens.revoke()
+    assert local_wechat.platform.is_following(ALICE)
+    assert local_wechat.wechat.tokens.issued == issued + 1
 
 
-def test_user_info_tells_followers_from_others(world: World) -> None:
+def test_user_info_tells_followers_from_others(local_wechat: LocalWechat) -> None:
     """A follower by a code has its scene; who left is no follower."""
-    assert not world.platform.is_following(ALICE)
-    world.wechat.follow(ALICE, "s1")
-    info = world.call("/cgi-bin/user/info", access_token=world.token(), openid=ALICE)
+    assert not local_wechat.platform.is_following(ALICE)
+    local_wechat.wechat.follow(ALICE, "s1")
+    info = local_wechat.call("/cgi-bin/user/info", access_token=local_wechat.token(), openid=ALICE)
     assert (info["subscribe"], info["qr_scene_str"]) == (1, "s1")
-    world.wechat.leave(ALICE)
-    assert not world.platform.is_following(ALICE)
+    local_wechat.wechat.leave(ALICE)
+    assert not local_wechat.platform.is_following(ALICE)
 
 
-def test_oauth_gives_the_visitor_s_openid_once(world: World) -> None:
+def test_oauth_gives_the_visitor_s_openid_once(local_wechat: LocalWechat) -> None:
     """The page sends the browser back at once; the code works a single time."""
-    url = world.platform.authorize_url("https://recovery.example/wechat/enter", "s1")
+    url = local_wechat.platform.authorize_url("https://recovery.example/wechat/enter", "s1")
     answer = requests.get(url, allow_redirects=False, timeout=60, cookies={"_phone": BOB})
     assert answer.status_code == 302
     back = urlsplit(answer.headers["Location"])
     query = parse_qs(back.query)
     assert (back.netloc, back.path, query["state"]) == ("recovery.example", "/wechat/enter", ["s1"])
-    assert world.platform.exchange(query["code"][0]) == BOB
+    assert local_wechat.platform.exchange(query["code"][0]) == BOB
     with pytest.raises(OAuthRefused):
-        world.platform.exchange(query["code"][0])
+        local_wechat.platform.exchange(query["code"][0])
     with pytest.raises(OAuthRefused):
-        world.platform.exchange("invented")
+        local_wechat.platform.exchange("invented")
     late = requests.get(url, allow_redirects=False, timeout=60)
-    world.clock.time += 301
+    local_wechat.clock.time += 301
     with pytest.raises(OAuthRefused):
-        world.platform.exchange(parse_qs(urlsplit(late.headers["Location"]).query)["code"][0])
+        local_wechat.platform.exchange(
+            parse_qs(urlsplit(late.headers["Location"]).query)["code"][0]
+        )
 
 
 @pytest.mark.parametrize(
@@ -164,7 +172,7 @@ def test_oauth_gives_the_visitor_s_openid_once(world: World) -> None:
         {"response_type": "token"},
     ],
 )
-def test_oauth_sends_nobody_elsewhere(world: World, changed: dict[str, str]) -> None:
+def test_oauth_sends_nobody_elsewhere(local_wechat: LocalWechat, changed: dict[str, str]) -> None:
     """A foreign address or another scope ends on WeChat's error page."""
     query = {
         "appid": APP_ID,
@@ -173,7 +181,7 @@ def test_oauth_sends_nobody_elsewhere(world: World, changed: dict[str, str]) -> 
         "scope": "snsapi_base",
     }
     answer = requests.get(
-        world.wechat.url + "/connect/oauth2/authorize",
+        local_wechat.wechat.url + "/connect/oauth2/authorize",
         params={**query, **changed},
         allow_redirects=False,
         timeout=60,
@@ -182,16 +190,16 @@ def test_oauth_sends_nobody_elsewhere(world: World, changed: dict[str, str]) -> 
     assert "Location" not in answer.headers
 
 
-def test_malformed_calls_get_wechat_s_codes(world: World) -> None:
+def test_malformed_calls_get_wechat_s_codes(local_wechat: LocalWechat) -> None:
     """Unknown paths, wrong methods, wrong JSON, wrong scenes and wrong menus."""
-    token = world.token()
-    assert world.call("/cgi-bin/nothing", access_token=token)["errcode"] == 40066
-    refused = world.call("/cgi-bin/qrcode/create", access_token=token)
+    token = local_wechat.token()
+    assert local_wechat.call("/cgi-bin/nothing", access_token=token)["errcode"] == 40066
+    refused = local_wechat.call("/cgi-bin/qrcode/create", access_token=token)
     assert refused["errcode"] == 43002
     assert "rid: " in refused["errmsg"]
 
     def post(path: str, body: str) -> int:
-        return int(world.call(path, body.encode(), access_token=token)["errcode"])
+        return int(local_wechat.call(path, body.encode(), access_token=token)["errcode"])
 
     assert post("/cgi-bin/qrcode/create", "{") == 47001
     assert post("/cgi-bin/qrcode/create", "[]") == 47001
@@ -208,29 +216,29 @@ def test_malformed_calls_get_wechat_s_codes(world: World) -> None:
     )
 
 
-def test_escaped_characters_stay_as_people_would_see_them(world: World) -> None:
+def test_escaped_characters_stay_as_people_would_see_them(local_wechat: LocalWechat) -> None:
     """WeChat does not undo \\u escapes, so a menu must be sent as UTF-8."""
     body = rb'{"button":[{"type":"click","name":"\u7801","key":"k"}]}'
-    world.call("/cgi-bin/menu/create", body, access_token=world.token())
-    assert world.wechat.account.item("码") is None
-    assert world.wechat.account.item(r"\u7801") is not None
+    local_wechat.call("/cgi-bin/menu/create", body, access_token=local_wechat.token())
+    assert local_wechat.wechat.account.item("码") is None
+    assert local_wechat.wechat.account.item(r"\u7801") is not None
 
 
-def test_failures_can_be_asked_for(world: World) -> None:
+def test_failures_can_be_asked_for(local_wechat: LocalWechat) -> None:
     """An interface fails as often as asked, others do not; `mend` ends it."""
-    world.wechat.follow(ALICE)
+    local_wechat.wechat.follow(ALICE)
     path = "/cgi-bin/message/template/send"
-    world.wechat.fail(45009, path=path, times=2)
+    local_wechat.wechat.fail(45009, path=path, times=2)
 
     def send(once: str) -> int | None:
-        return world.platform.send_template(
+        return local_wechat.platform.send_template(
             ALICE, CODE_TEMPLATE_ID, FIELDS, url=None, client_msg_id=once
         ).errcode
 
-    assert world.platform.is_following(ALICE)
+    assert local_wechat.platform.is_following(ALICE)
     assert [send("1"), send("2"), send("3")] == [45009, 45009, None]
-    world.wechat.fail(-1, path=path)
+    local_wechat.wechat.fail(-1, path=path)
     assert send("4") is None
-    world.wechat.fail(45009, times=99)
-    world.wechat.mend()
+    local_wechat.wechat.fail(45009, times=99)
+    local_wechat.wechat.mend()
     assert send("5") is None

@@ -1,6 +1,5 @@
 """What of a line is hidden, and what stays readable for operators."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import io
@@ -19,7 +18,7 @@ from chalicelib.settings import load
 from chalicelib.telemetry import logs, masking, metrics
 from chalicelib.telemetry.invocation import Invocation, begun, redact, redacting
 from tests.conftest import SETTINGS
-from tests.support.log_capture import Watched, watched, watching  # noqa: F401
+from tests.support.log_capture import Watched, watching
 
 OPENID = "oX7kq0Bz3Vw5Yt9Lm2Nc4Hs6Jf8D"
 

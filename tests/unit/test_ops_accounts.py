@@ -10,21 +10,14 @@ from chalicelib.store.models import LoginItem
 from infra.ops import words
 from tests.conftest import PHONE, World
 from tests.support.ops_runner import LOGIN, NEW_PHONE, Run
-from tests.support.serial_moto import serial_moto  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs commands on a terminal of 160 columns."""
-    return Run(capsys, monkeypatch)
-
-
-def test_account_at_a_glance(run: Run, world: World) -> None:
+def test_account_at_a_glance(run_ops: Run, world: World) -> None:
     """People read what it is, what is wrong and what became of the last codes."""
     world.send(world.token())
-    out = run("account", LOGIN).out
+    out = run_ops("account", LOGIN).out
     for text in (
         "11010148（年检、教育等功能账号）",
         "示例会计师事务所",
@@ -39,10 +32,10 @@ def test_account_at_a_glance(run: Run, world: World) -> None:
     assert PHONE[3:] not in out
 
 
-def test_account_as_json(run: Run, world: World) -> None:
+def test_account_as_json(run_ops: Run, world: World) -> None:
     """Programs read the same, times in epoch seconds."""
     world.send(world.token())
-    seen = run("account", LOGIN, "--json").json
+    seen = run_ops("account", LOGIN, "--json").json
     assert (seen["login"], seen["phone"], seen["method"]) == (LOGIN, "138****1234", "sms")
     assert seen["locks"] == [{"kind": "destination-sends", "until": world.clock.time + 60}]
     assert seen["findings"] == ["locked", "no-receipt"]
@@ -50,7 +43,7 @@ def test_account_as_json(run: Run, world: World) -> None:
     assert seen["code_until"] == world.clock.time + 300
 
 
-def test_account_of_a_login_with_everything(run: Run, world: World) -> None:
+def test_account_of_a_login_with_everything(run_ops: Run, world: World) -> None:
     """Binding, follower, default password, last run and last recovery are said."""
     LoginItem(f"{LOGIN}_cw").update(
         [
@@ -61,63 +54,63 @@ def test_account_of_a_login_with_everything(run: Run, world: World) -> None:
         ]
     )
     world.service.followers.note("o-alice", False, 1)
-    out = run("account", f"{LOGIN}_cw").out
+    out = run_ops("account", f"{LOGIN}_cw").out
     for text in ("微信公众号", "已绑定（2026年9月21日", "须修改", "本人2026年9月21日", "2027年"):
         assert text in out
     assert words.FINDINGS["not-following"] in out
     assert "o-alice" not in out
 
 
-def test_account_of_a_login_with_nothing(run: Run, world: World) -> None:
+def test_account_of_a_login_with_nothing(run_ops: Run, world: World) -> None:
     """No phone, no WeChat, no password."""
     LoginItem(LOGIN).update([LoginItem.phone.remove(), LoginItem.password_hash.remove()])
-    out = run("account", LOGIN).out
+    out = run_ops("account", LOGIN).out
     for text in (words.NO_METHOD, words.NOT_BOUND, words.HAS_NO_PASSWORD, words.FINDINGS["no-way"]):
         assert text in out
 
 
-def test_changes_name_the_caller(run: Run, world: World) -> None:
+def test_changes_name_the_caller(run_ops: Run, world: World) -> None:
     """The audit has the caller's AWS identity and the reason, for people and as JSON."""
-    ran = run("phone", LOGIN, NEW_PHONE, "--reason", "本人 来函\n")
+    ran = run_ops("phone", LOGIN, NEW_PHONE, "--reason", "本人 来函\n")
     assert ran.status == 0
     assert "手机号已变更" in ran.out
     assert "已短信通知 138****1234" in ran.out
-    (event,) = run("audit", LOGIN, "--json").json
+    (event,) = run_ops("audit", LOGIN, "--json").json
     identity = boto3.client("sts").get_caller_identity()["Arn"]
     assert (event["event"], event["actor"], event["reason"]) == (
         "phone-changed",
         identity,
         "本人 来函",
     )
-    out = run("audit", LOGIN).out
+    out = run_ops("audit", LOGIN).out
     for text in ("变更手机号", "user/moto", "139****2222", "原为138****1234", "本人 来函"):
         assert text in out
 
 
-def test_unbind_and_unlock(run: Run, world: World) -> None:
+def test_unbind_and_unlock(run_ops: Run, world: World) -> None:
     """Both say what they did, and that a second time there is nothing to do."""
     LoginItem(LOGIN).update([LoginItem.openid.set("o-alice"), LoginItem.starts.set([1])])
     for name in ("unbind", "unlock"):
-        ran = run(name, LOGIN, "--reason", "本人来函")
+        ran = run_ops(name, LOGIN, "--reason", "本人来函")
         assert ran.status == 0
         assert words.CHANGED[name].replace("$login", LOGIN) in ran.out
-        again = run(name, LOGIN, "--reason", "本人来函", "--json")
+        again = run_ops(name, LOGIN, "--reason", "本人来函", "--json")
         assert (again.status, again.json) == (0, {"login": LOGIN, "changed": False, "told": []})
 
 
-def test_unbinding_the_last_way_says_what_to_do_first(run: Run, world: World) -> None:
+def test_unbinding_the_last_way_says_what_to_do_first(run_ops: Run, world: World) -> None:
     """The operator's sentence names the command, not the support line."""
     LoginItem(LOGIN).update([LoginItem.openid.set("o-alice"), LoginItem.phone.remove()])
-    ran = run("unbind", LOGIN, "--reason", "x")
+    ran = run_ops("unbind", LOGIN, "--reason", "x")
     assert ran.status == 1
     assert "phone 命令" in ran.err
 
 
-def test_audit_shows_as_many_as_asked_for(run: Run, world: World) -> None:
+def test_audit_shows_as_many_as_asked_for(run_ops: Run, world: World) -> None:
     """Newest first; and says so where there is none."""
-    assert words.NO_EVENTS in run("audit", LOGIN).out
+    assert words.NO_EVENTS in run_ops("audit", LOGIN).out
     for number in range(4):
         audit.entry(LOGIN, f"event-{number}", world.clock.time + number).save()
-    seen = run("audit", LOGIN, "--count", "2", "--json").json
+    seen = run_ops("audit", LOGIN, "--count", "2", "--json").json
     assert [event["event"] for event in seen] == ["event-3", "event-2"]
-    assert "本人" in run("audit", LOGIN).out
+    assert "本人" in run_ops("audit", LOGIN).out

@@ -15,39 +15,24 @@ from chalicelib.store.models import AuditItem
 from infra.ops import enrol, words
 from infra.ops.command import ops
 from tests.conftest import SETTINGS, World
-from tests.support.ops_runner import CHANGES, FIRM, HEADER, LOGIN, NEW_PHONE, Run
-from tests.support.serial_moto import serial_moto  # noqa: F401
+from tests.support.ops_runner import CHANGES, LOGIN, NEW_PHONE, Run
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
 
 NEEDS_LOGIN = ("account", "audit", *CHANGES)
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs commands on a terminal of 160 columns."""
-    return Run(capsys, monkeypatch)
-
-
-@pytest.fixture
-def firms(tmp_path: Path) -> Path:
-    """A directory file with one firm."""
-    path = tmp_path / "firms.csv"
-    path.write_text(HEADER + FIRM, "utf-8")
-    return path
-
-
-def test_every_command_has_chinese_help(run: Run) -> None:
+def test_every_command_has_chinese_help(run_ops: Run) -> None:
     """The group and each command explain themselves, headings and options too."""
     assert set(ops.commands) >= {"import", *NEEDS_LOGIN}
     for name in ("", *ops.commands):
-        shown = run(*([name] if name else []), "--help")
+        shown = run_ops(*([name] if name else []), "--help")
         assert shown.status == 0
         assert shown.out.startswith("用法：python -m infra.ops")
         assert "选项：" in shown.out
         for english in ("Usage", "Options:", "Commands:", "Show this message"):
             assert english not in shown.out
-    assert "命令：" in run("--help").out
+    assert "命令：" in run_ops("--help").out
 
 
 def test_every_command_takes_json(world: World) -> None:
@@ -57,12 +42,12 @@ def test_every_command_takes_json(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_every_change_needs_a_reason(run: Run, world: World, name: str) -> None:
+def test_every_change_needs_a_reason(run_ops: Run, world: World, name: str) -> None:
     """Without one nothing is done; with an empty one neither."""
-    ran = run(name, *CHANGES[name])
+    ran = run_ops(name, *CHANGES[name])
     assert (ran.status, ran.out) == (2, "")
     assert "缺少--reason" in ran.err
-    assert run(name, *CHANGES[name], "--reason", " ").status == 1
+    assert run_ops(name, *CHANGES[name], "--reason", " ").status == 1
     assert AuditItem.count() == 0
 
 
@@ -76,21 +61,21 @@ def test_every_change_needs_a_reason(run: Run, world: World, name: str) -> None:
         (["account", LOGIN, LOGIN], "命令行有误"),
     ],
 )
-def test_a_wrong_command_line_is_explained(run: Run, arguments: list[str], says: str) -> None:
+def test_a_wrong_command_line_is_explained(run_ops: Run, arguments: list[str], says: str) -> None:
     """In Chinese, with where to find help, and as JSON where that was asked for."""
-    ran = run(*arguments)
+    ran = run_ops(*arguments)
     assert (ran.status, ran.out) == (2, "")
     assert says in ran.err
     assert "--help" in ran.err
-    as_json = run(*arguments, "--json")
+    as_json = run_ops(*arguments, "--json")
     assert as_json.status == 2
     assert as_json.json["error"] == "usage"
     assert says in as_json.json["message"]
 
 
-def test_no_command_shows_the_help_and_fails(run: Run) -> None:
+def test_no_command_shows_the_help_and_fails(run_ops: Run) -> None:
     """Nothing asked for is nothing done."""
-    ran = run()
+    ran = run_ops()
     assert ran.status == 2
     assert "命令：" in ran.err
 
@@ -106,28 +91,28 @@ def test_no_command_shows_the_help_and_fails(run: Run) -> None:
     ],
 )
 def test_what_cannot_be_done_says_why(
-    run: Run, world: World, arguments: list[str], code: str, says: str
+    run_ops: Run, world: World, arguments: list[str], code: str, says: str
 ) -> None:
     """Status 1, the sentence on stderr; with --json the code and the sentence on stdout."""
-    ran = run(*arguments)
+    ran = run_ops(*arguments)
     assert (ran.status, ran.out) == (1, "")
     assert says in ran.err
-    as_json = run(*arguments, "--json")
+    as_json = run_ops(*arguments, "--json")
     assert (as_json.status, as_json.json["error"], as_json.err) == (1, code, "")
     assert says in as_json.json["message"]
 
 
-def test_a_store_that_is_down_is_named(run: Run, world: World) -> None:
+def test_a_store_that_is_down_is_named(run_ops: Run, world: World) -> None:
     """With AWS's own word for it, for an operator who can do something about it."""
     boto3.client("dynamodb").delete_table(TableName="recovery-logins")
-    ran = run("account", LOGIN)
+    ran = run_ops("account", LOGIN)
     assert ran.status == 1
     assert "DynamoDB" in ran.err
     assert "ResourceNotFoundException" in ran.err
 
 
 def test_an_interrupted_command_says_what_holds(
-    run: Run, world: World, firms: Path, monkeypatch: pytest.MonkeyPatch
+    run_ops: Run, world: World, firms_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C ends with a sentence and the status that a shell expects."""
 
@@ -135,25 +120,25 @@ def test_an_interrupted_command_says_what_holds(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(enrol, "load", interrupted)
-    ran = run("import", str(firms))
+    ran = run_ops("import", str(firms_file))
     assert ran.status == 130
     assert words.STOPPED in ran.err
     assert "Traceback" not in ran.err
 
 
-def test_what_is_printed_meanwhile_does_not_spoil_the_json(run: Run, world: World) -> None:
+def test_what_is_printed_meanwhile_does_not_spoil_the_json(run_ops: Run, world: World) -> None:
     """The console gateway prints its SMS, and not into the answer."""
     runtime.install(container.Service(load(SETTINGS), clock=world.clock))
-    ran = run("phone", LOGIN, NEW_PHONE, "--reason", "本人来函", "--json")
+    ran = run_ops("phone", LOGIN, NEW_PHONE, "--reason", "本人来函", "--json")
     assert ran.json["changed"] is True
     assert "绑定的手机号已于" in ran.err
 
 
-def test_texts_of_others_are_no_markup(run: Run, world: World) -> None:
+def test_texts_of_others_are_no_markup(run_ops: Run, world: World) -> None:
     """Square brackets in a gateway's words or a reason are shown as they are."""
     audit.entry(LOGIN, "code-sent", world.clock.time, reason="[red]x[/nope] :smile:").save()
-    assert "[red]x[/nope] :smile:" in run("audit", LOGIN).out
-    assert "[red]x[/nope] :smile:" in run("account", LOGIN).out
+    assert "[red]x[/nope] :smile:" in run_ops("audit", LOGIN).out
+    assert "[red]x[/nope] :smile:" in run_ops("account", LOGIN).out
 
 
 def test_every_word_that_can_be_shown_has_its_chinese() -> None:

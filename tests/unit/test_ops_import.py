@@ -11,32 +11,17 @@ from chalicelib.store.models import AuditItem
 from infra.ops import words
 from tests.conftest import PHONE, World
 from tests.support.ops_runner import FIRM, HEADER, NEW_PHONE, Run
-from tests.support.serial_moto import serial_moto  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs commands on a terminal of 160 columns."""
-    return Run(capsys, monkeypatch)
-
-
-@pytest.fixture
-def firms(tmp_path: Path) -> Path:
-    """A directory file with one firm."""
-    path = tmp_path / "firms.csv"
-    path.write_text(HEADER + FIRM, "utf-8")
-    return path
-
-
-def test_an_import_reports_what_it_did(run: Run, world: World, firms: Path) -> None:
+def test_an_import_reports_what_it_did(run_ops: Run, world: World, firms_file: Path) -> None:
     """Loaded, how long it took, how fast it hashed; the second time nothing changes."""
-    ran = run("import", str(firms))
+    ran = run_ops("import", str(firms_file))
     assert ran.status == 0
     assert "导入 1 家，无变化 0 家，拒绝 0 行；用时" in ran.out
     assert "计算密码 2 个" in ran.out
-    again = run("import", str(firms), "--json")
+    again = run_ops("import", str(firms_file), "--json")
     assert again.status == 0
     assert {**again.json, "seconds": 0} == {
         "loaded": 0,
@@ -53,17 +38,19 @@ def test_an_import_reports_what_it_did(run: Run, world: World, firms: Path) -> N
     assert events[0].reason.startswith("firms.csv sha256:")
 
 
-def test_refused_rows_fail_the_command_and_are_listed(run: Run, world: World, firms: Path) -> None:
+def test_refused_rows_fail_the_command_and_are_listed(
+    run_ops: Run, world: World, firms_file: Path
+) -> None:
     """The good rows are loaded; the status tells a script that not all is well."""
     bad = FIRM.replace("32990002", "32990003").replace("13800001234", "1")
-    firms.write_text(HEADER + bad + FIRM.replace("Opening-1", ""), "utf-8")
-    ran = run("import", str(firms), "--reason", "首批")
+    firms_file.write_text(HEADER + bad + FIRM.replace("Opening-1", ""), "utf-8")
+    ran = run_ops("import", str(firms_file), "--reason", "首批")
     assert ran.status == 1
     for text in ("被拒绝的行", "32990003", "phone应为11位大陆手机号", "没有开户密码", "拒绝 1 行"):
         assert text in ran.out
     assert world.login_item("32990002").phone == PHONE
     assert next(iter(AuditItem.query("32990002"))).reason == "首批"
-    as_json = run("import", str(firms), "--json")
+    as_json = run_ops("import", str(firms_file), "--json")
     assert as_json.status == 1
     assert as_json.json["refused"] == [
         {"row": 2, "firm_no": "32990003", "reasons": ["phone应为11位大陆手机号"]}
@@ -71,57 +58,59 @@ def test_refused_rows_fail_the_command_and_are_listed(run: Run, world: World, fi
     assert as_json.json["notes"][0]["row"] == 3
 
 
-def test_a_long_list_of_refused_rows_is_cut(run: Run, world: World, firms: Path) -> None:
+def test_a_long_list_of_refused_rows_is_cut(run_ops: Run, world: World, firms_file: Path) -> None:
     """A terminal shows the first hundred, JSON all of them."""
-    firms.write_text(HEADER + "1,,,,,,,,\n" * 130, "utf-8")
-    assert "另有 30 行未列出" in run("import", str(firms)).out
-    assert len(run("import", str(firms), "--json").json["refused"]) == 130
+    firms_file.write_text(HEADER + "1,,,,,,,,\n" * 130, "utf-8")
+    assert "另有 30 行未列出" in run_ops("import", str(firms_file)).out
+    assert len(run_ops("import", str(firms_file), "--json").json["refused"]) == 130
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal(
-    run: Run, world: World, firms: Path
+    run_ops: Run, world: World, firms_file: Path
 ) -> None:
     """A refused row's number and an unknown column are shown without what could command it."""
-    firms.write_text(HEADER + "\x1b[31m1,,,,,,,,\n", "utf-8")
-    assert "\x1b[31m1" not in run("import", str(firms)).out
-    firms.write_text(HEADER.replace("name,", "na\x1bme,", 1), "utf-8")
-    ran = run("import", str(firms))
+    firms_file.write_text(HEADER + "\x1b[31m1,,,,,,,,\n", "utf-8")
+    assert "\x1b[31m1" not in run_ops("import", str(firms_file)).out
+    firms_file.write_text(HEADER.replace("name,", "na\x1bme,", 1), "utf-8")
+    ran = run_ops("import", str(firms_file))
     assert ran.status == 1
     assert "\x1b" not in ran.err
 
 
-def test_a_file_that_cannot_be_read_fails_the_command(run: Run, world: World, firms: Path) -> None:
+def test_a_file_that_cannot_be_read_fails_the_command(
+    run_ops: Run, world: World, firms_file: Path
+) -> None:
     """With the reason; nothing is loaded."""
-    firms.write_text("firm_no,name\n", "utf-8")
-    ran = run("import", str(firms), "--json")
+    firms_file.write_text("firm_no,name\n", "utf-8")
+    ran = run_ops("import", str(firms_file), "--json")
     assert (ran.status, ran.json["error"]) == (1, "directory-file")
     assert "缺少列province" in ran.json["message"]
 
 
 def test_an_import_that_was_cut_short_fails_the_command(
-    run: Run, world: World, firms: Path
+    run_ops: Run, world: World, firms_file: Path
 ) -> None:
     """The store went away midway: what is known is shown, and what to do."""
     boto3.client("dynamodb").delete_table(TableName="recovery-audit")
-    ran = run("import", str(firms))
+    ran = run_ops("import", str(firms_file))
     assert ran.status == 1
     assert words.INTERRUPTED in ran.out
-    assert run("import", str(firms), "--json").json["interrupted"] is True
+    assert run_ops("import", str(firms_file), "--json").json["interrupted"] is True
 
 
 def test_phones_change_with_the_file_only_where_that_is_asked_for(
-    run: Run, world: World, firms: Path
+    run_ops: Run, world: World, firms_file: Path
 ) -> None:
     """Then each is audited under the caller's name and told to both phones."""
-    run("import", str(firms))
-    firms.write_text(HEADER + FIRM.replace("13800001234", NEW_PHONE), "utf-8")
-    kept = run("import", str(firms))
+    run_ops("import", str(firms_file))
+    firms_file.write_text(HEADER + FIRM.replace("13800001234", NEW_PHONE), "utf-8")
+    kept = run_ops("import", str(firms_file))
     assert kept.status == 0
     assert "已绑定其他手机号" in kept.out
     assert world.login_item("32990002").phone == PHONE
     assert world.phones.sent == []
     world.clock.time += 1
-    ran = run("import", str(firms), "--update-phones", "--reason", "名录更新", "--json")
+    ran = run_ops("import", str(firms_file), "--update-phones", "--reason", "名录更新", "--json")
     assert ran.status == 0
     assert ran.json["notes"][0]["notes"] == ["32990002绑定的手机号已变更"]
     assert world.login_item("32990002").phone == "+8613900002222"
@@ -132,11 +121,11 @@ def test_phones_change_with_the_file_only_where_that_is_asked_for(
 
 
 def test_a_terminal_gets_a_progress_bar(
-    run: Run, world: World, firms: Path, monkeypatch: pytest.MonkeyPatch
+    run_ops: Run, world: World, firms_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On stderr, and not where nobody watches."""
-    assert "1/1" not in run("import", str(firms)).err
+    assert "1/1" not in run_ops("import", str(firms_file)).err
     monkeypatch.setenv("FORCE_COLOR", "1")
-    watched = run("import", str(firms), "--json")
+    watched = run_ops("import", str(firms_file), "--json")
     assert "1/1" in watched.err
     assert watched.json["unchanged"] == 1

@@ -19,24 +19,9 @@ from infra.deploy.tables import create_tables
 from infra.local.aws import REGION, LocalAws, Resources
 from infra.ops import session
 from tests.conftest import PHONE, SETTINGS, MakeWorld, World
-from tests.support.ops_runner import CHANGES, FIRM, HEADER, LOGIN, NEW_PHONE, Run
-from tests.support.serial_moto import serial_moto  # noqa: F401
+from tests.support.ops_runner import CHANGES, LOGIN, NEW_PHONE, Run
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs commands on a terminal of 160 columns."""
-    return Run(capsys, monkeypatch)
-
-
-@pytest.fixture
-def firms(tmp_path: Path) -> Path:
-    """A directory file with one firm."""
-    path = tmp_path / "firms.csv"
-    path.write_text(HEADER + FIRM, "utf-8")
-    return path
 
 
 @pytest.fixture
@@ -49,33 +34,33 @@ def bare(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> pytest.Monke
     return monkeypatch
 
 
-def test_missing_settings_are_named(run: Run, bare: pytest.MonkeyPatch) -> None:
+def test_missing_settings_are_named(run_ops: Run, bare: pytest.MonkeyPatch) -> None:
     """All of them, in one sentence."""
-    ran = run("account", LOGIN, "--json")
+    ran = run_ops("account", LOGIN, "--json")
     assert (ran.status, ran.json["error"]) == (1, "settings")
     assert "SITE_URL is missing" in ran.json["message"]
     assert "CODE_PEPPER is missing" in ran.json["message"]
 
 
-def test_settings_come_from_the_environment(run: Run, bare: pytest.MonkeyPatch) -> None:
+def test_settings_come_from_the_environment(run_ops: Run, bare: pytest.MonkeyPatch) -> None:
     """As for the service itself."""
     for name, value in SETTINGS.items():
         bare.setenv(name, value)
-    assert run("account", LOGIN, "--json").json["error"] == "account-not-found"
+    assert run_ops("account", LOGIN, "--json").json["error"] == "account-not-found"
 
 
-def test_settings_come_from_the_named_secret(run: Run, bare: pytest.MonkeyPatch) -> None:
+def test_settings_come_from_the_named_secret(run_ops: Run, bare: pytest.MonkeyPatch) -> None:
     """SECRETS_ID names it, as for the service; one that cannot be read is said."""
     bare.setenv("SECRETS_ID", "elsewhere")
-    ran = run("account", LOGIN, "--json")
+    ran = run_ops("account", LOGIN, "--json")
     assert (ran.status, ran.json["error"]) == (1, "secret")
     assert "ResourceNotFoundException" in ran.json["message"]
     secrets = boto3.client("secretsmanager")
     secrets.create_secret(Name="elsewhere", SecretString=json.dumps(SETTINGS))
-    assert run("account", LOGIN, "--json").json["error"] == "account-not-found"
+    assert run_ops("account", LOGIN, "--json").json["error"] == "account-not-found"
 
 
-def test_settings_come_from_the_deployment_s_secret(run: Run, bare: pytest.MonkeyPatch) -> None:
+def test_settings_come_from_the_deployment_s_secret(run_ops: Run, bare: pytest.MonkeyPatch) -> None:
     """Where the environment has none: the one that the template declares, by its prefix."""
     template = {
         "Parameters": {"TablePrefix": {"Default": "recovery"}},
@@ -87,16 +72,16 @@ def test_settings_come_from_the_deployment_s_secret(run: Run, bare: pytest.Monke
         },
     }
     bare.setattr(session, "load_template", lambda: template)
-    assert run("account", LOGIN, "--json").json["error"] == "settings"
+    assert run_ops("account", LOGIN, "--json").json["error"] == "settings"
     assert "SECRETS_ID" not in os.environ
     secrets = boto3.client("secretsmanager")
     secrets.create_secret(Name="recovery/settings", SecretString=json.dumps(SETTINGS))
-    assert run("account", LOGIN, "--json").json["error"] == "account-not-found"
+    assert run_ops("account", LOGIN, "--json").json["error"] == "account-not-found"
 
 
 @pytest.mark.parametrize("prefix", [None, "other"])
 def test_an_undeclared_secret_has_the_name_that_the_local_stack_gives_it(
-    run: Run, bare: pytest.MonkeyPatch, prefix: str | None
+    run_ops: Run, bare: pytest.MonkeyPatch, prefix: str | None
 ) -> None:
     """So that credentials and an address are all that a command needs there."""
     template = {"Parameters": {"TablePrefix": {"Default": "recovery"}}, "Resources": {}}
@@ -107,27 +92,27 @@ def test_an_undeclared_secret_has_the_name_that_the_local_stack_gives_it(
         create_tables(boto3.client("dynamodb"), prefix)
     resources = Resources(template, prefix or "recovery", REGION)
     resources.make_secrets(boto3.client("secretsmanager"), lambda: settings)
-    assert run("account", LOGIN, "--json").json["error"] == "account-not-found"
+    assert run_ops("account", LOGIN, "--json").json["error"] == "account-not-found"
 
 
-def test_no_region_is_said(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_region_is_said(run_ops: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is asked of AWS; a local stack has its own."""
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    ran = run("account", LOGIN, "--json")
+    ran = run_ops("account", LOGIN, "--json")
     assert (ran.status, ran.json["error"]) == (1, "region")
     assert session.LOCAL_REGION == REGION
 
 
 def test_without_an_identity_nothing_is_changed(
-    run: Run, world: World, monkeypatch: pytest.MonkeyPatch
+    run_ops: Run, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever cannot say who they are may look, and change nothing."""
 
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
     for name, arguments in CHANGES.items():
-        ran = run(name, *arguments, "--reason", "x", "--json")
+        ran = run_ops(name, *arguments, "--reason", "x", "--json")
         assert (ran.status, ran.json["error"]) == (1, "identity")
         assert "EndpointConnectionError" in ran.json["message"]
     assert world.login_item().phone == PHONE
@@ -146,7 +131,7 @@ def local_aws() -> Iterator[str]:
         aws.close()
 
 
-def test_the_command_runs_against_a_local_stack(local_aws: str, firms: Path) -> None:
+def test_the_command_runs_against_a_local_stack(local_aws: str, firms_file: Path) -> None:
     """`python -m infra.ops` with credentials and AWS_ENDPOINT_URL: import, look, change, look."""
     environment = {
         **SETTINGS,
@@ -159,7 +144,7 @@ def test_the_command_runs_against_a_local_stack(local_aws: str, firms: Path) -> 
         "NO_PROXY": "127.0.0.1",
     }
 
-    def run(*arguments: str) -> Any:
+    def run_ops(*arguments: str) -> Any:
         command = [sys.executable, "-m", "infra.ops", *arguments, "--json"]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=300, check=False
@@ -167,11 +152,12 @@ def test_the_command_runs_against_a_local_stack(local_aws: str, firms: Path) -> 
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    assert run("import", str(firms))["loaded"] == 1
-    assert run("account", "32990002")["phone"] == "138****1234"
+    assert run_ops("import", str(firms_file))["loaded"] == 1
+    assert run_ops("account", "32990002")["phone"] == "138****1234"
     assert (
-        run("phone", "32990002", NEW_PHONE, "--reason", "本人来函")["told"][0]["outcome"] == "sent"
+        run_ops("phone", "32990002", NEW_PHONE, "--reason", "本人来函")["told"][0]["outcome"]
+        == "sent"
     )
-    events = run("audit", "32990002")
+    events = run_ops("audit", "32990002")
     assert {event["event"] for event in events} == {"phone-changed", "enrolled"}
     assert all(event["actor"].startswith("arn:") for event in events)

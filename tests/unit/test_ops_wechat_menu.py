@@ -38,9 +38,13 @@ def wechat() -> Iterator[SimulatedWeChat]:
 
 
 @pytest.fixture
-def world(make_world: MakeWorld, wechat: SimulatedWeChat) -> World:
+def world(make_world: MakeWorld, wechat: SimulatedWeChat, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A world whose client of the platform repeats without a pause."""
     world = make_world(WECHAT_API_URL=wechat.url)
-    world.service.platform._sleep = lambda _: None
+    with monkeypatch.context() as patch:
+        # The client is built at its first use, with the `sleep` of then.
+        patch.setattr("time.sleep", lambda _: None)
+        assert world.service.platform
     return world
 
 

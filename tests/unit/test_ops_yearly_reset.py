@@ -1,6 +1,5 @@
 """`yearly-reset`: starting it, looking at it, and what it would do."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import json
@@ -20,8 +19,7 @@ from infra.ops import yearly_reset as command
 from infra.ops.command import Failed
 from tests.browser.stack import made_up, running
 from tests.support.ops_runner import Run
-from tests.support.serial_moto import serial_moto  # noqa: F401
-from tests.support.yearly_reset import YEAR, ResetWorld, reset, yearly  # noqa: F401
+from tests.support.yearly_reset import YEAR, ResetWorld
 
 TIMEOUT = 600
 """Seconds; the command needs two alone, and waits for the queue's retries on a busy machine."""

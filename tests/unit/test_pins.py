@@ -19,7 +19,7 @@ GROUPS = ("", "infra", "tests")
 
 def pinned(text: str) -> dict[str, tuple[str, frozenset[str]]]:
     """Name to version and SHA-256 hashes. Raises ValueError for a line that is no such pin."""
-    found = {}
+    found: dict[str, tuple[str, frozenset[str]]] = {}
     for line in re.sub(r"\\\n", " ", text).splitlines():
         words = line.partition(" #")[0].strip()
         if not words or words.startswith("#"):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.domain.limits import Window
 from chalicelib.store.code_updates import METHODS
 from chalicelib.store.dynamo import prepend, within_limits
 from chalicelib.store.models import CodeItem, DestinationItem, bind
@@ -29,7 +30,7 @@ LIMITS = ((5, 3_600), (1, 60))
 def test_the_request_is_pynamodbs(now: int, digest: str, login: str, attempts: int) -> None:
     """The same expressions and names, and the same values in their places."""
     bind("recovery")
-    windows = [_Window(*limit) for limit in LIMITS]
+    windows = [Window(*limit) for limit in LIMITS]
 
     def parts(now: Any, digest: Any, login: Any, logins: Any, attempts: Any) -> tuple[Any, Any]:
         return [
@@ -50,11 +51,6 @@ def test_the_request_is_pynamodbs(now: int, digest: str, login: str, attempts: i
     values = {"now": now, "digest": digest, "login": login, "attempts": attempts}
     ours = PreparedUpdate(CodeItem, *places).request("code#1", {**values, "logins": {login}})
     assert _readable(ours) == _readable(theirs)
-
-
-class _Window:
-    def __init__(self, limit: int, seconds: int) -> None:
-        self.limit, self.seconds = limit, seconds
 
 
 def _readable(request: dict[str, Any]) -> dict[str, Any]:

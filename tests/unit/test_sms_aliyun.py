@@ -205,7 +205,5 @@ def test_the_time_of_the_signature_is_the_clock_s() -> None:
     assert NOW == 1_800_000_000
     headers: dict[str, Any] = {}
     with serving(lambda r: (headers.update(r.headers) or 200, aliyun_body("OK"))) as server:
-        gateway = aliyun(server.url)
-        gateway._clock = lambda: 0
-        gateway.send(SMS)
+        aliyun(server.url, clock=lambda: 0).send(SMS)
     assert headers["x-acs-date"] == "1970-01-01T00:00:00Z"

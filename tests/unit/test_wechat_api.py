@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -37,26 +36,9 @@ from tests.support.wechat_platform import (
     WeChat,
     alarms,
     platform_at,
-    playing,
     refusal,
     send,
 )
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def wechat() -> Iterator[WeChat]:
-    with playing() as wechat:
-        yield wechat
-
-
-@pytest.fixture
-def platform(wechat: WeChat, clock: Clock) -> WechatClient:
-    return platform_at(wechat.url, clock)
 
 
 @pytest.fixture(scope="module")
@@ -66,19 +48,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("case", [*UNSENT, *UNANSWERED, *UNREADABLE], ids=str)
-def test_a_bad_server(case: Case, clock: Clock, certificate: Path) -> None:
+def test_a_bad_server(case: Case, wechat_clock: Clock, certificate: Path) -> None:
     """What may have arrived is unknown and not sent again; what has not is unavailable."""
     client = HttpClient(lambda: tls_context(str(certificate)), case.timeouts)
     with case.running(certificate) as (url, server):
-        platform = platform_at(url, clock, client)
-        platform._tokens.token = "canary-token-0"  # type: ignore[attr-defined]
+        wechat_client = platform_at(url, wechat_clock, client, token="canary-token-0")
         # A proxy that redirects has forwarded nothing.
         redirected = isinstance(case.expected, Response) and 300 <= case.expected.status < 500
         if case.expected is RequestNotSent or redirected:
             with pytest.raises(Unavailable):
-                send(platform)
+                send(wechat_client)
         else:
-            assert send(platform) == TemplateResult(TemplateOutcome.UNKNOWN)
+            assert send(wechat_client) == TemplateResult(TemplateOutcome.UNKNOWN)
     assert server.accepted == 1
 
 
@@ -100,52 +81,52 @@ def test_a_bad_server(case: Case, clock: Clock, certificate: Path) -> None:
     ids=lambda answer: str(answer)[:30],
 )
 def test_an_answer_that_says_nothing_leaves_a_message_unknown(
-    wechat: WeChat, platform: WechatClient, answer: Reply
+    wechat_platform: WeChat, wechat_client: WechatClient, answer: Reply
 ) -> None:
     """A broken connection, a gateway's page, no JSON, too much of it: the message may be out."""
-    wechat.answers[SEND] = [answer]
-    assert send(platform).outcome is TemplateOutcome.UNKNOWN
-    assert len(wechat.asked(SEND)) == 1
+    wechat_platform.answers[SEND] = [answer]
+    assert send(wechat_client).outcome is TemplateOutcome.UNKNOWN
+    assert len(wechat_platform.asked(SEND)) == 1
 
 
 @pytest.mark.parametrize("status", [302, 307, 403, 404, 407, 413])
 def test_a_proxy_that_passes_nothing_on_has_sent_nothing(
-    wechat: WeChat, platform: WechatClient, status: int
+    wechat_platform: WeChat, wechat_client: WechatClient, status: int
 ) -> None:
     """Redirects are not followed: they would carry the token to somebody else."""
-    wechat.answers[SEND] = [(status, b"")]
+    wechat_platform.answers[SEND] = [(status, b"")]
     with pytest.raises(Unavailable):
-        send(platform)
-    assert [urlsplit(request.path).path for request in wechat.received] == [STABLE, SEND]
+        send(wechat_client)
+    assert [urlsplit(request.path).path for request in wechat_platform.received] == [STABLE, SEND]
 
 
 @pytest.mark.parametrize("path", CALLS)
-def test_nobody_there_means_unavailable(clock: Clock, path: str) -> None:
+def test_nobody_there_means_unavailable(wechat_clock: Clock, path: str) -> None:
     """What could not connect has certainly sent nothing."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        platform = platform_at(f"http://127.0.0.1:{taken.getsockname()[1]}", clock)
+        wechat_client = platform_at(f"http://127.0.0.1:{taken.getsockname()[1]}", wechat_clock)
         with pytest.raises(Unavailable):
-            CALLS[path](platform)
+            CALLS[path](wechat_client)
 
 
 @pytest.mark.parametrize("path", [path for path in CALLS if path != SEND])
 def test_other_calls_without_an_answer_are_unavailable(
-    wechat: WeChat, platform: WechatClient, path: str
+    wechat_platform: WeChat, wechat_client: WechatClient, path: str
 ) -> None:
     """Where nothing is sent to a person, no answer and a wrong one are the same."""
     for answer in (None, (500, b""), (200, b"{"), refusal(45009)):
-        wechat.answers[path] = [answer]
+        wechat_platform.answers[path] = [answer]
         with pytest.raises(Unavailable):
-            CALLS[path](platform)
+            CALLS[path](wechat_client)
 
 
-def test_no_time_left_means_nothing_is_sent(wechat: WeChat) -> None:
+def test_no_time_left_means_nothing_is_sent(wechat_platform: WeChat) -> None:
     """A request that could not be waited for does not go out."""
     with pytest.raises(api.NoAnswer) as caught:
-        api.request(HttpClient(), wechat.url, SEND, {}, {}, lambda: 0)
+        api.request(HttpClient(), wechat_platform.url, SEND, {}, {}, lambda: 0)
     assert not caught.value.arrived
-    assert wechat.received == []
+    assert wechat_platform.received == []
 
 
 @pytest.mark.parametrize("left", [6.5, 0.5])
@@ -164,12 +145,14 @@ def test_the_time_left_bounds_the_request(left: float) -> None:
     assert times == [left]
 
 
-def test_each_request_has_a_connection_of_its_own(wechat: WeChat, platform: WechatClient) -> None:
+def test_each_request_has_a_connection_of_its_own(
+    wechat_platform: WeChat, wechat_client: WechatClient
+) -> None:
     """A connection kept while the process slept would lose a message without telling."""
-    wechat.answers[SEND] = [SENT]
-    send(platform)
-    send(platform)
-    assert {request.headers["connection"] for request in wechat.received} == {"close"}
+    wechat_platform.answers[SEND] = [SENT]
+    send(wechat_client)
+    send(wechat_client)
+    assert {request.headers["connection"] for request in wechat_platform.received} == {"close"}
 
 
 # What is logged, and what is not.
@@ -177,33 +160,42 @@ def test_each_request_has_a_connection_of_its_own(wechat: WeChat, platform: Wech
 
 @pytest.mark.parametrize("errcode", [45009, 40164, 48001, 40037, 47003])
 def test_what_somebody_must_mend_raises_an_alarm(
-    wechat: WeChat, platform: WechatClient, caplog: pytest.LogCaptureFixture, errcode: int
+    wechat_platform: WeChat,
+    wechat_client: WechatClient,
+    caplog: pytest.LogCaptureFixture,
+    errcode: int,
 ) -> None:
     """With the interface, the code, and the rid that WeChat's support asks for."""
-    wechat.answers[SEND] = [refusal(errcode)]
-    send(platform)
+    wechat_platform.answers[SEND] = [refusal(errcode)]
+    send(wechat_client)
     assert alarms(caplog) == [f"wechat-{errcode}"]
     assert f"{SEND}: errcode {errcode} rid 64635211-1adf7efb-7b834cc4" in caplog.text
 
 
 @pytest.mark.parametrize("errcode", [43004, 43101, 45011, 40029])
 def test_what_belongs_to_a_person_raises_none(
-    wechat: WeChat, platform: WechatClient, caplog: pytest.LogCaptureFixture, errcode: int
+    wechat_platform: WeChat,
+    wechat_client: WechatClient,
+    caplog: pytest.LogCaptureFixture,
+    errcode: int,
 ) -> None:
     """Somebody who has left is no fault; the rid is kept all the same."""
-    wechat.answers[SEND] = [refusal(errcode)]
-    send(platform)
+    wechat_platform.answers[SEND] = [refusal(errcode)]
+    send(wechat_client)
     assert alarms(caplog) == []
     assert "rid 64635211" in caplog.text
 
 
 @pytest.mark.parametrize("errcode", [40001, 40013, 40125, 40164, 40243])
 def test_no_token_to_be_had_raises_an_alarm(
-    wechat: WeChat, platform: WechatClient, caplog: pytest.LogCaptureFixture, errcode: int
+    wechat_platform: WeChat,
+    wechat_client: WechatClient,
+    caplog: pytest.LogCaptureFixture,
+    errcode: int,
 ) -> None:
     """Nothing of WeChat works then, whatever the code is."""
-    wechat.answers[STABLE] = [refusal(errcode)]
-    assert send(platform).outcome is TemplateOutcome.NO_TEMPLATE
+    wechat_platform.answers[STABLE] = [refusal(errcode)]
+    assert send(wechat_client).outcome is TemplateOutcome.NO_TEMPLATE
     assert alarms(caplog) == [f"wechat-{errcode}"]
 
 
@@ -220,16 +212,17 @@ ANSWERS: dict[str, bytes] = {
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 @pytest.mark.parametrize("path", CALLS)
 def test_no_secret_is_logged_or_raised(
-    clock: Clock, caplog: pytest.LogCaptureFixture, path: str, answer: bytes
+    wechat_clock: Clock, caplog: pytest.LogCaptureFixture, path: str, answer: bytes
 ) -> None:
     """Whatever goes wrong, at the loudest level: no AppSecret, token, openid or code comes out."""
     canaries = (SECRET, "canary-token", OPENID, CODE)
     caplog.set_level(logging.DEBUG)
     with raw_server(answering(answer)) as server:
-        platform = platform_at(f"http://{server.address}", clock)
-        platform._tokens.token = "canary-token-0"  # type: ignore[attr-defined]
+        wechat_client = platform_at(
+            f"http://{server.address}", wechat_clock, token="canary-token-0"
+        )
         try:
-            CALLS[path](platform)
+            CALLS[path](wechat_client)
         except (Unavailable, OAuthRefused) as error:
             links, chain = [error], [repr(error)]
             while (link := links.pop()).__context__ is not None:
@@ -245,11 +238,10 @@ def test_no_secret_is_logged_or_raised(
 # The platform's certificate.
 
 
-def test_a_stranger_s_certificate_gets_nothing(clock: Clock, certificate: Path) -> None:
+def test_a_stranger_s_certificate_gets_nothing(wechat_clock: Clock, certificate: Path) -> None:
     """No secret goes to somebody whom no authority has certified."""
     with serving(lambda _: (200, b"{}"), certificate) as server:
-        platform = platform_at(server.url, clock)
-        platform._tokens.token = "canary-token-0"  # type: ignore[attr-defined]
+        wechat_client = platform_at(server.url, wechat_clock, token="canary-token-0")
         with pytest.raises(Unavailable):
-            send(platform)
+            send(wechat_client)
     assert server.received == []

@@ -15,7 +15,7 @@ from tests.support.wechat_tokens import (
     LIFETIME,
     NOBODY,
     Clock,
-    WeChat,
+    TokenSource,
     instance,
     lease,
     stored,
@@ -24,23 +24,27 @@ from tests.support.wechat_tokens import (
 # Whoever fails.
 
 
-def test_a_dead_holder_s_lease_ends_by_time(table: None, clock: Clock, wechat: WeChat) -> None:
+def test_a_dead_holder_s_lease_ends_by_time(
+    token_table: None, token_clock: Clock, token_source: TokenSource
+) -> None:
     """Who waits takes over as soon as the lease is over."""
-    lease(clock() + 3)
-    assert instance(clock).get(wechat.fetch, None) == "canary-token-1"
-    assert (wechat.asked, clock()) == (1, 1_800_000_003)
+    lease(token_clock() + 3)
+    assert instance(token_clock).get(token_source.fetch, None) == "canary-token-1"
+    assert (token_source.asked, token_clock()) == (1, 1_800_000_003)
 
 
-def test_nobody_waits_longer_than_a_person_would(table: None, clock: Clock, wechat: WeChat) -> None:
+def test_nobody_waits_longer_than_a_person_would(
+    token_table: None, token_clock: Clock, token_source: TokenSource
+) -> None:
     """Four seconds, then unavailable; after the lease all is well again."""
-    lease(clock() + LEASE)
+    lease(token_clock() + LEASE)
     with pytest.raises(Unavailable) as caught:
-        instance(clock).get(wechat.fetch, None)
+        instance(token_clock).get(token_source.fetch, None)
     assert caught.value.dependency == "wechat"
-    assert clock.time == pytest.approx(1_800_000_004)
-    assert wechat.asked == 0
-    clock.time = 1_800_000_000 + LEASE
-    assert instance(clock).get(wechat.fetch, None) == "canary-token-1"
+    assert token_clock.time == pytest.approx(1_800_000_004)
+    assert token_source.asked == 0
+    token_clock.time = 1_800_000_000 + LEASE
+    assert instance(token_clock).get(token_source.fetch, None) == "canary-token-1"
 
 
 def test_a_lease_outlasts_the_call_that_it_is_for() -> None:
@@ -49,72 +53,75 @@ def test_a_lease_outlasts_the_call_that_it_is_for() -> None:
 
 
 def test_a_slow_holder_does_not_undo_what_its_successor_did(
-    table: None, clock: Clock, wechat: WeChat
+    token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
     """Its lease over, it keeps its token to itself and leaves the table alone."""
-    first, second = instance(clock), instance(clock)
+    first, second = instance(token_clock), instance(token_clock)
 
     def slow() -> tuple[str, int]:
-        late = wechat.fetch()
-        clock.time += LEASE
-        assert second.get(wechat.fetch, None) == "canary-token-2"
+        late = token_source.fetch()
+        token_clock.time += LEASE
+        assert second.get(token_source.fetch, None) == "canary-token-2"
         return late
 
     assert first.get(slow, None) == "canary-token-1"
-    assert instance(clock).get(wechat.fetch, None) == "canary-token-2"
+    assert instance(token_clock).get(token_source.fetch, None) == "canary-token-2"
     assert stored().leased_until is None
 
 
 def test_a_slow_holder_does_not_end_its_successor_s_lease(
-    table: None, clock: Clock, wechat: WeChat
+    token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
     """A third one must not come in between."""
 
     def slow() -> tuple[str, int]:
-        clock.time += LEASE
-        lease(clock() + LEASE)
-        return wechat.fetch()
+        token_clock.time += LEASE
+        lease(token_clock() + LEASE)
+        return token_source.fetch()
 
-    instance(clock).get(slow, None)
-    assert stored().leased_until == clock() + LEASE
+    instance(token_clock).get(slow, None)
+    assert stored().leased_until == token_clock() + LEASE
 
 
 def test_a_table_that_does_not_answer_is_unavailable(
-    monkeypatch: pytest.MonkeyPatch, clock: Clock, wechat: WeChat
+    monkeypatch: pytest.MonkeyPatch, token_clock: Clock, token_source: TokenSource
 ) -> None:
     """Nobody asks WeChat behind the others' back."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", NOBODY)
     bind("token")
     try:
         with pytest.raises(Unavailable) as caught:
-            instance(clock).get(wechat.fetch, None)
+            instance(token_clock).get(token_source.fetch, None)
     finally:
         bind("token")
     assert caught.value.dependency == "store"
-    assert wechat.asked == 0
+    assert token_source.asked == 0
 
 
 def test_a_process_s_own_copy_needs_no_table(
-    table: None, monkeypatch: pytest.MonkeyPatch, clock: Clock, wechat: WeChat
+    token_table: None,
+    monkeypatch: pytest.MonkeyPatch,
+    token_clock: Clock,
+    token_source: TokenSource,
 ) -> None:
     """While its token is good, a message goes out though the table does not answer."""
-    tokens = instance(clock)
-    tokens.get(wechat.fetch, None)
+    tokens = instance(token_clock)
+    tokens.get(token_source.fetch, None)
     monkeypatch.setattr(AccessTokens, "_get_shared", lambda *_: pytest.fail("the table was asked"))
-    assert tokens.get(wechat.fetch, None) == "canary-token-1"
+    assert tokens.get(token_source.fetch, None) == "canary-token-1"
 
 
 def test_a_table_that_fails_after_the_question_costs_no_message(
-    table: None, clock: Clock, wechat: WeChat
+    token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
     """The token is there; that it could not be shared is no reason to refuse."""
     client = boto3.client("dynamodb")
 
     def fetch() -> tuple[str, int]:
         client.delete_table(TableName="token-ephemera")
-        return wechat.fetch()
+        return token_source.fetch()
 
-    tokens = instance(clock)
+    tokens = instance(token_clock)
     assert tokens.get(fetch, None) == "canary-token-1"
     assert tokens.get(fetch, None) == "canary-token-1"
 
@@ -122,21 +129,23 @@ def test_a_table_that_fails_after_the_question_costs_no_message(
 # What lies in the table.
 
 
-def test_the_table_shows_no_token(table: None, clock: Clock, wechat: WeChat) -> None:
+def test_the_table_shows_no_token(
+    token_table: None, token_clock: Clock, token_source: TokenSource
+) -> None:
     """A dump of it lets nobody speak for the account; and it vanishes by itself."""
-    instance(clock).get(wechat.fetch, None)
+    instance(token_clock).get(token_source.fetch, None)
     items = boto3.client("dynamodb").scan(TableName="token-ephemera")["Items"]
     assert [item["id"]["S"] for item in items] == [KEY]
     assert "canary-token" not in str(items)
-    assert clock() + LIFETIME < int(items[0]["expires_at"]["N"]) <= clock() + 86_400
+    assert token_clock() + LIFETIME < int(items[0]["expires_at"]["N"]) <= token_clock() + 86_400
 
 
 def test_a_token_sealed_with_a_lost_key_is_replaced(
-    table: None, clock: Clock, wechat: WeChat
+    token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
     """Keys rotate; an item that nobody can open any more is as good as none."""
-    instance(clock).get(wechat.fetch, None)
+    instance(token_clock).get(token_source.fetch, None)
     rotated = Sealer([b"n" * 32])
-    assert instance(clock, rotated).get(wechat.fetch, None) == "canary-token-2"
-    assert instance(clock, rotated).get(wechat.fetch, None) == "canary-token-2"
-    assert wechat.asked == 2
+    assert instance(token_clock, rotated).get(token_source.fetch, None) == "canary-token-2"
+    assert instance(token_clock, rotated).get(token_source.fetch, None) == "canary-token-2"
+    assert token_source.asked == 2

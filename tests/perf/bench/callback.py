@@ -14,9 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs
 
-from wechatpy import parse_message  # type: ignore[import-untyped]
-from wechatpy.crypto import WeChatCrypto  # type: ignore[import-untyped]
-from wechatpy.replies import create_reply  # type: ignore[import-untyped]
+from wechatpy import parse_message
+from wechatpy.crypto import WeChatCrypto
+from wechatpy.replies import create_reply
 
 from app import app
 from chalicelib import container
@@ -59,7 +59,7 @@ def deliver(service: container.Service, fields: dict[str, str], openid: str, now
 def measure(rounds: int) -> dict[str, Any]:
     """CPU of a callback in microseconds; the three take turns in blocks."""
     service = container.Service(load(SETTINGS))
-    service.__dict__["conversation"] = _Conversation()
+    service.conversation = _Conversation()  # type: ignore[assignment]
     now = int(time.time())
     deliveries = [deliver(service, _EVENT, f"o-{number:026d}", now) for number in range(BLOCK)]
     given = [_Parsed(delivery) for delivery in deliveries]

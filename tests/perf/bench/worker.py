@@ -62,7 +62,7 @@ def measure(dynamodb_url: str, logins: int = 1_200) -> dict[str, Any]:
     """
     with _world(dynamodb_url) as world:
         hasher = PasswordHasher({1: b"p" * 32})
-        world.world.service.__dict__["hasher"] = hasher
+        world.world.service.hasher = hasher
         add_logins(logins)
         story = world.story
         story.start(YEAR, "bench")

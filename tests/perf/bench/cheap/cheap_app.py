@@ -18,7 +18,7 @@ class Cheap(container.Service):
         return PasswordHasher(self._peppers, memory_kib=8, passes=1)
 
 
-runtime.Service = Cheap  # type: ignore[misc]
+runtime.Service = Cheap  # type: ignore[attr-defined]
 runtime.install(None)
 
 # The app builds its service as it is imported.
