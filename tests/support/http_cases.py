@@ -1,4 +1,4 @@
-"""Servers that answer a request badly, and what a client must make of each.
+"""Servers that answer a request badly, and the result that a client must have of each.
 
 The servers speak on real sockets. No case depends on timing for its outcome: a short time-out is set
 where the server never answers, and a long one everywhere else.
@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from pathlib import Path
 from chalicelib.http_client import MAXIMUM_BODY, OutcomeUnknown, RequestNotSent, Response, Timeouts
 
 PATIENT = Timeouts(30.0, 30.0)
+PATIENCE = 60
+"""Seconds after which a server gives up; every client under test ends long before."""
 
 
 @dataclass
@@ -31,6 +34,12 @@ class RawServer:
     received: list[bytes] = field(default_factory=list)
     """The requests read whole."""
     closing: threading.Event = field(default_factory=threading.Event)
+    gave_up: bool = False
+    """Whether a client waited for so long that the server ended the exchange itself."""
+
+    def hold(self) -> None:
+        """Send nothing until the test closes the server."""
+        self.gave_up = not self.closing.wait(PATIENCE)
 
     def read(self, connection: socket.socket) -> None:
         """Read one request with all of its body."""
@@ -55,7 +64,7 @@ def _some(connection: socket.socket) -> bytes:
 
 @contextmanager
 def raw_server(behave: Behaviour) -> Iterator[RawServer]:
-    """Give each connection to `behave` in a thread of its own."""
+    """Handle each connection by `behave`, in its own thread."""
     server = RawServer()
     threads: list[threading.Thread] = []
 
@@ -100,12 +109,12 @@ def answering(answer: bytes) -> Behaviour:
 
 
 def ok(body: bytes) -> bytes:
-    """An answer with a body."""
+    """Return a 200 with a body."""
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
 def over_tls(certificate: Path, behave: Behaviour) -> Behaviour:
-    """The same inside TLS."""
+    """Return the same behaviour inside TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 
@@ -124,7 +133,7 @@ def reset(connection: socket.socket) -> None:
 
 
 def _silence(server: RawServer, _: socket.socket) -> None:
-    server.closing.wait(60)
+    server.hold()
 
 
 def _reset_at_once(_: RawServer, connection: socket.socket) -> None:
@@ -148,7 +157,7 @@ def _garbage(_: RawServer, connection: socket.socket) -> None:
 
 def _read_then_silence(server: RawServer, connection: socket.socket) -> None:
     server.read(connection)
-    server.closing.wait(60)
+    server.hold()
 
 
 def _read_then_reset(server: RawServer, connection: socket.socket) -> None:
@@ -172,7 +181,11 @@ def endlessly(head: bytes, piece: bytes, every: float = 0) -> Behaviour:
     def behave(server: RawServer, connection: socket.socket) -> None:
         server.read(connection)
         connection.sendall(head)
+        ends_at = time.monotonic() + PATIENCE
         while not server.closing.wait(every):
+            if time.monotonic() > ends_at:
+                server.gave_up = True
+                return
             connection.sendall(piece)
 
     return behave
@@ -180,7 +193,7 @@ def endlessly(head: bytes, piece: bytes, every: float = 0) -> Behaviour:
 
 @dataclass(frozen=True)
 class Case:
-    """A server, and what a request to it must come to."""
+    """A server, and the result that a request to it must have."""
 
     name: str
     behave: Behaviour

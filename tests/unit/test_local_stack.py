@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from botocore.credentials import Credentials
 from infra.local.aws import LocalAws
 from infra.local.sms import SimulatedSms
 from infra.local.terminal import BackgroundWriter
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 PHONE = "13800001234"
@@ -253,10 +253,7 @@ def test_a_signal_while_it_starts_ends_it_as_well() -> None:
     process = spawn("--port", "0")
     # SigCgt of /proc tells when the interpreter has come as far as to listen to signals.
     status = Path(f"/proc/{process.pid}/status")
-    deadline = time.monotonic() + TIMEOUT
-    while not _listens(status.read_text(), signal.SIGTERM):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: _listens(status.read_text(), signal.SIGTERM))
     process.terminate()
     out, _ = process.communicate(timeout=TIMEOUT)
     assert "Traceback" not in out

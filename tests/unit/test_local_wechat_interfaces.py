@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +14,7 @@ from infra.local.wechat.simulator import (
     NOTICE_TEMPLATE_ID,
 )
 from tests.support.local_wechat import ALICE, APP_ID, BOB, FIELDS, SECRET, LocalWechat
+from tests.support.waiting import wait_until
 
 # What the account's server calls.
 
@@ -34,9 +34,7 @@ def test_a_template_reaches_followers_and_its_receipt_follows(local_wechat: Loca
         ("验证码", "123456"),
         ("温馨提示", "5分钟内有效"),
     )
-    deadline = time.monotonic() + 60
-    while len(local_wechat.service.messages) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: len(local_wechat.service.messages) >= 2)
     receipt = local_wechat.service.messages[-1]
     assert receipt.event == "templatesendjobfinish"
     assert str(receipt._data["MsgID"]) == result.msgid

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,6 +15,7 @@ from chalicelib.wechat.client import WechatClient
 from tests.conftest import store_calls
 from tests.support.http_cases import PATIENT
 from tests.support.http_server import Received, Reply, serving
+from tests.support.waiting import wait_until
 from tests.support.wechat_tokens import (
     APP_ID,
     KEY,
@@ -76,10 +76,7 @@ def test_eight_instances_at_an_empty_cache_make_one_call(
 
     def until_renewed(_: float) -> None:
         # However long the renewal takes on this machine, it is one pause of the others.
-        deadline = time.monotonic() + WAIT
-        while stored().leased_until is not None:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: stored().leased_until is None)
 
     def call(_: int) -> str:
         tokens = instance(token_clock, sleep=until_renewed)
