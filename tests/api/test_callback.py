@@ -1,4 +1,4 @@
-"""The callback's door: what is let in, and the one answer to all that is not."""
+"""The HTTP side of WeChat's callback: accepted deliveries, and the one refusal of all others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOKEN = SETTINGS["WECHAT_TOKEN"]
 
 
 def refused(world: World, delivery: Signed, status: int = 403) -> None:
-    """It is refused without a word, and without an effect."""
+    """Assert that the delivery is refused with an empty body and changes nothing."""
     answer = post(world, delivery)
     assert (answer.status_code, answer.body) == (status, b"")
     assert answer.headers["Content-Type"].startswith("text/plain")
@@ -25,19 +25,19 @@ def refused(world: World, delivery: Signed, status: int = 403) -> None:
 
 
 def query(delivery: Signed) -> dict[str, str]:
-    """The parameters of a delivery."""
+    """Return the parameters of a delivery."""
     return dict(pair.split("=", 1) for pair in delivery.query.split("&"))
 
 
 def changed(delivery: Signed, **parameters: str | None) -> Signed:
-    """The delivery with other parameters; None leaves one out."""
+    """Return the delivery with other parameters; None leaves one out."""
     kept = {**query(delivery), **parameters}
     text = "&".join(f"{name}={value}" for name, value in kept.items() if value is not None)
     return Signed(text, delivery.body)
 
 
 def test_the_server_address_is_confirmed_byte_for_byte(world: World) -> None:
-    """The echo comes back as plain text, and only under a right signature."""
+    """The echo is returned as plain text, and only with a right signature."""
     signed_text = signature.sign(TOKEN, "1800000000", "n")
     path = "/wechat/callback?timestamp=1800000000&nonce=n&echostr=%3Cb%3E12&signature="
     answer = world.call("GET", path + signed_text)
@@ -48,20 +48,20 @@ def test_the_server_address_is_confirmed_byte_for_byte(world: World) -> None:
     assert world.call("GET", path.replace("echostr", "echo") + signed_text).status_code == 403
 
 
-def test_a_good_delivery_is_let_in(world: World) -> None:
-    """So each of the refusals below is for what it says."""
+def test_a_valid_delivery_is_accepted(world: World) -> None:
+    """It is the base of the refused ones below."""
     assert "欢迎关注" in said(world, post(world, signed(world, SUBSCRIBED)))
 
 
 def test_a_captured_signature_opens_no_other_body(world: World) -> None:
-    """Not that of another message of WeChat, nor one that is changed."""
+    """Neither another message of WeChat nor a changed one."""
     one, other = signed(world, SUBSCRIBED), signed(world, SUBSCRIBED, "o-mallory")
     refused(world, Signed(one.query, other.body))
     refused(world, Signed(one.query, one.body.replace(b"<Encrypt>", b"<Encrypt>AAAA")))
 
 
 def test_a_captured_signature_fits_no_other_split(world: World) -> None:
-    """Digits moved between timestamp and nonce leave the sum as it is."""
+    """Moving digits between timestamp and nonce leaves the digest as it is."""
     delivery = signed(world, SUBSCRIBED)
     given = query(delivery)
     joined = "".join(sorted([given["timestamp"], given["nonce"]]))
@@ -75,12 +75,12 @@ def test_a_captured_signature_fits_no_other_split(world: World) -> None:
 
 @pytest.mark.parametrize("body", ["", "<xml/>", "<xml><ToUserName>gh_1</ToUserName></xml>", "{}"])
 def test_a_body_without_its_envelope_is_refused(world: World, body: str) -> None:
-    """There is nothing whose signature could be right."""
+    """No signature could cover it."""
     refused(world, Signed(signed(world, SUBSCRIBED).query, body.encode()), 400)
 
 
-def test_the_plain_signature_does_not_stand_in(world: World) -> None:
-    """It covers the timestamp and the nonce alone."""
+def test_the_plain_signature_does_not_cover_the_body(world: World) -> None:
+    """It covers only the timestamp and the nonce."""
     delivery = signed(world, SUBSCRIBED)
     plain = query(delivery)["signature"]
     refused(world, changed(delivery, msg_signature=plain))
@@ -89,8 +89,8 @@ def test_the_plain_signature_does_not_stand_in(world: World) -> None:
 
 
 @pytest.mark.parametrize("encrypt_type", ["raw", "", None])
-def test_words_under_a_plain_signature_are_refused(world: World, encrypt_type: str | None) -> None:
-    """Whatever the mode is called: an attacker who saw one signature could say anything."""
+def test_plain_messages_are_refused(world: World, encrypt_type: str | None) -> None:
+    """In every mode: one captured signature would be valid for any message."""
     xml = (
         b"<xml><ToUserName>gh_1</ToUserName><FromUserName>o-mallory</FromUserName>"
         b"<CreateTime>5</CreateTime><MsgType>event</MsgType><Event>subscribe</Event></xml>"
@@ -101,8 +101,8 @@ def test_words_under_a_plain_signature_are_refused(world: World, encrypt_type: s
     assert list(FollowerItem.scan()) == []
 
 
-def test_plain_words_are_let_in_where_a_setting_says_so(make_world: MakeWorld) -> None:
-    """For an account in plain mode; its replies are plain as well."""
+def test_plain_messages_are_accepted_if_enabled(make_world: MakeWorld) -> None:
+    """Replies are plain as well."""
     world = make_world(WECHAT_PLAIN="1")
     xml = (
         "<xml><ToUserName>gh_1</ToUserName><FromUserName>o-alice</FromUserName>"
@@ -118,8 +118,8 @@ def test_plain_words_are_let_in_where_a_setting_says_so(make_world: MakeWorld) -
     assert wrong.status_code == 403
 
 
-def test_an_empty_token_starts_no_service_and_opens_nothing(world: World) -> None:
-    """Anybody could sign with it, so it is no setting, and were it one it would sign nothing."""
+def test_an_empty_token_is_a_fault_and_accepts_nothing(world: World) -> None:
+    """Anybody could compute its signatures."""
     for name in ("WECHAT_TOKEN", "WECHAT_AES_KEY"):
         with pytest.raises(SettingsError, match=name):
             load({**SETTINGS, name: ""})
@@ -133,13 +133,13 @@ def test_an_empty_token_starts_no_service_and_opens_nothing(world: World) -> Non
 
 @pytest.mark.parametrize("name", ["timestamp", "nonce", "msg_signature"])
 def test_a_repeated_parameter_is_refused(world: World, name: str) -> None:
-    """Two readers might take two different ones."""
+    """Two readers could use different ones."""
     delivery = signed(world, SUBSCRIBED)
     value = query(delivery)[name]
     refused(world, Signed(f"{delivery.query}&{name}={value}", delivery.body), 400)
 
 
-def test_a_body_beyond_the_limit_is_refused_unread(world: World) -> None:
+def test_a_body_beyond_64_kib_is_refused_unread(world: World) -> None:
     """64 KiB."""
     delivery = signed(world, SUBSCRIBED)
     refused(world, Signed(delivery.query, delivery.body + b" " * 65_536), 400)
@@ -158,14 +158,14 @@ def test_a_body_beyond_the_limit_is_refused_unread(world: World) -> None:
     ],
     ids=range(7),
 )
-def test_whatever_people_send_is_answered(world: World, inner: dict[str, object]) -> None:
-    """With help where they wrote, with nothing where there is nothing to say."""
+def test_every_message_is_answered(world: World, inner: dict[str, object]) -> None:
+    """Texts get a help text, and other messages an empty reply."""
     answer = tell(world, inner)
     assert ("找回密码" in answer) is (inner["MsgType"] == "text")
 
 
 @pytest.mark.parametrize("control", ["\x00", "\x08", "\x1b", "\ufffe"])
-def test_text_that_xml_cannot_hold_is_no_message(world: World, control: str) -> None:
-    """Signed rubbish is refused like any other, and is no failure of ours."""
+def test_a_control_character_is_refused(world: World, control: str) -> None:
+    """A signed malformed message is no failure of the service."""
     delivery = signed(world, {"MsgType": "text", "MsgId": 1, "Content": f"a{control}b"})
     refused(world, delivery, 400)

@@ -1,4 +1,4 @@
-"""Who may ask about passwords: the route as API Gateway gets it."""
+"""The authorization of the credential check, as API Gateway applies it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def paths() -> Any:
     return TemplatedSwaggerGenerator().generate_swagger(app)["paths"]
 
 
-def test_the_route_is_for_signed_calls_alone(paths: Any) -> None:
-    """API Gateway asks IAM before it calls the function, and no other route is set up so."""
+def test_only_this_route_requires_signed_calls(paths: Any) -> None:
+    """API Gateway checks IAM before it invokes the function."""
     signed = [
         (path, method)
         for path, methods in paths.items()
@@ -27,14 +27,14 @@ def test_the_route_is_for_signed_calls_alone(paths: Any) -> None:
     assert signed == [("/credentials/verify", "post")]
 
 
-def test_it_answers_no_other_site_s_pages(paths: Any) -> None:
-    """No CORS: a browser has nothing to ask here."""
+def test_it_has_no_cors(paths: Any) -> None:
+    """No browser calls this route."""
     assert set(paths["/credentials/verify"]) == {"post"}
 
 
 @pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
-def test_answers_are_kept_nowhere(world: World) -> None:
-    """Neither the right one nor a refusal."""
+def test_no_response_is_cached(world: World) -> None:
+    """Neither a success nor a refusal."""
     for password in ("Opening-password-1", "x", ""):
         body = {"login": "11010148", "password": password}
         answer = world.call("POST", "/credentials/verify", body)

@@ -1,4 +1,4 @@
-"""The description of the API against the API."""
+"""The OpenAPI description, compared with the API."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ NOT_DESCRIBED = {"/assets/{name}", "/favicon.ico", "/robots.txt", "/{name}"}
 NOT_DESCRIBED |= {"/receipts/aliyun/{key}", "/receipts/tencent/{key}"}
 
 
-def test_the_description_is_sound_openapi() -> None:
-    """It is valid OpenAPI 3.1, and JSON."""
+def test_the_description_is_valid_openapi() -> None:
+    """OpenAPI 3.1, as JSON."""
     openapi_spec_validator.validate(json.loads(json.dumps(document())))
 
 
@@ -86,7 +86,7 @@ def test_a_body_is_described_by_the_parser_s_own_table(path: str, kind: Any) -> 
 
 @pytest.fixture
 def unread() -> Iterator[None]:
-    """The route as in a new process: it has not read or made the document yet."""
+    """Clear the route's cache, as in a new process."""
     route._text.cache_clear()
     yield
     route._text.cache_clear()
@@ -115,14 +115,14 @@ def test_a_package_serves_its_file(
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     """Requests made from the description, right and wrong ones, get the answers it promises."""
     firm = next(firm for firm in made_up() if firm.number)
-    with running(tmp_path, LIMIT_STARTS_PER_LOGIN_HOUR="100000", PROOF_OF_WORK="0") as twin:
-        token = Api(twin.url, firm.number).start(firm.firm_no)["token"]
+    with running(tmp_path, LIMIT_STARTS_PER_LOGIN_HOUR="100000", PROOF_OF_WORK="0") as local_stack:
+        token = Api(local_stack.url, firm.number).start(firm.firm_no)["token"]
         ran = subprocess.run(
             [
                 Path(sys.executable).with_name("schemathesis"),
                 f"--config-file={CONFIG}",
                 "run",
-                f"{twin.url}/openapi.json",
+                f"{local_stack.url}/openapi.json",
                 # `ignored_auth` runs on the operations without this header.
                 f"--header=Authorization: Bearer {token}",
                 "--max-examples=25",

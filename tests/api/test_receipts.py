@@ -1,4 +1,4 @@
-"""Where delivery receipts come in: who is let in, and what is answered to everything else."""
+"""The HTTP routes of delivery receipts: their secret path, and malformed pushes."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tests.support.receipt_cases import (
 
 
 def test_the_function_is_one_of_the_app_s() -> None:
-    """So that it is packaged, under the name that the subscription calls."""
+    """It is packaged under the name that the subscription invokes."""
     assert [f.name for f in app.pure_lambda_functions if f.name == "sms_receipts"]
 
 
 @pytest.mark.parametrize("vendor", ["aliyun", "tencent"])
 @pytest.mark.parametrize("key", [KEY[:-1], KEY + "0", KEY.swapcase(), "x", "%E7%A7%98", "null"])
-def test_another_path_is_no_address(make: Make, vendor: str, key: str) -> None:
-    """As any address that is not there, before the body is looked at."""
+def test_a_wrong_path_is_not_found(make: Make, vendor: str, key: str) -> None:
+    """As any unknown address, before the body is read."""
     world = make("aliyun")
     at = code_sent(world).at
     answer = push(world, vendor, aliyun(f"11010148/{at}"), key=key)
@@ -45,7 +45,7 @@ def test_another_path_is_no_address(make: Make, vendor: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("vendor", ["aliyun", "tencent"])
-def test_without_a_path_in_the_settings_there_is_none(world: World, vendor: str) -> None:
+def test_without_the_setting_every_path_is_not_found(world: World, vendor: str) -> None:
     """An empty setting opens nothing."""
     for key in ("x", "%20", KEY):
         assert push(world, vendor, aliyun(None), key=key).status_code == 404
@@ -54,14 +54,14 @@ def test_without_a_path_in_the_settings_there_is_none(world: World, vendor: str)
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b"\xff", b"[" * 5000, b'[{"success":1}]'])
 @pytest.mark.parametrize("vendor", ["aliyun", "tencent"])
-def test_a_push_of_another_form_is_refused(make: Make, vendor: str, body: bytes) -> None:
-    """With a problem of ours and never a 500."""
+def test_a_malformed_push_is_refused(make: Make, vendor: str, body: bytes) -> None:
+    """With a problem and never a 500."""
     world = make("aliyun")
     answer = world.call("POST", f"/receipts/{vendor}/{KEY}", body)
     assert (answer.status_code, answer.json_body["code"]) == (422, "invalid-input")
 
 
-def test_a_store_that_is_down_asks_the_vendor_to_push_again(
+def test_a_failure_of_the_store_makes_the_vendor_repeat(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """HTTP gets a 503 and the function raises, so that the vendors and Lambda repeat."""
@@ -81,10 +81,10 @@ def test_a_store_that_is_down_asks_the_vendor_to_push_again(
     assert fate()[2] == "delivered"
 
 
-def test_logs_that_cannot_be_read_are_dropped_with_an_alarm(
+def test_unreadable_logs_are_dropped_with_an_alarm(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They would never become readable, however often Lambda tried."""
+    """Repeats by Lambda could not make them readable."""
     make("sns")
     nothing = {"receipts": 0, "found": 0}
     for event in ({}, {"awslogs": {"data": "x"}}, {"awslogs": None}, logs({"status": "SUCCESS"})):
@@ -93,8 +93,8 @@ def test_logs_that_cannot_be_read_are_dropped_with_an_alarm(
     assert alarms.count("receipts") == 4
 
 
-def test_no_receipt_leaves_a_phone_behind(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """Not in the log, not in any table but the login's own."""
+def test_no_receipt_stores_or_logs_a_phone(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """Only the login's own item contains it."""
     world = make("aliyun")
     at = code_sent(world).at
     record = aliyun(f"11010148/{at}", success=False)

@@ -1,4 +1,4 @@
-"""What the doors take and what they refuse: bodies, tokens, proofs, origins, addresses."""
+"""The validation of requests: bodies, tokens, proofs of work, origins, addresses."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ BODIES = [
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_a_body_that_is_not_what_it_must_be_names_the_field(world: World, body: bytes) -> None:
-    """Every kind of rubbish is a 422 with a field and a Chinese sentence, never a 500."""
+def test_a_malformed_body_names_the_field(world: World, body: bytes) -> None:
+    """A 422 with a field and a Chinese sentence, never a 500."""
     answer = world.call("POST", "/recovery", body, openid="o-alice")
     assert answer.status_code == 422, answer.body
     assert answer.headers["Content-Type"].startswith("application/problem+json")
@@ -79,7 +79,7 @@ EACH = [
 def test_every_field_is_checked_by_its_table(
     world: World, path: str, good: dict[str, str], field: payloads.TextField
 ) -> None:
-    """Absent, blank, one byte too long, of another type or form: the answer names this field."""
+    """Absent, blank, one byte too long, of another type or form: the response names this field."""
     token = world.token()
 
     def refused(body: dict[str, Any]) -> str | None:
@@ -115,15 +115,15 @@ def test_of_several_missing_fields_the_table_s_first_is_named(
     assert (answer.status_code, answer.json_body["field"]) == (422, first)
 
 
-def test_an_upper_case_content_type_is_one_too(world: World) -> None:
+def test_the_content_type_is_not_case_sensitive(world: World) -> None:
     """Media types are not case-sensitive."""
     headers = {"Content-Type": "Application/JSON; Charset=UTF-8"}
     assert world.call("POST", "/recovery", GOOD, headers=headers).status_code in (201, 415)
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded"])
-def test_a_form_of_another_site_is_not_taken(world: World, kind: str) -> None:
-    """What a browser sends elsewhere without asking first is refused."""
+def test_a_form_of_another_site_is_refused(world: World, kind: str) -> None:
+    """Browsers send some content types to other origins without a preflight request."""
     answer = world.call("POST", "/recovery", GOOD, headers={"Content-Type": kind})
     assert answer.status_code in (415, 422)
 
@@ -151,7 +151,7 @@ def test_a_code_is_six_digits(world: World, code: str) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "", "x", "é", "a.b", "." * 500])
-def test_a_token_that_is_none_ends_the_recovery(world: World, token: str | None) -> None:
+def test_missing_and_forged_tokens_are_refused_alike(world: World, token: str | None) -> None:
     """Missing and forged tokens are one and the same to the caller."""
     answer = world.call("POST", "/recovery/code", {}, token=token)
     assert (answer.status_code, answer.json_body["code"]) == (401, "recovery-expired")
@@ -166,8 +166,8 @@ def test_a_token_lasts_thirty_minutes(world: World) -> None:
     assert world.call("GET", "/recovery", token=token).status_code == 401
 
 
-def test_a_page_of_another_origin_may_not_call(world: World) -> None:
-    """The site's own origin may."""
+def test_requests_of_another_origin_are_refused(world: World) -> None:
+    """The site's own origin is accepted."""
     evil = {"Origin": "https://evil.example"}
     assert world.call("POST", "/recovery", GOOD, headers=evil).status_code == 403
     own = {"Origin": "https://recovery.example"}
@@ -175,7 +175,7 @@ def test_a_page_of_another_origin_may_not_call(world: World) -> None:
 
 
 def test_the_address_is_the_peer_s_and_no_header_s(make_world: MakeWorld) -> None:
-    """A forged X-Forwarded-For buys no further start."""
+    """A forged X-Forwarded-For does not avoid the limit."""
     world = make_world(LIMIT_STARTS_PER_ADDRESS_HOUR="3")
     add_firm(world.service.hasher)
     statuses = [
@@ -185,10 +185,10 @@ def test_the_address_is_the_peer_s_and_no_header_s(make_world: MakeWorld) -> Non
     assert statuses == [201, 201, 201, 429, 429]
 
 
-def test_a_store_that_is_down_is_unavailable_and_nothing_is_half_done(
+def test_a_failure_of_the_store_is_a_503_without_effect(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """503 in our own words; the same call works when the store is back."""
+    """The same request succeeds when the store is available again."""
     token = world.token()
     with monkeypatch.context() as down:
         down.setattr(
@@ -220,7 +220,7 @@ def _start(world: World, login: str, proof: str | None) -> Any:
 
 
 @pytest.mark.parametrize("bound", [True, False])
-def test_a_proof_works_once_for_its_login_and_in_its_time(
+def test_a_proof_is_valid_once_for_its_login_until_it_expires(
     make_world: MakeWorld, bound: bool
 ) -> None:
     """Missing, replayed, spliced to another login, forged or late: proof-invalid."""
@@ -241,10 +241,10 @@ def test_a_proof_works_once_for_its_login_and_in_its_time(
 
 
 @pytest.mark.parametrize("machine", [0, 4_000_000_000])
-def test_a_proof_s_time_is_the_service_s(
+def test_a_proof_expires_by_the_service_s_clock(
     world: World, monkeypatch: pytest.MonkeyPatch, machine: int
 ) -> None:
-    """Whatever the machine's own clock says: in 1970, and in 2096."""
+    """Whatever the machine's clock is: 1970 or 2096."""
     monkeypatch.setattr("time.time", lambda: float(machine))
     proofs = world.service.proofs
     assert proofs.check(_solved(world, None), "recovery") is not None

@@ -18,13 +18,13 @@ Visits = Callable[..., Visit]
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The source of axe-core."""
-    return _had(needs.axe)
+    """Return the source of axe-core."""
+    return _required(needs.axe)
 
 
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
-    """The one Playwright of this process, which cannot have two."""
+    """The only Playwright of this process, which cannot have two."""
     with sync_playwright() as playwright:
         # A machine that runs other tests as well may be slow; a page that is right is never late.
         expect.set_options(timeout=15_000)
@@ -35,12 +35,14 @@ def playwright() -> Iterator[Playwright]:
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """Chromium."""
     # Without a sandbox of its own, since root may not have one.
-    browser = playwright.chromium.launch(executable_path=_had(needs.browser), args=["--no-sandbox"])
+    browser = playwright.chromium.launch(
+        executable_path=_required(needs.browser), args=["--no-sandbox"]
+    )
     yield browser
     browser.close()
 
 
-def _had(fetch: Callable[[], str]) -> str:
+def _required(fetch: Callable[[], str]) -> str:
     try:
         return fetch()
     except needs.CannotHave as reason:
@@ -50,10 +52,10 @@ def _had(fetch: Callable[[], str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """The local stack, for all tests of this process."""
-    with running(tmp_path_factory.mktemp("stack")) as stack:
-        yield stack
+    with running(tmp_path_factory.mktemp("stack")) as local_stack:
+        yield local_stack
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +65,7 @@ def _firms() -> Iterator[Firm]:
 
 @pytest.fixture
 def firm(_firms: Iterator[Firm]) -> Firm:
-    """A firm that no other test has, with a phone of its own and no WeChat bound."""
+    """A firm of this test alone, with its own phone and no WeChat bound."""
     return next(_firms)
 
 
@@ -74,8 +76,8 @@ def firm_without_phone() -> Firm:
 
 
 @pytest.fixture
-def visits(browser: Browser, stack: LocalStack, axe: str) -> Iterator[Visits]:
-    """Begins visits: `visits(PHONE, wechat=True)`; what their browsers complained of fails the test."""
+def visits(browser: Browser, local_stack: LocalStack, axe: str) -> Iterator[Visits]:
+    """A factory of visits: `visits(PHONE, wechat=True)`; an error in a browser's console fails the test."""
     begun: list[Visit] = []
 
     def begin(device: Device = PHONE, *, wechat: bool = False, **options: Any) -> Visit:
@@ -83,7 +85,7 @@ def visits(browser: Browser, stack: LocalStack, axe: str) -> Iterator[Visits]:
         context = browser.new_context(
             **{"locale": "zh-CN", "color_scheme": "light", **device.options, **agent, **options}
         )
-        visit = Visit(stack, device, context, context.new_page(), axe)
+        visit = Visit(local_stack, device, context, context.new_page(), axe)
         begun.append(visit)
         return visit
 

@@ -1,4 +1,4 @@
-"""What the browser tests need and Python packages do not bring: fetched once, under a lock."""
+"""What the browser tests need besides Python packages, fetched once, under a lock."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _BROWSERS = (
 
 
 class CannotHave(Exception):
-    """Something is not here and cannot be fetched; the text says what."""
+    """Something is missing and cannot be fetched; the text names it."""
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Hold the lock under which things are fetched into the cache."""
+def exclusively() -> Iterator[None]:
+    """Hold the lock under which files are fetched into the cache."""
     # Every worker of a parallel run comes here; one fetches, the others find it done.
     CACHE.mkdir(exist_ok=True)
     with (CACHE / "browser.lock").open("w") as lock:
@@ -66,8 +66,8 @@ def _install(packages: list[str]) -> None:
 
 
 def browser() -> str:
-    """The path of a Chromium, with Chinese type to draw. Raises CannotHave."""
-    with alone():
+    """Return the path of a Chromium, with Chinese fonts installed. Raises CannotHave."""
+    with exclusively():
         missing = [] if _found() else ["chromium"]
         # Other systems than Debian bring their own Chinese type.
         if shutil.which("apt-get") and not _has_chinese_type():
@@ -81,10 +81,10 @@ def browser() -> str:
 
 
 def axe() -> str:
-    """The source of axe-core. Raises CannotHave."""
+    """Return the source of axe-core. Raises CannotHave."""
     name, version = AXE
     kept = CACHE / f"{name}-{version}.js"
-    with alone():
+    with exclusively():
         if not kept.exists():
             _fetch(f"{name}@{version}", "package/axe.min.js", kept)
     source = kept.read_bytes()

@@ -1,4 +1,4 @@
-"""The local stack as a process of its own, and what people do with the phones in it."""
+"""The local stack as a process, and what people do with the phones in it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Firm:
 
 
 def made_up(count: int = FIRMS) -> list[Firm]:
-    """The firms that tests may use; the first one has no phone."""
+    """Return the firms that tests may use; the first one has no phone."""
     return [
         Firm(
             f"{11990000 + index}",
@@ -57,7 +57,7 @@ def made_up(count: int = FIRMS) -> list[Firm]:
 
 
 def write_directory(path: Path, firms: list[Firm]) -> None:
-    """A directory file of these firms. No opening password: hashing it would take most of the time."""
+    """Write a directory file of these firms, without passwords: hashing would be slow."""
     with path.open("w", encoding="utf-8", newline="") as file:
         sheet = csv.DictWriter(file, COLUMN_NAMES, restval="")
         sheet.writeheader()
@@ -78,7 +78,7 @@ def write_directory(path: Path, firms: list[Firm]) -> None:
 
 @dataclass
 class LocalStack:
-    """A running local stack; `aws_url` is where its AWS calls go to."""
+    """A running local stack; `aws_url` is the endpoint of its AWS."""
 
     url: str
     aws_url: str
@@ -86,31 +86,29 @@ class LocalStack:
     # What its phones show and do.
 
     def state(self) -> dict[str, Any]:
-        """Everything that the phone page shows."""
+        """Return everything that the phone page shows."""
         found: dict[str, Any] = requests.get(f"{self.url}/_phone/state", timeout=TIMEOUT).json()
         return found
 
     def act(self, act: str, **words: Any) -> dict[str, Any]:
-        """Let somebody do something; `phone` says who."""
-        answer = requests.post(
-            f"{self.url}/_phone/act", json={"act": act, **words}, timeout=TIMEOUT
-        )
+        """Perform an act on the phone page; `phone` is the actor."""
+        answer = requests.post(f"{self.url}/_phone/act", json={"act": act, **words}, timeout=TIMEOUT)
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
 
     def phone(self, number: str) -> dict[str, Any]:
-        """A phone with its `sms` and its `chat`."""
+        """Return a phone with its `sms` and its `chat`."""
         phones = self.state()["phones"]
         return next(phone for phone in phones if phone["number"] == number)
 
     def sms_code(self, number: str) -> str:
-        """The code of the last SMS that brought one."""
+        """Return the code of the last SMS that contains one."""
         inbox = [sms for sms in self.phone(number)["sms"] if sms["template"] == "code"]
         return str(inbox[-1]["params"]["code"])
 
     def wechat_code(self, number: str) -> str:
-        """The last code that the Official Account has pushed or replied."""
+        """Return the last code that the Official Account has pushed or replied."""
         told = [
             " ".join([entry["text"], *(value for _, value in entry["fields"])])
             for entry in self.phone(number)["chat"]
@@ -120,11 +118,11 @@ class LocalStack:
         return codes[-1]
 
     def follow(self, number: str) -> None:
-        """Let a person follow the Official Account."""
+        """Follow the Official Account by a phone."""
         self.act("follow", phone=number)
 
     def follow_by_qr(self, number: str) -> str:
-        """Scan the newest QR code and follow; the address that the account's welcome leads to."""
+        """Scan the newest QR code and follow; return the address in the account's welcome."""
         scanned = self.act("scan", phone=number, code=self.state()["codes"][0]["url"])
         if not scanned["following"]:
             self.act("follow", phone=number, scene=scanned["scene"])
@@ -136,7 +134,7 @@ class LocalStack:
     # What a program does in place of a person, where a test begins later in the story.
 
     def recover(self, firm: Firm, password: str = "Vorher-gesetzt-7") -> None:
-        """Recover the firm's main login inside the WeChat of its phone, which binds that WeChat."""
+        """Recover the firm's main login in the WeChat of its phone, which binds that WeChat."""
         api = Api(self.url, firm.number)
         token = api.start(firm.firm_no)["token"]
         sent = api.post("recovery/code", {}, token)
@@ -145,13 +143,13 @@ class LocalStack:
         api.post("recovery/password", {"code": code, "password": password}, token)
 
     def bind(self, firm: Firm) -> None:
-        """Make the firm's main login one whose codes go to WeChat."""
+        """Bind a WeChat to the firm's main login, so that codes go there."""
         self.follow(firm.number)
         self.recover(firm)
 
 
 class Api:
-    """The service's API, as called from the WeChat of a phone."""
+    """The service's API, called from the WeChat of a phone."""
 
     def __init__(self, url: str, number: str) -> None:
         self._url = url
@@ -161,7 +159,7 @@ class Api:
         self._session.get(f"{url}/wechat/enter", timeout=TIMEOUT)
 
     def post(self, path: str, body: dict[str, Any], token: str | None = None) -> dict[str, Any]:
-        """One call that must succeed."""
+        """Send a POST that must succeed."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         answer = self._session.post(
             f"{self._url}/{path}", json=body, headers=headers, timeout=TIMEOUT
@@ -171,7 +169,7 @@ class Api:
         return found
 
     def start(self, login: str) -> dict[str, Any]:
-        """Begin a recovery, with the proof of work that it takes."""
+        """Begin a recovery, with its proof of work."""
         challenge = altcha.Challenge.from_dict(
             self._session.get(f"{self._url}/proof", params={"login": login}, timeout=TIMEOUT).json()
         )
@@ -185,7 +183,7 @@ class Api:
 def running(
     folder: Path, firms: list[Firm] | None = None, arguments: Sequence[str] = (), **settings: str
 ) -> Iterator[LocalStack]:
-    """A stack with the made-up firms, until the block ends. `settings` come on top of its own."""
+    """Run a local stack with the made-up firms until the block ends; `settings` are added to its own."""
     directory = folder / "firms.csv"
     write_directory(directory, made_up() if firms is None else firms)
     environment = {

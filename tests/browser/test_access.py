@@ -1,4 +1,4 @@
-"""For everybody: keyboard alone, large text, narrow and wide windows, fingers, no JavaScript."""
+"""Accessibility: keyboard, large text, window widths, touch targets, no JavaScript."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SMALL = """(least) => [...document.querySelectorAll("button, input, a.primary, l
 
 
 def tab_to(page: Page, target: str, *, most: int = 25) -> None:
-    """Press Tab until the target has the focus, and see that it shows."""
+    """Press Tab until the target has the focus, and assert that it is visible."""
     for _ in range(most):
         page.keyboard.press("Tab")
         if page.evaluate("(target) => document.activeElement.matches(target)", target):
@@ -55,14 +55,14 @@ def tab_to(page: Page, target: str, *, most: int = 25) -> None:
 
 
 def type_login(visit: Visit, login: str) -> None:
-    """Name the login by keyboard."""
+    """Enter the login by keyboard."""
     tab_to(visit.page, "#login")
     visit.page.keyboard.type(login)
     visit.page.keyboard.press("Enter")
 
 
-def test_sms_by_keyboard_alone(visits: Visits, stack: LocalStack, firm: Firm) -> None:
-    """From the first key to 返回登录 without a pointer; Enter sends the form that it stands in."""
+def test_sms_by_keyboard_alone(visits: Visits, local_stack: LocalStack, firm: Firm) -> None:
+    """From the first key to 返回登录 without a pointer; Enter submits the form with the focus."""
     visit = visits(PHONE, wechat=True)
     visit.enter(firm)
     type_login(visit, firm.firm_no)
@@ -75,17 +75,17 @@ def test_sms_by_keyboard_alone(visits: Visits, stack: LocalStack, firm: Firm) ->
     tab_to(visit.page, "#send")
     visit.page.keyboard.press("Enter")
     expect(visit.field("验证码")).to_be_focused()
-    visit.page.keyboard.type(stack.sms_code(firm.number))
+    visit.page.keyboard.type(local_stack.sms_code(firm.number))
     visit.page.keyboard.press("Enter")
     expect(visit.heading("重置成功")).to_be_focused()
     tab_to(visit.page, "a.primary")
 
 
 def test_the_official_account_by_keyboard_alone(
-    visits: Visits, stack: LocalStack, firm: Firm
+    visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
-    """The PC's way: the code, then the password, then Enter."""
-    stack.bind(firm)
+    """On a PC: the code, then the password, then Enter."""
+    local_stack.bind(firm)
     visit = visits(PC)
     visit.open()
     type_login(visit, firm.firm_no)
@@ -93,7 +93,7 @@ def test_the_official_account_by_keyboard_alone(
     tab_to(visit.page, "#send")
     visit.page.keyboard.press("Enter")
     expect(visit.field("验证码")).to_be_focused()
-    visit.page.keyboard.type(stack.wechat_code(firm.number))
+    visit.page.keyboard.type(local_stack.wechat_code(firm.number))
     tab_to(visit.page, "#password")
     visit.page.keyboard.type(PASSWORD)
     visit.page.keyboard.press("Enter")
@@ -101,10 +101,10 @@ def test_the_official_account_by_keyboard_alone(
 
 
 def test_unbinding_and_the_qr_code_by_keyboard_alone(
-    visits: Visits, stack: LocalStack, firm: Firm
+    visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
     """Into unbinding, back, in again, through the form, and out of the dialog with Escape."""
-    stack.bind(firm)
+    local_stack.bind(firm)
     visit = visits(PC)
     visit.open()
     type_login(visit, firm.firm_no)
@@ -135,7 +135,7 @@ def test_unbinding_and_the_qr_code_by_keyboard_alone(
 
 
 def test_the_user_type_by_keyboard_alone(visits: Visits, device: Device) -> None:
-    """Arrow keys choose; the firm's way comes back with its field."""
+    """Arrow keys choose; the firm's option restores its field."""
     visit = visits(device)
     visit.open()
     tab_to(visit.page, "input[type=radio]")
@@ -147,7 +147,7 @@ def test_the_user_type_by_keyboard_alone(visits: Visits, device: Device) -> None
 
 @pytest.mark.parametrize("width", [320, 375, 414, 640, 768, 1024, 1280, 1920])
 def test_no_width_breaks_the_page(visits: Visits, firm: Firm, width: int) -> None:
-    """Nothing sticks out or is cut off, with every part of the page shown at once."""
+    """Nothing overflows or is cut off, with every part of the page shown at once."""
     visit = visits(PC, viewport={"width": width, "height": 800})
     visit.open()
     expect(visit.button("下一步")).to_be_visible()
@@ -159,7 +159,7 @@ def test_no_width_breaks_the_page(visits: Visits, firm: Firm, width: int) -> Non
 
 @pytest.mark.parametrize("width", [320, 375])
 def test_text_of_twice_the_size_breaks_nothing(visits: Visits, width: int) -> None:
-    """At 200 %, on the narrowest phone too, all words are there and nothing sticks out."""
+    """At 200 %, even on the narrowest phone, all text is there and nothing overflows."""
     visit = visits(PHONE, viewport={"width": width, "height": 812})
     visit.open()
     expect(visit.button("下一步")).to_be_visible()
@@ -178,7 +178,7 @@ def test_text_of_twice_the_size_breaks_nothing(visits: Visits, width: int) -> No
 
 
 def test_zooming_is_not_forbidden(visits: Visits) -> None:
-    """The viewport sets no bounds."""
+    """The viewport sets no limits."""
     visit = visits(PHONE)
     visit.open()
     content = visit.page.locator("meta[name=viewport]").get_attribute("content") or ""
@@ -187,7 +187,7 @@ def test_zooming_is_not_forbidden(visits: Visits) -> None:
 
 
 def test_everything_is_large_enough_for_a_finger(visits: Visits, device: Device) -> None:
-    """44 px and more for all that one presses, 48 px for the main button, 16 px type in fields."""
+    """44 px for all controls, 48 px for the main button, 16 px type in fields."""
     visit = visits(device)
     visit.open()
     expect(visit.button("下一步")).to_be_visible()
@@ -209,8 +209,8 @@ def test_everything_is_large_enough_for_a_finger(visits: Visits, device: Device)
     assert fixed == 0
 
 
-def test_nothing_moves_for_those_who_want_it_still(visits: Visits) -> None:
-    """With reduced motion no animation and no transition runs."""
+def test_reduced_motion_has_no_animation(visits: Visits) -> None:
+    """No transition runs either."""
     visit = visits(PHONE, reduced_motion="reduce")
     visit.open()
     expect(visit.button("下一步")).to_be_visible()
@@ -223,7 +223,7 @@ def test_nothing_moves_for_those_who_want_it_still(visits: Visits) -> None:
 
 
 def test_without_javascript_the_page_says_what_to_do(visits: Visits, device: Device) -> None:
-    """Whom to call and what to switch on, and no form that does nothing."""
+    """It shows the support's number and what to switch on, and no form."""
     visit = visits(device, java_script_enabled=False)
     visit.open()
     told = visit.page.locator("noscript p")
@@ -233,8 +233,8 @@ def test_without_javascript_the_page_says_what_to_do(visits: Visits, device: Dev
     visit.picture("no-javascript")
 
 
-def test_a_script_that_does_not_arrive_is_told_of(visits: Visits) -> None:
-    """Where the module is lost on the way, the page says so by itself."""
+def test_a_missing_script_is_reported(visits: Visits) -> None:
+    """The page itself shows the message."""
     visit = visits(PHONE)
     visit.page.route("**/assets/page.*.js", lambda route: route.abort())
     visit.page.clock.install()
@@ -246,8 +246,8 @@ def test_a_script_that_does_not_arrive_is_told_of(visits: Visits) -> None:
     expect(late).to_contain_text(SUPPORT)
 
 
-def test_what_the_eye_sees_the_ear_hears(visits: Visits, firm: Firm) -> None:
-    """Screens announce themselves by the focused heading and the title; news come in a live region."""
+def test_changes_are_announced(visits: Visits, firm: Firm) -> None:
+    """By the focused heading and the title for screens, by a live region for messages."""
     visit = begun(visits, firm)
     expect(visit.heading("手机号验证")).to_be_focused()
     expect(visit.page).to_have_title("手机号验证 - 中国注册会计师行业管理系统")
@@ -259,7 +259,7 @@ def test_what_the_eye_sees_the_ear_hears(visits: Visits, firm: Firm) -> None:
 
 
 def test_axe_finds_what_is_broken(visits: Visits) -> None:
-    """The check can fail: without its label, the field is reported."""
+    """The check can fail: a field without its label is reported."""
     visit = visits(PHONE)
     visit.open()
     assert visit.barriers() == []

@@ -1,4 +1,4 @@
-"""Every way from the first screen to the last, on a phone and on a PC, looked at on each screen."""
+"""Every path from the first screen to the last, on a phone and on a PC, with a picture of each screen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.browser.visit import PASSWORD, PC, PHONE, Device
 SUPPORT = "010-88250337/0338"
 
 
-def test_a_password_is_reset_by_sms(visits: Visits, stack: LocalStack, firm: Firm) -> None:
+def test_a_password_is_reset_by_sms(visits: Visits, local_stack: LocalStack, firm: Firm) -> None:
     """On a phone inside WeChat: login, new password, code by SMS, done; the WeChat is bound."""
     visit = visits(PHONE, wechat=True)
     visit.enter(firm)
@@ -36,7 +36,7 @@ def test_a_password_is_reset_by_sms(visits: Visits, stack: LocalStack, firm: Fir
     expect(visit.page.locator("#sent")).to_contain_text(shown)
     expect(visit.send).to_have_text(re.compile("后可重发"))
     visit.look("sms-sent")
-    visit.field("验证码").fill(stack.sms_code(firm.number))
+    visit.field("验证码").fill(local_stack.sms_code(firm.number))
     visit.button("确认重置").click()
     visit.expect_done(firm.firm_no)
     expect(visit.page.locator("#bound")).to_be_visible()
@@ -46,10 +46,10 @@ def test_a_password_is_reset_by_sms(visits: Visits, stack: LocalStack, firm: Fir
 
 
 def test_a_password_is_reset_by_the_official_account(
-    visits: Visits, stack: LocalStack, firm: Firm, device: Device
+    visits: Visits, local_stack: LocalStack, firm: Firm, device: Device
 ) -> None:
-    """With a bound WeChat the code comes in the Official Account; no SMS, nothing is bound anew."""
-    stack.bind(firm)
+    """With a bound WeChat the code is sent there; there is no SMS and no new binding."""
+    local_stack.bind(firm)
     visit = visits(device, wechat=device.is_phone)
     visit.open()
     visit.name_login(firm.firm_no)
@@ -60,32 +60,34 @@ def test_a_password_is_reset_by_the_official_account(
     visit.get_code()
     expect(visit.page.locator("#sent")).to_contain_text("公众号")
     visit.look("wechat-sent")
-    visit.confirm(stack.wechat_code(firm.number))
+    visit.confirm(local_stack.wechat_code(firm.number))
     visit.expect_done(firm.firm_no)
     expect(visit.page.locator("#bound")).to_be_hidden()
     visit.look("done")
 
 
 def test_a_code_is_fetched_in_the_menu_where_none_can_be_pushed(
-    visits: Visits, stack: LocalStack, firm: Firm, device: Device
+    visits: Visits, local_stack: LocalStack, firm: Firm, device: Device
 ) -> None:
-    """When the account cannot push, the page says what to tap, and the reply's code is good."""
-    stack.bind(firm)
-    stack.act("fail-wechat", errcode=48001, path="/cgi-bin/message/template/send")
+    """Without templates the page names the menu item, whose reply has a valid code."""
+    local_stack.bind(firm)
+    local_stack.act("fail-wechat", errcode=48001, path="/cgi-bin/message/template/send")
     visit = visits(device, wechat=device.is_phone)
     visit.open()
     visit.name_login(firm.firm_no)
     visit.get_code()
     expect(visit.page.locator("#sent")).to_contain_text("点击菜单“获取验证码”")
     visit.look("wechat-pull")
-    stack.act("tap", phone=firm.number, item="获取验证码")
-    visit.confirm(stack.wechat_code(firm.number))
+    local_stack.act("tap", phone=firm.number, item="获取验证码")
+    visit.confirm(local_stack.wechat_code(firm.number))
     visit.expect_done(firm.firm_no)
 
 
-def test_unbinding_on_a_phone_leads_to_sms(visits: Visits, stack: LocalStack, firm: Firm) -> None:
-    """Inside WeChat, the firm's details undo the binding, and the same recovery goes on by SMS."""
-    stack.bind(firm)
+def test_unbinding_on_a_phone_leads_to_sms(
+    visits: Visits, local_stack: LocalStack, firm: Firm
+) -> None:
+    """Inside WeChat, the firm's details remove the binding, and the same recovery continues by SMS."""
+    local_stack.bind(firm)
     visit = visits(PHONE, wechat=True)
     visit.enter(firm)
     visit.name_login(firm.firm_no)
@@ -104,10 +106,10 @@ def test_unbinding_on_a_phone_leads_to_sms(visits: Visits, stack: LocalStack, fi
 
 
 def test_unbinding_on_a_pc_leads_to_the_qr_code(
-    visits: Visits, stack: LocalStack, firm: Firm
+    visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
-    """On a PC, the way after unbinding is the QR code, without naming the login again."""
-    stack.bind(firm)
+    """On a PC the QR code follows, without entering the login again."""
+    local_stack.bind(firm)
     visit = visits(PC)
     visit.open()
     visit.name_login(firm.firm_no)
@@ -119,8 +121,8 @@ def test_unbinding_on_a_pc_leads_to_the_qr_code(
     expect(visit.page.get_by_role("img", name="公众号二维码")).to_be_visible()
 
 
-def test_a_pc_hands_over_to_the_phone(visits: Visits, stack: LocalStack, firm: Firm) -> None:
-    """The QR code brings the phone to the page with the login filled in; the PC sees the end."""
+def test_a_pc_hands_over_to_the_phone(visits: Visits, local_stack: LocalStack, firm: Firm) -> None:
+    """The QR code opens the page with the login filled in; the PC shows the completion."""
     pc = visits(PC)
     pc.open()
     pc.name_login(firm.firm_no)
@@ -129,15 +131,15 @@ def test_a_pc_hands_over_to_the_phone(visits: Visits, stack: LocalStack, firm: F
     assert qr.evaluate("image => image.naturalWidth") > 0
     pc.look("follow")
     phone = visits(PHONE, wechat=True)
-    phone.enter(firm, stack.follow_by_qr(firm.number))
-    assert phone.page.url == stack.url + "/"
+    phone.enter(firm, local_stack.follow_by_qr(firm.number))
+    assert phone.page.url == local_stack.url + "/"
     expect(phone.field("登录账号")).to_have_value(firm.firm_no)
     phone.look("account-filled")
     phone.button("下一步").click()
     phone.get_code()
     expect(pc.page.locator("#follow-state")).to_contain_text("已获取验证码")
     pc.look("follow-code-sent")
-    phone.confirm(stack.sms_code(firm.number))
+    phone.confirm(local_stack.sms_code(firm.number))
     phone.expect_done(firm.firm_no)
     pc.expect_done(firm.firm_no)
     expect(pc.page.get_by_role("dialog")).to_be_hidden()
@@ -145,9 +147,9 @@ def test_a_pc_hands_over_to_the_phone(visits: Visits, stack: LocalStack, firm: F
 
 
 def test_a_phone_outside_wechat_is_led_into_it(
-    visits: Visits, stack: LocalStack, firm: Firm
+    visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
-    """A phone cannot scan its own screen: the page says how to get into WeChat and copies the link."""
+    """A phone cannot scan its own screen: the page explains how to open WeChat and copies the link."""
     visit = visits(PHONE, permissions=["clipboard-read", "clipboard-write"])
     visit.open()
     visit.name_login(firm.firm_no)
@@ -155,11 +157,13 @@ def test_a_phone_outside_wechat_is_led_into_it(
     visit.look("open-in-wechat")
     visit.page.get_by_role("button", name=re.compile("复制链接")).click()
     expect(visit.page.locator("#copied")).to_contain_text("已复制")
-    assert visit.page.evaluate("navigator.clipboard.readText()") == stack.url + "/wechat/enter"
+    assert (
+        visit.page.evaluate("navigator.clipboard.readText()") == local_stack.url + "/wechat/enter"
+    )
 
 
 def test_the_finance_login_is_one_tap_away(visits: Visits, firm: Firm, device: Device) -> None:
-    """The chip puts `_cw` behind the number and takes it away again."""
+    """The chip appends `_cw` to the number and removes it again."""
     visit = visits(device)
     visit.open()
     chip = visit.button("财务上报账号（_cw）")
@@ -175,8 +179,8 @@ def test_the_finance_login_is_one_tap_away(visits: Visits, firm: Firm, device: D
     assert firm.firm_no + "_cw" in visit.page.locator("#follow").inner_text()
 
 
-def test_other_users_are_told_where_to_turn(visits: Visits, device: Device) -> None:
-    """Whoever is no accounting firm reads at once whom to ask, and gets no button that leads nowhere."""
+def test_other_users_see_their_contact(visits: Visits, device: Device) -> None:
+    """The page names it at once and has no further button."""
     visit = visits(device)
     visit.open()
     radios = visit.page.get_by_role("radio")
@@ -191,10 +195,10 @@ def test_other_users_are_told_where_to_turn(visits: Visits, device: Device) -> N
     expect(visit.page.locator("#elsewhere")).to_be_hidden()
 
 
-def test_a_login_without_a_phone_is_told_so(
+def test_a_login_without_a_phone_sees_the_manual_s_sentence(
     visits: Visits, firm_without_phone: Firm, device: Device
 ) -> None:
-    """The manual's own sentence stands beside the field, word for word."""
+    """It stands beside the field, word for word."""
     visit = visits(device, wechat=device.is_phone)
     visit.open()
     visit.name_login(firm_without_phone.firm_no)

@@ -1,4 +1,4 @@
-"""The phone page in a real browser: the whole story by clicks, and how it looks."""
+"""The phone page in a real browser: a whole recovery by clicks, and its appearance."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SCREENSHOTS = ROOT / "artifacts" / "screenshots"
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[str]:
-    """The address of a local stack."""
+def local_stack() -> Iterator[str]:
+    """Return the address of a local stack."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LIMIT_"))
     }
@@ -51,7 +51,7 @@ def stack() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    """A Chromium that keeps the scaled frames of the page in one process."""
+    """A Chromium that runs the page's scaled frames in one process."""
     try:
         path = needs.browser()
     except needs.CannotHave as reason:
@@ -72,7 +72,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     launched.close()
 
 
-def opened(browser: Browser, stack: str, faults: list[str], **options: Any) -> Page:
+def opened(browser: Browser, local_stack: str, faults: list[str], **options: Any) -> Page:
     context = browser.new_context(locale="zh-CN", timezone_id="Asia/Shanghai", **options)
     page = context.new_page()
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -80,7 +80,7 @@ def opened(browser: Browser, stack: str, faults: list[str], **options: Any) -> P
         "console",
         lambda said: faults.append(said.text) if said.type == "error" else None,
     )
-    page.goto(f"{stack}/_phone")
+    page.goto(f"{local_stack}/_phone")
     expect.set_options(timeout=20_000)
     expect(page.locator("#people .person")).to_have_count(3)
     return page
@@ -90,10 +90,10 @@ def app(page: Page, name: str) -> None:
     page.click(f".dock [data-app={name}]")
 
 
-def test_the_whole_story_is_played_with_phone_and_pc(browser: Browser, stack: str) -> None:
-    """From the QR code on the PC over following, SMS and the new password to the PC's own word."""
+def test_a_whole_recovery_with_phone_and_pc(browser: Browser, local_stack: str) -> None:
+    """From the QR code on the PC over following, SMS and the new password to the PC's confirmation."""
     faults: list[str] = []
-    page = opened(browser, stack, faults, viewport={"width": 1280, "height": 800})
+    page = opened(browser, local_stack, faults, viewport={"width": 1280, "height": 800})
     pc, web = page.frame_locator("#pc"), page.frame_locator("#web")
 
     pc.get_by_label("登录账号").first.fill("11010148")
@@ -148,13 +148,13 @@ def test_the_whole_story_is_played_with_phone_and_pc(browser: Browser, stack: st
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(375, 812), (1280, 800)])
-def test_it_fits_and_can_be_used_by_everybody(
-    browser: Browser, stack: str, scheme: Any, width: int, height: int
+def test_the_page_fits_and_is_accessible(
+    browser: Browser, local_stack: str, scheme: Any, width: int, height: int
 ) -> None:
-    """Nothing sticks out, and axe-core finds nothing in any part; a picture of each is kept."""
+    """Nothing overflows, and axe-core finds nothing in any part; a picture of each is kept."""
     faults: list[str] = []
     size = {"width": width, "height": height}
-    page = opened(browser, stack, faults, viewport=size, color_scheme=scheme)
+    page = opened(browser, local_stack, faults, viewport=size, color_scheme=scheme)
     axe = needs.axe()
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 

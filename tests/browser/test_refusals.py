@@ -1,4 +1,4 @@
-"""What the page says when something is wrong: in words, beside the field, announced, and nothing lost."""
+"""Errors on the page: beside the field, announced, with the input kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.browser.visit import PASSWORD, PC, PHONE, Device, begun
 
 
 def answering(status: int, headers: dict[str, str] | None = None, **members: Any) -> Any:
-    """A handler that answers in the service's place."""
+    """Return a handler that answers instead of the service."""
 
     def answer(route: Route) -> None:
         route.fulfill(
@@ -36,10 +36,10 @@ def answering(status: int, headers: dict[str, str] | None = None, **members: Any
         ("99999999", "没有查询到该登录账号"),
     ],
 )
-def test_a_login_that_cannot_be_found_is_said_beside_its_field(
+def test_an_unknown_login_is_reported_beside_its_field(
     visits: Visits, typed: str, said: str
 ) -> None:
-    """The error stands at the field, is tied to it, has the focus, and goes when one types on."""
+    """The error is linked to the field, has the focus, and disappears when one types."""
     visit = visits(PHONE)
     visit.open()
     visit.name_login(typed)
@@ -55,7 +55,7 @@ def test_a_login_that_cannot_be_found_is_said_beside_its_field(
 
 
 def test_spellings_of_a_login_are_understood(visits: Visits, firm: Firm) -> None:
-    """Full-width digits, spaces and capitals are what people type, and mean the same login."""
+    """Full-width digits, spaces and capitals mean the same login."""
     visit = visits(PC)
     visit.open()
     wide = "".join(chr(ord(digit) + 0xFEE0) for digit in firm.firm_no)
@@ -63,8 +63,8 @@ def test_spellings_of_a_login_are_understood(visits: Visits, firm: Firm) -> None
     expect(visit.page.locator("#follow")).to_contain_text(firm.firm_no + "_cw")
 
 
-def test_who_asks_too_often_sees_the_time_that_is_left(visits: Visits, firm: Firm) -> None:
-    """A second page of the same person must wait as well; the button counts the seconds down."""
+def test_a_limited_sender_sees_the_remaining_time(visits: Visits, firm: Firm) -> None:
+    """A second page of the same person waits as well; the button counts down."""
     begun(visits, firm).get_code()
     visit = begun(visits, firm)
     visit.button("获取验证码").click()
@@ -75,12 +75,12 @@ def test_who_asks_too_often_sees_the_time_that_is_left(visits: Visits, firm: Fir
 
 
 def test_a_failed_delivery_may_be_repeated_at_once(
-    visits: Visits, stack: LocalStack, firm: Firm
+    visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
-    """No waiting for what was not sent: the same button sends the next one."""
+    """The same button sends the next code without a wait."""
     visit = begun(visits, firm)
     visit.field("新密码").fill(PASSWORD)
-    stack.act("fail-sms", status=503)
+    local_stack.act("fail-sms", status=503)
     visit.button("获取验证码").click()
     expect(visit.fault("code")).to_contain_text("没有发送成功")
     expect(visit.field("新密码")).to_have_value(PASSWORD)
@@ -89,12 +89,12 @@ def test_a_failed_delivery_may_be_repeated_at_once(
     expect(visit.fault("code")).to_be_hidden()
 
 
-def test_who_no_longer_follows_is_offered_to_unbind(
-    visits: Visits, stack: LocalStack, firm: Firm, device: Device
+def test_a_former_follower_is_offered_to_unbind(
+    visits: Visits, local_stack: LocalStack, firm: Firm, device: Device
 ) -> None:
-    """The page says why no code comes and leads to the button that helps."""
-    stack.bind(firm)
-    stack.act("leave", phone=firm.number)
+    """The page explains why no code arrives and has the button that helps."""
+    local_stack.bind(firm)
+    local_stack.act("leave", phone=firm.number)
     visit = visits(device, wechat=device.is_phone)
     visit.open()
     visit.name_login(firm.firm_no)
@@ -106,9 +106,11 @@ def test_who_no_longer_follows_is_offered_to_unbind(
     expect(visit.button("确认解绑")).to_be_visible()
 
 
-def test_wrong_details_leave_the_binding(visits: Visits, stack: LocalStack, firm: Firm) -> None:
-    """Which detail is wrong is not said; what was typed stays; too many tries must wait."""
-    stack.bind(firm)
+def test_wrong_details_leave_the_binding(
+    visits: Visits, local_stack: LocalStack, firm: Firm
+) -> None:
+    """Which detail is wrong is not shown; the input stays; too many attempts must wait."""
+    local_stack.bind(firm)
     visit = visits(PC)
     visit.open()
     visit.name_login(firm.firm_no)
@@ -132,8 +134,8 @@ def test_wrong_details_leave_the_binding(visits: Visits, stack: LocalStack, firm
     expect(visit.heading("公众号验证")).to_be_visible()
 
 
-def test_an_old_proof_is_replaced_without_a_word(visits: Visits, firm: Firm) -> None:
-    """When the proof of work has grown old, the page makes another one and goes on."""
+def test_an_expired_proof_is_replaced_silently(visits: Visits, firm: Firm) -> None:
+    """The page computes another proof of work and continues."""
     visit = visits(PHONE, wechat=True)
     visit.enter(firm)
     starts: list[str] = []
@@ -152,8 +154,8 @@ def test_an_old_proof_is_replaced_without_a_word(visits: Visits, firm: Firm) -> 
     expect(visit.alarm).to_be_hidden()
 
 
-def test_a_proof_that_is_refused_again_is_told(visits: Visits, firm: Firm) -> None:
-    """Two refusals are told, rather than tried for ever."""
+def test_a_proof_that_is_refused_again_is_reported(visits: Visits, firm: Firm) -> None:
+    """There is no third attempt."""
     visit = visits(PHONE, wechat=True)
     visit.enter(firm)
     visit.page.route(
@@ -166,8 +168,8 @@ def test_a_proof_that_is_refused_again_is_told(visits: Visits, firm: Firm) -> No
 
 
 @pytest.mark.parametrize("html", [False, True], ids=["problem", "html"])
-def test_a_service_that_is_down_says_so(visits: Visits, firm: Firm, html: bool) -> None:
-    """503, be it the service's own or of what stands before it: said in words, and nothing lost."""
+def test_a_503_is_reported(visits: Visits, firm: Firm, html: bool) -> None:
+    """From the service itself or from a proxy; the input is kept."""
     visit = begun(visits, firm)
     visit.get_code()
 
@@ -186,7 +188,7 @@ def test_a_service_that_is_down_says_so(visits: Visits, firm: Firm, html: bool) 
 
 
 def test_waiting_at_the_start_is_counted_down(visits: Visits, firm: Firm) -> None:
-    """A start that is refused for a while holds the button for that while."""
+    """The button is disabled until a limited start is possible again."""
     visit = visits(PHONE)
     visit.open()
     visit.page.route(

@@ -1,4 +1,4 @@
-"""Reloading, going back, tapping twice, losing the network: the page keeps its place and what was typed."""
+"""Reloads, back, double taps and lost connections: the page keeps its step and its input."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.browser.visit import PASSWORD, PC, PHONE, begun
 
 
 def test_a_reload_keeps_the_step_and_no_secret(
-    visits: Visits, stack: LocalStack, firm: Firm
+    visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
-    """The token and the step stay in this tab; neither password nor code is kept anywhere."""
+    """The token and the step stay in this tab; neither password nor code is stored."""
     visit = begun(visits, firm)
     visit.get_code()
-    code = stack.sms_code(firm.number)
+    code = local_stack.sms_code(firm.number)
     visit.field("新密码").fill(PASSWORD)
     visit.field("验证码").fill(code)
     kept = visit.page.evaluate(
@@ -36,9 +36,11 @@ def test_a_reload_keeps_the_step_and_no_secret(
     )
 
 
-def test_back_and_forward_walk_the_steps(visits: Visits, stack: LocalStack, firm: Firm) -> None:
-    """The browser's own buttons lead through the screens, and what is typed is still there."""
-    stack.bind(firm)
+def test_back_and_forward_walk_the_steps(
+    visits: Visits, local_stack: LocalStack, firm: Firm
+) -> None:
+    """The browser's buttons lead through the screens, and the input is kept."""
+    local_stack.bind(firm)
     visit = visits(PHONE, wechat=True)
     visit.enter(firm)
     visit.name_login(firm.firm_no)
@@ -58,11 +60,13 @@ def test_back_and_forward_walk_the_steps(visits: Visits, stack: LocalStack, firm
     assert "?" not in visit.page.url
 
 
-def test_the_end_is_not_gone_back_from(visits: Visits, stack: LocalStack, firm: Firm) -> None:
-    """After success, back leads to a fresh start with nothing of the old password in it."""
+def test_back_after_success_begins_anew(
+    visits: Visits, local_stack: LocalStack, firm: Firm
+) -> None:
+    """The old password is not on the page."""
     visit = begun(visits, firm)
     visit.get_code()
-    visit.confirm(stack.sms_code(firm.number))
+    visit.confirm(local_stack.sms_code(firm.number))
     visit.expect_done(firm.firm_no)
     visit.page.go_back()
     expect(visit.heading("找回密码")).to_be_visible()
@@ -71,13 +75,13 @@ def test_the_end_is_not_gone_back_from(visits: Visits, stack: LocalStack, firm: 
     assert visit.page.evaluate("document.querySelector('#password').value") == ""
 
 
-def test_a_double_tap_sends_once(visits: Visits, stack: LocalStack, firm: Firm) -> None:
-    """Two taps on each button are one call each."""
+def test_a_double_tap_sends_once(visits: Visits, local_stack: LocalStack, firm: Firm) -> None:
+    """Two taps on each button send one request each."""
     calls: list[str] = []
 
     def count(request: Request) -> None:
         if request.method == "POST":
-            calls.append(request.url.removeprefix(stack.url))
+            calls.append(request.url.removeprefix(local_stack.url))
 
     visit = visits(PHONE, wechat=True)
     visit.page.on("request", count)
@@ -88,19 +92,21 @@ def test_a_double_tap_sends_once(visits: Visits, stack: LocalStack, firm: Firm) 
     visit.button("获取验证码").dblclick()
     expect(visit.page.locator("#left")).to_contain_text("分")
     visit.field("新密码").fill(PASSWORD)
-    visit.field("验证码").fill(stack.sms_code(firm.number))
+    visit.field("验证码").fill(local_stack.sms_code(firm.number))
     visit.button("确认重置").dblclick()
     visit.expect_done(firm.firm_no)
     assert calls == ["/recovery", "/recovery/code", "/recovery/password"]
 
 
-def test_losing_the_network_loses_nothing(visits: Visits, stack: LocalStack, firm: Firm) -> None:
-    """Offline is said, the failed call is said, and the same button goes on afterwards."""
+def test_losing_the_network_loses_nothing(
+    visits: Visits, local_stack: LocalStack, firm: Firm
+) -> None:
+    """Offline and failed requests are reported, and the same button continues afterwards."""
     visit = begun(visits, firm)
     visit.get_code()
     visit.context.set_offline(True)
     expect(visit.page.locator("#offline")).to_be_visible()
-    visit.confirm(stack.sms_code(firm.number))
+    visit.confirm(local_stack.sms_code(firm.number))
     expect(visit.alarm).to_contain_text("网络连接失败")
     expect(visit.field("新密码")).to_have_value(PASSWORD)
     visit.look("offline")
@@ -110,10 +116,10 @@ def test_losing_the_network_loses_nothing(visits: Visits, stack: LocalStack, fir
     visit.expect_done(firm.firm_no)
 
 
-def test_a_lost_answer_may_be_asked_for_again(
-    visits: Visits, stack: LocalStack, firm: Firm
+def test_a_lost_response_may_be_requested_again(
+    visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
-    """The password was set but the answer got lost: the second press finds success, not an error."""
+    """The password was set: the second press shows success, not an error."""
     visit = begun(visits, firm)
     visit.get_code()
 
@@ -122,20 +128,20 @@ def test_a_lost_answer_may_be_asked_for_again(
         route.abort()
 
     visit.page.route("**/recovery/password", lost, times=1)
-    visit.confirm(stack.sms_code(firm.number))
+    visit.confirm(local_stack.sms_code(firm.number))
     expect(visit.alarm).to_contain_text("网络连接失败")
     visit.button("确认重置").click()
     visit.expect_done(firm.firm_no)
 
 
-def test_a_slow_network_is_told_in_time(visits: Visits, firm: Firm) -> None:
-    """The button says that something happens; after some seconds the page says what it waits for."""
+def test_a_slow_network_is_reported(visits: Visits, firm: Firm) -> None:
+    """First on the button; after some seconds the page explains the wait."""
     visit = visits(PHONE, wechat=True)
     visit.page.clock.install()
     visit.enter(firm)
 
     def never(_: Route) -> None:
-        """Neither answer nor refuse."""
+        """Neither respond nor fail."""
 
     visit.page.route("**/recovery", never)
     visit.field("登录账号").fill(firm.firm_no)
@@ -155,10 +161,10 @@ def test_a_slow_network_is_told_in_time(visits: Visits, firm: Firm) -> None:
     expect(visit.heading("手机号验证")).to_be_visible()
 
 
-def test_a_recovery_that_has_ended_begins_anew(
-    visits: Visits, stack: LocalStack, firm: Firm
+def test_an_expired_recovery_begins_anew(
+    visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
-    """After half an hour the page starts again by itself, with the login and the password kept."""
+    """After half an hour the page starts again by itself, with login and password kept."""
     visit = begun(visits, firm)
     visit.field("新密码").fill(PASSWORD)
     visit.page.route(
@@ -176,12 +182,12 @@ def test_a_recovery_that_has_ended_begins_anew(
     expect(visit.field("新密码")).to_have_value(PASSWORD)
     visit.look("begun-anew")
     visit.get_code()
-    visit.confirm(stack.sms_code(firm.number))
+    visit.confirm(local_stack.sms_code(firm.number))
     visit.expect_done(firm.firm_no)
 
 
 def test_a_forged_token_is_noticed_on_reload(visits: Visits, firm: Firm) -> None:
-    """What the tab has kept is asked about after a reload; where it is void, a new start is made."""
+    """The stored token is checked after a reload; an invalid one leads to a new start."""
     visit = begun(visits, firm)
     visit.page.evaluate(
         """() => {
@@ -196,17 +202,17 @@ def test_a_forged_token_is_noticed_on_reload(visits: Visits, firm: Firm) -> None
 
 
 def test_success_elsewhere_is_found_on_return(
-    visits: Visits, stack: LocalStack, firm: Firm
+    visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
-    """A tab that is looked at again after the same login was recovered elsewhere shows the end."""
+    """A tab that becomes visible after a recovery elsewhere shows the completion."""
     visit = begun(visits, firm)
-    stack.recover(firm)
+    local_stack.recover(firm)
     visit.page.reload()
     visit.expect_done(firm.firm_no)
 
 
-def test_the_qr_code_waits_for_somebody_to_look(visits: Visits, firm: Firm) -> None:
-    """The PC asks every few seconds, less and less often, and stops when the code's time is over."""
+def test_the_qr_code_is_polled_until_it_expires(visits: Visits, firm: Firm) -> None:
+    """The PC polls every few seconds, with growing pauses."""
     visit = visits(PC)
     visit.page.clock.install()
     visit.open()
@@ -225,7 +231,7 @@ def test_the_qr_code_waits_for_somebody_to_look(visits: Visits, firm: Firm) -> N
 
 
 def test_the_qr_dialog_closes_by_every_way(visits: Visits, firm: Firm) -> None:
-    """The button, the Escape key and the browser's back all lead to the login, which is kept."""
+    """The button, Escape and the browser's back lead to the login, which is kept."""
     visit = visits(PC)
     visit.open()
     for leave in (
@@ -240,22 +246,22 @@ def test_the_qr_dialog_closes_by_every_way(visits: Visits, firm: Firm) -> None:
         expect(visit.field("登录账号")).to_have_value(firm.firm_no)
 
 
-def test_wechat_that_opens_the_page_itself_is_asked_who_it_is(
-    visits: Visits, stack: LocalStack, firm: Firm
+def test_wechat_without_a_visitor_is_sent_through_oauth(
+    visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
-    """A link opened in WeChat without the round trip makes it once, and so gets to SMS."""
+    """A link opened in WeChat makes the redirect once, and then offers SMS."""
     visit = visits(PHONE, wechat=True)
-    visit.context.add_cookies([{"name": "_phone", "value": firm.number, "url": stack.url}])
+    visit.context.add_cookies([{"name": "_phone", "value": firm.number, "url": local_stack.url}])
     visit.open("/")
     expect(visit.field("登录账号")).to_be_visible()
     visit.name_login(firm.firm_no)
     expect(visit.heading("手机号验证")).to_be_visible()
 
 
-def test_another_login_does_not_get_what_was_typed_for_the_first(
-    visits: Visits, stack: LocalStack, firm: Firm
+def test_another_login_has_an_empty_screen(
+    visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
-    """更换 leads back; the other login's screen is empty."""
+    """更换 leads back; the input for the first login is gone."""
     visit = begun(visits, firm)
     visit.field("新密码").fill(PASSWORD)
     visit.button("更换").click()

@@ -1,4 +1,4 @@
-"""The screen of the new password and the code: what it checks, ticks off, counts and takes."""
+"""The screen of the new password and the code: rules, counters, input."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tests.browser.visit import PASSWORD, PHONE, begun
 
 
 def wrong_code(right: str) -> str:
-    """A code that is not this one."""
+    """Return a code other than this one."""
     return f"{(int(right) + 1) % 1_000_000:06d}"
 
 
 def test_a_weak_password_is_refused_with_every_reason(visits: Visits, firm: Firm) -> None:
-    """The rules that the page knows are checked at once; the others are the service's to tell."""
+    """The page checks its own rules at once; the service reports the others."""
     visit = begun(visits, firm)
     visit.get_code()
     visit.confirm("123456", "kurz")
@@ -34,7 +34,7 @@ def test_a_weak_password_is_refused_with_every_reason(visits: Visits, firm: Firm
 
 
 def test_rules_tick_off_while_typing(visits: Visits, firm: Firm) -> None:
-    """Each rule shows as kept as soon as it is, to the eye and to a screen reader."""
+    """Visibly and to a screen reader."""
     visit = begun(visits, firm)
     rules = visit.page.locator("#rules li")
     kept = visit.page.locator("#rules .met")
@@ -50,7 +50,7 @@ def test_rules_tick_off_while_typing(visits: Visits, firm: Firm) -> None:
 
 
 def test_a_password_can_be_seen_and_pasted(visits: Visits, firm: Firm) -> None:
-    """Show and hide; a paste goes in, so that password managers work."""
+    """Show and hide; a paste works, as password managers need."""
     visit = begun(visits, firm)
     password = visit.field("新密码")
     assert password.get_attribute("type") == "password"
@@ -69,23 +69,23 @@ def test_a_password_can_be_seen_and_pasted(visits: Visits, firm: Firm) -> None:
 
 
 def test_a_whole_message_may_be_pasted_as_the_code(
-    visits: Visits, stack: LocalStack, firm: Firm
+    visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
-    """The six digits are found in the SMS's text."""
+    """The six digits are extracted from the SMS's text."""
     visit = begun(visits, firm)
     visit.get_code()
-    text = stack.phone(firm.number)["sms"][-1]["text"]
+    text = local_stack.phone(firm.number)["sms"][-1]["text"]
     visit.field("验证码").fill(text)
-    expect(visit.field("验证码")).to_have_value(stack.sms_code(firm.number))
+    expect(visit.field("验证码")).to_have_value(local_stack.sms_code(firm.number))
 
 
 def test_wrong_codes_are_counted_down_to_the_end(
-    visits: Visits, stack: LocalStack, firm: Firm
+    visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
-    """Each wrong code says how many tries remain; after the last, only a new code helps."""
+    """Each wrong code shows the remaining attempts; after the last, only a new code helps."""
     visit = begun(visits, firm)
     visit.get_code()
-    wrong = wrong_code(stack.sms_code(firm.number))
+    wrong = wrong_code(local_stack.sms_code(firm.number))
     for left in (4, 3, 2, 1):
         visit.confirm(wrong)
         expect(visit.fault("code")).to_contain_text(f"还可以再试{left}次")
@@ -94,15 +94,15 @@ def test_wrong_codes_are_counted_down_to_the_end(
     visit.look("code-wrong")
     visit.confirm(wrong)
     expect(visit.fault("code")).not_to_contain_text("还可以再试1次")
-    visit.confirm(stack.sms_code(firm.number))
+    visit.confirm(local_stack.sms_code(firm.number))
     expect(visit.fault("code")).to_contain_text("错误次数过多")
     expect(visit.fault("code")).to_contain_text("重新获取验证码")
     expect(visit.page.locator("#done")).to_be_hidden()
     visit.look("too-many-attempts")
 
 
-def test_a_code_that_was_never_sent_is_no_code(visits: Visits, firm: Firm) -> None:
-    """Without a code the page says what to press; a made-up one is refused by the service."""
+def test_a_code_before_any_send_is_refused(visits: Visits, firm: Firm) -> None:
+    """Without a code the page names the button; the service refuses a made-up one."""
     visit = begun(visits, firm)
     visit.confirm("")
     expect(visit.fault("code")).to_contain_text("请先点击“获取验证码”")
@@ -114,7 +114,7 @@ def test_a_code_that_was_never_sent_is_no_code(visits: Visits, firm: Firm) -> No
 
 
 def test_the_countdown_ends_with_a_button(visits: Visits, firm: Firm) -> None:
-    """After `resend_in` seconds the button is back, and no earlier."""
+    """The button returns after `resend_in` seconds, and no earlier."""
     visit = visits(PHONE, wechat=True)
     visit.page.clock.install()
     visit.enter(firm)

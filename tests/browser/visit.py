@@ -1,4 +1,4 @@
-"""A person before the page: what they see, press and type."""
+"""A person's visit to the page: reading, pressing, typing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EXPECTED = "Failed to load resource"
 
 @dataclass(frozen=True)
 class Device:
-    """What a person holds. `options` are Playwright's for a browser context."""
+    """The device of a visit. `options` are Playwright's for a browser context."""
 
     name: str
     options: dict[str, Any]
@@ -53,7 +53,7 @@ PC = Device("pc", {"viewport": {"width": 1280, "height": 800}})
 class Visit:
     """One browser with the page, and the local stack behind it."""
 
-    stack: LocalStack
+    local_stack: LocalStack
     device: Device
     context: BrowserContext
     page: Page
@@ -74,52 +74,54 @@ class Visit:
 
     def open(self, path: str = "/") -> None:
         """Open an address of the site."""
-        self.page.goto(self.stack.url + path if path.startswith("/") else path)
+        self.page.goto(self.local_stack.url + path if path.startswith("/") else path)
 
     def enter(self, firm: Firm, path: str = "/wechat/enter") -> None:
-        """Come in by WeChat, on the phone of the firm."""
-        self.context.add_cookies([{"name": "_phone", "value": firm.number, "url": self.stack.url}])
+        """Log in by WeChat, on the firm's phone."""
+        self.context.add_cookies(
+            [{"name": "_phone", "value": firm.number, "url": self.local_stack.url}]
+        )
         self.open(path)
         expect(self.page.get_by_label("登录账号")).to_be_visible()
 
     # Parts of the page, by the words that people read.
 
     def button(self, words: str) -> Locator:
-        """A button by exactly these words."""
+        """Return the button with exactly this text."""
         return self.page.get_by_role("button", name=words, exact=True)
 
     def heading(self, words: str) -> Locator:
-        """The heading of the screen."""
+        """Return the heading of the screen."""
         return self.page.get_by_role("heading", name=words, exact=True)
 
     def field(self, label: str) -> Locator:
-        """A field by its label."""
+        """Return a field by its label."""
         return self.page.get_by_label(label, exact=True)
 
     @property
     def send(self) -> Locator:
-        """The button that sends a code, whatever it says at present."""
+        """Return the button that sends a code, whatever its text."""
         return self.page.locator("#send")
 
     @property
     def send_words(self) -> str:
-        """What that button says at rest: the manual words it otherwise on a PC."""
+        """Return that button's text at rest, which the manual words differently for a PC."""
         return "获取验证码" if self.device.is_phone else "发送验证码"
 
     @property
     def unbind_words(self) -> str:
-        """What the button that leads to unbinding says."""
+        """Return the text of the button that leads to unbinding."""
         return "解绑公众号" if self.device.is_phone else "解绑"
 
     # What people do.
 
     def name_login(self, login: str) -> None:
-        """Type the login and go on."""
+        """Type the login and continue."""
         self.field("登录账号").fill(login)
         self.button("下一步").click()
 
     def get_code(self) -> None:
-        """Ask for a code, and wait until the page says that it is on its way."""
+        """Request a code, and wait until the page reports that it was sent."""
         self.button(self.send_words).click()
         expect(self.page.locator("#left")).to_contain_text("分")
 
@@ -141,23 +143,23 @@ class Visit:
             self.field(label).fill(value)
 
     def expect_done(self, login: str) -> None:
-        """The last screen is there."""
+        """Assert that the last screen is shown."""
         expect(self.heading("重置成功")).to_be_visible()
         expect(self.page.locator("#done")).to_contain_text(login)
 
     def fault(self, field: str) -> Locator:
-        """The sentence of what is wrong with a field, by the field's id."""
+        """Return the error text of a field, by the field's id."""
         return self.page.locator(f"#{field}-error")
 
     @property
     def alarm(self) -> Locator:
-        """The sentence of what is wrong where no field is to blame."""
+        """Return the error text that belongs to no field."""
         return self.page.locator("#alarm")
 
     # Looking closely.
 
     def look(self, name: str) -> None:
-        """Take a picture in light and in dark, and let axe look for barriers in both."""
+        """Take a picture in light and in dark mode, and run axe in both."""
         found = []
         for scheme in SCHEMES:
             self.page.emulate_media(color_scheme=scheme)
@@ -175,7 +177,7 @@ class Visit:
         self.page.screenshot(path=path, full_page=True, animations="disabled")
 
     def barriers(self, rules: list[str] | None = None) -> list[str]:
-        """What axe objects to on the present screen, by these rules or by all."""
+        """Return axe's findings on the present screen, by these rules or by all."""
         # The page's policy forbids foreign scripts, as it should; the debugger may still run one.
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(self.axe + "\n;0")
@@ -195,12 +197,12 @@ class Visit:
         return [str(violation) for violation in found]
 
     def focused(self) -> str:
-        """The id of what has the focus."""
+        """Return the id of the element with the focus."""
         return str(self.page.evaluate("document.activeElement.id"))
 
 
 def begun(visits: Callable[..., Visit], firm: Firm) -> Visit:
-    """A recovery by SMS on a phone inside WeChat, at the screen of the code and the password."""
+    """Begin a recovery by SMS on a phone inside WeChat, up to the screen of code and password."""
     visit = visits(PHONE, wechat=True)
     visit.enter(firm)
     visit.name_login(firm.firm_no)

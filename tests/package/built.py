@@ -1,4 +1,4 @@
-"""The package as `make package` builds it, once for all tests."""
+"""The package as `make package` builds it, built once for all tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SOURCES = ("app.py", "requirements.txt", ".chalice", "chalicelib", "infra")
 
 @cache
 def folder(partition: str = "aws-cn") -> Path:
-    """Where the package of a partition lies: built once for what the sources are now."""
+    """Return the folder of a partition's package, which is built once for the current sources."""
     target = CACHE / f"{partition}-{_digest()}"
     CACHE.mkdir(parents=True, exist_ok=True)
     # Chalice keeps what it built in one place, and two builds at once would mix there.
@@ -52,6 +52,6 @@ def _digest() -> str:
 
 @cache
 def template(partition: str = "aws-cn") -> dict[str, Any]:
-    """The packaged template."""
+    """Return the packaged template."""
     found: dict[str, Any] = yaml.safe_load((folder(partition) / "sam.yaml").read_text("utf-8"))
     return found

@@ -65,7 +65,7 @@ Grant = tuple[str, str]
 
 @dataclass(frozen=True)
 class Call:
-    """One question to IAM: whose, for what, on what."""
+    """One authorization request: principal, action and resource."""
 
     role: str
     action: str
@@ -74,19 +74,19 @@ class Call:
 
 @dataclass
 class Ledger:
-    """What was asked while IAM was enforced, and which of it was refused."""
+    """The authorization requests while IAM was enforced, and those refused."""
 
     asked: set[Call] = field(default_factory=set)
     refused: list[Call] = field(default_factory=list)
 
 
 def arn(service: str, name: str) -> str:
-    """A name in this account."""
+    """Return the ARN of a name in this account."""
     return f"arn:aws-cn:{service}:{REGION}:{ACCOUNT}:{name}"
 
 
 def document(function: str, without: Grant | None = None) -> dict[str, Any]:
-    """A function's policy as the stack writes it, or what is left of it without one grant."""
+    """Return a function's policy as the stack has it, optionally without one grant."""
     text = (ROOT / ".chalice" / f"policy-{FUNCTIONS[function]}.json").read_text("utf-8")
     policy: dict[str, Any] = json.loads(text)
     policy["Statement"] = [
@@ -99,7 +99,7 @@ def document(function: str, without: Grant | None = None) -> dict[str, Any]:
 
 
 def grants(function: str) -> list[Grant]:
-    """Every grant of a function."""
+    """Return every grant of a function."""
     statements = document(function)["Statement"]
     return [(statement["Action"], statement["Resource"]) for statement in statements]
 
@@ -115,13 +115,13 @@ def _of(statement: dict[str, Any]) -> list[Grant]:
 
 
 def allows(policy: dict[str, Any], call: Call) -> bool:
-    """Whether a policy lets a call pass, by moto's evaluator."""
+    """Return whether a policy allows a call, by moto's evaluator."""
     found = IAMPolicy(json.dumps(policy)).is_action_permitted(call.action, call.resource)
     return bool(found == PermissionResult.PERMITTED)
 
 
 class Account:
-    """The account's roles, one for each function, and a tester who may do everything."""
+    """The account's roles, one for each function, and a tester with all permissions."""
 
     def __init__(self) -> None:
         """Made before IAM is enforced; there must be an AWS to make it in."""
@@ -158,17 +158,17 @@ class Account:
     def _write(iam: Any, function: str, policy: dict[str, Any]) -> None:
         iam.put_role_policy(RoleName=function, PolicyName="own", PolicyDocument=json.dumps(policy))
 
-    def take_away(self, function: str, grant: Grant) -> None:
-        """Leave the function's role without one grant."""
+    def remove_grant(self, function: str, grant: Grant) -> None:
+        """Remove one grant from the function's role."""
         with self.tester():
             self._write(boto3.client("iam"), function, document(function, grant))
 
     def tester(self) -> Any:
-        """Every client made in the block is the tester's."""
+        """Let every client made in the block be the tester's."""
         return _keys(self._tester)
 
     def role(self, function: str) -> Any:
-        """Every client made in the block is the function's."""
+        """Let every client made in the block be the function's."""
         return _keys(self._roles[function])
 
 
@@ -183,7 +183,7 @@ def _keys(keys: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def enforced() -> Iterator[Ledger]:
-    """Let every call until the block ends be asked for as AWS would; what was asked."""
+    """Authorize every call until the block ends as AWS would; yield the ledger."""
     ledger = Ledger()
 
     class Request(IAMRequest):
@@ -201,7 +201,7 @@ def enforced() -> Iterator[Ledger]:
 
     def authorise(call: Any, resource: str = "*") -> None:
         # All of it is asked before anything is done.
-        for asked, named in list(_asked(call, resource)):
+        for asked, named in list(_authorized(call, resource)):
 
             def request(asked: str = asked, **given: Any) -> Request:
                 return Request(**{**given, "action": asked})
@@ -217,8 +217,8 @@ def enforced() -> Iterator[Ledger]:
         yield ledger
 
 
-def _asked(call: Any, resource: str) -> Iterator[tuple[str, str]]:
-    """The actions and resources that AWS asks IAM about for a call."""
+def _authorized(call: Any, resource: str) -> Iterator[tuple[str, str]]:
+    """Return the actions and resources that AWS authorizes for a call."""
     service, action = call.service_name, call._get_action()
     given = json.loads(call.raw_body) if service in ("dynamodb", "logs", "secretsmanager") else {}
     if service == "dynamodb":

@@ -29,18 +29,18 @@ _CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
 
 
 class Failed(AssertionError):
-    """The function, or its start, ended by an error."""
+    """The function, or its start, ended with an error."""
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Nothing: a function that is ended breaks off its question for the next event."""
+        """Ignore that a stopped function breaks its pending request."""
 
 
 class RuntimeApi:
-    """Hands events to one function and takes its answers."""
+    """Pass events to one function and receive its responses."""
 
     def __init__(self) -> None:
         self._events: queue.Queue[Any] = queue.Queue()
@@ -80,7 +80,7 @@ class RuntimeApi:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = _Server(("127.0.0.1", 0), Handler)
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
@@ -91,7 +91,7 @@ class RuntimeApi:
         """The function's process."""
 
     def invoke(self, event: Any, timeout: float = 60) -> Any:
-        """The function's answer to an event. Raises Failed."""
+        """Return the function's response to an event. Raises Failed."""
         self._count += 1
         self._events.put((self._count, event))
         path, body = self._answers.get(timeout=timeout)
@@ -115,7 +115,7 @@ class RuntimeApi:
 def api_event(
     method: str, path: str, body: Any = None, *, source: str = "203.0.113.7", **headers: str
 ) -> dict[str, Any]:
-    """An event of API Gateway's REST proxy integration, with the headers that a browser sends."""
+    """Return an event of API Gateway's REST proxy integration, with a browser's headers."""
     given = {
         "Accept": "*/*",
         "Accept-Encoding": "gzip, deflate, br",
@@ -154,7 +154,7 @@ def api_event(
 
 
 def unpack(package: Path, folder: Path) -> Path:
-    """The Python of a clean environment beside the unpacked zip and the runtime client."""
+    """Return the Python of a clean environment beside the unpacked zip and the runtime client."""
     with zipfile.ZipFile(package) as archive:
         archive.extractall(folder / "task")
     for name in _CLIENT:

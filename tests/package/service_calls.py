@@ -48,7 +48,7 @@ DETAILS = {
 
 @dataclass
 class Stage:
-    """The account under IAM, and what the stories share."""
+    """The account under IAM, and what the flows share."""
 
     account: Account
     ledger: Ledger
@@ -58,7 +58,7 @@ class Stage:
 
     @contextmanager
     def acting(self, function: str) -> Iterator[World]:
-        """A new process of this function."""
+        """Start a new process of this function."""
         with self.account.role(function), patch.dict(os.environ, SECRETS_ID=f"{PREFIX}-settings"):
             runtime.install(None)
             service = runtime.service()
@@ -70,26 +70,26 @@ class Stage:
 
     @contextmanager
     def testing(self) -> Iterator[None]:
-        """The tables' models are the tester's."""
+        """Bind the tables' models to the tester."""
         with self.account.tester():
             models.bind(PREFIX)
             yield
 
-    def look(self, table: str) -> list[dict[str, Any]]:
-        """A table's items in DynamoDB's own form, as the tester sees them."""
+    def scan(self, table: str) -> list[dict[str, Any]]:
+        """Return a table's items in DynamoDB's own form, read by the tester."""
         with self.account.tester():
             found = boto3.client("dynamodb").scan(
                 TableName=f"{PREFIX}-{table}", ConsistentRead=True
             )
         return list(found["Items"])
 
-    def later(self, seconds: int = 61) -> None:
-        """Let time pass, so that one more code may be sent."""
+    def advance(self, seconds: int = 61) -> None:
+        """Advance the clock, so that one more code may be sent."""
         self.clock.time += seconds
 
 
 def prepare(wechat: WeChat) -> None:
-    """Let the platform grant everything."""
+    """Accept every message at the platform."""
     wechat.answers |= {
         SEND: [SENT],
         INFO: [{"subscribe": 1}],
@@ -100,7 +100,7 @@ def prepare(wechat: WeChat) -> None:
 
 @contextmanager
 def staged(wechat: WeChat) -> Iterator[Stage]:
-    """A new account with the declared resources and one firm's logins, under IAM."""
+    """Yield a new account with the declared resources and one firm's logins, under IAM."""
     # moto's tables are not made for several threads at once.
     with mock_aws(), runtime.using(None), patch.object(reset_door, "AT_ONCE", 1):
         resources = Resources(load_template(), PREFIX, REGION)
@@ -138,11 +138,11 @@ def _add_firms() -> None:
 
 
 def api(stage: Stage) -> None:
-    """People, the login page's server, WeChat and the vendors call."""
+    """Call every route, as people, the login page's server, WeChat and the vendors do."""
     with stage.acting("api") as world:
-        for story in (_by_sms, _by_wechat, _refused, _by_details, _entering, _verifying, _receipts):
-            story(stage, world)
-            stage.later()
+        for flow in (_by_sms, _by_wechat, _refused, _by_details, _entering, _verifying, _receipts):
+            flow(stage, world)
+            stage.advance()
     _log(stage, "api", "APIHandler")
 
 
@@ -162,14 +162,14 @@ def _by_sms(stage: Stage, world: World) -> None:
 
 
 def _by_wechat(stage: Stage, world: World) -> None:
-    """The WeChat is bound since the recovery by SMS."""
+    """Recover through the WeChat that the recovery by SMS has bound."""
     stage.wechat.answers[SEND] = [
         {"errcode": 0, "errmsg": "ok", "msgid": number} for number in (101, 102)
     ] + [refusal(45009)]
     token = world.token()
     for _ in range(3):
         _step(world.send(token), 202)
-        stage.later()
+        stage.advance()
     # The last one is no longer the first send's: it is looked for among the events.
     for number in (102, 101):
         told = {"MsgType": "event", "Event": "TEMPLATESENDJOBFINISH", "Status": "success"}
@@ -179,7 +179,7 @@ def _by_wechat(stage: Stage, world: World) -> None:
 
 
 def _refused(stage: Stage, world: World) -> None:
-    """Nobody takes the code: by SMS, and by a WeChat that has left."""
+    """Let the sending of a code fail: by SMS, and to a WeChat that has unfollowed."""
     _step(world.send(world.token("31000001")), 502)
     stage.wechat.answers[SEND] = [refusal(43004)]
     _step(world.send(world.token()), 409)
@@ -212,31 +212,31 @@ def _verifying(stage: Stage, world: World) -> None:
 
 
 def _receipts(stage: Stage, world: World) -> None:
-    send = next(item for item in stage.look("audit") if item["event"]["S"] == "code-sent")
+    send = next(item for item in stage.scan("audit") if item["event"]["S"] == "code-sent")
     reference = f"{send['login']['S']}/{send['at']['S']}"
     _step(push(world, "aliyun", aliyun(reference), aliyun(None)), 200)
     _step(push(world, "tencent", tencent()), 200)
 
 
 def receipts(stage: Stage) -> None:
-    """CloudWatch Logs hands on what SNS wrote of a code."""
+    """Invoke the function with SNS's log of a code, as CloudWatch Logs does."""
     with stage.acting("api") as world:
         _step(world.send(world.token("11010148_cw")), 202)
-    (message,) = (item for item in stage.look("ephemera") if item["id"]["S"].startswith("message#"))
+    (message,) = (item for item in stage.scan("ephemera") if item["id"]["S"].startswith("message#"))
     with stage.acting("sms_receipts"):
         told = sns_line(message["id"]["S"].rpartition("#")[2])
         assert sms_receipts(logs(told), None) == {"receipts": 1, "found": 1}
-    assert any(item.get("receipt") == {"S": "delivered"} for item in stage.look("audit"))
+    assert any(item.get("receipt") == {"S": "delivered"} for item in stage.scan("audit"))
     _log(stage, "sms_receipts", "SmsReceipts")
 
 
 def _reset(stage: Stage, world: World) -> ResetWorld:
-    """Its queue is polled by the role that the world was made by."""
+    """Poll the queue by the role with which the world was made."""
     return ResetWorld(world, stage.resources["ResetQueue"], stage.resources["ResetDeadLetters"], "")
 
 
 def plan(stage: Stage) -> None:
-    """A year without logins ends at once; the next one's run is planned, and taken up again."""
+    """Plan a year without logins and one with logins, whose planning is interrupted and continued."""
     with stage.testing():
         for item in list(LoginItem.scan()):
             item.delete()
@@ -244,25 +244,25 @@ def plan(stage: Stage) -> None:
         _reset(stage, world).schedule()
     with stage.testing():
         add_logins(3)
-    stage.later(365 * 86_400)
+    stage.advance(365 * 86_400)
     with patch.object(yearly_reset, "CHUNK", 2), stage.acting("yearly_reset") as world:
         reset = _reset(stage, world)
         reset.schedule(NEXT_YEAR, Context(left=1))
         for _ in range(2):
             reset.schedule(NEXT_YEAR)
-        assert len(stage.look("runs")) == 4
+        assert len(stage.scan("runs")) == 4
         _failed_event(stage)
     _log(stage, "yearly_reset", "YearlyReset")
 
 
 def _failed_event(stage: Stage) -> None:
-    """Lambda puts an event that failed to the end into its queue, as the function's role."""
+    """Put a finally failed event into the dead-letter queue, as Lambda does with the role."""
     url = stage.resources["ResetQueue"].rpartition("/")[0] + f"/{PREFIX}-reset-schedule-dead"
     boto3.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps({"time": SCHEDULED}))
 
 
 def work(stage: Stage) -> None:
-    """The planning is handed over to the worker, which goes on and resets every login."""
+    """Continue the planning in the worker, and reset every login."""
     with stage.acting("yearly_reset") as world:
         _reset(stage, world).schedule(context=Context(left=1))
     with stage.testing():
@@ -273,13 +273,13 @@ def work(stage: Stage) -> None:
         first = reset.receive()
         reset.delete(first, {message["MessageId"] for message in first})
         reset.work()
-    runs = {item["part"]["S"]: item for item in stage.look("runs")}
+    runs = {item["part"]["S"]: item for item in stage.scan("runs")}
     assert "told_at" in runs["run"], runs
     _log(stage, "reset_accounts", "ResetAccounts")
 
 
 def _log(stage: Stage, function: str, name: str) -> None:
-    """Lambda writes a function's log as the function's role."""
+    """Write the function's log, as Lambda does with the role."""
     group = f"/aws/lambda/stack-{name}-1A2B3C"
     with stage.account.tester():
         boto3.client("logs").create_log_group(logGroupName=group)
@@ -290,7 +290,7 @@ def _log(stage: Stage, function: str, name: str) -> None:
         client.put_log_events(**stream, logEvents=[{"timestamp": 1, "message": "a line"}])
 
 
-STORIES: dict[str, Callable[[Stage], None]] = {
+FLOWS: dict[str, Callable[[Stage], None]] = {
     "api": api,
     "yearly_reset": plan,
     "reset_accounts": work,

@@ -1,4 +1,4 @@
-"""API Gateway's own refusals: each the very problem that the service itself would answer."""
+"""API Gateway's own error responses equal the service's problems."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ RESPONSES: dict[str, dict[str, Any]] = yaml.safe_load(EDGE.read_text("utf-8"))["
 
 
 @pytest.mark.parametrize("kind", RESPONSES)
-def test_a_refusal_of_the_gateway_is_one_of_ours(kind: str) -> None:
-    """Valid problem+json of the table of errors, with the same words, status and headers."""
+def test_a_gateway_response_is_a_problem_of_the_service(kind: str) -> None:
+    """Valid problem+json of the error table, with the same text, status and headers."""
     response = RESPONSES[kind]
     (content_type, template) = next(iter(response["ResponseTemplates"].items()))
     assert content_type == "application/json"
@@ -35,6 +35,6 @@ def test_a_refusal_of_the_gateway_is_one_of_ours(kind: str) -> None:
     assert (wait is not None) == (response["StatusCode"] == 429)
 
 
-def test_every_kind_of_refusal_that_people_meet_has_words() -> None:
-    """An address that is not there, the throttle, and whatever fails between it and the function."""
+def test_every_gateway_error_that_people_see_has_a_response() -> None:
+    """Unknown addresses, the throttle, and failures between the gateway and the function."""
     assert set(RESPONSES) >= {"MISSING_AUTHENTICATION_TOKEN", "THROTTLED", "DEFAULT_5XX"}

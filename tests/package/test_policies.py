@@ -10,7 +10,7 @@ import pytest
 
 from tests.package import iam
 from tests.package.iam import FUNCTIONS, Call, Grant, Ledger, arn
-from tests.package.service_calls import STORIES, Stage, prepare, staged
+from tests.package.service_calls import FLOWS, Stage, prepare, staged
 from tests.support.wechat_platform import playing
 
 # One of a kind: a call alone, a table of a batch, an item of a transaction, a message of a batch,
@@ -32,7 +32,7 @@ TAKEN = [
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
-    """A new account under IAM."""
+    """Yield a new account under IAM."""
     with playing() as wechat:
         prepare(wechat)
         with staged(wechat) as made:
@@ -41,28 +41,28 @@ def stage() -> Iterator[Stage]:
 
 @pytest.fixture(scope="module")
 def ledger() -> Ledger:
-    """What all stories ask of IAM."""
+    """Return the authorization requests of all flows."""
     asked: set[Call] = set()
     refused: list[Call] = []
-    for story in STORIES.values():
+    for flow in FLOWS.values():
         with playing() as wechat:
             prepare(wechat)
             with staged(wechat) as made:
-                story(made)
+                flow(made)
             asked |= made.ledger.asked
             refused += made.ledger.refused
     return Ledger(asked, refused)
 
 
-def test_a_function_may_do_what_it_does(ledger: Ledger) -> None:
-    """No call of any story is refused, and each function makes some."""
+def test_a_function_has_every_grant_that_it_uses(ledger: Ledger) -> None:
+    """No call of any flow is refused, and each function makes some."""
     assert not ledger.refused
     assert {call.role for call in ledger.asked} >= set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_may_do_nothing_else(ledger: Ledger, function: str) -> None:
-    """Without any one of its grants a call of its story would be refused."""
+def test_a_function_has_no_unused_grant(ledger: Ledger, function: str) -> None:
+    """Without any one of its grants a call of its flow would be refused."""
     mine = [call for call in ledger.asked if call.role == function]
     assert all(iam.allows(iam.document(function), call) for call in mine)
     idle = [
@@ -74,37 +74,37 @@ def test_a_function_may_do_nothing_else(ledger: Ledger, function: str) -> None:
 
 
 @pytest.mark.parametrize(("function", "action", "service", "name"), TAKEN)
-def test_without_a_grant_the_story_is_refused(
+def test_without_a_grant_the_flow_is_refused(
     stage: Stage, function: str, action: str, service: str, name: str
 ) -> None:
-    """Really run: IAM refuses that very action, and nothing else."""
+    """A real run: IAM refuses that very action, and nothing else."""
     grant: Grant = (action, arn(service, name) if service else name)
     assert grant in iam.grants(function)
-    stage.account.take_away(function, grant)
+    stage.account.remove_grant(function, grant)
     try:
-        STORIES[function](stage)
+        FLOWS[function](stage)
     except Exception:
-        # What was refused is what is asked for; the story need not survive it.
+        # What was refused is what is asked for; the flow need not survive it.
         assert stage.ledger.refused
     assert {(call.role, call.action) for call in stage.ledger.refused} == {(function, action)}
 
 
 def test_a_transaction_is_refused_as_a_whole(stage: Stage) -> None:
-    """One item's action is missing: no item of it is written, and the person gets a plain word."""
+    """Without one item's action, no item is written, and the response is a plain problem."""
     grant = ("dynamodb:PutItem", arn("dynamodb", "table/recovery-audit"))
-    stage.account.take_away("api", grant)
-    before = stage.look("logins")
+    stage.account.remove_grant("api", grant)
+    before = stage.scan("logins")
     with stage.acting("api") as world:
         token = world.token()
         answer = world.send(token)
     assert (answer.status_code, answer.json_body["code"]) == (503, "unavailable")
-    assert not stage.look("audit")
-    assert not [item for item in stage.look("ephemera") if item["id"]["S"].startswith("code#")]
-    assert len(stage.look("logins")) == len(before)
+    assert not stage.scan("audit")
+    assert not [item for item in stage.scan("ephemera") if item["id"]["S"].startswith("code#")]
+    assert len(stage.scan("logins")) == len(before)
 
 
 def test_nothing_is_granted_on_everything() -> None:
-    """A star stands only where AWS has no name to give: an SMS to a phone number."""
+    """Only SMS to a phone number have a `*` as resource, since AWS has no ARN for them."""
     for function in FUNCTIONS:
         for action, resource in iam.grants(function):
             assert "*" not in action

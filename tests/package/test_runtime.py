@@ -1,4 +1,4 @@
-"""The built zip under AWS's own runtime client: every handler answers a real event of its source."""
+"""The built zip under AWS's own runtime client, with a real event for every handler."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REGION = "cn-north-1"
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package beside the runtime client."""
+    """Unpack the package beside the runtime client."""
     if sys.version_info[:2] != (3, 11) or platform.machine() != "x86_64":
         impossible("the package is for Python 3.11 on x86_64")
     folder = tmp_path_factory.mktemp("lambda")
@@ -41,7 +41,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """AWS on this machine with one firm, and what the template tells the functions."""
+    """Run AWS on this machine with one firm; return the functions' environment."""
     aws = LocalAws()
     aws.start()
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
@@ -67,7 +67,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
 
 
 def test_the_api_answers_api_gateway(unpacked: Path, environment: dict[str, str]) -> None:
-    """The page, a recovery's start, and a refusal, from the secret's settings alone."""
+    """The page, a recovery's start, and a refusal, with settings only from the secret."""
     with runtime.running(unpacked, "app.app", environment) as api:
         page = api.invoke(runtime.api_event("GET", "/"))
         assert page["statusCode"] == 200
@@ -86,7 +86,7 @@ def test_the_api_answers_api_gateway(unpacked: Path, environment: dict[str, str]
 def test_the_description_is_served_without_its_schemas(
     unpacked: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """The function answers with the packaged file and imports no schema file: those are taken away."""
+    """The function serves the packaged file and imports no schema file: they are removed here."""
     schemas = unpacked / "task" / "chalicelib" / "doors" / "openapi"
     kept = {"__init__.py", "route.py"}
     taken = [path for path in schemas.glob("*.py") if path.name not in kept]
@@ -106,7 +106,7 @@ def test_the_description_is_served_without_its_schemas(
 def test_the_schedule_and_the_queue_reset_a_login(
     unpacked: Path, environment: dict[str, str]
 ) -> None:
-    """The schedule's event plans, the queue's batch works, and says which messages stay."""
+    """The schedule's event plans the run, and the queue's batch reports its failed message."""
     with runtime.running(unpacked, "app.yearly_reset", environment) as planner:
         answer = planner.invoke(
             {
@@ -146,10 +146,10 @@ def test_the_schedule_and_the_queue_reset_a_login(
     assert process.service().hasher.verify(item.password_hash, "010123X")
 
 
-def test_the_receipts_function_takes_cloudwatchs_batch(
+def test_the_receipts_function_accepts_cloudwatch_s_batch(
     unpacked: Path, environment: dict[str, str]
 ) -> None:
-    """A control message of CloudWatch Logs is read and holds no receipt."""
+    """A control message of CloudWatch Logs is read and has no receipt."""
     batch = {
         "messageType": "CONTROL_MESSAGE",
         "owner": "CloudwatchLogs",
@@ -164,8 +164,10 @@ def test_the_receipts_function_takes_cloudwatchs_batch(
     assert answer == {"receipts": 0, "found": 0}
 
 
-def test_a_function_without_settings_says_so(unpacked: Path, environment: dict[str, str]) -> None:
-    """People get a plain 503, and never a traceback."""
+def test_a_function_without_settings_answers_503(
+    unpacked: Path, environment: dict[str, str]
+) -> None:
+    """The response has no traceback."""
     given = {**environment, "SECRETS_ID": "no-such-secret"}
     with runtime.running(unpacked, "app.app", given) as api:
         answer = api.invoke(runtime.api_event("GET", "/health"))

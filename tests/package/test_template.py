@@ -1,4 +1,4 @@
-"""The packaged template: what Chalice and the merge made of it."""
+"""The packaged template, as made by Chalice and the merge."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _translated(partition: str) -> dict[str, Any]:
 
 
 def test_every_function_is_an_entry_point_of_the_app() -> None:
-    """A handler in another module would never load app.py."""
+    """A handler in another module would not import app.py."""
     handlers = {
         name: body["Properties"]["Handler"]
         for name, body in _of("AWS::Serverless::Function").items()
@@ -63,8 +63,8 @@ def test_every_function_is_an_entry_point_of_the_app() -> None:
     }
 
 
-def test_the_merge_added_nothing_by_a_slip_of_name() -> None:
-    """A mistyped logical name would be a resource without a type, and every function has its role."""
+def test_the_merge_added_no_mistyped_resource() -> None:
+    """A mistyped logical name would be a resource without a type; every function has its role."""
     assert all(body.get("Type") for body in built.template()["Resources"].values())
     roles = [
         body["Properties"]["Role"]["Fn::GetAtt"][0]
@@ -74,7 +74,7 @@ def test_the_merge_added_nothing_by_a_slip_of_name() -> None:
 
 
 def test_the_worker_reports_single_failures_and_has_time() -> None:
-    """Partial batches, a visibility of six time-outs, as many receives as the worker counts on."""
+    """Partial batches, a visibility of six time-outs, and the worker's number of receives."""
     worker = built.template()["Resources"]["ResetAccounts"]["Properties"]
     source = worker["Events"]["ResetAccountsSqsEventSource"]["Properties"]
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -88,7 +88,7 @@ def test_the_worker_reports_single_failures_and_has_time() -> None:
 
 
 def test_the_schedule_is_midnight_in_beijing_and_nothing_is_lost() -> None:
-    """16:00 UTC on 31 December, tried again, and kept where it failed to the end."""
+    """16:00 UTC on 31 December, repeated, and kept after the final failure."""
     function = built.template()["Resources"]["YearlyReset"]["Properties"]
     event = function["Events"]["YearlyResetEvent"]["Properties"]
     assert event["Schedule"] == "cron(0 16 31 12 ? *)"
@@ -98,8 +98,8 @@ def test_the_schedule_is_midnight_in_beijing_and_nothing_is_lost() -> None:
     }
 
 
-def test_no_secret_stands_in_a_functions_environment() -> None:
-    """What is secret comes from the one Secrets Manager secret, which each function knows by name."""
+def test_no_function_s_environment_has_a_secret() -> None:
+    """Secrets come from the one Secrets Manager secret, which the environment names."""
     secret = {setting.name for setting in SETTINGS if setting.secret}
     for body in _of("AWS::Serverless::Function").values():
         variables = body["Properties"]["Environment"]["Variables"]
@@ -111,8 +111,8 @@ def test_no_secret_stands_in_a_functions_environment() -> None:
     )
 
 
-def test_tables_last_or_vanish_as_they_should() -> None:
-    """What must last is backed up and protected; what must vanish has its time to live."""
+def test_tables_are_protected_or_expire() -> None:
+    """Durable tables have backups and protection; the others have a TTL."""
     for name, body in _of("AWS::DynamoDB::Table").items():
         properties = body["Properties"]
         assert properties["BillingMode"] == "PAY_PER_REQUEST"
@@ -130,14 +130,14 @@ def test_tables_last_or_vanish_as_they_should() -> None:
 
 @pytest.mark.parametrize("partition", PARTITIONS)
 def test_the_api_is_regional(partition: str) -> None:
-    """AWS China knows no edge-optimised endpoints."""
+    """AWS China has no edge-optimised endpoints."""
     api = _of("AWS::Serverless::Api", built.template(partition))["RestAPI"]["Properties"]
     assert api["EndpointConfiguration"] == "REGIONAL"
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)
 def test_cfn_lint_finds_nothing(partition: str) -> None:
-    """The template is CloudFormation of its partition."""
+    """The template is valid CloudFormation of its partition."""
     ran = subprocess.run(
         [
             Path(sys.executable).with_name("cfn-lint"),
@@ -154,7 +154,7 @@ def test_cfn_lint_finds_nothing(partition: str) -> None:
 
 @pytest.mark.parametrize("partition", PARTITIONS)
 def test_it_translates_and_names_the_stacks_own_tables(partition: str) -> None:
-    """SAM's own translator takes it, and no policy names a table by a fixed prefix."""
+    """SAM's own translator accepts it, and no policy has a fixed table prefix."""
     made = _translated(partition)
     for role in _of("AWS::IAM::Role", made).values():
         for policy in role["Properties"].get("Policies", []):
@@ -163,7 +163,7 @@ def test_it_translates_and_names_the_stacks_own_tables(partition: str) -> None:
 
 
 def test_every_alarm_reaches_operators() -> None:
-    """Each alarm tells the topic, and each queue of dead letters and each function has one."""
+    """Each alarm notifies the topic; each dead-letter queue and each function has an alarm."""
     alarms = _of("AWS::CloudWatch::Alarm")
     assert all(
         body["Properties"]["AlarmActions"] == [{"Ref": "OpsTopic"}] for body in alarms.values()
@@ -176,14 +176,14 @@ def test_every_alarm_reaches_operators() -> None:
 
 
 def test_every_alarm_has_a_runbook() -> None:
-    """Whoever is woken by an alarm finds its name in the operators' handbook."""
+    """The operators' handbook names it."""
     handbook = (package.ROOT / "docs" / "operations.zh-CN.md").read_text("utf-8")
     for name in _of("AWS::CloudWatch::Alarm"):
         assert f"\n### {name}\n" in handbook
 
 
-def test_every_word_that_raises_an_alarm_has_one() -> None:
-    """What the code marks as an alarm is watched; a word that only the table knows is a slip."""
+def test_every_alarm_word_in_the_code_has_an_alarm() -> None:
+    """The table has no other words."""
     watched = {alarm.dimensions["alarm"] for alarm in monitoring.ALARMS if alarm.metric == "Alarm"}
     budgets = {"sends", "wrong-codes", "wrong-passwords"}
     words = {f"budget-{name}{half}" for name in budgets for half in ("", "-half")}
@@ -195,7 +195,7 @@ def test_every_word_that_raises_an_alarm_has_one() -> None:
 
 
 def test_the_access_log_has_no_query_and_no_secret_path() -> None:
-    """The route stands for the path: vendors' addresses end in a secret."""
+    """It has the route instead of the path, since vendors' addresses end in a secret."""
     api = _of("AWS::Serverless::Api")["RestAPI"]["Properties"]
     said = set(re.findall(r"\$context\.([\w.]+)", api["AccessLogSetting"]["Format"]))
     assert "resourcePath" in said
@@ -204,7 +204,7 @@ def test_the_access_log_has_no_query_and_no_secret_path() -> None:
 
 
 def test_a_fixed_address_is_an_option() -> None:
-    """Every function goes out by the network where there is one, and by none elsewhere."""
+    """Every function is in the network if there is one."""
     for body in _of("AWS::Serverless::Function").values():
         condition, network, otherwise = body["Properties"]["VpcConfig"]["Fn::If"]
         assert condition == "WithFixedAddress"
@@ -214,14 +214,14 @@ def test_a_fixed_address_is_an_option() -> None:
 
 
 def test_logs_are_kept_for_more_than_190_days() -> None:
-    """Every function has a log group of its own with an end."""
+    """Every function has a log group with a retention."""
     groups = _of("AWS::Logs::LogGroup")
     for name in _of("AWS::Serverless::Function"):
         assert groups[f"{name}Log"]["Properties"]["RetentionInDays"] >= 190
 
 
-def test_a_story_runs_on_what_cloudformation_makes() -> None:
-    """The stack's tables, made by CloudFormation under another prefix, carry a whole recovery."""
+def test_a_recovery_runs_on_cloudformation_s_tables() -> None:
+    """CloudFormation makes the tables under another prefix."""
     made = _translated("aws-cn")
     kinds = ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::SNS::Topic")
     kept = {name: body for name, body in made["Resources"].items() if body["Type"] in kinds}
@@ -255,7 +255,7 @@ def test_a_story_runs_on_what_cloudformation_makes() -> None:
 
 
 def test_a_missing_wheel_ends_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chalice only warns of it; the build must not go on with a function that cannot start."""
+    """Chalice only warns of it; the function could not start."""
 
     def warned(*_: Any, **__: Any) -> subprocess.CompletedProcess[str]:
         said = "Could not install dependencies:\nargon2-cffi-bindings==25.1.0\n"
@@ -266,8 +266,8 @@ def test_a_missing_wheel_ends_the_build(tmp_path: Path, monkeypatch: pytest.Monk
         package.build(tmp_path)
 
 
-def test_the_zip_holds_byte_code_and_no_service_that_nobody_asks_for() -> None:
-    """Every module is compiled, for Lambda's own folder, and will not be looked at again."""
+def test_the_zip_holds_byte_code_and_only_used_services() -> None:
+    """Every module is compiled for Lambda's own folder, with unchecked byte code."""
     with zipfile.ZipFile(built.folder() / "deployment.zip") as package:
         names = set(package.namelist())
         sources = {name for name in names if name.endswith(".py")}
@@ -291,7 +291,7 @@ def test_the_zip_holds_byte_code_and_no_service_that_nobody_asks_for() -> None:
 
 
 def test_the_zip_holds_the_api_s_description() -> None:
-    """Once, beside the route that serves it, and no build leaves it in the checkout."""
+    """Once, beside its route; no build leaves it in the checkout."""
     name = route.PACKAGED.relative_to(built.ROOT).as_posix()
     with zipfile.ZipFile(built.folder() / "deployment.zip") as package:
         assert package.namelist().count(name) == 1
@@ -322,7 +322,7 @@ def test_only_prose_is_missing_from_the_descriptions(tmp_path: Path) -> None:
 
 
 def _strings_by_name(described: Any) -> Iterator[str]:
-    """The names of all strings in a description."""
+    """Yield the names of all strings in a description."""
     if isinstance(described, dict):
         for name, value in described.items():
             if isinstance(value, str):
@@ -334,7 +334,7 @@ def _strings_by_name(described: Any) -> Iterator[str]:
 
 
 def test_the_same_content_packs_to_the_same_file(tmp_path: Path) -> None:
-    """A deployment of what has not changed changes nothing; a module that is none stops it."""
+    """A deployment without changes changes nothing; a module that cannot be compiled stops it."""
     content = {
         "app.py": "x = 1\n",
         "botocore/data/sqs/2012-11-05/service-2.json": '{"documentation": "<p>Prose</p>"}',

@@ -11,5 +11,5 @@ from tests.package import built
 
 @pytest.mark.parametrize("partition", sorted(REGIONS))
 def test_the_stack_s_description_has_the_version(partition: str) -> None:
-    """CloudFormation shows the description, so operators see which version is deployed."""
+    """CloudFormation shows the description, and so the deployed version."""
     assert VERSION in built.template(partition)["Description"]

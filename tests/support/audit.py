@@ -23,7 +23,7 @@ _SKIPPED = "could not be audited"
 
 
 def run(command: Sequence[str]) -> int:
-    """Ask for each file by this command; 0 none is known, 1 some are, 2 it cannot be told."""
+    """Run this command for each file; return 0 for no vulnerability, 1 for some, 2 for no answer."""
     worst = 0
     for file in FILES:
         asked = [*command, "--disable-pip", "--require-hashes", "-r", str(ROOT / file)]
@@ -54,7 +54,7 @@ def _cannot_tell(why: str) -> int:
 
 @click.command(help=__doc__)
 def main() -> None:
-    """Look up every pinned package; the exit status is that of `run`."""
+    """Audit every pinned package; return the exit status of `run`."""
     found = shutil.which("pip-audit")
     sys.exit(run([found]) if found else _cannot_tell("pip-audit is not installed here."))
 

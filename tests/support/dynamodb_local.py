@@ -1,4 +1,4 @@
-"""Amazon's own DynamoDB Local, for what moto does not do: conflicts, TTL, real atomicity."""
+"""Amazon's own DynamoDB Local, for what moto lacks: conflicts, TTL, real atomicity."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ CACHE = Path(__file__).parents[2] / ".cache" / "dynamodb-local"
 
 
 def impossible(reason: str) -> None:
-    """Skip, with the reason; fail where everything is expected to be there."""
+    """Skip the test with this reason, or fail it in CI, where every tool is installed."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
 
 
 def unpacked() -> Path:
-    """The folder of the jar, fetched once."""
+    """Return the folder of the jar, which is fetched once."""
     jar_folder = CACHE / "package" / "emulator"
     if (jar_folder / "DynamoDBLocal.jar").exists():
         return jar_folder
@@ -75,14 +75,14 @@ def create_tables_without_ttl(url: str, prefix: str) -> None:
 
 @pytest.fixture(scope="session")
 def dynamodb_local() -> Iterator[str]:
-    """The address of a DynamoDB Local that this test process has for itself."""
+    """The address of a DynamoDB Local of this test process alone."""
     with serving() as url:
         yield url
 
 
 @contextmanager
 def serving(cores: Collection[int] | None = None, heap_mib: int = 512) -> Iterator[str]:
-    """A DynamoDB Local, empty and in memory, until the block ends; on these cores alone, if given."""
+    """Run an empty DynamoDB Local in memory until the block ends, optionally on these cores only."""
     java = shutil.which("java")
     if java is None:
         impossible("DynamoDB Local needs Java 17")

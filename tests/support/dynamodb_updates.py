@@ -25,7 +25,7 @@ def _tokens(expression: str) -> tuple[str, ...]:
 
 
 class _Update:
-    """One expression on its way; every operand is read from the item as it was."""
+    """One update expression; every operand is read from the item as it was before."""
 
     def __init__(self, item: Mapping[str, Any], part: Mapping[str, Any]) -> None:
         self._was = item
@@ -126,5 +126,5 @@ class _Update:
 
 
 def updated(item: Mapping[str, Any], part: Mapping[str, Any]) -> Item:
-    """The item after the update that a request, or a part of a transaction, asks for."""
+    """Return the item after the update of a request or of a part of a transaction."""
     return _Update(item, part).run()

@@ -1,4 +1,4 @@
-"""A server of the test's own on 127.0.0.1, for what speaks HTTP to somebody else."""
+"""A loopback HTTP server, which stands in for external services."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from infra.local import serving as local
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it came in."""
+    """One received request."""
 
     method: str
     path: str
@@ -35,7 +35,7 @@ Reply = tuple[int, bytes] | None
 
 @dataclass
 class Server:
-    """A running server: its address, and what it has received."""
+    """A running server: its address and the requests received."""
 
     url: str
     received: list[Received] = field(default_factory=list)
@@ -73,7 +73,7 @@ def serving(
 
 
 class _Listener(local.LocalServer):
-    """A server whose connections may be TLS; each shakes hands on its own thread."""
+    """A server whose connections may be TLS, with the handshake on the connection's own thread."""
 
     tls: ssl.SSLContext | None = None
 
@@ -91,7 +91,7 @@ class _Listener(local.LocalServer):
 
 
 def self_signed(path: Path) -> Path:
-    """A certificate for 127.0.0.1 with its key, which nobody trusts of himself, written to `path`."""
+    """Write a self-signed certificate for 127.0.0.1 with its key to `path`, and return `path`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "vendor.example")])
     now = datetime.now(UTC)

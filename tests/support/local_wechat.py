@@ -1,4 +1,4 @@
-"""The local stack's WeChat, with wechatpy as the account's own server."""
+"""The WeChat simulator of the local stack, with wechatpy as the account's server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FIELDS = {
 
 
 class Service(Simulator):
-    """The account's own server as wechatpy makes it; `reply` tells what it says to a message."""
+    """The account's server, built on wechatpy; `reply` returns the reply to a message."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class LocalWechat:
     clock: Clock
 
     def call(self, path: str, body: bytes | None = None, **query: str) -> dict[str, Any]:
-        """One bare call of an interface."""
+        """Send one plain request to an interface and return its parsed response."""
         method = "GET" if body is None else "POST"
         answer = requests.request(
             method, self.wechat.url + path, params=query, data=body, timeout=60

@@ -25,13 +25,13 @@ from tests.support.dynamodb_updates import updated
 
 
 def backend() -> DynamoDBBackend:
-    """moto's tables."""
+    """Return moto's backend of DynamoDB."""
     found: DynamoDBBackend = get_backend("dynamodb")["123456789012"]["cn-north-1"]
     return found
 
 
 class _Handler(DynamoHandler):
-    """Has its request already."""
+    """A handler that is constructed with its request."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ def call(operation: str, params: dict[str, Any]) -> dict[str, Any]:
 
 
 class AtHand:
-    """Stands in for botocore's client of DynamoDB, as far as pynamodb's connection uses one."""
+    """A double of botocore's DynamoDB client, with the methods that pynamodb's connection uses."""
 
     _request_signer = None
 
@@ -75,12 +75,12 @@ class AtHand:
 
 
 def use() -> None:
-    """Put it in the place of the models' client."""
+    """Make it the models' client."""
     connection_of(LoginItem)._client = AtHand()  # type: ignore[assignment]
 
 
 def plain(value: Any) -> Any:
-    """moto's values as the wire has them."""
+    """Return moto's values in DynamoDB's JSON form."""
     if isinstance(value, DynamoType):
         return {value.type: plain(value.value)}
     if isinstance(value, dict):
@@ -107,7 +107,7 @@ def _put_updated(part: dict[str, Any], current: Any) -> dict[str, Any]:
 
 
 def _update(part: dict[str, Any]) -> dict[str, Any]:
-    """One item, as moto does it."""
+    """Update one item, as moto does."""
     current = backend().get_item(part["TableName"], part["Key"])
     if not _holds(part, current):
         shown = part.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
@@ -117,7 +117,7 @@ def _update(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _transact(items: list[dict[str, dict[str, Any]]]) -> None:
-    """All or nothing. moto copies every table beforehand; here conditions are all asked first."""
+    """Write all items or none. moto copies every table before; here all conditions are checked first."""
     parts: list[tuple[str, dict[str, Any], Any]] = []
     refusals: list[Any] = []
     for item in items:

@@ -1,4 +1,4 @@
-"""A world whose WeChat is the local stack's: people with phones, who follow, scan, tap and browse."""
+"""A world whose WeChat is simulated: people with phones, who follow, scan, tap and browse."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RecordingWeChat(SimulatedWeChat):
 
 
 class OneAtATime(Door):
-    """A door that lets one request in at a time: moto and Chalice's test client want it so."""
+    """A test client that sends one request at a time, since moto and Chalice's client require it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,14 +48,14 @@ class OneAtATime(Door):
 
 @dataclass
 class Phone:
-    """Somebody's WeChat, with the browser in it."""
+    """One person's WeChat, with its browser."""
 
     town: Town
     openid: str
     cookies: dict[str, str] = field(default_factory=dict)
 
     def follow(self, scene: str = "") -> str:
-        """Follow the account; what it says."""
+        """Follow the account and return its welcome."""
         return self.town.wechat.follow(self.openid, scene).text or ""
 
     def leave(self) -> None:
@@ -63,19 +63,19 @@ class Phone:
         self.town.wechat.leave(self.openid)
 
     def scan(self, url: str) -> None:
-        """Scan a QR code of the account, and follow it where that is new."""
+        """Scan a QR code of the account, and follow the account if this WeChat does not."""
         scene = self.town.wechat.scan(self.openid, url)
         if self.town.wechat.account.follower(self.openid) is None:
             self.follow(scene)
 
     def tap(self, name: str) -> str:
-        """Tap a menu item; the address that it opens, or what the account says."""
+        """Tap a menu item; return the address that it opens, or the account's reply."""
         url = self.town.wechat.tap(self.openid, name)
         return url or self.chat[-1]
 
     @property
     def chat(self) -> list[str]:
-        """What the account wrote, oldest first; of a template its values."""
+        """The account's messages, oldest first; of a template its values."""
         entries = self.town.wechat.account.chat(self.openid)
         return [
             "\n".join(value for _, value in entry.fields) if entry.kind == "card" else entry.text
@@ -84,7 +84,7 @@ class Phone:
         ]
 
     def browse(self, url: str) -> str:
-        """Open an address inside WeChat and let it lead on, to the address of the page."""
+        """Open an address inside WeChat, follow its redirects, and return the page's address."""
         while True:
             parts = urlsplit(url)
             if parts.path == "/connect/oauth2/authorize":
@@ -100,7 +100,7 @@ class Phone:
             url = answer.headers["Location"]
 
     def call(self, method: str, path: str, body: Any = None) -> HTTPResponse:
-        """One request of the browser inside WeChat."""
+        """Send one request of the browser inside WeChat."""
         jar = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         answer = self.town.world.call(
             method, path, body, headers={"Cookie": jar, "Accept": "text/html"}
@@ -111,7 +111,7 @@ class Phone:
         return answer
 
     def start(self, login: str) -> HTTPResponse:
-        """Name the login on the page."""
+        """Begin a recovery of the login on the page."""
         return self.call("POST", "/recovery", {"user_type": "firm", "login": login})
 
 
@@ -128,32 +128,32 @@ class Town:
         return Phone(self, openid)
 
     def pc(self, login: str) -> dict[str, Any]:
-        """A recovery that is begun on a PC."""
+        """Begin a recovery on a PC and return its body."""
         answer = self.world.start(login, openid=None)
         assert answer.status_code == 201, answer.body
         return dict(answer.json_body)
 
     def state(self, token: str) -> dict[str, Any]:
-        """What the page on the PC is told."""
+        """Return the recovery's state, as the PC polls it."""
         answer = self.world.call("GET", "/recovery", token=token)
         assert answer.status_code == 200, answer.body
         return dict(answer.json_body)
 
 
 def code_in(text: str) -> str:
-    """The six digits of a code, in a sentence or a template's card."""
+    """Return the six digits of a code in a sentence or a template's card."""
     found = re.findall(r"(?<![0-9])[0-9]{6}(?![0-9])", text)
     assert len(found) == 1, text
     return str(found[0])
 
 
 def login_of(page: str) -> str | None:
-    """The login that the page at this address has filled in."""
+    """Return the login that the page at this address has filled in."""
     return parse_qs(urlsplit(page).query).get("login", [None])[0]
 
 
 class MakeTown:
-    """Makes the one town of a test; settings of the service by keyword."""
+    """A factory of the one town of a test; the service's settings by keyword."""
 
     def __init__(self, make_world: MakeWorld, wechat: RecordingWeChat, clock: Clock) -> None:
         self._make_world = make_world
@@ -186,7 +186,7 @@ class MakeTown:
 
 @pytest.fixture
 def make_town(make_world: MakeWorld) -> Iterator[MakeTown]:
-    """Builds a town on moto, with one firm that no WeChat is bound to."""
+    """A factory of towns on moto, with one firm without a bound WeChat."""
     clock = Clock()
 
     def to_the_door(request: Received) -> Reply:

@@ -36,7 +36,7 @@ class Ran(NamedTuple):
 
 
 class Run:
-    """Runs commands in this process; `prefix` are arguments of each of them."""
+    """A runner of commands in this process; `prefix` are arguments of each of them."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What the tests of the SMS gateways share: one message, and the vendors behind a loopback server."""
+"""One message, and the SMS gateways that send it to a loopback server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMS = Sms(
 
 
 def http(url: str, client: HttpClient | None = None) -> Http:
-    """The http gateway at `url`."""
+    """Return the http gateway at `url`."""
     return Http(url, "secret", client or HttpClient())
 
 
@@ -36,7 +36,7 @@ def aliyun(
     key_secret: str = "key-secret",
     clock: Callable[[], int] = lambda: NOW,
 ) -> Aliyun:
-    """Aliyun at `url`, which has a template for a code alone."""
+    """Return an Aliyun gateway at `url` with a template for codes alone."""
     account = VendorAccount("key-id", key_secret, url, "示例签名", {"code": "SMS_1"})
     return Aliyun(account, client or HttpClient(), clock, lambda: "nonce")
 
@@ -44,7 +44,7 @@ def aliyun(
 def tencent(
     url: str, client: HttpClient | None = None, *, key_secret: str = "key-secret"
 ) -> Tencent:
-    """Tencent Cloud at `url`, which has a template for a code alone."""
+    """Return a Tencent Cloud gateway at `url` with a template for codes alone."""
     account = VendorAccount("key-id", key_secret, url, "示例签名", {"code": "7"})
     return Tencent(
         account,
@@ -56,7 +56,7 @@ def tencent(
 
 
 def aliyun_body(code: str) -> bytes:
-    """Aliyun's documented answer; its words quote the phone, as a vendor's may."""
+    """Return Aliyun's documented response; its text quotes the phone, as a vendor's may."""
     answer = {
         "Code": code,
         "Message": f"number {SMS.to}: {SMS.text}",
@@ -66,7 +66,7 @@ def aliyun_body(code: str) -> bytes:
 
 
 def tencent_body(code: str) -> bytes:
-    """Tencent Cloud's documented answer for one number."""
+    """Return Tencent Cloud's documented response for one number."""
     status = {
         "SerialNo": "5000:1045710669157053657849499619" if code == "Ok" else "",
         "PhoneNumber": SMS.to,
@@ -81,7 +81,7 @@ def tencent_body(code: str) -> bytes:
 
 
 def tencent_error(code: str) -> bytes:
-    """Tencent Cloud's documented answer where the whole request is refused."""
+    """Return Tencent Cloud's documented response where the whole request is refused."""
     error = {"Code": code, "Message": f"number {SMS.to}"}
     response = {"Error": error, "RequestId": "ed93f3cb-f35e-473f-b9f3-0d451b8b79c6"}
     return json.dumps({"Response": response}).encode()
@@ -92,5 +92,5 @@ ACCEPTED = {"http": b"{}", "aliyun": aliyun_body("OK"), "tencent": tencent_body(
 
 
 def quotes_the_message(text: str) -> bool:
-    """Whether a text gives away the phone or the code."""
+    """Return whether a text contains the phone or the code."""
     return PHONE in text or SMS.params["code"] in text

@@ -1,4 +1,4 @@
-"""WeChat's platform as the tests of its client play it: real error bodies, on this machine."""
+"""A double of WeChat's platform with its real error bodies, on a loopback server."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ STALE = {
 
 
 def refusal(errcode: int, words: str = "refused") -> dict[str, Any]:
-    """An error body as WeChat sends it, with status 200; its words may quote the openid."""
+    """Return an error body as WeChat sends it, with status 200; its text may quote the openid."""
     return {"errcode": errcode, "errmsg": f"{words} hint: [{OPENID}] {RID}"}
 
 
 def ok(body: Any) -> Reply:
-    """A body as WeChat sends it, refusals too: with status 200."""
+    """Return a body with status 200, which WeChat's refusals have, too."""
     return 200, json.dumps(body).encode()
 
 
 @dataclass
 class WeChat:
-    """The platform: what it answers by path, each used once, the last one for good."""
+    """The platform: its responses by path, used in order, the last one repeatedly."""
 
     url: str = ""
     answers: dict[str, list[Any]] = field(default_factory=dict)
@@ -71,12 +71,12 @@ class WeChat:
         return said
 
     def asked(self, path: str) -> list[Received]:
-        """The requests of one interface."""
+        """Return the requests to one interface."""
         return [one for one in self.received if urlsplit(one.path).path == path]
 
 
 class Tokens:
-    """A token store of one process, without an end."""
+    """A token store of one process, whose tokens do not expire."""
 
     def __init__(self, token: str = "") -> None:
         self.token = token
@@ -89,7 +89,7 @@ class Tokens:
 
 @dataclass
 class Clock:
-    """Time that passes only while somebody sleeps."""
+    """A clock that advances only by sleeping."""
 
     time: float = 1_800_000_000
     slept: list[float] = field(default_factory=list)
@@ -105,7 +105,7 @@ class Clock:
 
 @contextmanager
 def playing() -> Iterator[WeChat]:
-    """The platform, reachable until the block ends."""
+    """Run the platform until the block ends."""
     wechat = WeChat()
     with serving(wechat.reply) as server:
         wechat.url, wechat.received = server.url, server.received
@@ -149,7 +149,7 @@ CALLS: dict[str, Callable[[WechatClient], Any]] = {
 
 
 def alarms(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """The alarms raised, in order; each is an error."""
+    """Return the alarms raised, in order; assert that each is an error."""
     raised = [record for record in caplog.records if hasattr(record, "alarm")]
     assert {record.levelno for record in raised} <= {logging.ERROR}
     return [record.alarm for record in raised]

@@ -1,4 +1,4 @@
-"""What the tests of the shared access token stand on: the platform's side, a clock, the tables."""
+"""Doubles of the shared access token's environment: the platform, a clock, the tables."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WAIT = 60
 
 @dataclass
 class Clock:
-    """Time that passes only while somebody sleeps."""
+    """A clock that advances only by sleeping."""
 
     time: float = 1_800_000_000
     slept: int = 0
@@ -44,7 +44,7 @@ class Clock:
 
 @dataclass
 class TokenSource:
-    """The platform's side of it: a new token for each question, or `down`."""
+    """The platform's side: a new token for each request, or a failure while `down`."""
 
     asked: int = 0
     lifetime: int = LIFETIME
@@ -80,7 +80,7 @@ def token_source() -> TokenSource:
 
 @pytest.fixture
 def token_table() -> Iterator[None]:
-    """The tables on moto."""
+    """Make the tables on moto."""
     with mock_aws():
         create_tables(boto3.client("dynamodb"), "token")
         bind("token")
@@ -89,7 +89,7 @@ def token_table() -> Iterator[None]:
 
 @pytest.fixture(params=["moto", "dynamodb local"])
 def token_tables(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The tables on moto, one request at a time, and on Amazon's own DynamoDB Local."""
+    """Make the tables on moto, one request at a time, and on Amazon's DynamoDB Local."""
     if request.param == "moto":
         request.getfixturevalue("serial_moto")
         request.getfixturevalue("token_table")
@@ -105,7 +105,7 @@ def token_tables(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def patient_waiters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let threads wait for the one that renews as long as a busy machine needs."""
+    """Let threads wait for a renewal for as long as a busy machine needs."""
     monkeypatch.setattr(access_token, "_WAITS", 4 * WAIT)
 
 
@@ -117,7 +117,7 @@ def instance(
     sealer: Sealer = SEALER,
     sleep: Callable[[float], None] | None = None,
 ) -> AccessTokens:
-    """One process's share in the token."""
+    """Return the token store of one process."""
     return AccessTokens(
         APP_ID,
         clock,
@@ -132,5 +132,5 @@ def stored() -> AccessTokenItem:
 
 
 def lease(until: int) -> None:
-    """Somebody has begun to renew the token, and will not be heard of again."""
+    """Store the lease of a holder that never renews."""
     AccessTokenItem(KEY, leased_until=until, expires_at=until + 86_400).save()

@@ -1,4 +1,4 @@
-"""The area codes behind the default `_cw` passwords, against the numbering plan of `phonenumbers`."""
+"""The area codes of the default `_cw` passwords, compared with the plan of `phonenumbers`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROVINCES = {
 
 
 def places(area_code: str) -> set[str]:
-    """What the numbering plan calls the place of an area code, over the first digits in use there."""
+    """Return the numbering plan's names for an area code, over the first digits in use there."""
     found = set()
     for first in "2345678":
         for digits in (7, 8):
@@ -41,7 +41,7 @@ def places(area_code: str) -> set[str]:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["capital"])
 def test_the_code_is_that_of_the_capital(row: dict[str, str]) -> None:
-    """With its leading zero, and of no place in another province."""
+    """It has its leading zero and belongs to no other province."""
     assert row["area_code"].startswith("0")
     named = places(row["area_code"])
     assert named
@@ -51,13 +51,13 @@ def test_the_code_is_that_of_the_capital(row: dict[str, str]) -> None:
         assert place.startswith(province), (row, place)
 
 
-def test_a_wrong_code_would_be_seen() -> None:
-    """The plan knows other cities' codes as other cities', so that the test above can fail."""
+def test_codes_of_other_cities_do_not_match() -> None:
+    """The plan distinguishes cities, so that the test above can fail."""
     assert not any("广州" in place for place in places("0755"))
     assert not any("成都" in place for place in places("023"))
 
 
-def test_all_provinces_are_there_once() -> None:
+def test_each_province_has_one_code() -> None:
     """31 rows, 31 provinces, 31 codes."""
     assert len(ROWS) == 31
     assert {row["province"] for row in ROWS} == PROVINCES == set(area_codes())
@@ -65,13 +65,13 @@ def test_all_provinces_are_there_once() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["capital"])
-def test_the_default_password_begins_with_it(row: dict[str, str]) -> None:
-    """Then the head's last four, X in upper case."""
+def test_the_default_password_is_the_area_code_and_the_head_s_id(row: dict[str, str]) -> None:
+    """The head's last four ID characters follow, X in upper case."""
     assert default_password(row["province"], "123x", {}) == row["area_code"] + "123X"
 
 
-def test_an_override_wins_for_its_province_alone() -> None:
-    """As the setting gives it."""
+def test_an_override_applies_to_its_province_only() -> None:
+    """The setting's code is used instead of the table's."""
     overrides = load({**SETTINGS, "AREA_CODE_OVERRIDES": "65=0994, 23=045"}).area_code_overrides
     assert default_password("65", "1234", overrides) == "09941234"
     assert default_password("23", "1234", overrides) == "0451234"
@@ -81,7 +81,7 @@ def test_an_override_wins_for_its_province_alone() -> None:
 @pytest.mark.parametrize(
     "text", ["65", "65=", "65=991", "99=0991", "65=0991x", "65=０９９１", "=0991"]
 )
-def test_a_malformed_override_keeps_the_service_from_starting(text: str) -> None:
+def test_a_malformed_override_is_a_fault_of_the_settings(text: str) -> None:
     """A wrong area code would set thousands of wrong passwords."""
     with pytest.raises(SettingsError) as caught:
         load({**SETTINGS, "AREA_CODE_OVERRIDES": text})

@@ -1,4 +1,4 @@
-"""The order of a login's events, and what a send that nobody answered leaves behind."""
+"""The order of a login's events, and the event of a send without an answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOW = 1_800_000_000
 
 
 def test_events_of_one_second_sort_as_they_were_made() -> None:
-    """By their keys alone, however many there are and however alike."""
+    """The keys alone order them, whatever else the events have in common."""
     keys = [audit.entry("11010148", "code-sent", NOW).at for _ in range(500)]
     shuffled = random.Random(1).sample(keys, len(keys))
     assert sorted(shuffled) == keys
@@ -24,8 +24,8 @@ def test_events_of_one_second_sort_as_they_were_made() -> None:
     assert audit.entry("11010148", "code-sent", NOW - 1).at < keys[0]
 
 
-def test_no_two_events_have_one_key() -> None:
-    """Not those of many threads, nor those of another process that counts from the same number."""
+def test_events_of_threads_and_processes_have_different_keys() -> None:
+    """Processes may count from the same number."""
     with ThreadPoolExecutor(8) as pool:
         keys = list(pool.map(lambda _: audit.entry("11010148", "x", NOW).at, range(2_000)))
     assert len(set(keys)) == 2_000
@@ -35,13 +35,13 @@ def test_no_two_events_have_one_key() -> None:
 
 
 def test_the_time_of_an_event_is_its_second() -> None:
-    """The count does not spill over into it."""
+    """The counter in the key does not change it."""
     for _ in range(1_500):
         assert audit.time_of(audit.entry("11010148", "x", NOW)) == NOW
 
 
-def test_history_tells_what_happened_in_one_second_newest_first(world: World) -> None:
-    """The clock stands: a code is sent and the password set within one second."""
+def test_history_lists_the_events_of_one_second_newest_first(world: World) -> None:
+    """The clock stands still: a code is sent and the password set within one second."""
     token = world.token()
     world.send(token)
     assert world.confirm(token, world.phones.codes[0]).status_code == 200
@@ -50,10 +50,10 @@ def test_history_tells_what_happened_in_one_second_newest_first(world: World) ->
 
 
 @pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.SENT])
-def test_a_send_without_an_answer_is_told_from_one_that_was_taken(
+def test_a_send_without_an_answer_differs_from_an_accepted_one(
     world: World, outcome: Outcome
 ) -> None:
-    """Also where the gateway gives no reason, as these phones do not."""
+    """This holds even where the gateway gives no reason, as this double does."""
     world.phones.outcomes = [outcome]
     assert world.send(world.token()).status_code == 202
     (send,) = AuditItem.query("11010148")
@@ -62,7 +62,7 @@ def test_a_send_without_an_answer_is_told_from_one_that_was_taken(
     assert finding in world.service.diagnosis.overview("11010148").findings
 
 
-def test_the_audit_of_many_logins_does_not_mix(make_world: MakeWorld) -> None:
+def test_a_receipt_with_another_login_s_key_changes_nothing(make_world: MakeWorld) -> None:
     """A receipt with the key of one login's send and the name of another changes neither."""
     world = make_world(LIMIT_SENDS_PER_DESTINATION_MINUTE="5")
     add_firm(world.service.hasher)

@@ -25,15 +25,15 @@ def test_a_percentile_is_a_sample_by_nearest_rank() -> None:
     assert figures.percentile([7.0], 0.5) == 7
 
 
-def test_a_line_tells_what_lies_beyond_and_how_straight_the_points_are() -> None:
-    """Base and slope by the outer points; the middle one's distance is the bend."""
+def test_a_line_has_base_slope_and_bend() -> None:
+    """The outer points give base and slope; the middle one's distance is the bend."""
     assert figures.line((100, 250), (300, 650)) == (50, 2)
     assert figures.bend([(100, 250), (200, 450), (300, 650)]) == 0
     assert figures.bend([(100, 250), (200, 495), (300, 650)]) == pytest.approx(0.1)
 
 
 def test_a_table_shows_every_row_under_its_column() -> None:
-    """Numbers to the right, what is missing as a dash, truth as a word."""
+    """Numbers are aligned to the right; a missing value is a dash, a truth value a word."""
     shown = figures.table("t", [{"a": "x", "b": 1_000, "met": True}, {"a": "longer", "b": None}])
     assert shown.splitlines() == [
         "",
@@ -45,7 +45,7 @@ def test_a_table_shows_every_row_under_its_column() -> None:
 
 
 def test_a_transaction_is_billed_as_two_writes_of_each_item() -> None:
-    """A put by its size, in whole KB; what DynamoDB Local says of transactions is not believed."""
+    """A put counts by its size in whole KB; DynamoDB Local's own figure for transactions is wrong."""
     large = {"Put": {"Item": {"name": {"S": "x" * 1_500}}}}
     request = {"TransactItems": [{"Update": {}}, {"ConditionCheck": {}}, large]}
     told = {"ConsumedCapacity": [{"TableName": "t", "CapacityUnits": 4.0}]}
@@ -53,14 +53,14 @@ def test_a_transaction_is_billed_as_two_writes_of_each_item() -> None:
 
 
 def test_a_refused_write_is_billed_and_a_failed_read_is_not() -> None:
-    """An answer of failure names no units."""
+    """An error response of a read names no units."""
     assert units.consumed({}, {"__type": "ConditionalCheckFailedException"}, "UpdateItem") == 1
     assert units.consumed({}, {"__type": "InternalServerError"}, "GetItem") == 0
     assert units.consumed({}, {"ConsumedCapacity": {"CapacityUnits": 0.5}}, "GetItem") == 0.5
 
 
-def test_money_is_usage_by_price() -> None:
-    """Millions where the list says millions, and the whole as the sum."""
+def test_costs_are_usage_times_price() -> None:
+    """Prices per million are applied per million; the total is the sum."""
     usage = Usage(write_units=200, read_units=100, lambda_gb_seconds=3, api_requests=3, sms=2)
     list_ = Prices(
         million_write_units=10,
@@ -81,8 +81,8 @@ def test_money_is_usage_by_price() -> None:
     assert twice["total"] == pytest.approx(2 * costs["total"])
 
 
-def test_a_price_of_ones_own_replaces_the_lists() -> None:
-    """By name; a name that is not in the list is refused."""
+def test_a_price_can_be_replaced_by_name() -> None:
+    """A name that is not in the list is refused."""
     assert prices.given(["sms=0.03"]).sms == 0.03
     assert prices.given([]) == Prices()
     with pytest.raises(ValueError, match="no such price: sms2"):
@@ -96,19 +96,19 @@ def test_lambda_bills_memory_by_time() -> None:
 
 
 def test_a_long_sms_is_billed_by_sixty_seven_characters() -> None:
-    """Seventy go into one message, with the signature and its brackets."""
+    """One message holds seventy, with the signature and its brackets."""
     assert prices.sms_parts("字" * 66, "签名") == 1
     assert prices.sms_parts("字" * 67, "签名") == 2
     assert prices.sms_parts("字" * 131, "签名") == 3
 
 
-def met(found: goals.Found) -> dict[str, tuple[float, str, bool]]:
+def goal_results(found: goals.Found) -> dict[str, tuple[float, str, bool]]:
     """Return the goals by name: measured, target, met."""
     return {row["goal"]: (row["measured"], row["target"], row["met"]) for row in goals.goals(found)}
 
 
 def test_a_recovery_without_hashes_has_two_goals() -> None:
-    """The best peer that sends its mail, whatever keeps it; and the floor, which is no peer."""
+    """The best peer that sends its mail, and the floor, which is no peer."""
     cpu = {
         "ours": 10.0,
         "floor": 5.0,
@@ -118,21 +118,21 @@ def test_a_recovery_without_hashes_has_two_goals() -> None:
         "fast, mail by SMTP": 12.5,
     }
     found = {"recovery": {name: {"cpu_ms": spent} for name, spent in cpu.items()}}
-    assert met(found) == {
+    assert goal_results(found) == {
         "whole recovery, CPU without a hash / fast, mail by SMTP": (0.8, "<= 0.85", True),
         "whole recovery, CPU without a hash / floor": (2.0, "<= 1.8", False),
     }
 
 
-def test_a_recovery_as_deployed_is_held_against_the_best_peer() -> None:
+def test_a_recovery_as_deployed_is_compared_with_the_best_peer() -> None:
     """Without peers there is no goal."""
     found = {"deployed": {name: {"cpu_ms": cpu} for name, cpu in (("ours", 31.0), ("a", 100.0))}}
-    assert met(found) == {"whole recovery as deployed, CPU / a": (0.31, "<= 0.3", False)}
-    assert met({"deployed": {"ours": {"cpu_ms": 31.0}}}) == {}
+    assert goal_results(found) == {"whole recovery as deployed, CPU / a": (0.31, "<= 0.3", False)}
+    assert goal_results({"deployed": {"ours": {"cpu_ms": 31.0}}}) == {}
 
 
 def test_a_cold_first_recovery_has_two_goals() -> None:
-    """By the wall; neither a variant of ours nor a provisioned start is taken for ours or a peer."""
+    """By wall time; neither our variants nor provisioned starts count as ours or as peers."""
     first = goals.FIRST_RECOVERY
     wall = {
         "ours, GET /health": 1.0,
@@ -146,16 +146,16 @@ def test_a_cold_first_recovery_has_two_goals() -> None:
         f"b{first}": 260.0,
     }
     found = {"cold": {name: {"wall_ms": took} for name, took in wall.items()}}
-    assert met(found) == {
+    assert goal_results(found) == {
         "cold first recovery, wall / b": (0.962, "<= 0.9", False),
         "cold first recovery, wall / bare process": (1.25, "<= 1.25", True),
     }
 
 
 def test_a_part_that_did_not_run_has_no_goal() -> None:
-    """Callback and yearly worker keep theirs: at most, and at least."""
-    assert met({}) == {}
-    assert met({"callback": {"ratio": 0.51}, "worker": {"ratio": 0.95}}) == {
+    """The goals of the callback and of the yearly worker are independent of it."""
+    assert goal_results({}) == {}
+    assert goal_results({"callback": {"ratio": 0.51}, "worker": {"ratio": 0.95}}) == {
         "callback, CPU / wechatpy": (0.51, "<= 0.5", False),
         "yearly worker, logins per s / bare argon2": (0.95, ">= 0.9", True),
     }
@@ -173,8 +173,8 @@ def recording() -> floor.Recording:
     return steps
 
 
-def test_the_floor_replays_what_was_sent_for_each_event() -> None:
-    """By the address of the login and the path."""
+def test_the_floor_replays_the_recorded_calls_of_each_event() -> None:
+    """The event is found by the login's address and the path."""
     replay = floor.replay([recording()])
     assert list(replay) == [
         "10.2.3.4 /recovery",
@@ -189,7 +189,7 @@ def test_the_floor_replays_what_was_sent_for_each_event() -> None:
 
 
 def test_a_call_that_was_repeated_is_recorded_once() -> None:
-    """As a method of botocore's client and its parameters, in the order in which they came."""
+    """It is recorded as a method of botocore's client and its parameters, in the order of calls."""
     first, second = b'{"TableName": "a"}', b'{"TableName": "b"}'
     calls = [("UpdateItem", first), ("UpdateItem", first), ("TransactWriteItems", second)]
     assert floor.parameters(calls) == [
@@ -199,7 +199,7 @@ def test_a_call_that_was_repeated_is_recorded_once() -> None:
 
 
 def test_the_floor_is_four_calls_and_two_posts() -> None:
-    """A recovery that sends more or less cannot be its measure unseen."""
+    """A recovery that sends more or less fails instead of being measured."""
     floor.check(recording())
     more = recording()
     more[2].calls.append(("get_item", {}))
@@ -231,7 +231,7 @@ def services(task: Path) -> set[str]:
 
 
 def test_a_variant_undoes_one_measure_of_the_packaging(task: Path) -> None:
-    """Prose comes back for the used services alone; all services leave the used ones as built."""
+    """One restores the prose of the used services; another adds all services and leaves the used ones."""
     shipped = services(Path(botocore.__file__).parent.parent)
     of_sqs = {path for path in shipped if path.startswith("sqs/")}
     assert len(of_sqs) > 1
@@ -245,15 +245,15 @@ def test_a_variant_undoes_one_measure_of_the_packaging(task: Path) -> None:
     assert services(task) > of_others
 
 
-def test_prose_comes_back_for_the_used_services(task: Path) -> None:
-    """As botocore ships it; byte code stays."""
+def test_the_prose_of_the_used_services_is_restored(task: Path) -> None:
+    """The descriptions are botocore's own; byte code stays."""
     packaging.VARIANTS["with botocore's prose"](task)
     shipped = Path(botocore.__file__).parent.parent
     assert services(task) == {path for path in services(shipped) if path.startswith("sqs/")}
     assert list(task.rglob("*.pyc"))
 
 
-def test_another_botocore_is_no_measure(task: Path) -> None:
+def test_another_version_of_botocore_is_refused(task: Path) -> None:
     """The descriptions must be those of the version in the package."""
     (task / f"botocore-{version('botocore')}.dist-info").rmdir()
     with pytest.raises(AssertionError, match="does not hold botocore"):
@@ -261,7 +261,7 @@ def test_another_botocore_is_no_measure(task: Path) -> None:
 
 
 def test_a_zip_is_measured_compressed(task: Path, tmp_path: Path) -> None:
-    """In MB of a million bytes, as `zipfile` packs it."""
+    """The size is in MB of a million bytes, as `zipfile` compresses it."""
     (task / "large").write_bytes(bytes(range(256)) * 10_000)
     (task / "random").write_bytes(os.urandom(1_000_000))
     measured = packaging.zip_mb(tmp_path)
@@ -273,8 +273,8 @@ def test_a_zip_is_measured_compressed(task: Path, tmp_path: Path) -> None:
     assert 1 < measured < 1.1
 
 
-def test_requests_is_taken_from_the_package_where_it_is(tmp_path: Path) -> None:
-    """And else from where the tests find it."""
+def test_requests_comes_from_the_package_if_it_is_there(tmp_path: Path) -> None:
+    """Otherwise it comes from the tests' environment."""
     (elsewhere,) = packaging.missing_libraries(tmp_path)
     assert (Path(elsewhere) / "requests" / "__init__.py").exists()
     (tmp_path / "task" / "requests").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A firm's details as people type them."""
+"""The spellings of a firm's details."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_an_approval_number_has_many_spellings(typed: str) -> None:
         "",
     ],
 )
-def test_another_approval_number_stays_another(other: str) -> None:
-    """What tells two numbers apart is kept, and where the year ends."""
+def test_different_approval_numbers_stay_different(other: str) -> None:
+    """The digits and the end of the year are significant."""
     assert details.approval_no(other) != details.approval_no("京财会许可〔2012〕0084号")
 
 
@@ -57,18 +57,18 @@ def test_another_approval_number_stays_another(other: str) -> None:
     ],
 )
 def test_a_name_s_dot_has_many_forms(typed: str) -> None:
-    """And keyboards that have none."""
+    """The dot may also be missing, as on keyboards without one."""
     assert details.name(typed) == details.name("阿依古丽·买买提")
 
 
 @pytest.mark.parametrize("other", ["阿依古丽", "买买提阿依古丽", "阿依古丽·买买堤", ""])
-def test_another_name_stays_another(other: str) -> None:
-    """Only the dots fall away."""
+def test_different_names_stay_different(other: str) -> None:
+    """Only dots are removed."""
     assert details.name(other) != details.name("阿依古丽·买买提")
 
 
 def test_a_number_is_its_digits() -> None:
-    """In full width and with spaces."""
+    """Full-width digits and spaces are normalized."""
     assert details.number(" １１０１ ０１４８ ") == details.number("11010148")
     assert details.number("11010149") != details.number("11010148")
     assert details.number("011010148") != details.number("11010148")

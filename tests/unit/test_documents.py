@@ -1,4 +1,4 @@
-"""The documents state everything that people rely on, as the code has it."""
+"""The documents agree with the code."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def rows(part: str) -> list[list[str]]:
     return [re.split(r" *\| *", line) for line in lines]
 
 
-def test_the_settings_table_equals_the_code_s() -> None:
-    """Each setting is there once, in order, with its default; secrets are marked."""
+def test_the_settings_table_equals_the_code() -> None:
+    """Each setting is listed once, in order, with its default; secrets are marked."""
     expected = [
         (
             f"`{setting.name}`" + (" (secret)" if setting.secret else ""),
@@ -74,7 +74,7 @@ def test_the_error_table_has_every_code_with_its_status() -> None:
 
 
 def test_the_api_table_has_every_route() -> None:
-    """A call that is not documented is one that nobody can rely on."""
+    """Callers can rely only on documented routes."""
     table = {row[0].strip("`") for row in rows(section("docs/api.md", "Calls"))}
     assert table == {f"{method} {path}" for path, views in app.routes.items() for method in views}
 
@@ -111,7 +111,7 @@ def test_the_metrics_table_has_every_metric_with_its_dimensions() -> None:
 
 
 def test_the_operators_handbook_has_every_alarm() -> None:
-    """An operator finds there what to do at each alarm."""
+    """The handbook says what to do at each alarm."""
     headings = re.findall(r"^### (\w+)$", text("docs/operations.zh-CN.md"), re.MULTILINE)
     assert sorted(headings) == sorted(alarm.name for alarm in ALARMS)
 
@@ -142,7 +142,7 @@ def test_make_help_prints_every_target() -> None:
 @pytest.mark.parametrize("document", ["README.md", "README.zh-CN.md"])
 @pytest.mark.parametrize("command", ["make run", "make test", "make help"])
 def test_the_readmes_have_the_first_commands(document: str, command: str) -> None:
-    """They are the first that somebody new types."""
+    """They are the first commands that a newcomer runs."""
     assert command in text(document)
     assert command.removeprefix("make ") in targets()
 

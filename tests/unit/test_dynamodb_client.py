@@ -1,4 +1,4 @@
-"""botocore's client under the store, against a server that sends what is scripted, byte by byte."""
+"""The store on botocore's client, against a server with scripted responses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ UPDATED = json.dumps({"Attributes": ITEM}).encode()
 
 
 def answer(body: bytes, status: int = 200, *, length: int | None = None, **headers: str) -> bytes:
-    """An HTTP answer; `length` is what its head declares."""
+    """Return an HTTP response; `length` is the declared Content-Length."""
     lines = [
         f"HTTP/1.1 {status} Scripted",
         "Content-Type: application/x-amz-json-1.0",
@@ -41,7 +41,7 @@ def answer(body: bytes, status: int = 200, *, length: int | None = None, **heade
 
 
 def refusal(code: str, status: int = 400, **members: Any) -> bytes:
-    """An error as DynamoDB sends it."""
+    """Return an error response as DynamoDB sends it."""
     body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "no", **members}
     return answer(json.dumps(body).encode(), status)
 
@@ -92,7 +92,7 @@ class Script:
                     return
 
     def bodies(self) -> list[Any]:
-        """The requests' bodies as JSON."""
+        """Return the requests' bodies, parsed."""
         return [json.loads(body) for _, _, body in self.requests]
 
     def close(self) -> None:
@@ -110,7 +110,7 @@ Serve = Callable[..., Script]
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Start a script that the models' new client is connected to."""
+    """Start a server with a script, and connect a new client of the models to it."""
     scripts: list[Script] = []
     monkeypatch.setattr(dynamo, "_FIRST_PAUSE", 0.001)
     monkeypatch.setattr(dynamo, "_LONGEST_PAUSE", 0.002)
@@ -131,7 +131,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 
 @contextmanager
 def unavailable() -> Iterator[None]:
-    """The block ends by Unavailable of the store."""
+    """Assert that the block raises Unavailable for the store."""
     with pytest.raises(Unavailable) as raised:
         yield
     assert raised.value.dependency == "store"
@@ -172,10 +172,10 @@ BODIES = {
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("call", [get, write, write_together])
-def test_a_success_without_an_object_is_no_answer(
+def test_a_200_without_a_json_object_is_unavailable(
     serve: Serve, body: bytes, call: Callable[[], Any]
 ) -> None:
-    """In particular not that there is no such item, or that the write was done."""
+    """It must not be read as a missing item or as a completed write."""
     serve(answer(body))
     with unavailable():
         call()
@@ -184,7 +184,7 @@ def test_a_success_without_an_object_is_no_answer(
 @pytest.mark.parametrize("status", [500, 502, 503])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_an_error_without_an_object_is_repeated(serve: Serve, body: bytes, status: int) -> None:
-    """As any error of this status; three attempts in all."""
+    """As any error of this status; there are three attempts in all."""
     script = serve(answer(body, status), answer(FOUND))
     assert get() == "d"
     assert len(script.requests) == 2
@@ -197,7 +197,7 @@ def test_an_error_without_an_object_is_repeated(serve: Serve, body: bytes, statu
 @pytest.mark.parametrize("status", [400, 403, 404, 413])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_a_refusal_without_an_object_is_unavailable(serve: Serve, body: bytes, status: int) -> None:
-    """A middlebox's, say; it is not repeated."""
+    """A proxy may send one; it is not repeated."""
     script = serve(answer(body, status))
     for call in (get, write, write_together):
         with unavailable():
@@ -220,9 +220,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_an_answer_of_another_shape_is_no_exception_of_the_language(
-    serve: Serve, shape: Any
-) -> None:
+def test_a_response_of_another_shape_is_unavailable(serve: Serve, shape: Any) -> None:
     """botocore raises AttributeError and TypeError for some of these."""
     serve(answer(json.dumps(shape).encode()))
     (kind,) = shape
@@ -246,7 +244,7 @@ def test_an_update_without_the_item_is_unavailable(serve: Serve) -> None:
 
 
 def test_a_wrong_checksum_is_repeated_and_never_accepted(serve: Serve) -> None:
-    """botocore alone returns the answer of the last attempt in spite of it."""
+    """botocore itself returns the last attempt's response despite it."""
     wrong = answer(FOUND, x_amz_crc32=str(zlib.crc32(FOUND) ^ 1))
     right = answer(FOUND, x_amz_crc32=str(zlib.crc32(FOUND)))
     script = serve(wrong, right)
@@ -258,8 +256,8 @@ def test_a_wrong_checksum_is_repeated_and_never_accepted(serve: Serve) -> None:
     assert len(script.requests) == 3
 
 
-def test_a_body_that_is_cut_off_is_repeated(serve: Serve) -> None:
-    """botocore accepts fewer bytes than the head declares; DynamoDB's checksum gives it away."""
+def test_a_truncated_body_is_repeated(serve: Serve) -> None:
+    """botocore accepts fewer bytes than declared; DynamoDB's checksum shows the loss."""
     cut = answer(FOUND[:20], length=len(FOUND), x_amz_crc32=str(zlib.crc32(FOUND)))
     script = serve(cut, answer(FOUND), closes=True)
     assert get() == "d"
@@ -271,7 +269,7 @@ def test_a_body_that_is_cut_off_is_repeated(serve: Serve) -> None:
 
 
 def test_a_connection_without_an_answer_is_repeated(serve: Serve) -> None:
-    """And ends."""
+    """The number of attempts is bounded."""
     script = serve(b"", answer(FOUND))
     assert get() == "d"
     assert script.connections == 2
@@ -281,25 +279,25 @@ def test_a_connection_without_an_answer_is_repeated(serve: Serve) -> None:
     assert len(script.requests) == 3
 
 
-def test_an_idle_connection_that_was_dropped_costs_nothing(serve: Serve) -> None:
-    """A function that slept finds its connections closed by the other side."""
+def test_a_dropped_idle_connection_is_replaced(serve: Serve) -> None:
+    """The server closes connections while a function is frozen."""
     script = serve(answer(FOUND), closes=True)
     assert [get() for _ in range(3)] == ["d"] * 3
     assert len(script.requests) == 3
 
 
-def test_nobody_listening_is_unavailable(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At a port that was just closed."""
+def test_a_closed_port_is_unavailable(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The port was closed just before."""
     serve(answer(FOUND)).close()
     for call in (get, write, write_together):
         with unavailable():
             call()
 
 
-def test_a_certificate_that_nobody_trusts_is_unavailable(
+def test_an_untrusted_certificate_is_unavailable(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """And no answer at all to a TLS handshake."""
+    """So is a server that does not answer the TLS handshake."""
     from tests.support.http_server import serving
 
     with serving(lambda _: (200, FOUND), self_signed(tmp_path / "tls.pem")) as server:
@@ -326,7 +324,7 @@ def test_an_endpoint_may_have_a_path(serve: Serve) -> None:
 
 
 def test_configured_endpoints_can_be_ignored(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS's own variable for it has its effect."""
+    """AWS's own variable for it is honoured."""
     monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
     serve(answer(FOUND))
     client = connection_of(CodeItem).client
@@ -350,7 +348,7 @@ def test_an_endpoint_that_is_no_url_is_unavailable(
 def test_without_region_or_credentials_the_process_starts(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Every request is answered that the store is unavailable, until the setting is there."""
+    """Every request is answered with 503 until the setting is there."""
     serve(answer(FOUND))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.MonkeyPatch.context() as patch:
@@ -366,10 +364,10 @@ def test_without_region_or_credentials_the_process_starts(
 @pytest.mark.parametrize(
     "name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
 )
-def test_a_line_break_in_a_key_sends_no_header_of_its_own(
+def test_a_line_break_in_a_key_adds_no_header(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A secret may be pasted with one; at the worst the store is unavailable."""
+    """A pasted secret may end with one; at worst the store is unavailable."""
     monkeypatch.setenv(name, "testing\r\nX-Injected: 1")
     script = serve(answer(FOUND))
     with suppress(Unavailable):
@@ -426,8 +424,8 @@ LOST = answer(b"{}", 500)
 
 
 @pytest.mark.parametrize("before", [0, 1, 2])
-def test_only_the_refusal_of_a_repeat_is_held_against_is_done(serve: Serve, before: int) -> None:
-    """botocore counts its repeats also in the metadata of a refusal, and keeps its item."""
+def test_is_done_is_called_only_for_a_refused_repeat(serve: Serve, before: int) -> None:
+    """botocore counts its repeats in a refusal's metadata, too, and keeps the item."""
     serve(*[LOST] * before, refusal("ConditionalCheckFailedException", Item=ITEM))
     seen: list[str] = []
 
@@ -445,8 +443,8 @@ def test_only_the_refusal_of_a_repeat_is_held_against_is_done(serve: Serve, befo
         assert seen == []
 
 
-def test_a_repeat_after_a_conflict_still_follows_a_lost_answer(serve: Serve) -> None:
-    """The lost attempt may have been before the conflict."""
+def test_is_done_is_called_after_a_lost_answer_and_a_conflict(serve: Serve) -> None:
+    """The lost attempt may have preceded the conflict."""
     serve(
         LOST,
         refusal("TransactionConflictException"),
@@ -470,8 +468,8 @@ PASSING = {
 
 
 @pytest.mark.parametrize("passing", PASSING.values(), ids=PASSING)
-def test_a_transaction_cancelled_for_a_moment_is_repeated(serve: Serve, passing: bytes) -> None:
-    """With an end, and with the one token by which DynamoDB recognises a repeat."""
+def test_a_transaction_with_a_passing_conflict_is_repeated(serve: Serve, passing: bytes) -> None:
+    """The attempts are bounded and share the token by which DynamoDB recognizes a repeat."""
     script = serve(passing, passing, LOST, answer(b"{}"))
     write_together()
     assert len(script.requests) == 4
@@ -496,7 +494,7 @@ FINAL = {
 
 @pytest.mark.parametrize("final", FINAL.values(), ids=FINAL)
 def test_a_transaction_that_cannot_succeed_is_not_repeated(serve: Serve, final: bytes) -> None:
-    """One request, and Unavailable."""
+    """One request, then Unavailable."""
     script = serve(final)
     with unavailable():
         write_together()
@@ -504,7 +502,7 @@ def test_a_transaction_that_cannot_succeed_is_not_repeated(serve: Serve, final: 
 
 
 def test_a_failed_condition_counts_more_than_throttling(serve: Serve) -> None:
-    """A repeat would be refused as well; the item is there."""
+    """A repeat would be refused as well; the item is returned."""
     reasons = [
         {"Code": "ThrottlingError", "Message": "no"},
         {"Code": "ConditionalCheckFailed", "Message": "no", "Item": ITEM},
@@ -519,7 +517,7 @@ def test_a_failed_condition_counts_more_than_throttling(serve: Serve) -> None:
 def test_a_transaction_in_progress_is_repeated(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An earlier attempt with the same token is still at work."""
+    """An earlier attempt with the same token is still being carried out."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     in_progress = refusal("TransactionInProgressException")
     script = serve(*[in_progress] * 5, answer(b"{}"))
@@ -531,8 +529,8 @@ def test_a_transaction_in_progress_is_repeated(
     assert len(script.requests) <= 8 * connections.ATTEMPTS
 
 
-def test_keys_that_stay_unprocessed_end(serve: Serve) -> None:
-    """A few requests with growing pauses, where pynamodb would ask without end."""
+def test_requests_for_unprocessed_keys_are_bounded(serve: Serve) -> None:
+    """The pauses grow; pynamodb itself would repeat without end."""
     table = "recovery-ephemera"
     left = {
         "Responses": {table: []},
@@ -552,8 +550,8 @@ def test_keys_that_stay_unprocessed_end(serve: Serve) -> None:
     assert len(script.requests) == 8
 
 
-def test_the_pauses_grow_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At most 1.6 s in all; no attempt begins long after the first."""
+def test_the_pauses_grow_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They sum to at most 1.6 s, and no attempt begins long after the first."""
     slept: list[float] = []
     clock = [0.0]
 
@@ -581,7 +579,7 @@ def test_the_pauses_grow_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_client_is_made_with_the_binding_and_tuned(serve: Serve) -> None:
-    """One client for all models, made before the first call, without one over the network."""
+    """One client for all models is made before the first call, without a connection."""
     script = serve(answer(FOUND))
     made = connection_of(CodeItem)._client
     assert made is not None
@@ -594,7 +592,7 @@ def test_the_client_is_made_with_the_binding_and_tuned(serve: Serve) -> None:
 
 
 def test_threads_share_a_client(serve: Serve) -> None:
-    """Also where none was made yet."""
+    """This holds even where the first call makes the client."""
     serve(answer(FOUND))
     connection = connection_of(CodeItem)
     connection._client = None

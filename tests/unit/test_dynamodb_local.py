@@ -1,4 +1,4 @@
-"""What the tests on DynamoDB Local stand on."""
+"""The tables that tests make on DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import boto3
 from tests.support.dynamodb_local import create_tables_without_ttl
 
 
-def test_no_such_table_deletes_items_by_itself(dynamodb_local: str) -> None:
-    """No table has a TTL, so no test with a clock of its own depends on the day."""
+def test_no_table_has_a_ttl(dynamodb_local: str) -> None:
+    """Tests with a fixed clock would otherwise depend on the date."""
     create_tables_without_ttl(dynamodb_local, "lasting")
     client = boto3.client("dynamodb", endpoint_url=dynamodb_local)
     names = [name for name in client.list_tables()["TableNames"] if name.startswith("lasting-")]

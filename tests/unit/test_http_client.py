@@ -1,4 +1,4 @@
-"""The HTTP client: sent or not, read within its bounds, and nothing of the address in a failure."""
+"""The HTTP client: whether a request was sent, bounded reading, and failures without the address."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _post(client: HttpClient, url: str) -> Response | Exception:
-    """The answer, or the exception, which holds nothing of the request."""
+    """Return the response or the exception; assert that the exception holds nothing of the request."""
     try:
         return client.request("POST", url, HEADERS, TOKEN.encode())
     except (RequestNotSent, OutcomeUnknown) as error:
@@ -62,7 +62,7 @@ def _post(client: HttpClient, url: str) -> Response | Exception:
     return failure
 
 
-def _came_to(result: Response | Exception, expected: object) -> bool:
+def _matches(result: Response | Exception, expected: object) -> bool:
     return result == expected or type(result) is expected
 
 
@@ -74,7 +74,7 @@ def test_a_bad_server(case: Case, certificate: Path, caplog: pytest.LogCaptureFi
     with case.running(certificate) as (url, server):
         result = _post(client, url + PATH)
     assert not server.gave_up
-    assert _came_to(result, case.expected), repr(result)
+    assert _matches(result, case.expected), repr(result)
     assert server.accepted == 1
     assert len(server.received) <= (case not in UNSENT)
     assert TOKEN not in caplog.text
@@ -100,7 +100,7 @@ def test_a_name_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_connection_that_is_not_accepted() -> None:
-    """The time-out of the connection is not that of the answer."""
+    """The connection has its own time-out, apart from the response's."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         address = full.getsockname()
         # A full backlog drops packets, as a firewall does.
@@ -129,9 +129,9 @@ def test_a_connection_that_is_not_accepted() -> None:
         "http://127.0.0.1:99999",
     ],
 )
-def test_an_address_that_is_none(url: str) -> None:
-    """A malformed setting must not pass for a message that was perhaps sent."""
-    assert _came_to(_post(HttpClient(), url), RequestNotSent)
+def test_a_malformed_address_is_not_sent(url: str) -> None:
+    """A malformed setting must not count as a message that may have been sent."""
+    assert _matches(_post(HttpClient(), url), RequestNotSent)
 
 
 @pytest.mark.parametrize(
@@ -139,10 +139,10 @@ def test_an_address_that_is_none(url: str) -> None:
     [{"X-A": "a\r\nX-B: b"}, {"X-A": "a\nb"}, {"X-A\r\n": "a"}, {"X-A": "中"}, {"X:": "a"}],
 )
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_header_that_cannot_be_written(
+def test_a_header_that_cannot_be_encoded_is_not_sent(
     headers: dict[str, str], tls: bool, certificate: Path
 ) -> None:
-    """Over TLS it is refused only after the handshake, and before the first byte all the same."""
+    """Over TLS it is refused after the handshake but before the first byte."""
     behave = answering(ok(b"{}"))
     with raw_server(over_tls(certificate, behave) if tls else behave) as server:
         client = HttpClient(lambda: tls_context(str(certificate)), PATIENT)
@@ -152,15 +152,15 @@ def test_a_header_that_cannot_be_written(
     assert server.received == []
 
 
-def test_no_time_left() -> None:
-    """A request that could not be waited for does not go out."""
+def test_nothing_is_sent_without_time_left() -> None:
+    """The response could not be awaited."""
     with serving(lambda _: (200, b"{}")) as server, pytest.raises(RequestNotSent):
         HttpClient().request("GET", server.url, {}, seconds_left=0)
     assert server.received == []
 
 
-def test_the_time_left_bounds_the_answer() -> None:
-    """A caller with less time than the client's own time-outs waits for no longer."""
+def test_the_time_left_bounds_the_response() -> None:
+    """It is shorter than the client's own time-outs."""
 
     def silence(server: RawServer, connection: socket.socket) -> None:
         server.read(connection)
@@ -177,7 +177,7 @@ def test_the_time_left_bounds_the_answer() -> None:
 
 
 def test_a_trusted_certificate(certificate: Path) -> None:
-    """What the other tests of TLS refuse works where the certificate is good."""
+    """The counterpart of the refusals: a good certificate is accepted."""
     with raw_server(over_tls(certificate, answering(ok(b"{}")))) as server:
         client = HttpClient(lambda: tls_context(str(certificate)), PATIENT)
         assert _post(client, f"https://{server.address}{PATH}") == Response(200, b"{}")
@@ -192,7 +192,7 @@ def test_a_self_signed_certificate(certificate: Path) -> None:
 
 
 def test_a_certificate_of_another_name(certificate: Path) -> None:
-    """It is trusted, and the server's name is not on it."""
+    """The authority is trusted, but the server's name is not in the certificate."""
     with raw_server(over_tls(certificate, answering(ok(b"{}")))) as server:
         client = HttpClient(lambda: tls_context(str(certificate)), PATIENT)
         result = _post(client, f"https://localhost:{server.address.rpartition(':')[2]}{PATH}")
@@ -201,7 +201,7 @@ def test_a_certificate_of_another_name(certificate: Path) -> None:
 
 
 def test_the_authorities_are_read_once(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not for each request, nor for each client, and never by requests or urllib3 themselves."""
+    """Not for each request or client, and never by requests or urllib3."""
     read: list[object] = []
     load = ssl.SSLContext.load_verify_locations
 
@@ -230,7 +230,7 @@ def test_the_authorities_are_read_once(certificate: Path, monkeypatch: pytest.Mo
 
 
 def test_the_public_authorities_are_certifi_s() -> None:
-    """One context for all vendors, with certificates required."""
+    """All vendors share one context, which requires certificates."""
     context = public_tls_context()
     assert context is public_tls_context()
     assert context.get_ca_certs()
@@ -238,7 +238,7 @@ def test_the_public_authorities_are_certifi_s() -> None:
 
 
 def test_authorities_that_cannot_be_read(tmp_path: Path) -> None:
-    """Nothing was sent; an address without TLS needs no authorities."""
+    """Nothing is sent; an address without TLS needs no authorities."""
     client = HttpClient(lambda: tls_context(str(tmp_path / "none.pem")))
     result = _post(client, "https://127.0.0.1:1")
     assert repr(result) == "RequestNotSent('FileNotFoundError')"
@@ -246,8 +246,8 @@ def test_authorities_that_cannot_be_read(tmp_path: Path) -> None:
         assert _post(client, server.url) == Response(200, b"{}")
 
 
-def test_a_mistake_of_our_own_is_unknown() -> None:
-    """Its text stays in, too."""
+def test_an_unexpected_exception_is_an_unknown_outcome() -> None:
+    """Its text is not quoted."""
 
     def fail() -> ssl.SSLContext:
         raise RuntimeError(TOKEN)
@@ -258,8 +258,8 @@ def test_a_mistake_of_our_own_is_unknown() -> None:
 # What goes out, and what comes back.
 
 
-def test_the_request_is_what_was_given() -> None:
-    """No further header than those every request has, and the given ones go before them."""
+def test_the_request_has_the_given_headers_first() -> None:
+    """Only the headers that every request needs are added."""
     with serving(lambda _: (200, b"{}")) as server:
         HttpClient().request("POST", f"{server.url}/a/b?c=%2F", {"host": "vendor"}, b"body")
         HttpClient().request("GET", server.url, {"User-Agent": "another"})
@@ -276,8 +276,8 @@ def test_the_request_is_what_was_given() -> None:
     assert get.headers["user-agent"] == "another"
 
 
-def test_each_request_has_a_connection_of_its_own() -> None:
-    """Also where the server keeps the connection open although it was requested to close it."""
+def test_each_request_has_its_own_connection() -> None:
+    """Even where the server ignores `Connection: close`."""
 
     def behave(server: RawServer, connection: socket.socket) -> None:
         server.read(connection)
@@ -295,7 +295,7 @@ def test_each_request_has_a_connection_of_its_own() -> None:
 
 
 def test_many_threads_share_a_client() -> None:
-    """Each gets its own answer."""
+    """Each receives its own response."""
     with serving(lambda request: (200, request.body)) as server:
         client = HttpClient(timeouts=PATIENT)
         answers: dict[int, Response] = {}
@@ -313,7 +313,7 @@ def test_many_threads_share_a_client() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(status: int) -> None:
-    """The request goes to the address of the settings and to no other."""
+    """The request goes only to the configured address."""
     with serving(lambda _: (status, b"")) as server:
         assert _post(HttpClient(), server.url) == Response(status, b"")
     assert len(server.received) == 1
@@ -321,7 +321,7 @@ def test_a_redirect_is_not_followed(status: int) -> None:
 
 @pytest.mark.parametrize("status", [b"429 No", b"503 No", b"413 No"])
 def test_nothing_is_repeated(status: bytes) -> None:
-    """Not even where the server names the time."""
+    """Not even where the server sends Retry-After."""
     answer = b"HTTP/1.1 %s\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n" % status
     with raw_server(answering(answer)) as server:
         result = _post(HttpClient(timeouts=PATIENT), f"http://{server.address}")
@@ -330,7 +330,7 @@ def test_nothing_is_repeated(status: bytes) -> None:
 
 
 def test_no_cookie_is_kept() -> None:
-    """One request leaves nothing for the next one."""
+    """A response's cookie is not sent with the next request."""
     answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 2\r\n\r\n{}"
     with raw_server(answering(answer)) as server:
         client = HttpClient(timeouts=PATIENT)
@@ -343,7 +343,7 @@ def test_no_cookie_is_kept() -> None:
 def test_nothing_of_the_environment_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No proxy that a message would go through, and no password of a netrc."""
+    """Neither a proxy nor a password of a netrc file."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login a password b\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -359,16 +359,16 @@ def test_nothing_of_the_environment_is_used(
 
 
 @pytest.mark.parametrize("size", [0, 1, MAXIMUM_BODY, MAXIMUM_BODY + 1])
-def test_a_body_up_to_its_size(size: int) -> None:
-    """The last byte is read, the one after it is too many."""
+def test_a_body_is_read_up_to_the_limit(size: int) -> None:
+    """A body of exactly the limit is read; one byte more is too much."""
     with serving(lambda _: (200, b"x" * size)) as server:
         result = HttpClient().request("GET", server.url, {})
     assert result == Response(200, b"x" * size if size <= MAXIMUM_BODY else None)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=5))
-def test_a_body_in_chunks(chunks: list[bytes]) -> None:
-    """Any chunks, as a vendor's proxy may send them."""
+def test_chunks_of_any_size_are_read(chunks: list[bytes]) -> None:
+    """A vendor's proxy may send them."""
     body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     with raw_server(answering(head + body)) as server:
@@ -376,14 +376,14 @@ def test_a_body_in_chunks(chunks: list[bytes]) -> None:
         assert _post(client, f"http://{server.address}") == Response(200, b"".join(chunks))
 
 
-def test_an_answer_after_a_100() -> None:
-    """An interim answer that http.client passes over."""
+def test_a_response_after_a_100_is_read() -> None:
+    """http.client skips the interim response."""
     answer = b"HTTP/1.1 100 Continue\r\n\r\n" + ok(b"{}")
     with raw_server(answering(answer)) as server:
         client = HttpClient(timeouts=PATIENT)
         assert _post(client, f"http://{server.address}") == Response(200, b"{}")
 
 
-def test_the_times() -> None:
-    """Two seconds to connect and four for the answer, since a person is waiting."""
+def test_the_default_time_outs() -> None:
+    """Two seconds to connect and four for the response, since a person is waiting."""
     assert http_client.DEFAULT_TIMEOUTS == (2.0, 4.0)

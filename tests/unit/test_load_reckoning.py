@@ -1,4 +1,4 @@
-"""The load's reckoning: it finds whatever was lost, and finds nothing where nothing was."""
+"""The accounting of the load test: it finds each loss, and nothing where nothing was lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOGIN, PHONE = "11010148", "+8613800001234"
 
 
 def story() -> tuple[NotificationResult, dict[str, Kept], dict[str, int]]:
-    """One login that was recovered by SMS and then through the WeChat that this bound."""
+    """Return one login that was recovered by SMS and then through the WeChat bound by that."""
     told = NotificationResult()
     told.passwords[LOGIN] += ["first", "second"]
     told.openids[LOGIN] = "o-alice"
@@ -36,7 +36,7 @@ def reckon(told: NotificationResult, kept: dict[str, Kept], sms: dict[str, int])
 
 
 def test_a_story_that_adds_up_has_no_fault() -> None:
-    """A send that no gateway took counts for nothing."""
+    """A send that no gateway accepted is not counted."""
     assert reckon(*story()) == []
 
 
@@ -85,16 +85,16 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
 
 
 @pytest.mark.parametrize("name", SPOILT)
-def test_what_does_not_add_up_is_found(name: str) -> None:
-    """Each loss, each repeat and each limit that was overrun."""
+def test_each_discrepancy_is_found(name: str) -> None:
+    """Each loss, each repeat and each exceeded limit."""
     spoil, words = SPOILT[name]
     told, kept, sms = story()
     spoil(told, kept, sms)
     assert any(words in fault for fault in reckon(told, kept, sms)), reckon(told, kept, sms)
 
 
-def test_sends_a_limit_apart_are_within_it() -> None:
-    """A minute is over after sixty seconds."""
+def test_sends_a_minute_apart_are_within_the_limit() -> None:
+    """A minute ends after sixty seconds."""
     told, kept, sms = story()
     _sends(told, kept, sms, 160)
     assert reckon(told, kept, sms) == []

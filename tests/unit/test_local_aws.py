@@ -77,7 +77,7 @@ def client(aws: LocalAws, name: str) -> Any:
 
 
 def test_the_template_s_tables_are_made_with_their_ttl(aws: LocalAws) -> None:
-    """Every declared table is there, a second start changes nothing, and vanishing items vanish."""
+    """Every declared table exists, a second start changes nothing, and expired items disappear."""
     dynamodb = client(aws, "dynamodb")
     names = create_tables(dynamodb, "some")
     assert sorted(names) == [
@@ -91,8 +91,8 @@ def test_the_template_s_tables_are_made_with_their_ttl(aws: LocalAws) -> None:
     assert [key["AttributeName"] for key in keys] == ["login", "at"]
 
 
-def test_a_condition_lets_one_of_many_through(aws: LocalAws) -> None:
-    """Writes at once are as atomic as DynamoDB's: a budget of five is spent five times."""
+def test_concurrent_conditional_writes_are_atomic(aws: LocalAws) -> None:
+    """A budget of five is spent exactly five times."""
     dynamodb = client(aws, "dynamodb")
     create_tables(dynamodb, "atomic")
     table = "atomic-ephemera"
@@ -127,7 +127,7 @@ def test_a_condition_lets_one_of_many_through(aws: LocalAws) -> None:
 
 
 def test_queues_topics_and_secrets_are_made(aws: LocalAws) -> None:
-    """With their names, redrive policies whatever their order, and the settings as the secret."""
+    """They have their names and redrive policies, in any order; the secret holds the settings."""
     resources = Resources(TEMPLATE, "some", "cn-north-1")
     sqs = client(aws, "sqs")
     resources.make_queues(sqs)
@@ -155,8 +155,8 @@ def test_queues_topics_and_secrets_are_made(aws: LocalAws) -> None:
     assert kept == {**expected, "X": "1"}
 
 
-def test_this_project_s_template_can_be_made(aws: LocalAws) -> None:
-    """Whatever `resources.yaml` declares, the local stack makes what it knows of it."""
+def test_the_project_s_template_can_be_made(aws: LocalAws) -> None:
+    """The stack makes every resource of a type that it supports."""
     resources = Resources(load_template(), "whole", "cn-north-1")
     resources.make_tables(client(aws, "dynamodb"))
     resources.make_queues(client(aws, "sqs"))
@@ -165,8 +165,8 @@ def test_this_project_s_template_can_be_made(aws: LocalAws) -> None:
     assert resources.values["LoginsTable"] == "whole-logins"
 
 
-def test_references_are_resolved_as_far_as_they_are_known() -> None:
-    """Known names are put in at every depth; anything else is left for CloudFormation."""
+def test_known_references_are_resolved() -> None:
+    """Known names are inserted at every depth; all else stays as it is."""
     values = {"A": "1", "B.Arn": "arn", "AWS::Region": "r"}
     given = [
         {"Ref": "A"},
@@ -184,8 +184,8 @@ def test_references_are_resolved_as_far_as_they_are_known() -> None:
     ]
 
 
-def test_no_client_of_the_process_leaves_the_machine() -> None:
-    """Profiles, configured addresses and proxies of the machine lose; given keys are kept."""
+def test_all_clients_of_the_process_use_the_local_aws() -> None:
+    """Profiles, configured endpoints and proxies are overridden; given keys are kept."""
     environ = {
         "AWS_PROFILE": "work",
         "AWS_ENDPOINT_URL_SQS": "https://sqs.example",

@@ -89,8 +89,8 @@ def phone(page: PhonePage, number: str) -> dict[str, Any]:
     return next(dict(one) for one in state(page)["phones"] if one["number"] == number)
 
 
-def test_the_state_has_what_its_description_says(page: PhonePage) -> None:
-    """Each name that the module's docstring gives is in the answer."""
+def test_the_state_has_every_documented_name(page: PhonePage) -> None:
+    """The names are those of the module's docstring."""
     shown = state(page)
     assert set(shown) == {
         *("now", "site", "pc", "wechat", "sms", "current", "menu", "codes", "phones", "firms"),
@@ -104,7 +104,7 @@ def test_the_state_has_what_its_description_says(page: PhonePage) -> None:
 
 
 def test_acts_change_the_state(page: PhonePage) -> None:
-    """Following, writing, leaving and clearing are seen at once, for the phone named or in hand."""
+    """Following, writing, leaving and clearing take effect at once, for the named or current phone."""
     assert act(page, act="follow") == (200, {"ok": True, "reply": None})
     assert act(page, act="follow") == (409, {"error": "follows-already"})
     assert act(page, act="use", phone="13700003333")[0] == 200
@@ -121,7 +121,7 @@ def test_acts_change_the_state(page: PhonePage) -> None:
 
 
 def test_any_mainland_number_is_a_phone(page: PhonePage) -> None:
-    """A number that acts or gets an SMS joins the phones; another is refused."""
+    """A number that acts or receives an SMS is added; another is refused."""
     assert act(page, act="follow", phone="15000001111")[0] == 200
     assert phone(page, "15000001111")["following"]
     for number in ("", "110", "abc", 13800001234, None, ["x"]):
@@ -165,7 +165,7 @@ def test_a_scan_distinguishes_scenes_site_addresses_and_others(
     ],
 )
 def test_malformed_acts_are_refused(page: PhonePage, body: Any, error: str) -> None:
-    """The answer names what is wrong."""
+    """The response names the fault."""
     reply = ask(page, "/_phone/act", body, method="POST")
     assert (reply.status_code, reply.json) == (422, {"error": error})
 
@@ -186,7 +186,7 @@ def test_requested_failures_reach_the_simulators(
 
 
 def test_other_sites_cannot_act(page: PhonePage) -> None:
-    """A page elsewhere, and a name that somebody pointed here, are refused."""
+    """Another origin and another host are refused."""
     body = {"act": "follow"}
     assert ask(page, "/_phone/act", body, origin="https://elsewhere.example").status_code == 403
     assert ask(page, "/_phone/act", body, host="elsewhere.example:8000").status_code == 403
@@ -196,8 +196,8 @@ def test_other_sites_cannot_act(page: PhonePage) -> None:
     assert ask(page, "/_phone/act", body, origin=LOCAL).status_code == 200
 
 
-def test_the_page_is_served_beside_the_service_s_host(page: PhonePage) -> None:
-    """Under `localhost` the phone's frame would lose its cookies, so the page moves."""
+def test_localhost_is_redirected_to_the_service_s_host(page: PhonePage) -> None:
+    """Under `localhost` the phone's frame would lose its cookies."""
     moved = ask(page, "/_phone", host="localhost:8000")
     assert (moved.status_code, moved.headers["Location"]) == (302, f"{LOCAL}/_phone")
     assert ask(page, "/_phone/state", host="localhost:8000").status_code == 200
@@ -223,7 +223,7 @@ def _script() -> str:
 
 
 def test_the_page_needs_nothing_inline_or_from_elsewhere() -> None:
-    """What its policy forbids is not in it, and every element that the script asks for is there."""
+    """It obeys its policy, and has every element that the script looks up."""
     html = (FOLDER / "index.html").read_text("utf-8")
     script = _script()
     assert not re.search(r"<script(?![^>]*src=)|<style| style=| on[a-z]+=", html)
@@ -237,8 +237,8 @@ def test_the_page_needs_nothing_inline_or_from_elsewhere() -> None:
     }
 
 
-def test_outside_platforms_are_left_alone() -> None:
-    """Without simulators the page still answers, and says what it cannot do."""
+def test_the_page_works_without_simulators() -> None:
+    """It answers, and reports which acts are impossible."""
     page = PhonePage(site=LOCAL, local=LOCAL, people=People(), sms=None, wechat=None)
     shown = state(page)
     assert (shown["wechat"], shown["sms"], shown["menu"], shown["codes"]) == (False, False, [], [])
@@ -247,8 +247,8 @@ def test_outside_platforms_are_left_alone() -> None:
     assert act(page, act="clear")[0] == 200
 
 
-def test_a_browser_is_the_phone_that_its_cookie_says(page: PhonePage) -> None:
-    """Without a sound cookie it is the phone in the hand."""
+def test_a_browser_s_cookie_names_its_phone(page: PhonePage) -> None:
+    """Without a valid cookie it is the current phone."""
     by_number = {person.number: person.openid for person in PEOPLE}
     assert page.visitor({"_phone": "13900002222"}) == by_number["13900002222"]
     assert page.visitor({"_phone": "rubbish"}) == by_number["13800001234"]
@@ -257,7 +257,7 @@ def test_a_browser_is_the_phone_that_its_cookie_says(page: PhonePage) -> None:
 
 
 def test_the_demo_firms_show_every_case() -> None:
-    """Each case that the service treats on its own has a firm, and every row can be loaded."""
+    """Each case that the service distinguishes has a firm, and every row can be loaded."""
     rows = list(directory_file.rows(DEMO))
     entries = [read_row(row.values) for row in rows]
     assert all(isinstance(entry, Entry) for entry in entries), entries
@@ -275,7 +275,7 @@ def test_the_demo_firms_show_every_case() -> None:
 
 
 def test_tags_follow_from_the_row() -> None:
-    """An ordinary firm has one tag; columns that are missing do no harm."""
+    """An ordinary firm has one tag; missing columns are ignored."""
     plain = {"firm_no": "11999999", "province": "11", "phone": "13000000000"}
     full = {
         **plain,

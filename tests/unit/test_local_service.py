@@ -33,7 +33,7 @@ PAGE = "<p>" + "页" * 2_000
 
 
 def small_app() -> Chalice:
-    """An app that shows what it was given."""
+    """Return an app that echoes its request."""
     app = Chalice(app_name="small")
     app.debug = False
 
@@ -94,7 +94,7 @@ def server() -> Iterator[LocalServer]:
 
 
 def raw(server: LocalServer, sent: bytes) -> bytes:
-    """What comes back for these very bytes, until the server closes."""
+    """Send these bytes and return everything that the server sends until it closes."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
@@ -120,14 +120,14 @@ def test_the_event_has_what_the_caller_sent(server: LocalServer) -> None:
 
 
 def test_the_address_is_the_peer_s(server: LocalServer) -> None:
-    """No header says who calls."""
+    """No header changes it."""
     forged = {"X-Forwarded-For": "1.2.3.4", "Forwarded": "for=1.2.3.4", "X-Real-IP": "1.2.3.4"}
     assert get(server, "/echo/a", headers=forged).json()["identity"]["sourceIp"] == "127.0.0.1"
     assert get(server, "/echo/a").json()["identity"]["userArn"] is None
 
 
-def test_requests_at_once_do_not_see_each_other(server: LocalServer) -> None:
-    """Each thread has a current request of its own."""
+def test_concurrent_requests_are_separate(server: LocalServer) -> None:
+    """Each thread has its own current request."""
     answers: list[tuple[str, dict[str, Any]]] = []
 
     def ask(name: str) -> None:
@@ -154,7 +154,7 @@ def test_unknown_addresses_and_methods_get_problems(server: LocalServer) -> None
 
 
 def test_head_is_get_without_a_body(server: LocalServer) -> None:
-    """HEAD tells the length and sends nothing."""
+    """HEAD declares the length and sends no body."""
     answer = requests.head(
         server.url + "/page", headers={"Accept-Encoding": "identity"}, timeout=60
     )
@@ -172,8 +172,8 @@ def test_an_answer_without_content_has_no_length(server: LocalServer) -> None:
     assert body == b""
 
 
-def test_answers_name_no_versions(server: LocalServer) -> None:
-    """The Server header says nothing of what serves."""
+def test_responses_name_no_versions(server: LocalServer) -> None:
+    """The Server header names no software."""
     assert get(server, "/page").headers["Server"] == "local"
 
 
@@ -224,8 +224,8 @@ def test_bodies_in_chunks_are_read(server: LocalServer) -> None:
         b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}\r\n",
     ],
 )
-def test_a_body_whose_end_is_in_doubt_is_refused(server: LocalServer, head: bytes) -> None:
-    """Lengths that contradict each other get a 400 and the end of the connection."""
+def test_contradictory_lengths_are_refused(server: LocalServer, head: bytes) -> None:
+    """The response is 400, and the connection is closed."""
     sent = b"POST /echo/a HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n" + head
     answer = raw(server, sent + b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
@@ -233,8 +233,8 @@ def test_a_body_whose_end_is_in_doubt_is_refused(server: LocalServer, head: byte
     assert "请求格式不正确" in answer.decode()
 
 
-def test_a_huge_body_is_refused_and_the_sender_hears_it(server: LocalServer) -> None:
-    """Beyond ten megabytes the answer is 413, as API Gateway's."""
+def test_a_body_beyond_ten_megabytes_gets_a_413(server: LocalServer) -> None:
+    """API Gateway has the same limit."""
     answer = requests.post(server.url + "/gone", data=b"x" * (MAXIMUM_BODY + 1), timeout=60)
     assert (answer.status_code, answer.json()["code"]) == (413, "invalid-input")
     pieces = (b"x" * 1_000_000 for _ in range(11))
@@ -243,14 +243,14 @@ def test_a_huge_body_is_refused_and_the_sender_hears_it(server: LocalServer) -> 
 
 
 def test_a_malformed_request_gets_no_echo(server: LocalServer) -> None:
-    """What is not HTTP is refused without its own words."""
+    """The refusal of a request that is not HTTP quotes nothing of it."""
     answer = raw(server, b"GET /<script> x HTTP/1.1 oops\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"script" not in answer
 
 
 def test_expect_is_answered_at_once(server: LocalServer) -> None:
-    """A caller that asks whether to go on is told, before its body."""
+    """A client with `Expect: 100-continue` gets its 100 before it sends the body."""
     head = (
         b"POST /echo/a HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         b"Content-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
@@ -263,8 +263,8 @@ def test_expect_is_answered_at_once(server: LocalServer) -> None:
     assert answer.startswith(b"HTTP/1.1 200 OK")
 
 
-def test_an_iam_route_takes_signed_requests_alone(server: LocalServer) -> None:
-    """No signature and a wrong one get a 403; a right one passes, and names the caller."""
+def test_an_iam_route_accepts_only_signed_requests(server: LocalServer) -> None:
+    """Missing and wrong signatures get a 403; a right one passes and identifies the caller."""
     url = server.url + "/secret"
     unsigned = requests.post(url, json={}, timeout=60)
     assert (unsigned.status_code, unsigned.json()["code"]) == (403, "forbidden")
@@ -288,7 +288,7 @@ def test_an_iam_route_takes_signed_requests_alone(server: LocalServer) -> None:
 
 
 def test_the_page_may_be_framed_by_the_phone_page_alone(server: LocalServer) -> None:
-    """Only what a browser loads into a frame is loosened, for one origin; all else stays as it is."""
+    """Only documents are relaxed, for one origin; all other headers stay."""
     plain = get(server, "/page").headers
     assert plain["X-Frame-Options"] == "DENY"
     assert "frame-ancestors 'none'" in plain["Content-Security-Policy"]
@@ -299,8 +299,8 @@ def test_the_page_may_be_framed_by_the_phone_page_alone(server: LocalServer) -> 
     )
 
 
-def test_answers_are_compressed_as_the_gateway_does(server: LocalServer) -> None:
-    """From the configured size on, and where the caller takes gzip."""
+def test_responses_are_compressed_as_by_api_gateway(server: LocalServer) -> None:
+    """From the configured size on, and where the client accepts gzip."""
     zipped = get(server, "/page", headers={"Accept-Encoding": "br, gzip;q=0.8"})
     assert zipped.headers["Content-Encoding"] == "gzip"
     assert zipped.text == PAGE
@@ -314,13 +314,13 @@ def test_answers_are_compressed_as_the_gateway_does(server: LocalServer) -> None
 
 
 def test_the_phone_page_s_addresses_are_its_own(server: LocalServer) -> None:
-    """`/_phone` and what is below it never reach the app; a name that merely begins so does."""
+    """`/_phone` and paths below it never reach the app; `/_phonebook` does."""
     assert get(server, "/_phone/state?x=1").text == "phone /_phone/state"
     assert get(server, "/_phonebook").status_code == 404
 
 
 def test_the_log_has_no_query(server: LocalServer, caplog: pytest.LogCaptureFixture) -> None:
-    """A line names method, path, status and time."""
+    """A line has the method, path, status and duration."""
     with caplog.at_level(logging.INFO, logger="infra.local.access"):
         get(server, "/page?code=123456&state=abc")
         raw(server, b"GET /no\x1b[31m HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -341,7 +341,7 @@ def test_the_log_has_no_query(server: LocalServer, caplog: pytest.LogCaptureFixt
 def test_the_log_has_no_receipts_key(
     server: LocalServer, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
-    """The end of these addresses is a key: the route stands for it, also under a near miss."""
+    """These addresses end in a key: the log has the route instead, even for a wrong path."""
     with caplog.at_level(logging.INFO, logger="infra.local.access"):
         raw(server, f"POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
     assert "POST /receipts/{vendor}/{key} 404 " in caplog.text
@@ -349,7 +349,7 @@ def test_the_log_has_no_receipts_key(
 
 
 def test_a_closed_server_frees_its_port() -> None:
-    """The port may be bound again at once, and open connections are ended."""
+    """The port can be bound again at once, and open connections are closed."""
     server = LocalServer(application(phone), bind(0))
     port = server.port
     with pytest.raises(OSError, match="refused"):
@@ -364,8 +364,8 @@ def test_a_closed_server_frees_its_port() -> None:
     bind(port).close()
 
 
-def test_a_closing_server_finishes_the_answers_under_way() -> None:
-    """Who has been let in gets an answer, and no thread of the server is left."""
+def test_a_closing_server_finishes_its_requests() -> None:
+    """Accepted requests are answered, and no thread of the server is left."""
     reached, going_on = threading.Event(), threading.Event()
 
     def slow(request: Request) -> HttpResponse:
@@ -387,7 +387,7 @@ def test_a_closing_server_finishes_the_answers_under_way() -> None:
 
 
 def test_hundreds_of_callers_at_once_are_all_answered() -> None:
-    """More connections than a usual backlog wait while no thread accepts them."""
+    """More connections than a usual backlog holds wait to be accepted."""
     server = LocalServer(application(phone))
     server.socket.listen(BACKLOG)
     with ExitStack() as open_ones:

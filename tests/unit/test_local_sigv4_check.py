@@ -25,7 +25,7 @@ def signed(
     key: tuple[str, str] = ("testing", "secret"),
     extra: dict[str, str] | None = None,
 ) -> dict[str, str]:
-    """The headers of a signed POST, in lower case, as the gateway has them."""
+    """Return the headers of a signed POST, in lower case."""
     request: Any = AWSRequest(
         method="POST",
         url=f"http://127.0.0.1:8000{target}",
@@ -37,7 +37,7 @@ def signed(
 
 
 def check(headers: dict[str, str], later: int = 0) -> SigV4Check:
-    """A check whose clock stands so many seconds after the signature's own time."""
+    """Return a check whose clock is some seconds after the signature's time."""
     stamp = headers.get("x-amz-date", "20260101T000000Z")
     at = datetime.datetime.strptime(stamp + "+0000", "%Y%m%dT%H%M%SZ%z")
     return SigV4Check("testing", "secret", lambda: int(at.timestamp()) + later)
@@ -49,16 +49,16 @@ def right(
     return check(headers, later).is_valid("POST", target, headers, body)
 
 
-def test_a_right_signature_is_taken() -> None:
-    """What botocore signs is right, with a query, with other headers and in another region."""
+def test_a_right_signature_is_accepted() -> None:
+    """With a query, with other headers and in another region."""
     assert right(signed())
     assert right(signed(extra={"X-Amz-Content-SHA256": hashlib.sha256(BODY).hexdigest()}))
     assert right(signed(target="/credentials/verify"), "/credentials/verify")
     assert right({**signed(), "x-forwarded-for": "1.2.3.4"})
 
 
-def test_whatever_is_changed_breaks_it() -> None:
-    """Body, path, query, method, a signed header, the secret, the key and the service all count."""
+def test_any_change_invalidates_the_signature() -> None:
+    """Of body, path, query, method, a signed header, the secret, the key or the service."""
     headers = signed()
     assert not right(headers, body=BODY + b" ")
     assert not right(headers, target=TARGET.replace("verify", "verifi"))
@@ -72,8 +72,8 @@ def test_whatever_is_changed_breaks_it() -> None:
     assert not right(signed(extra={"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}))
 
 
-def test_it_ages() -> None:
-    """A signature is good for a quarter of an hour to both sides."""
+def test_a_signature_is_valid_for_fifteen_minutes() -> None:
+    """In both directions."""
     headers = signed()
     assert right(headers, later=SKEW)
     assert right(headers, later=-SKEW)
@@ -86,8 +86,8 @@ def test_it_ages() -> None:
 
 
 @pytest.mark.parametrize("header", ["host", "x-amz-date"])
-def test_what_must_be_signed_is_demanded(header: str) -> None:
-    """A signature that leaves the host or the time out covers too little."""
+def test_host_and_time_must_be_signed(header: str) -> None:
+    """A signature without them covers too little."""
     headers = signed()
     names = headers["authorization"].split("SignedHeaders=")[1].split(",")[0]
     fewer = ";".join(name for name in names.split(";") if name != header)
@@ -98,7 +98,7 @@ def test_what_must_be_signed_is_demanded(header: str) -> None:
     "authorization",
     ["", "Bearer x", "AWS4-HMAC-SHA256 Credential=a/b", "AWS4-HMAC-SHA256 " + "é" * 9],
 )
-def test_anything_else_is_no_signature(authorization: str) -> None:
-    """Missing and malformed headers are refused without an exception."""
+def test_malformed_headers_are_refused(authorization: str) -> None:
+    """Missing and malformed headers raise no exception."""
     assert not right({**signed(), "authorization": authorization})
     assert not right({})

@@ -1,4 +1,4 @@
-"""The phone network of the local stack, with the service's own gateway on the other side."""
+"""The SMS simulator of the local stack, called by the service's own gateway."""
 
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ def send(network: SimulatedSms, secret: str = SECRET) -> Outcome:
     return Http(network.url, secret, HttpClient()).send(SMS).outcome
 
 
-def test_a_message_lands_in_its_phone_s_inbox(network: SimulatedSms, told: list[Message]) -> None:
-    """What the gateway posts is in the inbox, under the vendor's signature, and was told of."""
+def test_a_message_is_put_into_its_phone_s_inbox(
+    network: SimulatedSms, told: list[Message]
+) -> None:
+    """The gateway's signature is checked, and the observer is called."""
     assert send(network) is Outcome.SENT
     [message] = network.inbox("+8613800001234")
     assert message.text == "【示例签名】验证码123456"
@@ -49,7 +51,7 @@ def test_a_message_lands_in_its_phone_s_inbox(network: SimulatedSms, told: list[
 
 
 def test_a_wrong_signature_is_refused(network: SimulatedSms) -> None:
-    """Another secret, or none, leaves the inbox empty."""
+    """Another secret or none: the inbox stays empty."""
     assert send(network, "t" * 32) is Outcome.REFUSED
     assert requests.post(network.url, data=b"{}", timeout=60).status_code == 403
     assert network.numbers() == []
@@ -59,13 +61,13 @@ def test_a_wrong_signature_is_refused(network: SimulatedSms) -> None:
     "body", [b"", b"[]", b'{"to":"+861"}', b'{"to":1,"text":"","template":"","params":{}}']
 )
 def test_a_body_that_is_no_message_is_refused(network: SimulatedSms, body: bytes) -> None:
-    """A right signature under something else gets a 400."""
+    """A correctly signed body of another form gets a 400."""
     headers = {"X-Signature": signature(SECRET, body)}
     assert requests.post(network.url, data=body, headers=headers, timeout=60).status_code == 400
 
 
-def test_failures_are_played_as_often_as_asked(network: SimulatedSms) -> None:
-    """A 5xx fails over, a 4xx is final, and both end after their number of times."""
+def test_failures_occur_as_often_as_requested(network: SimulatedSms) -> None:
+    """A 5xx fails over and a 4xx is final."""
     network.fail(503, times=2)
     assert [send(network) for _ in range(3)] == [
         Outcome.TRY_ANOTHER,
@@ -79,8 +81,8 @@ def test_failures_are_played_as_often_as_asked(network: SimulatedSms) -> None:
     assert send(network) is Outcome.SENT
 
 
-def test_a_slow_network_takes_the_message_late(network: SimulatedSms) -> None:
-    """A delay alone loses nothing."""
+def test_a_slow_network_accepts_the_message_late(network: SimulatedSms) -> None:
+    """A delay loses nothing."""
     network.fail(delay=0.05)
     assert send(network) is Outcome.SENT
     assert len(network.inbox("+8613800001234")) == 1

@@ -71,7 +71,7 @@ def no_app() -> Any:
 
 
 def worked(sqs: Any, resources: Resources, function: Any, *, partial: bool = True) -> int:
-    """One batch through the function."""
+    """Pass one batch to the function."""
     poller = SqsPoller(sqs, [])
     mapping = QueueMapping("recovery-reset", "reset_accounts", partial=partial)
     return poller.once(
@@ -95,14 +95,14 @@ def left(sqs: Any, url: str) -> int:
 
 
 def test_the_template_s_wiring_is_found(resources: Resources) -> None:
-    """An SQS event of a function in the template tells the queue, the function and how it reports."""
+    """An SQS event in the template gives the queue, the function and whether it reports failures."""
     assert queue_mappings(TEMPLATE, resources.values, no_app()) == [
         QueueMapping("recovery-reset", "reset_accounts", 4, partial=True)
     ]
 
 
 def test_chalice_s_wiring_is_found_and_the_template_adds_to_it(resources: Resources) -> None:
-    """A decorated handler is mapped by its queue's name; the merge template adds the reporting."""
+    """A decorated handler is found by its queue's name; the merge template adds the reporting."""
     app = Chalice(app_name="some")
 
     @app.on_sqs_message(queue="recovery-reset", batch_size=7, name="reset_accounts")
@@ -131,8 +131,8 @@ def test_chalice_s_wiring_is_found_and_the_template_adds_to_it(resources: Resour
     ]
 
 
-def test_the_event_is_lambda_s(sqs: Any, resources: Resources) -> None:
-    """Records have the names that a function in Lambda reads."""
+def test_the_event_has_lambda_s_form(sqs: Any, resources: Resources) -> None:
+    """Its records have every name that a function in Lambda reads."""
     fill(sqs, resources, 2)
     events: list[dict[str, Any]] = []
     assert worked(sqs, resources, lambda event, _: events.append(event)) == 2
@@ -147,8 +147,8 @@ def test_the_event_is_lambda_s(sqs: Any, resources: Resources) -> None:
     assert left(sqs, resources.values["ResetQueue"]) == 0
 
 
-def test_only_what_succeeded_is_deleted(sqs: Any, resources: Resources) -> None:
-    """A reported failure stays in the queue, the others leave it."""
+def test_only_successful_messages_are_deleted(sqs: Any, resources: Resources) -> None:
+    """Reported failures stay in the queue."""
     fill(sqs, resources, 3)
 
     def function(event: dict[str, Any], _: Any) -> dict[str, Any]:
@@ -168,17 +168,15 @@ def test_only_what_succeeded_is_deleted(sqs: Any, resources: Resources) -> None:
         "rubbish",
     ],
 )
-def test_a_report_that_makes_no_sense_fails_the_batch(
-    sqs: Any, resources: Resources, result: Any
-) -> None:
-    """As in Lambda, everything stays where the answer cannot be read."""
+def test_a_malformed_report_fails_the_batch(sqs: Any, resources: Resources, result: Any) -> None:
+    """As in Lambda, every message stays."""
     fill(sqs, resources, 2)
     worked(sqs, resources, lambda event, _: result)
     assert left(sqs, resources.values["ResetQueue"]) == 2
 
 
-def test_without_the_setting_a_report_counts_for_nothing(sqs: Any, resources: Resources) -> None:
-    """Lambda reads failures only where the event source says that they are reported."""
+def test_a_report_is_ignored_without_its_setting(sqs: Any, resources: Resources) -> None:
+    """Lambda reads it only where the event source enables it."""
     fill(sqs, resources, 1)
 
     def function(event: dict[str, Any], _: Any) -> dict[str, Any]:
@@ -188,10 +186,10 @@ def test_without_the_setting_a_report_counts_for_nothing(sqs: Any, resources: Re
     assert left(sqs, resources.values["ResetQueue"]) == 0
 
 
-def test_what_fails_too_often_ends_in_the_dead_letter_queue(
+def test_a_message_that_keeps_failing_becomes_a_dead_letter(
     sqs: Any, resources: Resources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the redrive policy's number of receipts a message is out of the way."""
+    """After the number of receives of the redrive policy."""
     fill(sqs, resources, 1)
     monkeypatch.setattr(sqs_poller, "RETRY_SECONDS", 0)
     url = resources.values["ResetQueue"]
@@ -232,10 +230,10 @@ def test_a_failed_message_comes_again_within_seconds(
     assert max(timeouts) < 30
 
 
-def test_a_running_poller_works_the_queue_and_ends(
+def test_a_running_poller_empties_the_queue_and_stops(
     serial_moto: None, sqs: Any, resources: Resources
 ) -> None:
-    """Threads process messages with a context, and stop when the poller is closed."""
+    """Its threads pass a context to the function and end at close."""
     seen: list[tuple[str, str]] = []
     all_there = threading.Event()
 

@@ -1,4 +1,4 @@
-"""`python -m infra.local` as a process: what it prints, what it serves, how it ends."""
+"""`python -m infra.local` as a process: its output, its addresses and its end."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ BARE = {
 
 @dataclass
 class Running:
-    """A stack that is ready."""
+    """A local stack that is ready."""
 
     process: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
 
     def said(self, word: str) -> str:
-        """What follows the one line that begins with a word."""
+        """Return the rest of the one line that begins with a word."""
         [line] = [line for line in self.lines if line.startswith(f"{word} ")]
         return line.removeprefix(f"{word} ").strip()
 
@@ -104,16 +104,16 @@ def spawn(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 @contextmanager
 def running(*arguments: str, **environment: str) -> Iterator[Running]:
     process = spawn("--port", "0", *arguments, **environment)
-    stack = Running(process)
+    local_stack = Running(process)
     assert process.stdout is not None
     try:
         for line in process.stdout:
-            stack.lines.append(line.rstrip("\n"))
+            local_stack.lines.append(line.rstrip("\n"))
             if line.startswith("ready "):
                 break
         else:
-            pytest.fail("the local stack did not start:\n" + "\n".join(stack.lines))
-        yield stack
+            pytest.fail("the local stack did not start:\n" + "\n".join(local_stack.lines))
+        yield local_stack
     finally:
         if process.poll() is None:
             process.kill()
@@ -122,74 +122,80 @@ def running(*arguments: str, **environment: str) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Running]:
-    with running("--no-proof", AWS_ACCESS_KEY_ID="AKIDLOCAL", AWS_SECRET_ACCESS_KEY="aa") as stack:
-        yield stack
+def local_stack() -> Iterator[Running]:
+    with running(
+        "--no-proof", AWS_ACCESS_KEY_ID="AKIDLOCAL", AWS_SECRET_ACCESS_KEY="aa"
+    ) as local_stack:
+        yield local_stack
 
 
-def test_the_recovery_by_sms_binds_the_wechat_and_the_next_one_uses_it(stack: Running) -> None:
+def test_the_recovery_by_sms_binds_the_wechat_and_the_next_one_uses_it(
+    local_stack: Running,
+) -> None:
     """From the QR code on the PC to the code in the Official Account, through every simulator."""
     with requests.Session() as browser:
-        on_pc = stack.start()
+        on_pc = local_stack.start()
         assert on_pc["method"] == "follow"
-        [code] = stack.state()["codes"]
-        assert stack.act(act="scan", code=code["url"])["following"] is False
-        greeting = stack.act(act="follow", scene=code["scene"])["reply"]
+        [code] = local_stack.state()["codes"]
+        assert local_stack.act(act="scan", code=code["url"])["following"] is False
+        greeting = local_stack.act(act="follow", scene=code["scene"])["reply"]
         assert "11010148" in greeting
 
         link = greeting.partition('href="')[2].partition('"')[0]
         arrived = browser.get(link, timeout=TIMEOUT)
         assert arrived.status_code == 200
-        assert arrived.url.partition("#")[0] == f"{stack.url}/?login=11010148"
-        opened = stack.start(session=browser)
+        assert arrived.url.partition("#")[0] == f"{local_stack.url}/?login=11010148"
+        opened = local_stack.start(session=browser)
         assert opened["method"] == "sms"
-        sent = stack.call("/recovery/code", {}, opened["token"])
+        sent = local_stack.call("/recovery/code", {}, opened["token"])
         assert (sent.status_code, sent.json()["delivery"]) == (202, "sent")
-        digits = stack.phone()["sms"][-1]["params"]["code"]
-        done = stack.call(
+        digits = local_stack.phone()["sms"][-1]["params"]["code"]
+        done = local_stack.call(
             "/recovery/password", {"code": digits, "password": PASSWORD}, opened["token"]
         )
         assert (done.status_code, done.json()["wechat_bound"]) == (200, True)
-        assert stack.call("/recovery", token=on_pc["token"]).json()["state"] == "done"
+        assert local_stack.call("/recovery", token=on_pc["token"]).json()["state"] == "done"
 
-    cards = [entry for entry in stack.phone()["chat"] if entry["kind"] == "card"]
+    cards = [entry for entry in local_stack.phone()["chat"] if entry["kind"] == "card"]
     assert ["登录账号", "11010148"] in cards[-1]["fields"]
-    by_wechat = stack.start()
+    by_wechat = local_stack.start()
     assert by_wechat["method"] == "wechat"
-    assert stack.call("/recovery/code", {}, by_wechat["token"]).json()["delivery"] == "sent"
-    card = [entry for entry in stack.phone()["chat"] if entry["kind"] == "card"][-1]
+    assert local_stack.call("/recovery/code", {}, by_wechat["token"]).json()["delivery"] == "sent"
+    card = [entry for entry in local_stack.phone()["chat"] if entry["kind"] == "card"][-1]
     digits = dict(card["fields"])["验证码"]
-    assert digits in stack.act(act="say", text="验证码")["reply"]
-    stack.act(act="tap", item="获取验证码")
-    assert digits in stack.phone()["chat"][-1]["text"]
-    assert stack.act(act="tap", item="找回密码")["open"] == f"{stack.url}/wechat/enter"
+    assert digits in local_stack.act(act="say", text="验证码")["reply"]
+    local_stack.act(act="tap", item="获取验证码")
+    assert digits in local_stack.phone()["chat"][-1]["text"]
+    assert local_stack.act(act="tap", item="找回密码")["open"] == f"{local_stack.url}/wechat/enter"
     confirm = {"code": digits, "password": PASSWORD + "x"}
-    assert stack.call("/recovery/password", confirm, by_wechat["token"]).status_code == 200
+    assert local_stack.call("/recovery/password", confirm, by_wechat["token"]).status_code == 200
 
 
-def test_what_it_prints_tells_where_everything_is(stack: Running) -> None:
-    """One line each for the address and for AWS, and the pages to open."""
-    assert requests.get(stack.url + "/health", timeout=TIMEOUT).json()["status"] == "ok"
-    text = "\n".join(stack.lines)
-    assert f"{stack.url}/_phone" in text
-    assert "aa" not in [word for line in stack.lines for word in line.split()]
-    page = requests.get(stack.url + "/_phone", timeout=TIMEOUT)
+def test_the_output_names_every_address(local_stack: Running) -> None:
+    """One line each for the service and AWS, and the pages to open."""
+    assert requests.get(local_stack.url + "/health", timeout=TIMEOUT).json()["status"] == "ok"
+    text = "\n".join(local_stack.lines)
+    assert f"{local_stack.url}/_phone" in text
+    assert "aa" not in [word for line in local_stack.lines for word in line.split()]
+    page = requests.get(local_stack.url + "/_phone", timeout=TIMEOUT)
     assert "手机" in page.text
 
 
-def test_its_aws_can_be_used_from_outside(stack: Running) -> None:
-    """The tables are there, with the demo firms in them, and so are the settings for operators."""
+def test_its_aws_can_be_used_from_outside(local_stack: Running) -> None:
+    """It has the tables with the demo firms, and the settings for operators' commands."""
     session = boto3.Session("AKIDLOCAL", "aa", region_name="cn-north-1")
-    dynamodb = session.client("dynamodb", endpoint_url=stack.said("aws"))
+    dynamodb = session.client("dynamodb", endpoint_url=local_stack.said("aws"))
     assert "recovery-logins" in dynamodb.list_tables()["TableNames"]
     key = {"login": {"S": "4499000501_cw"}}
     assert "Item" in dynamodb.get_item(TableName="recovery-logins", Key=key)
-    assert session.client("sts", endpoint_url=stack.said("aws")).get_caller_identity()["Account"]
+    assert session.client("sts", endpoint_url=local_stack.said("aws")).get_caller_identity()[
+        "Account"
+    ]
 
 
-def test_the_login_page_s_check_wants_a_signature(stack: Running) -> None:
-    """Without one, or with one of other credentials or another body, it is refused."""
-    url = stack.url + "/credentials/verify"
+def test_the_credential_check_requires_a_signature(local_stack: Running) -> None:
+    """Without one, or with one for other credentials or another body, it is refused."""
+    url = local_stack.url + "/credentials/verify"
 
     def ask(password: str, secret: str = "aa", instead_of: str = "") -> requests.Response:
         body = json.dumps({"login": "32990002", "password": password}).encode()
@@ -216,8 +222,8 @@ def test_the_login_page_s_check_wants_a_signature(stack: Running) -> None:
     assert told.headers["Cache-Control"] == "no-store"
 
 
-def test_nobody_needs_to_read_what_it_prints() -> None:
-    """A pipe that is full keeps no thread waiting; what was read in time is whole and in order."""
+def test_a_full_pipe_blocks_no_thread() -> None:
+    """What is read in time is complete and in order."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as unread, os.fdopen(writing, "w") as stream:
         before = set(threading.enumerate())
@@ -236,20 +242,20 @@ def test_nobody_needs_to_read_what_it_prints() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_and_frees_its_ports(number: signal.Signals) -> None:
     """Exit status 0, and both ports can be bound again."""
-    with running() as stack:
-        ports = [int(stack.said(word).rpartition(":")[2]) for word in ("ready", "aws")]
+    with running() as local_stack:
+        ports = [int(local_stack.said(word).rpartition(":")[2]) for word in ("ready", "aws")]
         with socket.create_connection(("127.0.0.1", ports[0])):
-            assert stack.end(number) == 0
+            assert local_stack.end(number) == 0
         for port in ports:
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("127.0.0.1", port))
-        assert not [line for line in stack.lines if "Traceback" in line]
+        assert not [line for line in local_stack.lines if "Traceback" in line]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux's /proc")
-def test_a_signal_while_it_starts_ends_it_as_well() -> None:
-    """Before it is ready it ends with status 0 too."""
+def test_a_signal_during_the_start_ends_it() -> None:
+    """It ends with status 0 before it is ready."""
     process = spawn("--port", "0")
     # SigCgt of /proc tells when the interpreter has come as far as to listen to signals.
     status = Path(f"/proc/{process.pid}/status")
@@ -267,7 +273,7 @@ def _listens(status: str, number: int) -> bool:
 
 
 def refused(*arguments: str, **environment: str) -> str:
-    """The one line that a start which cannot be ends with."""
+    """Return the one line with which an impossible start ends."""
     process = spawn(*arguments, **environment)
     out, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 2, out
@@ -276,8 +282,8 @@ def refused(*arguments: str, **environment: str) -> str:
     return line
 
 
-def test_what_keeps_it_from_starting_is_one_clear_line(tmp_path: Path) -> None:
-    """A taken port, an unreadable directory, bad settings and a silent DynamoDB end with status 2."""
+def test_an_impossible_start_ends_with_one_line(tmp_path: Path) -> None:
+    """A used port, an unreadable directory, bad settings and a silent DynamoDB: status 2."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -298,8 +304,8 @@ def test_what_keeps_it_from_starting_is_one_clear_line(tmp_path: Path) -> None:
     assert "--nonsense" in refused("--nonsense")
 
 
-def test_outside_platforms_and_settings_take_the_simulators_places(tmp_path: Path) -> None:
-    """Another DynamoDB, SMS endpoint, WeChat, directory and setting are each used instead."""
+def test_outside_platforms_and_settings_replace_the_simulators(tmp_path: Path) -> None:
+    """DynamoDB, the SMS endpoint, WeChat, the directory and a setting."""
     firms = tmp_path / "firms.csv"
     firms.write_text(
         "firm_no,name,province,approval_no,head_name,head_id_last4,phone,finance_phone,opening_password\n"
@@ -321,9 +327,9 @@ def test_outside_platforms_and_settings_take_the_simulators_places(tmp_path: Pat
                 SMS_HTTP_SECRET="outside-secret",
                 TABLE_PREFIX="elsewhere",
                 WECHAT_APP_ID="wxoutside000001",
-            ) as stack,
+            ) as local_stack,
         ):
-            assert any("row 3" in line for line in stack.lines)
+            assert any("row 3" in line for line in local_stack.lines)
             tables = boto3.client(
                 "dynamodb",
                 "cn-north-1",
@@ -332,17 +338,17 @@ def test_outside_platforms_and_settings_take_the_simulators_places(tmp_path: Pat
                 aws_secret_access_key="testing",
             )
             assert "elsewhere-logins" in tables.list_tables()["TableNames"]
-            shown = stack.state()
+            shown = local_stack.state()
             assert (shown["sms"], shown["wechat"]) == (False, False)
             assert [firm["firm_no"] for firm in shown["firms"]] == ["31990099", "bad"]
             enter = requests.get(
-                stack.url + "/wechat/enter", allow_redirects=False, timeout=TIMEOUT
+                local_stack.url + "/wechat/enter", allow_redirects=False, timeout=TIMEOUT
             )
             location = enter.headers["Location"]
             assert location.startswith("http://127.0.0.1:9/connect/oauth2/authorize?")
             assert "wxoutside000001" in location
             # WeChat is not there, so the QR code leads straight to the page.
-            assert stack.start("31990099")["method"] == "follow"
-            assert stack.end() == 0
+            assert local_stack.start("31990099")["method"] == "follow"
+            assert local_stack.end() == 0
     finally:
         dynamodb.close()

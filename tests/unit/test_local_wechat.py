@@ -1,4 +1,4 @@
-"""The WeChat platform of the local stack: the service's own client calls it, wechatpy is called by it."""
+"""The WeChat simulator of the local stack, with the service's client and wechatpy as its peers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.local_wechat import ALICE, BOB, LocalWechat
 # What people do, and what the account's server is told of it.
 
 
-def test_following_is_told_and_the_reply_shown(local_wechat: LocalWechat) -> None:
+def test_a_follow_is_delivered_and_its_reply_shown(local_wechat: LocalWechat) -> None:
     """A subscribe event arrives encrypted, and the passive reply is in the chat."""
     local_wechat.service.reply = lambda message: f'欢迎 {message.event} <a href="x">x</a>'
     assert local_wechat.wechat.follow(ALICE).deliveries == 1
@@ -39,8 +39,8 @@ def test_following_is_told_and_the_reply_shown(local_wechat: LocalWechat) -> Non
         local_wechat.wechat.follow(ALICE)
 
 
-def test_a_scanned_code_brings_its_scene(local_wechat: LocalWechat) -> None:
-    """A stranger follows with `qrscene_`, a follower's scan is a SCAN event, each with the scene."""
+def test_a_scan_delivers_the_code_s_scene(local_wechat: LocalWechat) -> None:
+    """A new follower's event has `qrscene_` before the scene; a follower's is a SCAN event."""
     url = local_wechat.platform.follow_qr("11010148.abc", 600)
     assert local_wechat.wechat.scan(ALICE, url) == "11010148.abc"
     assert local_wechat.service.messages == []
@@ -57,8 +57,8 @@ def test_a_scanned_code_brings_its_scene(local_wechat: LocalWechat) -> None:
         local_wechat.wechat.scan(ALICE, "https://elsewhere.example/")
 
 
-def test_leaving_is_told_and_ends_what_followers_may(local_wechat: LocalWechat) -> None:
-    """After an unsubscribe the person can neither write nor tap; nothing more is shown to them."""
+def test_an_unsubscribe_is_delivered_and_ends_the_follow(local_wechat: LocalWechat) -> None:
+    """Afterwards the person can neither write nor tap, and receives nothing."""
     local_wechat.wechat.follow(ALICE)
     local_wechat.wechat.leave(ALICE)
     assert local_wechat.service.messages[-1].event == "unsubscribe"
@@ -72,8 +72,8 @@ def test_leaving_is_told_and_ends_what_followers_may(local_wechat: LocalWechat) 
             act()
 
 
-def test_the_menu_s_items_do_what_they_are(local_wechat: LocalWechat) -> None:
-    """CLICK sends its key, VIEW sends and opens its address; the menu's Chinese is kept."""
+def test_menu_items_act_by_their_type(local_wechat: LocalWechat) -> None:
+    """CLICK sends its key, VIEW sends and opens its address; Chinese names are kept."""
     assert (
         local_wechat.call("/cgi-bin/menu/get", access_token=local_wechat.token())["errcode"]
         == 46003
@@ -103,8 +103,8 @@ def test_the_menu_s_items_do_what_they_are(local_wechat: LocalWechat) -> None:
         local_wechat.wechat.tap(ALICE, "没有")
 
 
-def test_a_text_arrives_and_each_has_its_own_id(local_wechat: LocalWechat) -> None:
-    """Whatever people write arrives, without what XML cannot hold."""
+def test_texts_arrive_with_different_ids(local_wechat: LocalWechat) -> None:
+    """Characters that XML cannot contain are removed."""
     local_wechat.wechat.follow(ALICE)
     texts = ["验证码", "]]> & <b>", "a\x00b\x1f", "😀"]
     for text in texts:
@@ -115,8 +115,8 @@ def test_a_text_arrives_and_each_has_its_own_id(local_wechat: LocalWechat) -> No
     assert ("person", "验证码") in local_wechat.chat()
 
 
-def test_acts_are_told_apart_by_their_time(local_wechat: LocalWechat) -> None:
-    """Two taps within one second still differ in CreateTime, and later ones are later."""
+def test_events_differ_in_their_time(local_wechat: LocalWechat) -> None:
+    """Two taps within one second differ in CreateTime, and later ones are later."""
     local_wechat.platform.create_menu({"button": [{"type": "click", "name": "码", "key": "code"}]})
     local_wechat.wechat.follow(ALICE)
     for _ in range(3):
@@ -128,10 +128,10 @@ def test_acts_are_told_apart_by_their_time(local_wechat: LocalWechat) -> None:
 # How the platform treats an account that does not do its part.
 
 
-def test_no_answer_is_tried_three_times_and_then_told_to_the_person(
+def test_a_message_without_an_answer_is_delivered_three_times(
     local_wechat: LocalWechat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that is too slow gets three deliveries of one message."""
+    """Then the chat shows WeChat's notice of a fault."""
     local_wechat.wechat.follow(ALICE)
     monkeypatch.setattr(local_wechat.wechat._callbacks, "_limit", 0.3)
     reached, given_up = threading.Event(), threading.Event()
@@ -150,8 +150,8 @@ def test_no_answer_is_tried_three_times_and_then_told_to_the_person(
     assert len({message.id for message in local_wechat.service.messages[1:]}) == 1
 
 
-def test_a_second_delivery_that_is_answered_is_enough(local_wechat: LocalWechat) -> None:
-    """After one failure the answer to the repeat is shown."""
+def test_the_answer_to_a_second_delivery_is_shown(local_wechat: LocalWechat) -> None:
+    """The first delivery failed."""
     local_wechat.wechat.follow(ALICE)
     answers: list[str | Response] = [Response(status=500), "endlich"]
     local_wechat.service.reply = lambda message: answers.pop(0)
@@ -163,8 +163,8 @@ def test_a_second_delivery_that_is_answered_is_enough(local_wechat: LocalWechat)
 @pytest.mark.parametrize(
     "body", [b'{"json": true}', b"<xml><Encrypt>x</Encrypt></xml>", b"<xml>", b"ok"]
 )
-def test_an_answer_that_cannot_be_read_is_a_fault(local_wechat: LocalWechat, body: bytes) -> None:
-    """Only an encrypted reply, `success` or nothing will do."""
+def test_an_unreadable_answer_is_a_fault(local_wechat: LocalWechat, body: bytes) -> None:
+    """Only an encrypted reply, `success` and an empty body are accepted."""
     local_wechat.wechat.follow(ALICE)
     local_wechat.service.reply = lambda message: Response(body)
     outcome = local_wechat.wechat.say(ALICE, "hallo")
@@ -172,7 +172,7 @@ def test_an_answer_that_cannot_be_read_is_a_fault(local_wechat: LocalWechat, bod
     assert local_wechat.chat()[-1] == ("notice", OUT_OF_ORDER)
 
 
-def test_an_empty_answer_says_nothing(local_wechat: LocalWechat) -> None:
+def test_success_adds_nothing_to_the_chat(local_wechat: LocalWechat) -> None:
     """`success` leaves the chat as it is."""
     local_wechat.wechat.follow(ALICE)
     local_wechat.service.reply = lambda message: ""
@@ -181,7 +181,7 @@ def test_an_empty_answer_says_nothing(local_wechat: LocalWechat) -> None:
 
 
 def test_a_reply_to_somebody_else_is_a_fault(local_wechat: LocalWechat) -> None:
-    """A reply must be addressed to the person who wrote."""
+    """A reply must be addressed to the sender of the message."""
     local_wechat.wechat.follow(ALICE)
 
     def reply(message: Any) -> Response:

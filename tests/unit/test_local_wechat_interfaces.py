@@ -1,4 +1,4 @@
-"""The interfaces of the local stack's WeChat, as the service's own client calls them."""
+"""The interfaces of the WeChat simulator, as the service's own client calls them."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def test_a_repeat_of_a_template_is_dropped(local_wechat: LocalWechat) -> None:
     assert len(cards) == 3
 
 
-def test_templates_are_refused_as_wechat_refuses_them(local_wechat: LocalWechat) -> None:
-    """Strangers, unknown templates and values that a field may not hold each have their code."""
+def test_refused_templates_have_wechat_s_codes(local_wechat: LocalWechat) -> None:
+    """Other openids, unknown templates and malformed values each have a code."""
 
     def send(openid: str, template: str, fields: dict[str, str]) -> Any:
         return local_wechat.platform.send_template(
@@ -82,8 +82,8 @@ def test_templates_are_refused_as_wechat_refuses_them(local_wechat: LocalWechat)
     assert "card" not in [kind for kind, _ in local_wechat.chat()]
 
 
-def test_tokens_live_and_die_as_stable_token_says(local_wechat: LocalWechat) -> None:
-    """Asked again it is the same token; near its end a new one, both good; forced, the old one ends."""
+def test_tokens_live_as_stable_token_documents(local_wechat: LocalWechat) -> None:
+    """A second request returns the same token; near its end a new one, and both are valid; a forced one ends the old."""
 
     def ask(**more: Any) -> dict[str, Any]:
         body = {"grant_type": "client_credential", "appid": APP_ID, "secret": SECRET, **more}
@@ -121,7 +121,7 @@ def test_tokens_live_and_die_as_stable_token_says(local_wechat: LocalWechat) -> 
 
 
 def test_a_revoked_token_costs_the_client_one_refresh(local_wechat: LocalWechat) -> None:
-    """The service's client goes on after the platform has ended its token."""
+    """The service's client continues after the platform has revoked its token."""
     local_wechat.wechat.follow(ALICE)
     assert local_wechat.platform.is_following(ALICE)
     issued = local_wechat.wechat.tokens.issued
@@ -130,8 +130,8 @@ def test_a_revoked_token_costs_the_client_one_refresh(local_wechat: LocalWechat)
     assert local_wechat.wechat.tokens.issued == issued + 1
 
 
-def test_user_info_tells_followers_from_others(local_wechat: LocalWechat) -> None:
-    """A follower by a code has its scene; who left is no follower."""
+def test_user_info_distinguishes_followers(local_wechat: LocalWechat) -> None:
+    """A follower by a code has its scene; a former follower is none."""
     assert not local_wechat.platform.is_following(ALICE)
     local_wechat.wechat.follow(ALICE, "s1")
     info = local_wechat.call("/cgi-bin/user/info", access_token=local_wechat.token(), openid=ALICE)
@@ -141,7 +141,7 @@ def test_user_info_tells_followers_from_others(local_wechat: LocalWechat) -> Non
 
 
 def test_oauth_gives_the_visitor_s_openid_once(local_wechat: LocalWechat) -> None:
-    """The page sends the browser back at once; the code works a single time."""
+    """The page redirects at once; its code can be exchanged a single time."""
     url = local_wechat.platform.authorize_url("https://recovery.example/wechat/enter", "s1")
     answer = requests.get(url, allow_redirects=False, timeout=60, cookies={"_phone": BOB})
     assert answer.status_code == 302
@@ -170,7 +170,9 @@ def test_oauth_gives_the_visitor_s_openid_once(local_wechat: LocalWechat) -> Non
         {"response_type": "token"},
     ],
 )
-def test_oauth_sends_nobody_elsewhere(local_wechat: LocalWechat, changed: dict[str, str]) -> None:
+def test_oauth_redirects_only_to_the_site(
+    local_wechat: LocalWechat, changed: dict[str, str]
+) -> None:
     """A foreign address or another scope ends on WeChat's error page."""
     query = {
         "appid": APP_ID,
@@ -214,16 +216,16 @@ def test_malformed_calls_get_wechat_s_codes(local_wechat: LocalWechat) -> None:
     )
 
 
-def test_escaped_characters_stay_as_people_would_see_them(local_wechat: LocalWechat) -> None:
-    """WeChat does not undo \\u escapes, so a menu must be sent as UTF-8."""
+def test_escaped_characters_stay_escaped(local_wechat: LocalWechat) -> None:
+    """WeChat does not decode \\u escapes, so a menu must be sent as UTF-8."""
     body = rb'{"button":[{"type":"click","name":"\u7801","key":"k"}]}'
     local_wechat.call("/cgi-bin/menu/create", body, access_token=local_wechat.token())
     assert local_wechat.wechat.account.item("码") is None
     assert local_wechat.wechat.account.item(r"\u7801") is not None
 
 
-def test_failures_can_be_asked_for(local_wechat: LocalWechat) -> None:
-    """An interface fails as often as asked, others do not; `mend` ends it."""
+def test_requested_failures_occur(local_wechat: LocalWechat) -> None:
+    """One interface fails as often as requested and others do not; `mend` ends it."""
     local_wechat.wechat.follow(ALICE)
     path = "/cgi-bin/message/template/send"
     local_wechat.wechat.fail(45009, path=path, times=2)

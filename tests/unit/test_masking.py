@@ -1,4 +1,4 @@
-"""What of a line is hidden, and what stays readable for operators."""
+"""The parts of a log line that are masked, and those that stay readable for operators."""
 
 from __future__ import annotations
 
@@ -42,18 +42,16 @@ SHAPES = {
 }
 
 
-def shown(**extra: Any) -> str:
-    """A line that shows these, as it is written."""
+def logged(**extra: Any) -> str:
+    """Return the log line with these extra fields, as it is written."""
     with watching() as watched:
         logging.getLogger("chalicelib.test").info("line", extra=extra)
     return watched.text
 
 
 @pytest.mark.parametrize("secret", SHAPES.values(), ids=SHAPES)
-def test_what_has_a_secret_s_shape_is_hidden_wherever_it_stands(
-    watched: Watched, secret: str
-) -> None:
-    """In the words, in fields of any depth, in a traceback and in those it came of."""
+def test_a_value_with_a_secret_s_shape_is_masked_everywhere(watched: Watched, secret: str) -> None:
+    """In messages, nested fields, tracebacks and their causes."""
     log = logging.getLogger("chalicelib.test")
     log.info("to %s, said", secret)
     log.info(f"验证码{secret}，请查收")
@@ -94,7 +92,7 @@ def test_what_has_a_secret_s_shape_is_hidden_wherever_it_stands(
         "1800000000 and 1800000000123",
     ],
 )
-def test_what_operators_look_for_stays_readable(text: str) -> None:
+def test_operational_facts_stay_readable(text: str) -> None:
     """A mask that hides everything would be of no use."""
     assert masking.clean(text) == text
 
@@ -114,14 +112,14 @@ NAMED = [
 
 
 @pytest.mark.parametrize("text", NAMED)
-def test_what_stands_under_a_secret_s_name_is_hidden(text: str) -> None:
-    """Whatever form the program that wrote it gives to names and values."""
+def test_a_value_after_a_secret_s_name_is_masked(text: str) -> None:
+    """In whatever form another program writes names and values."""
     assert "hunter2" not in masking.clean(text)
 
 
-def test_a_field_with_a_secret_s_name_is_hidden() -> None:
-    """Its value may have no shape at all."""
-    assert "hunter2" not in shown(password="hunter2", extra={"openid": ["hunter2"]}, phone=7)
+def test_a_field_with_a_secret_s_name_is_masked() -> None:
+    """Its value may have no recognizable shape."""
+    assert "hunter2" not in logged(password="hunter2", extra={"openid": ["hunter2"]}, phone=7)
 
 
 @given(
@@ -129,8 +127,8 @@ def test_a_field_with_a_secret_s_name_is_hidden() -> None:
     before=st.text(max_size=8),
     after=st.text(max_size=8),
 )
-def test_what_is_known_is_hidden_however_it_is_spelt(secret: str, before: str, after: str) -> None:
-    """A password has no shape; it is known from the request, and looked for in every spelling."""
+def test_a_known_secret_is_masked_in_every_spelling(secret: str, before: str, after: str) -> None:
+    """A password has no shape; it is known from the request."""
     with begun(Invocation("c", "r", lambda: [secret])):
         for spelt in (
             secret,
@@ -145,8 +143,8 @@ def test_what_is_known_is_hidden_however_it_is_spelt(secret: str, before: str, a
             assert f"<{spelt}>" not in hidden.replace(masking.HIDDEN, "")
 
 
-def test_a_plain_word_is_hidden_where_it_is_known() -> None:
-    """Such as a password of a few letters, from the moment on at which it is."""
+def test_a_short_word_is_masked_while_it_is_known() -> None:
+    """Such as a password of a few letters, from the moment at which it is registered."""
     with begun(Invocation("c", "r", lambda: ["horse"])):
         assert masking.hide("horse") == masking.hide("horses")[:3] == masking.HIDDEN
         assert masking.hide("battery") == "battery"
@@ -155,8 +153,8 @@ def test_a_plain_word_is_hidden_where_it_is_known() -> None:
 
 
 @pytest.mark.parametrize("secret", ["correct horse", "密码 of my dog", "Str0ng?>~é"])
-def test_what_is_known_is_hidden_in_base64(secret: str) -> None:
-    """Wherever in the encoded text it begins, and in an address too."""
+def test_a_known_secret_is_masked_in_base64(secret: str) -> None:
+    """At any offset of the encoded text, and also in a URL."""
     with begun(Invocation("c", "r", lambda: [secret])):
         for before in ("", "a:", "ab:", "abc:"):
             encoded = b64encode(f"{before}{secret}".encode()).decode()
@@ -165,16 +163,16 @@ def test_what_is_known_is_hidden_in_base64(secret: str) -> None:
         assert masking.hide("Basic cmVjb3Zlcnk=") == "Basic cmVjb3Zlcnk="
 
 
-def test_a_secret_that_comes_up_on_the_way_is_kept_out_of_this_call_s_lines_alone() -> None:
-    """What one person wrote to the account is nothing to hide from the next one's lines."""
+def test_a_secret_registered_during_a_call_is_masked_only_in_that_call() -> None:
+    """One person's message is not masked in the lines of the next call."""
     with begun(Invocation("c", "r", tuple)):
         redact("my word of honour")
         assert masking.hide("my word of honour!") == "***!"
     assert masking.hide("my word of honour!") == "my word of honour!"
 
 
-def test_what_is_kept_out_of_a_block_s_lines_is_so_beside_what_its_call_was_given() -> None:
-    """And not a moment longer; figures of the block are written as they come."""
+def test_a_block_s_secrets_are_masked_beside_its_call_s() -> None:
+    """They are masked until the block ends; its metrics are written as usual."""
     with begun(Invocation("c", "r", lambda: ["my word of honour"])) as call:
         with redacting(["her maiden name"]), watching() as watched:
             assert masking.hide("her maiden name, my word of honour") == "***, ***"
@@ -184,8 +182,8 @@ def test_what_is_kept_out_of_a_block_s_lines_is_so_beside_what_its_call_was_give
         assert call.end() == {}
 
 
-def test_the_settings_secrets_are_hidden_for_good() -> None:
-    """Every one that there is, those in lists and under versions too."""
+def test_the_settings_secrets_are_always_masked() -> None:
+    """All of them, also those in lists and under versions."""
     keys = [f"key {number} of a test and of thirty-two signs" for number in range(4)]
     signing, peppers = f"{keys[0]},{keys[1]}", f"2:{keys[2]},1:{keys[3]}"
     settings = load({**SETTINGS, "SIGNING_KEYS": signing, "CODE_PEPPER": peppers})
@@ -196,8 +194,8 @@ def test_the_settings_secrets_are_hidden_for_good() -> None:
     assert all(secret not in masking.hide(f"it is {secret}.") for secret in found if secret)
 
 
-def test_short_texts_are_not_looked_for() -> None:
-    """One letter that somebody sent would blank out every line."""
+def test_very_short_texts_are_not_masked() -> None:
+    """A single letter would blank out every line."""
     with begun(Invocation("c", "r", lambda: ["a", "", "id"])):
         assert masking.hide("a valid idea") == "a valid idea"
 
@@ -205,8 +203,8 @@ def test_short_texts_are_not_looked_for() -> None:
 HOSTILE = "x\n2027-01-01 ERROR forged\r\x1b[31mred\x9b2J\u2028next\u202eback\x00"
 
 
-def test_a_line_stays_one_line_and_commands_no_terminal(watched: Watched) -> None:
-    """Whatever somebody sends, in the words or in a field."""
+def test_a_line_has_no_line_break_and_no_control_sequence(watched: Watched) -> None:
+    """Neither in the message nor in a field."""
     logging.getLogger("chalicelib.test").info("login %s", HOSTILE, extra={"said": HOSTILE})
     (line,) = watched.lines
     for text in (line["message"], line["said"], watched.text.rstrip("\n")):
@@ -214,8 +212,8 @@ def test_a_line_stays_one_line_and_commands_no_terminal(watched: Watched) -> Non
     assert r"\x1b[31mred" in line["message"]
 
 
-def test_words_that_are_json_forge_no_fields(watched: Watched) -> None:
-    """Powertools would take them for the line's own."""
+def test_a_message_of_json_adds_no_fields(watched: Watched) -> None:
+    """Powertools would merge them into the line."""
     logging.getLogger("chalicelib.test").info('{"level":"CRITICAL","alarm":"forged"}')
     (line,) = watched.lines
     assert line["level"] == "INFO"
@@ -223,8 +221,8 @@ def test_words_that_are_json_forge_no_fields(watched: Watched) -> None:
     assert watched.figures() == {}
 
 
-def test_libraries_speak_from_warnings_on_alone(watched: Watched) -> None:
-    """Below, they quote what they send."""
+def test_libraries_log_only_warnings_and_errors(watched: Watched) -> None:
+    """Their lower levels quote what they send."""
     for name in ("botocore.endpoint", "urllib3.connectionpool", "pynamodb.connection.base"):
         logger = logging.getLogger(name)
         level = logger.level
@@ -238,15 +236,15 @@ def test_libraries_speak_from_warnings_on_alone(watched: Watched) -> None:
     assert [line["message"] for line in watched.lines] == ["Retrying"] * 3
 
 
-def test_a_line_that_cannot_be_written_shows_nothing_of_it() -> None:
-    """The interpreter's own way would print the arguments."""
+def test_a_line_that_cannot_be_formatted_quotes_nothing() -> None:
+    """Python's default handler would print the arguments."""
     with watching() as watched:
         logging.getLogger("chalicelib.test").info("%d times", "hunter2")
     assert watched.text == "a line of chalicelib.test could not be written\n"
 
 
 def test_a_terminal_s_lines_are_masked_as_well() -> None:
-    """The operators' commands and the local twin write plain ones."""
+    """The operators' commands and the local stack write plain lines."""
     stream = io.StringIO()
     with logs.plainly(stream, logging.WARNING):
         log = logging.getLogger("infra.test")

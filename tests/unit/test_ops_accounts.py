@@ -14,7 +14,7 @@ from tests.support.ops_runner import LOGIN, NEW_PHONE, Run
 pytestmark = pytest.mark.usefixtures("serial_moto")
 
 
-def test_account_at_a_glance(run_ops: Run, world: World) -> None:
+def test_account_shows_state_findings_and_last_sends(run_ops: Run, world: World) -> None:
     """People read what it is, what is wrong and what became of the last codes."""
     world.send(world.token())
     out = run_ops("account", LOGIN).out
@@ -33,7 +33,7 @@ def test_account_at_a_glance(run_ops: Run, world: World) -> None:
 
 
 def test_account_as_json(run_ops: Run, world: World) -> None:
-    """Programs read the same, times in epoch seconds."""
+    """It has the same facts; times are epoch seconds."""
     world.send(world.token())
     seen = run_ops("account", LOGIN, "--json").json
     assert (seen["login"], seen["phone"], seen["method"]) == (LOGIN, "138****1234", "sms")
@@ -44,7 +44,7 @@ def test_account_as_json(run_ops: Run, world: World) -> None:
 
 
 def test_account_of_a_login_with_everything(run_ops: Run, world: World) -> None:
-    """Binding, follower, default password, last run and last recovery are said."""
+    """Binding, follower, default password, last run and last recovery are shown."""
     LoginItem(f"{LOGIN}_cw").update(
         [
             LoginItem.openid.set("o-alice"),
@@ -69,8 +69,8 @@ def test_account_of_a_login_with_nothing(run_ops: Run, world: World) -> None:
         assert text in out
 
 
-def test_changes_name_the_caller(run_ops: Run, world: World) -> None:
-    """The audit has the caller's AWS identity and the reason, for people and as JSON."""
+def test_changes_are_audited_under_the_caller(run_ops: Run, world: World) -> None:
+    """The audit has the caller's AWS identity and the reason, as text and as JSON."""
     ran = run_ops("phone", LOGIN, NEW_PHONE, "--reason", "本人 来函\n")
     assert ran.status == 0
     assert "手机号已变更" in ran.out
@@ -87,8 +87,8 @@ def test_changes_name_the_caller(run_ops: Run, world: World) -> None:
         assert text in out
 
 
-def test_unbind_and_unlock(run_ops: Run, world: World) -> None:
-    """Both say what they did, and that a second time there is nothing to do."""
+def test_unbind_and_unlock_report_their_effect(run_ops: Run, world: World) -> None:
+    """A second call reports that there is nothing to do."""
     LoginItem(LOGIN).update([LoginItem.openid.set("o-alice"), LoginItem.starts.set([1])])
     for name in ("unbind", "unlock"):
         ran = run_ops(name, LOGIN, "--reason", "本人来函")
@@ -98,16 +98,16 @@ def test_unbind_and_unlock(run_ops: Run, world: World) -> None:
         assert (again.status, again.json) == (0, {"login": LOGIN, "changed": False, "told": []})
 
 
-def test_unbinding_the_last_way_says_what_to_do_first(run_ops: Run, world: World) -> None:
-    """The operator's sentence names the command, not the support line."""
+def test_unbinding_the_last_method_is_refused_with_advice(run_ops: Run, world: World) -> None:
+    """The operator's sentence names a command instead of the support line."""
     LoginItem(LOGIN).update([LoginItem.openid.set("o-alice"), LoginItem.phone.remove()])
     ran = run_ops("unbind", LOGIN, "--reason", "x")
     assert ran.status == 1
     assert "phone 命令" in ran.err
 
 
-def test_audit_shows_as_many_as_asked_for(run_ops: Run, world: World) -> None:
-    """Newest first; and says so where there is none."""
+def test_audit_shows_the_requested_number_of_events(run_ops: Run, world: World) -> None:
+    """Newest first; a login without events is reported as such."""
     assert words.NO_EVENTS in run_ops("audit", LOGIN).out
     for number in range(4):
         audit.entry(LOGIN, f"event-{number}", world.clock.time + number).save()

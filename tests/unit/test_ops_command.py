@@ -35,7 +35,7 @@ def test_every_command_has_chinese_help(run_ops: Run) -> None:
     assert "命令：" in run_ops("--help").out
 
 
-def test_every_command_takes_json(world: World) -> None:
+def test_every_command_has_json(world: World) -> None:
     """A program can read each of them."""
     for command in ops.commands.values():
         assert "--json" in {name for option in command.params for name in option.opts}
@@ -43,7 +43,7 @@ def test_every_command_takes_json(world: World) -> None:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_change_needs_a_reason(run_ops: Run, world: World, name: str) -> None:
-    """Without one nothing is done; with an empty one neither."""
+    """Without one, or with an empty one, nothing is changed."""
     ran = run_ops(name, *CHANGES[name])
     assert (ran.status, ran.out) == (2, "")
     assert "缺少--reason" in ran.err
@@ -62,7 +62,7 @@ def test_every_change_needs_a_reason(run_ops: Run, world: World, name: str) -> N
     ],
 )
 def test_a_wrong_command_line_is_explained(run_ops: Run, arguments: list[str], says: str) -> None:
-    """In Chinese, with where to find help, and as JSON where that was asked for."""
+    """In Chinese, with a pointer to the help, and as JSON if requested."""
     ran = run_ops(*arguments)
     assert (ran.status, ran.out) == (2, "")
     assert says in ran.err
@@ -74,7 +74,7 @@ def test_a_wrong_command_line_is_explained(run_ops: Run, arguments: list[str], s
 
 
 def test_no_command_shows_the_help_and_fails(run_ops: Run) -> None:
-    """Nothing asked for is nothing done."""
+    """The exit status is not 0, since nothing was done."""
     ran = run_ops()
     assert ran.status == 2
     assert "命令：" in ran.err
@@ -90,7 +90,7 @@ def test_no_command_shows_the_help_and_fails(run_ops: Run) -> None:
         (["import", "/nowhere.csv"], "file", "/nowhere.csv"),
     ],
 )
-def test_what_cannot_be_done_says_why(
+def test_a_failed_command_explains_itself(
     run_ops: Run, world: World, arguments: list[str], code: str, says: str
 ) -> None:
     """Status 1, the sentence on stderr; with --json the code and the sentence on stdout."""
@@ -103,7 +103,7 @@ def test_what_cannot_be_done_says_why(
 
 
 def test_a_store_that_is_down_is_named(run_ops: Run, world: World) -> None:
-    """With AWS's own word for it, for an operator who can do something about it."""
+    """The message has AWS's own error code, which an operator can act on."""
     boto3.client("dynamodb").delete_table(TableName="recovery-logins")
     ran = run_ops("account", LOGIN)
     assert ran.status == 1
@@ -111,7 +111,7 @@ def test_a_store_that_is_down_is_named(run_ops: Run, world: World) -> None:
     assert "ResourceNotFoundException" in ran.err
 
 
-def test_an_interrupted_command_says_what_holds(
+def test_an_interrupted_command_reports_the_state(
     run_ops: Run, world: World, firms_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C ends with a sentence and the status that a shell expects."""
@@ -126,23 +126,23 @@ def test_an_interrupted_command_says_what_holds(
     assert "Traceback" not in ran.err
 
 
-def test_what_is_printed_meanwhile_does_not_spoil_the_json(run_ops: Run, world: World) -> None:
-    """The console gateway prints its SMS, and not into the answer."""
+def test_other_output_does_not_mix_with_the_json(run_ops: Run, world: World) -> None:
+    """The console gateway prints its SMS to another stream."""
     runtime.install(container.Service(load(SETTINGS), clock=world.clock))
     ran = run_ops("phone", LOGIN, NEW_PHONE, "--reason", "本人来函", "--json")
     assert ran.json["changed"] is True
     assert "绑定的手机号已于" in ran.err
 
 
-def test_texts_of_others_are_no_markup(run_ops: Run, world: World) -> None:
-    """Square brackets in a gateway's words or a reason are shown as they are."""
+def test_foreign_texts_are_not_read_as_markup(run_ops: Run, world: World) -> None:
+    """Square brackets in a gateway's message or a reason are shown as they are."""
     audit.entry(LOGIN, "code-sent", world.clock.time, reason="[red]x[/nope] :smile:").save()
     assert "[red]x[/nope] :smile:" in run_ops("audit", LOGIN).out
     assert "[red]x[/nope] :smile:" in run_ops("account", LOGIN).out
 
 
-def test_every_word_that_can_be_shown_has_its_chinese() -> None:
-    """Findings, locks and errors are all in the table of words."""
+def test_every_code_has_a_chinese_text() -> None:
+    """Findings, locks and errors are all in the table."""
     assert set(words.FINDINGS) == set(Finding)
     assert set(words.LOCKS) == set(LockKind)
     assert set(words.CHANGED) == set(words.UNCHANGED) == set(CHANGES)

@@ -1,4 +1,4 @@
-"""Directory files as people's programs write them: encodings, quotes, spreadsheets."""
+"""Directory files as other programs write them: encodings, quotes, spreadsheets."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def entries(read: Sequence[Row]) -> list[Entry | list[str]]:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 def test_encodings_and_line_ends_are_detected(path: Path, encoding: str, newline: str) -> None:
-    """UTF-8 with and without its mark and GB18030 read alike, whatever ends a line."""
+    """UTF-8 with and without a byte-order mark and GB18030 read alike, with any line end."""
     content = text_of(FIRM, OTHER).replace("\r\n", newline).encode(encoding)
     read = load(path, content)
     assert [row.number for row in read] == [2, 3]
@@ -76,8 +76,8 @@ def test_the_encoding_is_that_of_the_whole_file(path: Path) -> None:
     assert load(path, content)[-1].values["name"] == FIRM[1]
 
 
-def test_a_damaged_utf_8_file_is_not_taken_for_gb18030(path: Path) -> None:
-    """One broken byte names its line; as GB18030 the names would turn to rubbish."""
+def test_a_damaged_utf_8_file_is_not_read_as_gb18030(path: Path) -> None:
+    """One broken byte names its line; as GB18030 the names would be garbage."""
     content = bytearray(text_of(FIRM, OTHER).encode())
     at = content.rindex("甄".encode())
     content[at] = 0xFF
@@ -99,20 +99,22 @@ def test_a_damaged_utf_8_file_is_not_taken_for_gb18030(path: Path) -> None:
         (text_of(header=[*COLUMN_NAMES, "phone"]), "列phone重复"),
     ],
 )
-def test_a_file_that_cannot_be_read_says_why(path: Path, content: str | bytes, says: str) -> None:
-    """The whole file is refused, in Chinese, before anything of it is loaded."""
+def test_an_unreadable_file_is_refused_with_a_reason(
+    path: Path, content: str | bytes, says: str
+) -> None:
+    """In Chinese, before any row is loaded."""
     assert says in refusal(path, content)
 
 
-def test_columns_in_another_order_are_put_right(path: Path) -> None:
-    """The header says what a cell is; spaces around its names and empty ones at its end are fine."""
+def test_columns_may_be_in_any_order(path: Path) -> None:
+    """Spaces around names and empty names at the header's end are ignored."""
     header = [f" {name} " for name in reversed(COLUMN_NAMES)] + ["", ""]
     (row,) = load(path, text_of([*reversed(FIRM), "", ""], header=header))
     assert row.values == dict(zip(COLUMN_NAMES, FIRM, strict=True))
 
 
 def test_rows_are_numbered_as_a_spreadsheet_shows_them(path: Path) -> None:
-    """Blank lines count, and a cell with a line break is one row."""
+    """Blank lines count, and a cell with a line break is part of one row."""
     broken = [*FIRM]
     broken[1] = "北京示例\n会计师事务所"
     content = text_of(broken) + "\n\n" + ",,,,,,,,\n" + text_of(OTHER).partition("\n")[2]
@@ -120,16 +122,16 @@ def test_rows_are_numbered_as_a_spreadsheet_shows_them(path: Path) -> None:
 
 
 @pytest.mark.parametrize("cells", [FIRM[:-1], [*FIRM, "x"]])
-def test_a_row_with_too_few_or_too_many_cells_is_at_fault(path: Path, cells: list[str]) -> None:
-    """Its cells may have slipped into other columns, so that only the firm's number is kept."""
+def test_a_row_with_too_few_or_too_many_cells_is_refused(path: Path, cells: list[str]) -> None:
+    """Its cells may belong to other columns, so only the firm's number is reported."""
     row, after = load(path, text_of(cells, OTHER))
     assert row.faults == ("列数与表头不一致",)
     assert row.values == {"firm_no": "11010148"}
     assert isinstance(read_row(after.values, after.faults), Entry)
 
 
-def test_empty_cells_beyond_the_header_do_no_harm(path: Path) -> None:
-    """Programs that pad their rows are forgiven."""
+def test_empty_cells_beyond_the_header_are_ignored(path: Path) -> None:
+    """Some programs pad their rows."""
     (row,) = load(path, text_of([*FIRM, "", " "]))
     assert row.faults == ()
 
@@ -142,8 +144,8 @@ def test_empty_cells_beyond_the_header_do_no_harm(path: Path) -> None:
         '"11010148,北京示例,11,x,甄,0123,,,p',
     ],
 )
-def test_wrong_quotes_spoil_their_own_row_alone(path: Path, bad: str) -> None:
-    """A quote that is never closed does not swallow the rows below it."""
+def test_wrong_quotes_affect_only_their_own_row(path: Path, bad: str) -> None:
+    """A quote that is never closed does not include the rows below it."""
     good = text_of(*[OTHER] * 30).partition("\n")[2]
     read = load(path, text_of(FIRM) + bad + "\n" + good)
     assert read[1].faults == ("引号不成对或位置有误",)
@@ -151,15 +153,15 @@ def test_wrong_quotes_spoil_their_own_row_alone(path: Path, bad: str) -> None:
     assert all(isinstance(entry, Entry) for entry in entries(read[:1] + read[2:]))
 
 
-def test_a_quote_within_a_cell_takes_no_row_with_it(path: Path) -> None:
-    """An inch sign is text, and the rows that were read ahead because of it come all the same."""
+def test_a_quote_within_a_cell_loses_no_row(path: Path) -> None:
+    """An inch sign is text; the rows read ahead because of it are returned."""
     line = ",".join(['示例"所' if cell == FIRM[1] else cell for cell in FIRM])
     read = load(path, text_of() + line + "\n" + text_of(OTHER, OTHER).partition("\n")[2])
     assert [row.values["firm_no"] for row in read] == ["11010148", "32990002", "32990002"]
     assert read[0].values["name"] == '示例"所'
 
 
-def test_a_cell_beyond_all_measure_spoils_its_row_alone(path: Path) -> None:
+def test_a_huge_cell_affects_only_its_own_row(path: Path) -> None:
     """Two hundred thousand characters in a cell are one bad row."""
     long = [*FIRM]
     long[1] = "长" * 200_000
@@ -179,7 +181,7 @@ def sheet(path: Path, *lines: Sequence[Any], header: Sequence[str] = COLUMN_NAME
 
 
 def test_a_spreadsheet_reads_like_the_csv(tmp_path: Path) -> None:
-    """XLSX with text cells gives the same rows; what a file is, its content says."""
+    """An XLSX file with text cells gives the same rows; the content decides the format."""
     path = sheet(tmp_path / "firms.csv", FIRM, [], OTHER)
     read = list(rows(path))
     assert [row.number for row in read] == [2, 4]
@@ -187,8 +189,8 @@ def test_a_spreadsheet_reads_like_the_csv(tmp_path: Path) -> None:
     assert check(path) == 2
 
 
-def test_numbers_of_a_spreadsheet_are_digits_again(tmp_path: Path) -> None:
-    """Digits that became numbers come back whole, the leading zeros of the four ID digits too."""
+def test_numeric_cells_are_read_as_digits(tmp_path: Path) -> None:
+    """Their leading zeros are restored, those of the four ID digits, too."""
     line = [11010148, "示例", 11.0, 84, "甄", 7, 13800001234, 13900002222.0, 12345678]
     (row,) = rows(sheet(tmp_path / "firms.xlsx", line))
     entry = read_row(row.values, row.faults)
@@ -203,8 +205,8 @@ def test_numbers_of_a_spreadsheet_are_digits_again(tmp_path: Path) -> None:
     assert row.notes == ("开户密码在Excel中是数字，开头的0如有已被去掉",)
 
 
-def test_cells_that_are_no_text_are_named(tmp_path: Path) -> None:
-    """A date, a truth value, a formula's error and a number too long for Excel are refused."""
+def test_cells_of_other_types_are_refused_by_name(tmp_path: Path) -> None:
+    """A date, a truth value, a formula's error and a number too long for Excel."""
     line = [
         12345678901234567890,
         datetime.datetime(2026, 1, 1),
@@ -227,7 +229,7 @@ def test_cells_that_are_no_text_are_named(tmp_path: Path) -> None:
 
 
 def test_cells_missing_at_a_row_s_end_are_empty(tmp_path: Path) -> None:
-    """A spreadsheet keeps no empty cells, so a short row there has not slipped."""
+    """Spreadsheets store no empty cells, so a short row is complete."""
     (row,) = rows(sheet(tmp_path / "firms.xlsx", FIRM[:6]))
     entry = read_row(row.values, row.faults)
     assert isinstance(entry, Entry)
@@ -235,14 +237,14 @@ def test_cells_missing_at_a_row_s_end_are_empty(tmp_path: Path) -> None:
 
 
 def test_a_sheet_that_claims_a_million_rows_ends_where_its_rows_end(tmp_path: Path) -> None:
-    """The size that a sheet says it has is not believed."""
+    """The declared size of a sheet is ignored."""
     path = sheet(tmp_path / "firms.xlsx", FIRM)
     _rewrite(path, lambda xml: xml.replace(b'ref="A1:I2"', b'ref="A1:I1048576"'))
     assert check(path) == 1
 
 
-def test_a_sheet_that_breaks_off_is_found_before_anything_is_loaded(tmp_path: Path) -> None:
-    """Damage behind good rows refuses the file as a whole."""
+def test_a_truncated_sheet_is_refused_before_loading(tmp_path: Path) -> None:
+    """Damage after good rows refuses the whole file."""
     path = sheet(tmp_path / "firms.xlsx", *[FIRM] * 200)
     _rewrite(path, lambda xml: xml[: len(xml) * 3 // 4])
     with pytest.raises(DirectoryError, match="XLSX"):

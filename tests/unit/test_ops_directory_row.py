@@ -1,4 +1,4 @@
-"""Rows of the directory file: what is taken, what is mended, what is refused and why."""
+"""Rows of the directory file: accepted, corrected and refused cells."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def faults(**changed: str) -> list[str]:
 
 
 def test_a_good_row_is_read_whole() -> None:
-    """Every column of a good row stands in the entry, phones in E.164."""
+    """The entry has every column, with phones in E.164."""
     assert good() == Entry(
         FirmFacts(
             firm_no="11010148",
@@ -85,8 +85,8 @@ def test_the_other_columns_must_not_be_empty(column: str) -> None:
     assert faults(**{column: " "}) == [f"{column}为空"]
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
-    """Each bad cell of a row has its own reason."""
+def test_all_faults_of_a_row_are_reported() -> None:
+    """Each bad cell has its own reason."""
     found = faults(
         firm_no="1101014", province="99", head_id_last4="12345", phone="1", finance_phone="2"
     )
@@ -117,10 +117,8 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         ("head_name", "𬳽𮧴", "𬳽𮧴"),
     ],
 )
-def test_cells_are_mended_where_only_one_thing_can_be_meant(
-    column: str, written: str, stored: str
-) -> None:
-    """What a spreadsheet or a keyboard did to a cell is undone."""
+def test_unambiguous_cells_are_corrected(column: str, written: str, stored: str) -> None:
+    """Changes by a spreadsheet or a keyboard are undone."""
     assert getattr(good(**{column: written}).facts, column) == stored
 
 
@@ -146,26 +144,24 @@ def test_cells_are_mended_where_only_one_thing_can_be_meant(
         ("opening_password", "x" * 121, "过长"),
     ],
 )
-def test_cells_are_refused_where_it_is_unclear_what_is_meant(
-    column: str, written: str, says: str
-) -> None:
-    """A bad cell is named with what is wrong with it, and never quoted."""
+def test_ambiguous_cells_are_refused(column: str, written: str, says: str) -> None:
+    """The fault names the column and the reason, and does not quote the cell."""
     (reason,) = faults(**{column: written})
     assert reason.startswith(column)
     assert says in reason
     assert len(written) < 4 or written not in reason
 
 
-def test_spaces_around_an_opening_password_go_with_a_note() -> None:
-    """A space at its end is an export's, not the person's; the operator is told."""
+def test_spaces_around_an_opening_password_are_removed_with_a_note() -> None:
+    """An export adds them, not the person."""
     entry = good(opening_password="  Opening 1 ")
     assert entry.opening_password == "Opening 1"
     assert entry.notes == ("开户密码首尾的空格已去掉",)
     assert good().notes == ()
 
 
-def test_faults_of_the_reader_come_first_and_its_column_is_not_asked_for() -> None:
-    """A column that the file's reader found at fault is missing, and the rest is still checked."""
+def test_faults_of_the_file_reader_come_first() -> None:
+    """Their columns may be missing; the other columns are still checked."""
     values = {column: text for column, text in GOOD.items() if column != "firm_no"}
     assert read_row({**values, "phone": "1"}, ("firm_no不可读",)) == [
         "firm_no不可读",
@@ -173,14 +169,14 @@ def test_faults_of_the_reader_come_first_and_its_column_is_not_asked_for() -> No
     ]
 
 
-def test_a_missing_column_without_such_a_fault_is_a_mistake_of_the_program() -> None:
-    """Nobody gets an entry out of half a row."""
+def test_a_missing_column_without_a_fault_raises() -> None:
+    """No entry is made of half a row."""
     with pytest.raises(KeyError):
         read_row({"firm_no": "11010148"})
 
 
 def test_personal_facts_are_not_in_the_entry_s_repr() -> None:
-    """A traceback or a log that shows an entry shows no password, phone or ID digits."""
+    """It shows no password, phone or ID digits in a traceback or a log."""
     shown = repr(good())
     assert "Opening-1" not in shown
     assert "1234" not in shown
@@ -188,16 +184,16 @@ def test_personal_facts_are_not_in_the_entry_s_repr() -> None:
 
 
 @pytest.mark.parametrize("kind", [Type.ID, Type.I, Type.D])
-def test_argon2_strings_are_taken_as_hashes(kind: Type) -> None:
-    """A PHC string of any argon2 kind is a hash that verification can read later on."""
+def test_argon2_strings_are_accepted_as_hashes(kind: Type) -> None:
+    """A PHC string of any argon2 kind can be verified later."""
     made = Argon2(time_cost=1, memory_cost=64, parallelism=1, type=kind, hash_len=64).hash("old-1")
     entry = good(opening_password=made)
     assert entry.opening_is_hash
     assert PasswordHasher({1: b"p" * 32}).verify(made, "old-1")
 
 
-def test_a_password_in_the_clear_is_no_hash() -> None:
-    """Only a string that begins as argon2's does is taken for a hash."""
+def test_a_plain_password_is_no_hash() -> None:
+    """Only a string that begins as argon2's does is a hash."""
     assert not good(opening_password="$2b$12$whatever").opening_is_hash
     assert not good(opening_password="").opening_is_hash
 
@@ -225,8 +221,8 @@ TAG = base64.b64encode(b"t" * 32).decode().rstrip("=")
         "$argon2id$",
     ],
 )
-def test_broken_or_outrageous_argon2_strings_are_refused(written: str) -> None:
-    """Truncated, malformed, or dearer to verify than a request may cost."""
+def test_broken_or_expensive_argon2_strings_are_refused(written: str) -> None:
+    """Truncated, malformed, or more expensive to verify than a request may be."""
     assert faults(opening_password=written) == ["opening_password不是可用的argon2字符串"]
 
 
@@ -236,6 +232,6 @@ def test_columns_may_stand_in_any_order() -> None:
 
 
 def test_header_faults_are_named() -> None:
-    """Missing, unknown and repeated columns are all said."""
+    """Missing, unknown and repeated columns."""
     header = [*COLUMN_NAMES[1:], "name", "wechat"]
     assert header_faults(header) == ["缺少列firm_no", "不认识的列wechat", "列name重复"]

@@ -15,8 +15,8 @@ from tests.support.ops_runner import FIRM, HEADER, NEW_PHONE, Run
 pytestmark = pytest.mark.usefixtures("serial_moto")
 
 
-def test_an_import_reports_what_it_did(run_ops: Run, world: World, firms_file: Path) -> None:
-    """Loaded, how long it took, how fast it hashed; the second time nothing changes."""
+def test_an_import_reports_its_result(run_ops: Run, world: World, firms_file: Path) -> None:
+    """Rows loaded, duration and hashing rate; a second import changes nothing."""
     ran = run_ops("import", str(firms_file))
     assert ran.status == 0
     assert "导入 1 家，无变化 0 家，拒绝 0 行；用时" in ran.out
@@ -41,7 +41,7 @@ def test_an_import_reports_what_it_did(run_ops: Run, world: World, firms_file: P
 def test_refused_rows_fail_the_command_and_are_listed(
     run_ops: Run, world: World, firms_file: Path
 ) -> None:
-    """The good rows are loaded; the status tells a script that not all is well."""
+    """The good rows are loaded; the exit status reports the others to a script."""
     bad = FIRM.replace("32990002", "32990003").replace("13800001234", "1")
     firms_file.write_text(HEADER + bad + FIRM.replace("Opening-1", ""), "utf-8")
     ran = run_ops("import", str(firms_file), "--reason", "首批")
@@ -59,7 +59,7 @@ def test_refused_rows_fail_the_command_and_are_listed(
 
 
 def test_a_long_list_of_refused_rows_is_cut(run_ops: Run, world: World, firms_file: Path) -> None:
-    """A terminal shows the first hundred, JSON all of them."""
+    """A terminal shows the first hundred, JSON has all of them."""
     firms_file.write_text(HEADER + "1,,,,,,,,\n" * 130, "utf-8")
     assert "另有 30 行未列出" in run_ops("import", str(firms_file)).out
     assert len(run_ops("import", str(firms_file), "--json").json["refused"]) == 130
@@ -68,7 +68,7 @@ def test_a_long_list_of_refused_rows_is_cut(run_ops: Run, world: World, firms_fi
 def test_control_characters_of_a_file_do_not_reach_the_terminal(
     run_ops: Run, world: World, firms_file: Path
 ) -> None:
-    """A refused row's number and an unknown column are shown without what could command it."""
+    """A refused row's number and an unknown column are shown without them."""
     firms_file.write_text(HEADER + "\x1b[31m1,,,,,,,,\n", "utf-8")
     assert "\x1b[31m1" not in run_ops("import", str(firms_file)).out
     firms_file.write_text(HEADER.replace("name,", "na\x1bme,", 1), "utf-8")
@@ -80,7 +80,7 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(
 def test_a_file_that_cannot_be_read_fails_the_command(
     run_ops: Run, world: World, firms_file: Path
 ) -> None:
-    """With the reason; nothing is loaded."""
+    """The reason is shown, and nothing is loaded."""
     firms_file.write_text("firm_no,name\n", "utf-8")
     ran = run_ops("import", str(firms_file), "--json")
     assert (ran.status, ran.json["error"]) == (1, "directory-file")
@@ -90,7 +90,7 @@ def test_a_file_that_cannot_be_read_fails_the_command(
 def test_an_import_that_was_cut_short_fails_the_command(
     run_ops: Run, world: World, firms_file: Path
 ) -> None:
-    """The store went away midway: what is known is shown, and what to do."""
+    """The store failed midway: the partial result is shown, with what to do."""
     boto3.client("dynamodb").delete_table(TableName="recovery-audit")
     ran = run_ops("import", str(firms_file))
     assert ran.status == 1
@@ -98,10 +98,8 @@ def test_an_import_that_was_cut_short_fails_the_command(
     assert run_ops("import", str(firms_file), "--json").json["interrupted"] is True
 
 
-def test_phones_change_with_the_file_only_where_that_is_asked_for(
-    run_ops: Run, world: World, firms_file: Path
-) -> None:
-    """Then each is audited under the caller's name and told to both phones."""
+def test_phones_change_only_on_request(run_ops: Run, world: World, firms_file: Path) -> None:
+    """Each change is audited under the caller and sent to both phones."""
     run_ops("import", str(firms_file))
     firms_file.write_text(HEADER + FIRM.replace("13800001234", NEW_PHONE), "utf-8")
     kept = run_ops("import", str(firms_file))
@@ -123,7 +121,7 @@ def test_phones_change_with_the_file_only_where_that_is_asked_for(
 def test_a_terminal_gets_a_progress_bar(
     run_ops: Run, world: World, firms_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On stderr, and not where nobody watches."""
+    """It is on stderr, and only on a terminal."""
     assert "1/1" not in run_ops("import", str(firms_file)).err
     monkeypatch.setenv("FORCE_COLOR", "1")
     watched = run_ops("import", str(firms_file), "--json")

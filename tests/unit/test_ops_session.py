@@ -1,4 +1,4 @@
-"""Where the commands find their settings, the region and the operator's identity."""
+"""The settings, the region and the operator's identity of the commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("serial_moto")
 
 @pytest.fixture
 def bare(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """No service built yet, and no setting in the environment."""
+    """Install no service, and remove every setting from the environment."""
     make_world()
     runtime.install(None)
     for name in (*SETTINGS, "SECRETS_ID", "TABLE_PREFIX"):
@@ -35,7 +35,7 @@ def bare(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> pytest.Monke
 
 
 def test_missing_settings_are_named(run_ops: Run, bare: pytest.MonkeyPatch) -> None:
-    """All of them, in one sentence."""
+    """One sentence names all of them."""
     ran = run_ops("account", LOGIN, "--json")
     assert (ran.status, ran.json["error"]) == (1, "settings")
     assert "SITE_URL is missing" in ran.json["message"]
@@ -50,7 +50,7 @@ def test_settings_come_from_the_environment(run_ops: Run, bare: pytest.MonkeyPat
 
 
 def test_settings_come_from_the_named_secret(run_ops: Run, bare: pytest.MonkeyPatch) -> None:
-    """SECRETS_ID names it, as for the service; one that cannot be read is said."""
+    """SECRETS_ID names it, as for the service; an unreadable one is reported."""
     bare.setenv("SECRETS_ID", "elsewhere")
     ran = run_ops("account", LOGIN, "--json")
     assert (ran.status, ran.json["error"]) == (1, "secret")
@@ -61,7 +61,7 @@ def test_settings_come_from_the_named_secret(run_ops: Run, bare: pytest.MonkeyPa
 
 
 def test_settings_come_from_the_deployment_s_secret(run_ops: Run, bare: pytest.MonkeyPatch) -> None:
-    """Where the environment has none: the one that the template declares, by its prefix."""
+    """Without settings in the environment, the template's secret is read by its prefix."""
     template = {
         "Parameters": {"TablePrefix": {"Default": "recovery"}},
         "Resources": {
@@ -80,10 +80,10 @@ def test_settings_come_from_the_deployment_s_secret(run_ops: Run, bare: pytest.M
 
 
 @pytest.mark.parametrize("prefix", [None, "other"])
-def test_an_undeclared_secret_has_the_name_that_the_local_stack_gives_it(
+def test_an_undeclared_secret_has_the_local_stack_s_name(
     run_ops: Run, bare: pytest.MonkeyPatch, prefix: str | None
 ) -> None:
-    """So that credentials and an address are all that a command needs there."""
+    """So that commands need only credentials and an endpoint there."""
     template = {"Parameters": {"TablePrefix": {"Default": "recovery"}}, "Resources": {}}
     bare.setattr(session, "load_template", lambda: template)
     settings = dict(SETTINGS)
@@ -95,8 +95,10 @@ def test_an_undeclared_secret_has_the_name_that_the_local_stack_gives_it(
     assert run_ops("account", LOGIN, "--json").json["error"] == "account-not-found"
 
 
-def test_no_region_is_said(run_ops: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before anything is asked of AWS; a local stack has its own."""
+def test_a_missing_region_is_reported(
+    run_ops: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No request is sent; a local stack has its own region."""
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
@@ -108,7 +110,7 @@ def test_no_region_is_said(run_ops: Run, world: World, monkeypatch: pytest.Monke
 def test_without_an_identity_nothing_is_changed(
     run_ops: Run, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever cannot say who they are may look, and change nothing."""
+    """A caller without a known identity may only read."""
 
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
     for name, arguments in CHANGES.items():
@@ -121,7 +123,7 @@ def test_without_an_identity_nothing_is_changed(
 
 @pytest.fixture
 def local_aws() -> Iterator[str]:
-    """AWS behind an address of this machine, with the tables."""
+    """A local AWS at an endpoint, with the tables."""
     aws = LocalAws()
     aws.start()
     try:

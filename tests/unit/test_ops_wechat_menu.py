@@ -1,4 +1,4 @@
-"""`wechat-menu`: the menu that the account then has, and what WeChat may say against it."""
+"""`wechat-menu`: the menu of the account afterwards, and WeChat's refusals."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ def world(make_world: MakeWorld, wechat: SimulatedWeChat, monkeypatch: pytest.Mo
 
 @pytest.fixture
 def run(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs `wechat-menu` on a terminal of 120 columns."""
+    """Run `wechat-menu` on a terminal of 120 columns."""
     return Run(capsys, monkeypatch, "wechat-menu", columns=120)
 
 
 def as_json(run: Run, *options: str) -> tuple[int, Any]:
-    """The exit status and the parsed answer."""
+    """Return the exit status and the parsed output."""
     ran = run(*options, "--json")
     return ran.status, ran.json
 
 
-def test_the_account_has_the_menu_then(run: Run, wechat: SimulatedWeChat) -> None:
-    """Both items, in Chinese that people can read; and again changes nothing."""
+def test_the_command_creates_the_menu(run: Run, wechat: SimulatedWeChat) -> None:
+    """Both items have Chinese names; a repeat changes nothing."""
     for _ in range(2):
         status, out, err = run()
         assert (status, err) == (0, "")
@@ -72,14 +72,14 @@ def test_the_account_has_the_menu_then(run: Run, wechat: SimulatedWeChat) -> Non
     assert words.MENU_MADE in out
 
 
-def test_a_program_can_read_it(run: Run, wechat: SimulatedWeChat) -> None:
+def test_json_has_the_menu(run: Run, wechat: SimulatedWeChat) -> None:
     """The menu as WeChat was given it, and that it was."""
     assert as_json(run) == (0, {"menu": MENU, "made": True})
     assert wechat.account.menu == MENU
 
 
-def test_a_dry_run_asks_wechat_nothing(run: Run, wechat: SimulatedWeChat) -> None:
-    """It shows what would be made."""
+def test_a_dry_run_sends_no_request(run: Run, wechat: SimulatedWeChat) -> None:
+    """It shows the menu that would be created."""
     wechat.fail(-1, times=99)
     status, out, _ = run("--dry-run")
     assert status == 0
@@ -93,7 +93,7 @@ def test_a_dry_run_asks_wechat_nothing(run: Run, wechat: SimulatedWeChat) -> Non
 @pytest.mark.parametrize("path", [CREATE, STABLE])
 @pytest.mark.parametrize("errcode", [48001, 40164, 45009, 40013, 40125, 65400])
 def test_a_refusal_is_explained(run: Run, wechat: SimulatedWeChat, path: str, errcode: int) -> None:
-    """By its code, by the rid that WeChat's support asks for, and in words that help."""
+    """With its code, the rid for WeChat's support, and advice."""
     wechat.fail(errcode, path=path, times=2)
     status, out, err = run()
     assert (status, out) == (1, "")
@@ -107,8 +107,8 @@ def test_a_refusal_is_explained(run: Run, wechat: SimulatedWeChat, path: str, er
     assert wechat.account.menu is None
 
 
-def test_a_token_that_has_ended_is_no_refusal(run: Run, wechat: SimulatedWeChat) -> None:
-    """One refresh, and the menu stands."""
+def test_an_expired_token_is_refreshed_once(run: Run, wechat: SimulatedWeChat) -> None:
+    """A second refusal of the token is reported."""
     run()
     wechat.tokens.revoke()
     assert run().status == 0
@@ -118,8 +118,8 @@ def test_a_token_that_has_ended_is_no_refusal(run: Run, wechat: SimulatedWeChat)
     assert words.WECHAT_REFUSALS[40001] in err
 
 
-def test_a_platform_that_is_busy_or_silent_is_said_to_be(run: Run, wechat: SimulatedWeChat) -> None:
-    """Nobody knows then whether the menu stands."""
+def test_a_busy_or_silent_platform_is_reported(run: Run, wechat: SimulatedWeChat) -> None:
+    """Whether the menu was created is unknown then."""
     wechat.fail(-1, path=CREATE, times=3)
     status, out, err = run()
     assert (status, out) == (1, "")
@@ -128,8 +128,8 @@ def test_a_platform_that_is_busy_or_silent_is_said_to_be(run: Run, wechat: Simul
     assert as_json(run) == (1, {"error": "unavailable", "message": words.MENU_SILENT})
 
 
-def test_a_store_that_is_down_is_not_called_wechat(run: Run) -> None:
-    """The shared token lies there."""
+def test_a_failure_of_the_store_is_not_reported_as_wechat(run: Run) -> None:
+    """The shared token is in the store."""
     boto3.client("dynamodb").delete_table(TableName="recovery-ephemera")
     status, _, err = run()
     assert status == 1

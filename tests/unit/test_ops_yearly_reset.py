@@ -1,4 +1,4 @@
-"""`yearly-reset`: starting it, looking at it, and what it would do."""
+"""`yearly-reset`: the start, the status and the dry run."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ TIMEOUT = 600
 def run(
     reset: ResetWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Run:
-    """Runs `yearly-reset` on a terminal of 120 columns."""
+    """Run `yearly-reset` on a terminal of 120 columns."""
     return Run(capsys, monkeypatch, "yearly-reset", columns=120)
 
 
 def test_it_starts_the_run_and_names_the_operator(run: Run, reset: ResetWorld) -> None:
-    """The logins are planned, and whoever asked stands with the run."""
+    """The logins are planned, and the run has the caller's identity."""
     status, out, _ = run("--year", str(YEAR), "--json")
     facts = json.loads(out)
     assert status == 0
@@ -47,10 +47,10 @@ def test_it_starts_the_run_and_names_the_operator(run: Run, reset: ResetWorld) -
         assert text in out
 
 
-def test_waiting_ends_when_the_run_has(
+def test_waiting_ends_with_the_run(
     run: Run, reset: ResetWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`--wait` looks until every login is accounted for."""
+    """`--wait` polls until every login is accounted for."""
     monkeypatch.setattr(command, "PAUSE", 0)
     looked: list[int] = []
     status_of = reset.story.status
@@ -68,18 +68,16 @@ def test_waiting_ends_when_the_run_has(
     assert len(looked) > 3
 
 
-def test_waiting_gives_up_when_nothing_moves(reset: ResetWorld) -> None:
-    """A queue that nobody works is said, not waited for without end."""
+def test_waiting_ends_without_progress(reset: ResetWorld) -> None:
+    """A queue without a worker is reported."""
     reset.schedule()
     times = iter(range(0, 100_000, 600))
     with pytest.raises(Failed, match="半小时没有进展"):
         command.follow(reset.story, YEAR, sleep=lambda _: None, clock=lambda: next(times))
 
 
-def test_a_store_that_is_busy_ends_no_waiting(
-    reset: ResetWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The run goes on meanwhile; only one that does not answer for half an hour is given up."""
+def test_waiting_outlasts_a_busy_store(reset: ResetWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run continues meanwhile; waiting ends after half an hour without an answer."""
     reset.schedule()
     status, answers = reset.story.status, iter([False, False, True])
 
@@ -97,8 +95,8 @@ def test_a_store_that_is_busy_ends_no_waiting(
         command.follow(reset.story, YEAR, sleep=lambda _: None, clock=lambda: next(times))
 
 
-def test_a_dry_run_tells_and_changes_nothing(run: Run) -> None:
-    """What would happen, and no run afterwards."""
+def test_a_dry_run_changes_nothing(run: Run) -> None:
+    """It shows what would happen."""
     status, out, _ = run("--year", str(YEAR), "--dry-run")
     assert status == 0
     assert "将涉及 1 个财务上报账号" in out
@@ -109,8 +107,8 @@ def test_a_dry_run_tells_and_changes_nothing(run: Run) -> None:
     assert "没有2027年度的重置" in err
 
 
-def test_what_was_passed_over_is_listed(run: Run, reset: ResetWorld) -> None:
-    """Each login with its reason, in words and as JSON; skipped ones are no failure."""
+def test_skipped_and_failed_logins_are_listed(run: Run, reset: ResetWorld) -> None:
+    """Each with its reason, as text and as JSON; skipped logins are no failure."""
     item = LoginItem.get("11010148_cw")
     item.head_id_last4 = None
     item.save()
@@ -126,8 +124,8 @@ def test_what_was_passed_over_is_listed(run: Run, reset: ResetWorld) -> None:
     ]
 
 
-def test_dead_letters_make_it_fail_until_they_are_worked(run: Run, reset: ResetWorld) -> None:
-    """The status names them and what to do, and `--redrive` does it."""
+def test_dead_letters_fail_the_command_until_they_are_redriven(run: Run, reset: ResetWorld) -> None:
+    """The status names them and the remedy, which is `--redrive`."""
     run("--year", str(YEAR))
     messages = reset.receive()
     reset.sqs.send_message(QueueUrl=reset.dead, MessageBody=messages[0]["Body"])
@@ -142,23 +140,21 @@ def test_dead_letters_make_it_fail_until_they_are_worked(run: Run, reset: ResetW
     "options",
     [(), ("--year", "2027", "--status", "2027"), ("--status", "2027", "--wait"), ("--year", "x")],
 )
-def test_a_command_line_that_says_two_things_or_none_is_refused(
-    run: Run, options: tuple[str, ...]
-) -> None:
-    """Nothing is started by a slip."""
+def test_contradictory_options_are_refused(run: Run, options: tuple[str, ...]) -> None:
+    """Nothing is started."""
     status, _, err = run(*options)
     assert status == 2
     assert "--help" in err
 
 
-def test_the_whole_of_it_on_one_machine(tmp_path: Path) -> None:
-    """The local stack works the queue as Lambda would; the command waits, and the passwords are set."""
+def test_a_run_on_the_local_stack_sets_the_passwords(tmp_path: Path) -> None:
+    """The stack's poller works the queue, and the command waits."""
     # Few firms: their passwords are hashed in a process that shares the machine with other tests.
     firms = made_up(3)
-    with running(tmp_path, firms) as stack:
+    with running(tmp_path, firms) as local_stack:
         environment = {
             **os.environ,
-            "AWS_ENDPOINT_URL": stack.aws_url,
+            "AWS_ENDPOINT_URL": local_stack.aws_url,
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
         }

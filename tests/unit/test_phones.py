@@ -1,4 +1,4 @@
-"""Mainland mobile numbers in the spellings that people and spreadsheets use."""
+"""The spellings of mainland mobile numbers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from chalicelib.domain.phones import phone_number
         "13800001234.0",
     ],
 )
-def test_phones_are_read_as_people_write_them(written: str) -> None:
-    """Prefixes, spaces, dashes, full width, what a spreadsheet adds: one number."""
+def test_spellings_of_a_number_are_normalized(written: str) -> None:
+    """Prefixes, spaces, dashes, full width and what a spreadsheet adds."""
     assert phone_number(written) == "+8613800001234"
 
 
@@ -43,6 +43,6 @@ def test_phones_are_read_as_people_write_them(written: str) -> None:
         "13800001234.5",
     ],
 )
-def test_what_is_no_mobile_number_is_none(written: str) -> None:
+def test_other_texts_are_no_mobile_number(written: str) -> None:
     """Too short, too long, a landline, two numbers, digits of another script."""
     assert phone_number(written) is None

@@ -1,4 +1,4 @@
-"""What is installed is what was pinned: exact versions, hashes, and one choice in all three files."""
+"""The lock files: exact versions, hashes, and the same choice in all three files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GROUPS = ("", "infra", "tests")
 
 
 def pinned(text: str) -> dict[str, tuple[str, frozenset[str]]]:
-    """Name to version and SHA-256 hashes. Raises ValueError for a line that is no such pin."""
+    """Return version and SHA-256 hashes by name. Raises ValueError for a line that is no such pin."""
     found: dict[str, tuple[str, frozenset[str]]] = {}
     for line in re.sub(r"\\\n", " ", text).splitlines():
         words = line.partition(" #")[0].strip()
@@ -33,8 +33,8 @@ def pinned(text: str) -> dict[str, tuple[str, frozenset[str]]]:
     return found
 
 
-def asked(group: str) -> list[Requirement]:
-    """What pyproject.toml asks for: the runtime's, and a group's with what it includes."""
+def required(group: str) -> list[Requirement]:
+    """Return the requirements of pyproject.toml: the runtime's and a group's, with included groups."""
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     entries = list(project["project"]["dependencies"])
     groups = [group] if group else []
@@ -51,18 +51,18 @@ PINS = [pinned((ROOT / file).read_text("utf-8")) for file in FILES]
 
 
 @pytest.mark.parametrize(("pins", "group"), list(zip(PINS, GROUPS, strict=True)), ids=FILES)
-def test_each_file_has_what_the_project_asks_for(
+def test_each_file_pins_every_requirement(
     pins: dict[str, tuple[str, frozenset[str]]], group: str
 ) -> None:
-    """Every requirement is pinned, within its range."""
-    for requirement in asked(group):
+    """Each within its range."""
+    for requirement in required(group):
         version, _ = pins[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version, prereleases=True), requirement
 
 
 @pytest.mark.parametrize("number", [1, 2], ids=FILES[1:])
 def test_the_files_agree(number: int) -> None:
-    """What is tested is what is deployed: the same version, of the same files."""
+    """What is tested is what is deployed: the same version with the same hashes."""
     for name, pin in PINS[number - 1].items():
         assert PINS[number][name] == pin, name
 
@@ -78,7 +78,7 @@ def test_the_files_agree(number: int) -> None:
         "requests @ https://example.com/requests.whl --hash=sha256:" + "0" * 64,
     ],
 )
-def test_what_is_not_pinned_is_found(line: str) -> None:
-    """A range, a wildcard, a weak or missing hash, or an address is no pin."""
+def test_a_line_that_is_no_pin_is_found(line: str) -> None:
+    """A range, a wildcard, a weak or missing hash, or an address."""
     with pytest.raises(ValueError, match="not pinned"):
         pinned(line + "\n")

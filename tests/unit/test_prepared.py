@@ -28,7 +28,7 @@ LIMITS = ((5, 3_600), (1, 60))
     attempts=st.integers(0, 9),
 )
 def test_the_request_is_pynamodbs(now: int, digest: str, login: str, attempts: int) -> None:
-    """The same expressions and names, and the same values in their places."""
+    """It has the same expressions and names, and the same values in their places."""
     bind("recovery")
     windows = [Window(*limit) for limit in LIMITS]
 
@@ -73,7 +73,7 @@ def test_a_missing_value_is_an_error() -> None:
 
 
 def test_a_check_has_no_update() -> None:
-    """Without values it has no attribute values either, which DynamoDB would refuse if empty."""
+    """Without values it has no attribute values, which DynamoDB refuses if they are empty."""
     request = PreparedUpdate(CodeItem, condition=CodeItem.digest.exists()).request("code#1", {})
     assert set(request) == {
         "TableName",

@@ -35,7 +35,7 @@ def test_the_installed_version_is_the_one_that_was_checked(name: str, checked: s
 
 @pytest.mark.parametrize("name", ["pynamodb", "botocore", "boto3", "chalice", "altcha"])
 def test_each_of_them_has_an_upper_bound(name: str) -> None:
-    """In pyproject, so that a new major or minor version is a decision."""
+    """A new major or minor version is then a decision."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     listed = [
         *project["project"]["dependencies"],
@@ -47,7 +47,7 @@ def test_each_of_them_has_an_upper_bound(name: str) -> None:
     assert version(name) in found[name].specifier
 
 
-def test_pynamodb_has_them() -> None:
+def test_pynamodb_has_the_used_attributes() -> None:
     """Model._hash_keyname, _connection, _get_connection; Connection._tables, _client, client;
     TransactWrite._update_items, _condition_check_items, _commit."""
     bind("recovery")
@@ -72,8 +72,8 @@ def test_pynamodb_chains_botocores_exception() -> None:
     assert VerboseClientError.__name__ in source
 
 
-def test_botocore_emits_what_the_answers_are_checked_at() -> None:
-    """`before-parse` with a dictionary that is merged into the answer, and `after-call`."""
+def test_botocore_emits_the_events_that_check_responses() -> None:
+    """`before-parse` with a dictionary that is merged into the response, and `after-call`."""
     from botocore.client import BaseClient
     from botocore.endpoint import Endpoint
 

@@ -1,4 +1,4 @@
-"""How SNS's delivery logs reach the function, as the template has it."""
+"""The template's subscription of the function to SNS's delivery logs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RESOURCES: dict[str, Any] = load_template()["Resources"]
     ],
 )
 def test_both_logs_are_subscribed(log: str, subscription: str, name: str) -> None:
-    """By SNS's fixed names, to the function that the app has, once it may be called."""
+    """They have SNS's fixed names, and the function may be invoked before the subscription exists."""
     group, wired = RESOURCES[log]["Properties"], RESOURCES[subscription]
     assert group["LogGroupName"]["Fn::Sub"] == f"sns/${{AWS::Region}}/${{AWS::AccountId}}/{name}"
     assert wired["Properties"]["LogGroupName"] == {"Ref": log}
@@ -30,7 +30,7 @@ def test_both_logs_are_subscribed(log: str, subscription: str, name: str) -> Non
     assert RESOURCES["SmsReceiptsPermission"]["Properties"]["FunctionName"] == {"Ref": FUNCTION}
 
 
-def test_it_is_there_only_where_it_is_asked_for() -> None:
+def test_the_subscription_is_optional() -> None:
     """AWS China has no SMS in SNS."""
     own = {"SmsReceipts", "SmsReceiptsLog"}
     parts = {

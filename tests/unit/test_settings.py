@@ -43,7 +43,7 @@ REQUIRED = [
 
 
 def faults(**changes: str) -> list[str]:
-    """The faults of the suite's settings with these changes; empty where there is none."""
+    """Return the faults of the suite's settings with these changes."""
     try:
         load({**SETTINGS, **changes})
     except SettingsError as error:
@@ -60,7 +60,7 @@ def test_each_field_and_each_limit_is_one_row_of_the_table() -> None:
 
 
 def test_exactly_the_settings_without_default_are_required() -> None:
-    """All are named together; a blank value counts as missing."""
+    """They are named together; a blank value counts as missing."""
     assert [row.name for row in TABLE if row.default is None] == REQUIRED
     for environment in ({}, dict.fromkeys(REQUIRED, " ")):
         with pytest.raises(SettingsError) as caught:
@@ -70,7 +70,7 @@ def test_exactly_the_settings_without_default_are_required() -> None:
 
 
 def test_defaults_are_parsed_like_given_values() -> None:
-    """A default that its own parser refuses would be a fault of every start."""
+    """A default that its own parser refuses would prevent every start."""
     for row in TABLE:
         if row.default is not None:
             row.parse(row.default)
@@ -85,7 +85,7 @@ def test_defaults_are_parsed_like_given_values() -> None:
     assert not settings.receipts_path
 
 
-def test_given_values_stand_in_their_own_fields() -> None:
+def test_each_value_is_in_its_own_field() -> None:
     """No field has another's value."""
     given = {
         **{row.name: f"text of {row.name}" for row in TABLE if row.parse is parsers.text},
@@ -116,7 +116,7 @@ def test_secret_rows_hold_secrets_and_no_others_do() -> None:
 
 
 def test_no_secret_is_printed() -> None:
-    """Neither as part of the settings nor on its own; all are listed for masking."""
+    """Neither with the settings nor alone; all are listed for masking."""
     vendors = {name: value for each in VENDORS.values() for name, value in each.items()}
     settings = load({**SETTINGS, **vendors, "RECEIPTS_PATH": "r" * 32})
     secrets = [secret for secret in settings.secrets() if secret]
@@ -187,20 +187,20 @@ MALFORMED = {
     ("name", "fault", "value"),
     [(name, fault, value) for name, (fault, *values) in MALFORMED.items() for value in values],
 )
-def test_a_malformed_value_is_named_without_itself(name: str, fault: str, value: str) -> None:
-    """The fault has the setting's name and what its value must be."""
+def test_a_malformed_value_is_not_quoted(name: str, fault: str, value: str) -> None:
+    """The fault has the setting's name and the required form."""
     assert faults(**{name: value}) == [f"{name} {fault}"]
 
 
-def test_every_parser_that_refuses_anything_is_tried() -> None:
+def test_every_parser_that_can_refuse_is_tested() -> None:
     """Parsers that accept every text have no row in MALFORMED."""
     lenient: tuple[Callable[[str], Any], ...] = (parsers.text, parsers.secret, parsers.comma_list)
     tried = {ROWS[name].parse for name in MALFORMED}
     assert {row.parse for row in TABLE} == tried | set(lenient)
 
 
-def test_all_faults_are_named_at_once_and_in_the_table_s_order() -> None:
-    """So that all can be corrected together; no value is quoted."""
+def test_all_faults_are_reported_in_the_table_s_order() -> None:
+    """They can be corrected together; no value is quoted."""
     with pytest.raises(SettingsError) as caught:
         load(
             {**SETTINGS, "WECHAT_PLAIN": "maybe", "SITE_URL": "", "SMS_GATEWAYS": "http"},
@@ -217,7 +217,7 @@ def test_all_faults_are_named_at_once_and_in_the_table_s_order() -> None:
 
 @pytest.mark.parametrize("secret", ["", "no JSON", "1", "null", "[]"])
 def test_a_secret_that_is_no_object_is_a_fault(secret: str) -> None:
-    """An empty text included, which is what a binary secret gives."""
+    """So is an empty text, as which a binary secret is read."""
     with pytest.raises(SettingsError) as caught:
         load(SETTINGS, secret)
     assert caught.value.faults == ["SECRETS_ID does not name a JSON object"]

@@ -45,7 +45,7 @@ def _query(received: Received) -> dict[str, str]:
 
 
 def _vendor(received: Received) -> Reply:
-    """Checks the signature by the vendor's own code, as the vendor does."""
+    """Check the signature by the vendor's own code, as the vendor does."""
     authentic = _sdk_authorization(_query(received), _signed_headers(received), "key-secret")
     if received.headers["authorization"] != authentic:
         return 400, aliyun_body("SignatureDoesNotMatch")
@@ -53,7 +53,7 @@ def _vendor(received: Received) -> Reply:
 
 
 def test_the_request_is_what_the_vendor_documents() -> None:
-    """Template, sign and reference, under a signature that the vendor's own code confirms."""
+    """Template, sign and reference, with a signature that the vendor's own code accepts."""
     with serving(_vendor) as server:
         attempt = aliyun(server.url).send(SMS)
     assert attempt == Attempt("aliyun", Outcome.SENT, message_id="900619746936498440^0")
@@ -74,8 +74,8 @@ def test_the_request_is_what_the_vendor_documents() -> None:
     )
 
 
-def test_a_wrong_secret_lets_the_next_gateway_try() -> None:
-    """The vendor sees that the signature is another one, and we say so by its code."""
+def test_a_wrong_secret_fails_over() -> None:
+    """The vendor refuses the signature, and the reason has its code."""
     with serving(_vendor) as server:
         attempt = aliyun(server.url, key_secret="another").send(SMS)
     assert attempt.outcome is Outcome.TRY_ANOTHER
@@ -83,7 +83,7 @@ def test_a_wrong_secret_lets_the_next_gateway_try() -> None:
 
 
 def test_the_sdk_sends_the_same_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same fields at the same time with the same nonce, sent by the SDK and by us."""
+    """The same fields for the same time and nonce."""
     monkeypatch.setattr(Sdk, "get_timestamp", staticmethod(lambda: "2027-01-15T08:00:00Z"))
     monkeypatch.setattr(Sdk, "get_nonce", staticmethod(lambda: "nonce"))
     with serving(lambda _: (200, aliyun_body("OK"))) as server:
@@ -132,8 +132,8 @@ def test_the_signer_agrees_with_the_sdk(query: dict[str, str], sign: str, secret
 
 
 @given(st.dictionaries(st.text("abcdefgh", min_size=1), TEXTS, max_size=4))
-def test_values_of_any_text_arrive_as_they_are(params: dict[str, str]) -> None:
-    """What the vendor reads out of the address is what was put in, in its order."""
+def test_values_of_any_text_arrive_unchanged(params: dict[str, str]) -> None:
+    """The vendor decodes the values in their order."""
     query = {"TemplateParam": json.dumps(params, ensure_ascii=False)}
     read = dict(parse_qsl(signing.canonical_query(query)))
     assert list(json.loads(read["TemplateParam"]).items()) == list(params.items())
@@ -186,7 +186,7 @@ REFUSED = ["isv.MOBILE_NUMBER_ILLEGAL", "isv.BLACK_KEY_CONTROL_LIMIT", "isv.CUST
 
 
 def test_every_documented_code_has_its_outcome() -> None:
-    """HTTP 200 is not yet sent, and only what is the number's own fault ends the send."""
+    """Status 200 alone is no success, and only faults of the number end the send."""
     expected = dict.fromkeys(TRY_ANOTHER, Outcome.TRY_ANOTHER) | dict.fromkeys(
         REFUSED, Outcome.REFUSED
     )
@@ -201,7 +201,7 @@ def test_every_documented_code_has_its_outcome() -> None:
 
 
 def test_the_time_of_the_signature_is_the_clock_s() -> None:
-    """The vendor refuses a request whose time is not its own."""
+    """The vendor refuses a request with another time."""
     assert NOW == 1_800_000_000
     headers: dict[str, Any] = {}
     with serving(lambda r: (headers.update(r.headers) or 200, aliyun_body("OK"))) as server:

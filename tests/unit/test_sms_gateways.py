@@ -1,4 +1,4 @@
-"""What all gateways have in common, the two without a vendor, and the fail-over over them."""
+"""All gateways' common behaviour, the two without a vendor, and failover."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ CLASSES: tuple[type[Sns | Aliyun | Tencent | Http | Console], ...] = (
 
 
 def test_the_setting_names_every_gateway_and_no_other() -> None:
-    """SMS_GATEWAYS and the classes say the same names, and no two the same one."""
+    """SMS_GATEWAYS and the classes have the same names, each once."""
     assert sorted(gateway.name for gateway in CLASSES) == sorted(GATEWAYS)
 
 
 def test_each_name_builds_the_gateway_of_that_name() -> None:
-    """What an operator writes into SMS_GATEWAYS is what sends, in that order."""
+    """They send in the order of SMS_GATEWAYS."""
     settings = {
         "SITE_URL": "https://recovery.example",
         "SIGNING_KEYS": "s" * 32,
@@ -123,8 +123,8 @@ def test_http_s_signature_is_that_of_rfc_4231() -> None:
         (504, Outcome.TRY_ANOTHER),
     ],
 )
-def test_http_goes_by_the_status(status: int, outcome: Outcome) -> None:
-    """Any 2xx is taken, 4xx is final, the rest fails over; whatever stands in the body."""
+def test_http_decides_by_the_status(status: int, outcome: Outcome) -> None:
+    """Any 2xx is accepted, 4xx is final and the rest fails over, whatever the body."""
     body = b"" if status == 204 else f"<p>{SMS.to}</p>".encode()
     with serving(lambda _: (status, body)) as server:
         attempt = http(server.url).send(SMS)
@@ -133,22 +133,22 @@ def test_http_goes_by_the_status(status: int, outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("given_", [7, None, "", "two words", "\n", PHONE * 9, {"a": 1}])
-def test_a_message_id_that_cannot_be_kept_is_left_out(given_: Any) -> None:
-    """The message was taken all the same."""
+def test_a_malformed_message_id_is_left_out(given_: Any) -> None:
+    """The message was accepted all the same."""
     with serving(lambda _: (200, json.dumps({"id": given_}).encode())) as server:
         assert http(server.url).send(SMS) == Attempt("http", Outcome.SENT)
 
 
-def test_the_console_prints_one_line_that_a_developer_reads() -> None:
-    """Under the sign, as the phone would show it."""
+def test_the_console_prints_one_line() -> None:
+    """It begins with the sign, as on a phone."""
     stream = io.StringIO()
     assert Console(stream, "示例").send(SMS) == Attempt("console", Outcome.SENT)
     assert stream.getvalue() == f"SMS +8613800001234 【示例】{SMS.text}\n"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "closed"])
-def test_a_terminal_that_cannot_show_it_lets_the_next_gateway_try(encoding: str) -> None:
-    """A stream that is gone or knows no Chinese is a gateway that can't now."""
+def test_a_failing_terminal_fails_over(encoding: str) -> None:
+    """A closed stream, and one without Chinese."""
     if encoding == "closed":
         stream = io.TextIOWrapper(io.BytesIO(), "utf-8")
         stream.close()
@@ -160,7 +160,7 @@ def test_a_terminal_that_cannot_show_it_lets_the_next_gateway_try(encoding: str)
 
 
 def test_a_message_shows_neither_its_code_nor_its_text_when_printed() -> None:
-    """A log line that prints the message by mistake gives no code away."""
+    """A log line with the message contains no code."""
     assert SMS.params["code"] not in repr(SMS)
     assert SMS.text not in repr(SMS)
 
@@ -170,7 +170,7 @@ def test_a_message_shows_neither_its_code_nor_its_text_when_printed() -> None:
 def test_no_library_logs_the_message(
     name: str, works: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Aliyun has the phone and the code in its address, which urllib3 logs where it may."""
+    """Aliyun's URL contains phone and code, and urllib3 logs URLs at its lower levels."""
     caplog.set_level(logging.DEBUG)
     with serving(lambda _: (200, ACCEPTED[name]) if works else None) as server:
         MAKERS[name](server.url).send(SMS)
@@ -181,7 +181,7 @@ def test_no_library_logs_the_message(
 
 @mock_aws
 def test_botocore_does_not_log_the_message(caplog: pytest.LogCaptureFixture) -> None:
-    """Its debug log has the parameters of every call."""
+    """Its debug log contains the parameters of every call."""
     caplog.set_level(logging.DEBUG)
     attempt = Sns(lambda: boto3.client("sns", "us-east-1", config=sns_config()), "s").send(SMS)
     logging.getLogger("test").debug("logs are taken")
@@ -200,10 +200,10 @@ class _Scripted:
 
 
 @given(st.lists(st.sampled_from(Outcome), min_size=1, max_size=6))
-def test_failover_asks_on_only_while_a_gateway_certainly_has_not_sent(
+def test_failover_goes_on_only_while_nothing_was_sent(
     outcomes: list[Outcome],
 ) -> None:
-    """For any gateways: all up to the first that settles it are asked, once each, no other."""
+    """For any gateways: each is called once, up to the first that settles the message."""
     gateways = [_Scripted(f"g{i}", outcome) for i, outcome in enumerate(outcomes)]
     settled = [o is not Outcome.TRY_ANOTHER for o in outcomes]
     asked = settled.index(True) + 1 if True in settled else len(outcomes)
@@ -226,8 +226,8 @@ def test_failover_asks_on_only_while_a_gateway_certainly_has_not_sent(
     ]
 
 
-def test_failover_wants_a_gateway() -> None:
-    """An empty list is a mistake of the settings and shows at the start."""
+def test_failover_requires_a_gateway() -> None:
+    """An empty list is a fault of the settings, found at the start."""
     with pytest.raises(ValueError, match="at least one"):
         Failover([])
 
@@ -247,7 +247,7 @@ FIRST: list[tuple[Any, list[str], Outcome | None]] = [
 def test_one_phone_never_gets_two_messages(
     reply: Any, asked: list[str], outcome: Outcome | None
 ) -> None:
-    """Over real gateways: the second vendor hears of the message only where the first has not it."""
+    """With real gateways: the second vendor is called only if the first has no message."""
     second: Callable[[Any], Any] = lambda _: (200, tencent_body("Ok"))  # noqa: E731
     with serving(lambda _: reply) as one, serving(second) as two:
         failover = Failover([aliyun(one.url), tencent(two.url)])

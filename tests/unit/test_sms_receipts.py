@@ -1,4 +1,4 @@
-"""Delivery receipts: the vendors' documented pushes, and everything else that may come in."""
+"""Delivery receipts: the vendors' documented pushes, and everything else."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _batch(*lines: str) -> dict[str, Any]:
 
 
 def test_aliyun_s_documented_push_is_read() -> None:
-    """A delivered and a failed one in one push; times are Beijing's."""
+    """One push has a delivered and a failed message; times are Beijing's."""
     failed = {**ALIYUN, "success": False, "err_code": "MOBILE_NOT_ON_SERVICE", "err_msg": "停机"}
     assert receipts.aliyun(_push(ALIYUN, {**failed, "out_id": "", "report_time": ""})) == [
         Receipt(
@@ -133,14 +133,14 @@ def test_an_sns_delivery_log_is_read() -> None:
 
 
 def test_an_sns_opt_out_is_a_failure_with_its_reason() -> None:
-    """SNS takes a message to an opted-out number and tells only its log."""
+    """SNS accepts a message to an opted-out number and reports it only in its log."""
     delivery = {"providerResponse": "Phone number is opted out", "dwellTimeMs": 5}
     receipt = receipts.sns(json.dumps({**SNS, "delivery": delivery, "status": "FAILURE"}))
     assert (receipt.delivered, receipt.reason) == (False, "Phone number is opted out")
 
 
 def test_a_batch_of_sns_logs_is_unpacked() -> None:
-    """CloudWatch Logs hands over base64 of gzip; its control message carries nothing."""
+    """CloudWatch Logs sends base64 of gzip; its control message has no receipts."""
     line = json.dumps(SNS)
     assert receipts.sns_batch(_packed(_batch(line, line))) == [receipts.sns(line)] * 2
     assert receipts.sns_batch(_packed({"messageType": "CONTROL_MESSAGE", "logEvents": [{}]})) == []
@@ -159,7 +159,7 @@ def test_a_batch_of_sns_logs_is_unpacked() -> None:
     ],
 )
 def test_no_receipt_holds_the_phone(quoted: str) -> None:
-    """Not even where the vendor's words repeat it, in whatever spelling."""
+    """Not even where the vendor's text repeats it, in any spelling."""
     words = f"reject {quoted} no route"
     found = [
         *receipts.aliyun(_push({**ALIYUN, "err_msg": words})),
@@ -173,8 +173,8 @@ def test_no_receipt_holds_the_phone(quoted: str) -> None:
         assert receipt.reason.endswith("no route")
 
 
-def test_words_of_a_vendor_stay_on_one_short_line() -> None:
-    """Nobody forges a line of a log by way of a receipt."""
+def test_a_vendor_s_text_becomes_one_short_line() -> None:
+    """A receipt cannot forge a line of the log."""
     words = "a\r\nERROR forged\x1b[31m\u2028b" + "x" * 10_000
     (receipt,) = receipts.aliyun(_push({**ALIYUN, "err_msg": words}))
     assert receipt.reason.isprintable()
@@ -197,8 +197,8 @@ def test_words_of_a_vendor_stay_on_one_short_line() -> None:
         b"[" + b" " * receipts.MAXIMUM_BYTES + b"]",
     ],
 )
-def test_what_no_vendor_sends_is_refused(read: Any, body: bytes) -> None:
-    """Every bad body ends in the one error, whose text quotes nothing of it."""
+def test_malformed_pushes_are_refused(read: Any, body: bytes) -> None:
+    """Each ends in the same error, whose text quotes nothing of the push."""
     with pytest.raises(ReceiptError) as caught:
         read(body)
     # A JSONDecodeError holds the whole document.
@@ -226,7 +226,7 @@ BAD_FIELDS: list[tuple[Any, dict[str, Any], str, Any]] = [
 def test_a_field_of_the_wrong_form_is_refused_by_name(
     read: Any, record: Any, name: str, value: Any
 ) -> None:
-    """The fate and the names of a message must be as documented, or nothing of the push counts."""
+    """One malformed result or id refuses the whole push."""
     with pytest.raises(ReceiptError, match=name):
         read(_push(record, {**record, name: value}))
 
@@ -280,14 +280,14 @@ def _cut() -> str:
     ],
     ids=range(10),
 )
-def test_a_batch_that_cloudwatch_never_makes_is_refused(packed: str) -> None:
-    """Cut off, of another form, or not of logs."""
+def test_malformed_batches_are_refused(packed: str) -> None:
+    """Truncated, of another form, or not of logs."""
     with pytest.raises(ReceiptError):
         receipts.sns_batch(packed)
 
 
-def test_a_batch_that_grows_is_never_unpacked_whole() -> None:
-    """Fifty kilobytes that unpack to fifty megabytes are refused for their size, early."""
+def test_a_decompression_bomb_is_not_unpacked() -> None:
+    """Fifty kilobytes that unpack to fifty megabytes are refused early."""
     packed = base64.b64encode(gzip.compress(b" " * 50_000_000)).decode()
     tracemalloc.start()
     try:
@@ -310,8 +310,8 @@ def test_a_batch_that_grows_is_never_unpacked_whole() -> None:
         "٢٠١٧-01-01 00:00:00",
     ],
 )
-def test_a_time_that_cannot_be_read_is_no_time(time: Any) -> None:
-    """The fate of the message counts all the same."""
+def test_a_malformed_time_is_left_out(time: Any) -> None:
+    """The delivery result counts all the same."""
     (receipt,) = receipts.aliyun(_push({**ALIYUN, "report_time": time}))
     assert receipt.at is None
 
@@ -351,8 +351,8 @@ def test_any_json_in_any_field_is_read_or_refused(
 
 
 @given(st.binary(max_size=200), st.text(max_size=200))
-def test_any_bytes_are_refused_in_one_way(body: bytes, packed: str) -> None:
-    """Rubbish of any kind ends in the one error, or in no receipts."""
+def test_any_bytes_are_refused_or_empty(body: bytes, packed: str) -> None:
+    """They end in the one error, or in no receipts."""
     readers: tuple[Callable[[], list[Any]], ...] = (
         lambda: receipts.aliyun(body),
         lambda: receipts.tencent(body),
@@ -367,5 +367,5 @@ def test_any_bytes_are_refused_in_one_way(body: bytes, packed: str) -> None:
     ("answer", "field"), [(receipts.ALIYUN_TAKEN, "code"), (receipts.TENCENT_TAKEN, "result")]
 )
 def test_the_answers_that_end_a_vendor_s_repeats(answer: str, field: str) -> None:
-    """Each vendor wants its own field to be the number 0."""
+    """Each vendor requires the number 0 in its own field."""
     assert json.loads(answer)[field] == 0

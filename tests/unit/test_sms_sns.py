@@ -1,4 +1,4 @@
-"""Amazon SNS: moto for what it takes, a loopback server and stubs for what goes wrong."""
+"""Amazon SNS: moto for successes, a loopback server and stubs for failures."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def moto() -> Iterator[Any]:
 
 
 def test_the_message_goes_to_the_phone_with_its_sign(moto: Any) -> None:
-    """Free text under the sign, named by the id that the delivery logs use."""
+    """The text begins with the sign; the message has the id that delivery logs use."""
     attempt = _gateway().send(SMS)
     assert attempt.outcome is Outcome.SENT
     assert moto.sms_messages == {attempt.message_id: (SMS.to, f"【示例签名】{SMS.text}")}
 
 
 def test_the_message_is_transactional() -> None:
-    """Carriers deliver promotional messages late or, by night, not at all."""
+    """Carriers deliver promotional messages late or, at night, not at all."""
     client = _client()
     with Stubber(client) as stubber:
         stubber.add_response(
@@ -82,8 +82,8 @@ def test_the_message_is_transactional() -> None:
     assert attempt == Attempt("sns", Outcome.SENT, message_id="m-1")
 
 
-def test_a_message_that_sns_takes_for_a_number_that_opted_out_counts_as_sent(moto: Any) -> None:
-    """Publishing does not look at the opt-outs; the delivery log tells of them, as a failure."""
+def test_an_accepted_message_to_an_opted_out_number_counts_as_sent(moto: Any) -> None:
+    """Publishing ignores opt-outs; the delivery log reports a failure later."""
     number = "+8613800000099"
     assert _client().check_if_phone_number_is_opted_out(phoneNumber=number)["isOptedOut"]
     attempt = _gateway().send(Sms(number, "t", "code", {}, "r"))
@@ -98,8 +98,8 @@ def test_a_message_that_sns_takes_for_a_number_that_opted_out_counts_as_sent(mot
         f"Invalid parameter: PhoneNumber Reason: {SMS.to} is not valid to publish to",
     ],
 )
-def test_an_opted_out_or_bad_number_is_refused_for_good(message: str) -> None:
-    """The words of AWS quote the number, so only its code and the request's id are kept."""
+def test_an_opted_out_or_bad_number_is_a_final_refusal(message: str) -> None:
+    """AWS's text quotes the number, so only its code and the request's id are kept."""
     with serving(lambda _: (400, _error("InvalidParameter", message))) as server:
         attempt = _gateway(server.url).send(SMS)
     assert attempt == Attempt(
@@ -127,10 +127,8 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("code", "status", "outcome"), ERRORS)
-def test_an_error_of_sns_becomes_the_right_outcome(
-    code: str, status: int, outcome: Outcome
-) -> None:
-    """A number's own fault ends the send, the account's and the service's do not."""
+def test_each_error_of_sns_has_its_outcome(code: str, status: int, outcome: Outcome) -> None:
+    """Faults of the number end the send; those of the account and the service do not."""
     client = _client()
     with Stubber(client) as stubber:
         stubber.add_client_error(
@@ -141,7 +139,7 @@ def test_an_error_of_sns_becomes_the_right_outcome(
 
 
 def test_the_final_codes_are_those_of_the_service() -> None:
-    """botocore's model of SNS knows each of them; a misspelt one would never match."""
+    """botocore's model of SNS has each of them; a misspelt one would never match."""
     shapes = _client().meta.service_model.error_shapes
     assert {shape.error_code for shape in shapes} >= FINAL
 
@@ -158,8 +156,8 @@ def test_the_final_codes_are_those_of_the_service() -> None:
         (None, Outcome.UNKNOWN),
     ],
 )
-def test_sns_is_asked_once(reply: Any, outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
-    """botocore's own repeats are off, also against the environment: each would be another SMS."""
+def test_sns_is_called_once(reply: Any, outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore's retries are off, whatever the environment: each would be another SMS."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "4")
     with serving(lambda _: reply) as server:
         attempt = _gateway(server.url).send(SMS)
@@ -168,8 +166,8 @@ def test_sns_is_asked_once(reply: Any, outcome: Outcome, monkeypatch: pytest.Mon
     assert not quotes_the_message(repr(attempt))
 
 
-def test_each_message_has_a_client_of_its_own() -> None:
-    """No connection is kept that may die before the next message, and none is left open."""
+def test_each_message_has_its_own_client() -> None:
+    """No connection is left open that may be closed before the next message."""
     made: list[Any] = []
 
     def make() -> Any:
@@ -184,8 +182,8 @@ def test_each_message_has_a_client_of_its_own() -> None:
     assert [client.close.call_count for client in made] == [1, 1]
 
 
-def test_a_client_that_cannot_be_made_lets_the_next_gateway_try() -> None:
-    """A region is missing, say: nothing has been sent."""
+def test_a_client_that_cannot_be_made_fails_over() -> None:
+    """Without a region, for example, nothing has been sent."""
 
     def fail() -> Any:
         raise NoRegionError
@@ -193,16 +191,16 @@ def test_a_client_that_cannot_be_made_lets_the_next_gateway_try() -> None:
     assert Sns(fail, "s").send(SMS) == Attempt("sns", Outcome.TRY_ANOTHER, reason="NoRegionError")
 
 
-def test_missing_credentials_let_the_next_gateway_try() -> None:
-    """botocore says so before it sends anything."""
+def test_missing_credentials_fail_over() -> None:
+    """botocore raises before it sends anything."""
     client = _client()
     with mock.patch.object(client, "publish", side_effect=NoCredentialsError):
         attempt = Sns(lambda: client, "s").send(SMS)
     assert attempt == Attempt("sns", Outcome.TRY_ANOTHER, reason="NoCredentialsError")
 
 
-def test_a_parameter_that_botocore_refuses_lets_the_next_gateway_try() -> None:
-    """Its words quote the parameter, so only its kind is kept."""
+def test_a_parameter_that_botocore_refuses_fails_over() -> None:
+    """Its text quotes the parameter, so only the class is kept."""
     number: Any = 13800001234
     attempt = _gateway("http://127.0.0.1:9").send(Sms(number, "t", "code", {}, "r"))
     assert attempt == Attempt("sns", Outcome.TRY_ANOTHER, reason="ParamValidationError")
@@ -218,7 +216,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _gateway_of(url: str, timeouts: Timeouts, authorities: Path | None = None) -> Sns:
-    """A gateway that accepts the authorities' certificates, and waits for so long."""
+    """Return a gateway that trusts this certificate, with these time-outs."""
     times = Config(connect_timeout=timeouts.connect, read_timeout=timeouts.answer)
     config = sns_config().merge(times)
     verify = str(authorities) if authorities else None
@@ -234,7 +232,7 @@ _BAD = [case for case in (*UNSENT, *UNANSWERED) if case.name not in _UNBOUNDED]
 
 @pytest.mark.parametrize("case", _BAD, ids=str)
 def test_a_bad_server(case: Case, certificate: Path) -> None:
-    """The same classes of botocore's come of a handshake that fails and of an answer that does."""
+    """botocore raises the same classes for a failed handshake and for a failed response."""
     with case.running(certificate) as (url, server):
         attempt = _gateway_of(url, case.timeouts, certificate).send(SMS)
     unsent = case.expected is RequestNotSent
@@ -245,7 +243,7 @@ def test_a_bad_server(case: Case, certificate: Path) -> None:
 
 
 def test_a_good_server_over_tls(certificate: Path) -> None:
-    """What the cases above refuse works, and the message goes out once and whole."""
+    """The counterpart of the cases above: the message is sent once and complete."""
     with raw_server(over_tls(certificate, answering(ok(TAKEN)))) as server:
         gateway = _gateway_of(f"https://{server.address}", Timeouts(30, 30), certificate)
         assert gateway.send(SMS).outcome is Outcome.SENT
@@ -254,7 +252,7 @@ def test_a_good_server_over_tls(certificate: Path) -> None:
     assert b"PhoneNumber=%2B86" in request
 
 
-def test_a_stranger_s_certificate_lets_the_next_gateway_try(certificate: Path) -> None:
+def test_an_untrusted_certificate_fails_over(certificate: Path) -> None:
     """Certificates are checked before anything is sent."""
     with raw_server(over_tls(certificate, answering(ok(TAKEN)))) as server:
         attempt = _gateway_of(f"https://{server.address}", Timeouts(30, 30)).send(SMS)
@@ -262,25 +260,25 @@ def test_a_stranger_s_certificate_lets_the_next_gateway_try(certificate: Path) -
     assert server.received == []
 
 
-def test_a_closed_port_lets_the_next_gateway_try() -> None:
-    """Nothing was sent where nothing was connected."""
+def test_a_closed_port_fails_over() -> None:
+    """Without a connection nothing was sent."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         attempt = _gateway(f"http://127.0.0.1:{unused.getsockname()[1]}").send(SMS)
     assert attempt == Attempt("sns", Outcome.TRY_ANOTHER, reason="EndpointConnectionError")
 
 
-def test_a_proxy_that_is_not_there_lets_the_next_gateway_try(
+def test_an_unreachable_proxy_fails_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """botocore goes by the environment's proxies."""
+    """botocore uses the environment's proxies."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     attempt = _gateway("https://sns.invalid").send(SMS)
     assert attempt == Attempt("sns", Outcome.TRY_ANOTHER, reason="ProxyConnectionError")
 
 
 def test_a_failure_of_an_unknown_class_leaves_the_outcome_unknown() -> None:
-    """Where neither the class nor the request says that nothing has left."""
+    """Neither the class nor the request proves that nothing was sent."""
     client = _client()
     with mock.patch.object(client, "publish", side_effect=RuntimeError(SMS.text)):
         attempt = Sns(lambda: client, "s").send(SMS)

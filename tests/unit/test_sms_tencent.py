@@ -38,7 +38,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.samp
 
 
 def _sdk_request(host: str, fields: dict[str, Any], now: int, secret: str) -> RequestInternal:
-    """The SDK's own signed request at a time of ours, before it is sent."""
+    """Return the SDK's own signed request for a given time, before it is sent."""
     profile = ClientProfile(httpProfile=HttpProfile(endpoint=host))
     client = SmsClient(Credential("key-id", secret), "ap-guangzhou", profile)
     request = RequestInternal(host, "POST", "/", header={})
@@ -48,7 +48,7 @@ def _sdk_request(host: str, fields: dict[str, Any], now: int, secret: str) -> Re
 
 
 def _vendor(received: Received) -> Reply:
-    """Checks the signature by the vendor's own code, as the vendor does."""
+    """Check the signature by the vendor's own code, as the vendor does."""
     client = SmsClient(Credential("key-id", "key-secret"), "ap-guangzhou")
     now = int(received.headers["x-tc-timestamp"])
     date = time.strftime("%Y-%m-%d", time.gmtime(now))
@@ -65,7 +65,7 @@ def _vendor(received: Received) -> Reply:
 
 
 def test_the_request_is_what_the_vendor_documents() -> None:
-    """Values by position and the reference, under a signature that the vendor's code confirms."""
+    """Values by position and the reference, with a signature that the vendor's code accepts."""
     with serving(_vendor) as server:
         attempt = tencent(server.url).send(SMS)
     assert attempt == Attempt(
@@ -84,8 +84,8 @@ def test_the_request_is_what_the_vendor_documents() -> None:
     assert received.headers["x-tc-timestamp"] == str(NOW)
 
 
-def test_a_wrong_secret_lets_the_next_gateway_try() -> None:
-    """The vendor sees that the signature is another one, and we say so by its code."""
+def test_a_wrong_secret_fails_over() -> None:
+    """The vendor refuses the signature, and the reason has its code."""
     with serving(_vendor) as server:
         attempt = tencent(server.url, key_secret="another").send(SMS)
     assert attempt.outcome is Outcome.TRY_ANOTHER
@@ -93,7 +93,7 @@ def test_a_wrong_secret_lets_the_next_gateway_try() -> None:
 
 
 def test_the_sdk_sends_the_same_request() -> None:
-    """The same fields at the same time, sent by the SDK and by us."""
+    """The same fields for the same time."""
     with serving(lambda _: (200, tencent_body("Ok"))) as server:
         tencent(server.url).send(SMS)
         ours = server.received[0]
@@ -128,7 +128,7 @@ def test_the_signer_agrees_with_the_sdk(fields: dict[str, Any], now: int, secret
 
 @given(st.dictionaries(st.text("abcdefgh", min_size=1), TEXTS, min_size=1, max_size=4))
 def test_values_go_in_the_order_of_the_template(params: dict[str, str]) -> None:
-    """Any names and values: the order in which the message has them."""
+    """Any names and values: in the order of the message's parameters."""
     sent: list[bytes] = []
 
     class Client(HttpClient):
@@ -184,7 +184,7 @@ def _expected(code: str) -> Outcome:
 
 @pytest.mark.parametrize("body", [tencent_body, tencent_error])
 def test_every_documented_code_has_its_outcome(body: Any) -> None:
-    """For one number or for the whole request; a time-out within the vendor is nobody's retry."""
+    """For one number and for the whole request; a time-out within the vendor is not retried."""
     codes = iter([*CODES, *COMMON])
     with serving(lambda _: (200, body(next(codes)))) as server:
         gateway = tencent(server.url)
@@ -196,6 +196,6 @@ def test_every_documented_code_has_its_outcome(body: Any) -> None:
         assert not quotes_the_message(repr(attempt))
 
 
-def test_the_codes_that_count_are_the_vendor_s() -> None:
+def test_the_compared_codes_are_the_vendor_s() -> None:
     """A misspelt code would never match."""
     assert set(CODES) >= signing.FINAL | signing.PERHAPS_SENT

@@ -1,4 +1,4 @@
-"""The texts of SMS: one part each, as one is billed."""
+"""The texts of SMS: each fits into one part, as which it is billed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIGN = next(setting.default for setting in SETTINGS if setting.name == "SMS_SIGN
 
 @pytest.mark.parametrize("name", SMS_TEMPLATES)
 def test_a_text_fits_into_one_sms(name: str) -> None:
-    """With the longest of a firm's logins, the longest time, and the signature in its brackets."""
+    """With the longest login, the longest time, and the sign in its brackets."""
     values = {"login": "11010148_cw", "code": "123456", "minutes": "5", "time": "12月31日23:59"}
     text = f"【{SIGN}】" + fill(SMS_TEMPLATES[name], **values)
     assert "$" not in text

@@ -40,7 +40,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _outcome(name: str, case: Case) -> Outcome:
-    """What a case must come to for a message: of an answer without a body, the status counts."""
+    """Return the outcome of a case for a message: a response without a body counts by its status."""
     if not isinstance(case.expected, Response):
         unsent = case.expected is RequestNotSent
         return Outcome.TRY_ANOTHER if unsent else Outcome.UNKNOWN
@@ -54,7 +54,7 @@ def _outcome(name: str, case: Case) -> Outcome:
 def test_a_bad_server(
     name: str, case: Case, certificate: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One attempt ends in the outcome of the case, and its reason names the kind alone."""
+    """One attempt has the outcome of the case, and its reason is the kind of failure alone."""
     client = HttpClient(lambda: tls_context(str(certificate)), case.timeouts)
     with case.running(certificate) as (url, server):
         attempt = MAKERS[name](url, client).send(SMS)
@@ -69,8 +69,8 @@ def test_a_bad_server(
 
 
 @each_gateway
-def test_a_vendor_that_is_not_there_lets_the_next_one_try(name: str) -> None:
-    """Nothing was sent where nothing was connected."""
+def test_a_closed_port_fails_over(name: str) -> None:
+    """Without a connection nothing was sent."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -81,14 +81,14 @@ def test_a_vendor_that_is_not_there_lets_the_next_one_try(name: str) -> None:
 
 @each_gateway
 @pytest.mark.parametrize("url", ["ftp://vendor.example", "http://", "http://*.com"])
-def test_an_address_that_is_none_lets_the_next_one_try(name: str, url: str) -> None:
-    """A malformed setting must not pass for a message that was perhaps sent."""
+def test_a_malformed_address_fails_over(name: str, url: str) -> None:
+    """A malformed setting must not count as a message that may have been sent."""
     assert MAKERS[name](url).send(SMS).outcome is Outcome.TRY_ANOTHER
 
 
 @each_gateway
-def test_a_failure_while_another_one_is_handled_keeps_its_own_outcome(name: str) -> None:
-    """Sending because something else could not be reached does not make this one unreached."""
+def test_an_exception_under_way_does_not_change_the_outcome(name: str) -> None:
+    """An unrelated connection error does not make this message unsent."""
     with serving(lambda _: None) as server:
         try:
             requests.get("http://127.0.0.1:1", timeout=1)
@@ -100,7 +100,7 @@ def test_a_failure_while_another_one_is_handled_keeps_its_own_outcome(name: str)
 
 @each_gateway
 def test_a_redirect_is_not_followed(name: str) -> None:
-    """The message goes to the address of the settings and to no other."""
+    """The message goes only to the configured address."""
     with serving(lambda _: (307, b"")) as server:
         attempt = MAKERS[name](server.url).send(SMS)
     assert attempt.outcome is Outcome.TRY_ANOTHER
@@ -110,7 +110,7 @@ def test_a_redirect_is_not_followed(name: str) -> None:
 
 @each_gateway
 def test_an_answer_in_chunks_is_read_whole(name: str) -> None:
-    """As a vendor's proxy may send it."""
+    """A vendor's proxy may send chunks."""
     body = ACCEPTED[name]
     chunks = b"".join(b"%x\r\n%s\r\n" % (1, bytes([byte])) for byte in body) + b"0\r\n\r\n"
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -120,8 +120,8 @@ def test_an_answer_in_chunks_is_read_whole(name: str) -> None:
 
 
 @each_gateway
-def test_a_stranger_s_certificate_lets_the_next_one_try(name: str, certificate: Path) -> None:
-    """The gateways' own client checks certificates before anything is sent."""
+def test_an_untrusted_certificate_fails_over(name: str, certificate: Path) -> None:
+    """The gateways' own client checks certificates before it sends anything."""
     with serving(lambda _: (200, ACCEPTED[name]), certificate) as server:
         attempt = MAKERS[name](server.url).send(SMS)
     assert attempt.outcome is Outcome.TRY_ANOTHER
@@ -130,7 +130,7 @@ def test_a_stranger_s_certificate_lets_the_next_one_try(name: str, certificate: 
 
 
 @each_gateway
-def test_authorities_that_cannot_be_read_let_the_next_one_try(name: str, tmp_path: Path) -> None:
+def test_unreadable_authorities_fail_over(name: str, tmp_path: Path) -> None:
     """Nothing was sent."""
     client = HttpClient(lambda: tls_context(str(tmp_path / "none.pem")))
     attempt = MAKERS[name]("https://127.0.0.1:1", client).send(SMS)
@@ -139,8 +139,8 @@ def test_authorities_that_cannot_be_read_let_the_next_one_try(name: str, tmp_pat
 
 
 @each_gateway
-def test_a_mistake_of_our_own_is_an_outcome(name: str) -> None:
-    """Not even our own mistake comes out of a gateway as an exception, and its words stay in."""
+def test_an_unexpected_exception_is_an_outcome(name: str) -> None:
+    """A gateway raises nothing, and the exception's text is not quoted."""
 
     def fail() -> ssl.SSLContext:
         raise RuntimeError(SMS.text)
@@ -156,8 +156,8 @@ class _Broken(HttpClient):
 
 
 @each_gateway
-def test_a_client_that_breaks_is_an_outcome(name: str) -> None:
-    """The last resort: only the exception's class is kept."""
+def test_a_failing_client_is_an_outcome(name: str) -> None:
+    """Only the exception's class is kept."""
     attempt = MAKERS[name]("http://127.0.0.1:1", _Broken()).send(SMS)
     assert attempt == Attempt(name, Outcome.UNKNOWN, reason="no answer: RuntimeError")
 
@@ -188,8 +188,10 @@ UNREADABLE_BODIES = {
         (503, Outcome.TRY_ANOTHER),
     ],
 )
-def test_an_answer_that_cannot_be_read(name: str, status: int, outcome: Outcome) -> None:
-    """A 2xx may have been a success, so nobody sends again; another status was none."""
+def test_an_unreadable_response_counts_by_its_status(
+    name: str, status: int, outcome: Outcome
+) -> None:
+    """A 2xx may have been a success, so nothing is sent again; another status was none."""
     bodies = [b"<html>", b"", b"{}", b"[]", b"null", b"[" * 60_000, b"\xff", b'{"Code": "']
     for body in [*bodies, *UNREADABLE_BODIES[name]]:
         with serving(lambda _, body=body: (status, body)) as server:  # type: ignore[misc]
@@ -199,15 +201,15 @@ def test_an_answer_that_cannot_be_read(name: str, status: int, outcome: Outcome)
 
 @each_template_gateway
 @pytest.mark.parametrize(("padding", "outcome"), [(1_000, Outcome.SENT), (70_000, Outcome.UNKNOWN)])
-def test_an_answer_is_read_up_to_a_size(name: str, padding: int, outcome: Outcome) -> None:
-    """No vendor's answer is that long; what it would say after all that counts for nothing."""
+def test_a_response_is_read_up_to_a_limit(name: str, padding: int, outcome: Outcome) -> None:
+    """What exceeds it is ignored; no vendor's response is that long."""
     with serving(lambda _: (200, b" " * padding + ACCEPTED[name])) as server:
         assert MAKERS[name](server.url).send(SMS).outcome is outcome
 
 
 @each_template_gateway
-def test_a_template_that_was_not_filed_lets_the_next_gateway_try(name: str) -> None:
-    """Nothing is sent, and the operator reads which template is missing."""
+def test_a_missing_template_fails_over(name: str) -> None:
+    """Nothing is sent, and the reason names the template."""
     notice = Sms(SMS.to, SMS.text, "password-reset", {}, "r")
     with serving(lambda _: (200, ACCEPTED[name])) as server:
         attempt = MAKERS[name](server.url).send(notice)
@@ -240,8 +242,8 @@ JSON = st.recursive(
 )
 
 
-def test_any_json_is_an_answer() -> None:
-    """No value of any field raises, and none carries the phone or a line break into a record."""
+def test_any_json_is_an_outcome() -> None:
+    """No value raises, and none carries the phone or a line break into a record."""
     answer: list[tuple[int, bytes]] = []
     with serving(lambda _: answer[-1]) as server:
         gateways = [make(server.url) for make in MAKERS.values()]

@@ -1,4 +1,4 @@
-"""What `python -m tests.perf.timing` prints of two samples is so."""
+"""The statistics of `python -m tests.perf.timing`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.perf.timing import compare, interleaved
 
 
 def test_samples_of_one_kind_show_no_difference_and_shifted_ones_do() -> None:
-    """The interval holds 0 in the one case, and the true shift in the other."""
+    """The interval contains 0 in the one case, and the true shift in the other."""
     dice = random.Random(3)
     first, second = ([dice.gauss(30, 3) for _ in range(300)] for _ in range(2))
     assert not compare(first, second).tells
@@ -18,7 +18,7 @@ def test_samples_of_one_kind_show_no_difference_and_shifted_ones_do() -> None:
 
 
 def test_both_cases_are_called_in_each_round_and_prepared_alike() -> None:
-    """Interleaved, in either order; the first rounds are for warming up and are not kept."""
+    """They alternate in either order; warm-up rounds are discarded."""
     calls: list[str] = []
     taken = interleaved(
         {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")},

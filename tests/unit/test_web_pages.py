@@ -1,4 +1,4 @@
-"""The page as it is served: small, strict, escaped, and kept by browsers for as long as is right."""
+"""The page as it is served: size, policy, escaping, caching."""
 
 from __future__ import annotations
 
@@ -50,39 +50,39 @@ class Elements(HTMLParser):
 
 
 def get(world: World, path: str = "/", openid: str | None = None) -> HTTPResponse:
-    """One GET that must succeed."""
+    """Send a GET that must succeed."""
     answer = world.call("GET", path, openid=openid)
     assert answer.status_code == 200, answer.body
     return answer
 
 
 def document(world: World, path: str = "/", openid: str | None = None) -> Elements:
-    """The page's elements."""
+    """Return the page's elements."""
     return Elements(get(world, path, openid).body.decode())
 
 
 def headers(answer: HTTPResponse) -> dict[str, str]:
-    """Header names in lower case."""
+    """Return the headers by name in lower case."""
     return {name.lower(): str(value) for name, value in answer.headers.items()}
 
 
 def test_the_first_view_fits_into_the_first_round_trip(world: World) -> None:
-    """Document, style, script, worker and icon together are under 14 KB compressed."""
+    """Document, style, script, worker and icon are under 14 KB compressed."""
     bodies = [get(world).body]
     bodies += [get(world, "/" + path).body for path in document(world).addresses()]
     assert len(bodies) == 5
     assert sum(len(gzip.compress(body)) for body in bodies) <= FIRST_VIEW
 
 
-def test_one_round_of_requests_brings_everything(world: World) -> None:
-    """No file asks for another: what the document names is all there is."""
+def test_the_document_names_every_file(world: World) -> None:
+    """No file loads another one."""
     texts = [get(world, "/" + path).body.decode() for path in document(world).addresses()]
     for text in texts:
         assert not re.search(r"^\s*(import|export)\b|@import|\burl\(", text, re.MULTILINE)
 
 
 def test_the_policy_allows_nothing_inline(world: World) -> None:
-    """No unsafe word in the policy, nobody may frame the page, and no inline part is there to need one."""
+    """It has no unsafe source and forbids frames, and the document has no inline part."""
     answer = get(world)
     policy = dict(
         part.strip().partition(" ")[::2]
@@ -102,8 +102,8 @@ def test_the_policy_allows_nothing_inline(world: World) -> None:
         assert not [name for name in values if name.startswith("on")], tag
 
 
-def test_the_document_is_kept_by_nobody(world: World) -> None:
-    """It holds a login and where one comes from; and it sends no address on."""
+def test_the_document_is_not_cached(world: World) -> None:
+    """It contains a login and its origin; it sends no Referer."""
     found = headers(get(world))
     assert found["cache-control"] == "no-store"
     assert found["x-content-type-options"] == "nosniff"
@@ -112,10 +112,10 @@ def test_the_document_is_kept_by_nobody(world: World) -> None:
     assert "max-age" in found["strict-transport-security"]
 
 
-def test_assets_are_kept_for_ever_and_named_by_their_content(
+def test_assets_are_cached_for_ever_under_their_hash(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A change of one byte changes the name, so no browser ever shows an old file."""
+    """A change of one byte changes the name."""
     addresses = document(world).addresses()
     for address in addresses:
         found = headers(get(world, "/" + address))
@@ -169,8 +169,8 @@ def test_the_modules_call_only_functions_that_exist() -> None:
     assert called - declared - parameters - methods <= GLOBALS
 
 
-def test_the_modules_name_one_another_rightly() -> None:
-    """They share one scope when served, so each name is given once and comes before its use."""
+def test_the_modules_fit_into_one_scope() -> None:
+    """Served as one script, each name is declared once and before its use."""
     given: dict[str, str] = {}
     for module in page_assets.MODULES:
         text = page_assets.read(module)
@@ -198,7 +198,7 @@ def test_the_modules_name_one_another_rightly() -> None:
     ],
 )
 def test_only_a_login_is_filled_in(world: World, query: str, shown: str) -> None:
-    """Whatever else stands in the address does not get into the page."""
+    """Other parameters of the address are not in the page."""
     answer = get(world, "/" + query)
     assert Elements(answer.body.decode()).body()["data-login"] == shown
     assert b"<script>" not in answer.body
@@ -212,8 +212,8 @@ def test_values_are_escaped(make_world: MakeWorld) -> None:
     assert "<b>" not in html
 
 
-def test_the_page_knows_what_it_must(world: World, make_world: MakeWorld) -> None:
-    """The password profile, the way to log in, the support's number, whether WeChat is around it."""
+def test_the_page_has_its_settings(world: World, make_world: MakeWorld) -> None:
+    """The password profile, the login address, the support's number, whether it is in WeChat."""
     known = document(world).body()
     assert (known["data-minimum"], known["data-maximum"], known["data-classes"]) == ("8", "64", "3")
     assert known["data-inside"] == "0"
@@ -231,8 +231,8 @@ def test_the_page_knows_what_it_must(world: World, make_world: MakeWorld) -> Non
     assert "https://login.example/in" in links
 
 
-def test_the_manuals_words_are_there(world: World) -> None:
-    """Screens and buttons are worded as the printed manual has them."""
+def test_the_page_has_the_manual_s_words(world: World) -> None:
+    """Screens and buttons are worded as in the printed manual."""
     everything = get(world).body.decode() + "".join(
         get(world, "/" + path).body.decode() for path in document(world).addresses()
     )
@@ -245,7 +245,7 @@ def test_the_manuals_words_are_there(world: World) -> None:
 
 
 def test_wechat_finds_its_verification_file(make_world: MakeWorld) -> None:
-    """The file of the setting is at the root; another name, and any without the setting, is not."""
+    """The configured file is at the root; another name, or no setting, is a 404."""
     world = make_world(WECHAT_VERIFY="aBcD1234")
     answer = get(world, "/MP_verify_aBcD1234.txt")
     assert answer.body == b"aBcD1234"
@@ -256,7 +256,7 @@ def test_wechat_finds_its_verification_file(make_world: MakeWorld) -> None:
 
 
 def test_an_unknown_asset_is_not_found(world: World) -> None:
-    """404 as a problem of the service's own, never a path into its files."""
+    """A problem of the service's own, never a path into its files."""
     for name in ("page.js", "page.000000000000.js", "..%2fassets.py", "index.html"):
         answer = world.call("GET", f"/assets/{name}")
         assert answer.status_code == 404, name
@@ -264,12 +264,12 @@ def test_an_unknown_asset_is_not_found(world: World) -> None:
 
 
 def test_the_icon_is_where_browsers_look_for_it(world: World) -> None:
-    """/favicon.ico leads to the icon's hashed address."""
+    """/favicon.ico redirects to the icon's hashed address."""
     answer = world.call("GET", "/favicon.ico")
     assert answer.status_code == 302
     assert get(world, "/" + headers(answer)["location"].lstrip("/")).body.startswith(b"<svg")
 
 
-def test_crawlers_may_read_the_page_alone(world: World) -> None:
-    """robots.txt is there, and keeps crawlers from the API."""
+def test_crawlers_may_read_only_the_page(world: World) -> None:
+    """robots.txt excludes the API."""
     assert b"Disallow: /" in get(world, "/robots.txt").body

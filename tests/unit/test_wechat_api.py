@@ -1,4 +1,4 @@
-"""A request to WeChat that goes wrong: late, broken, redirected, at a stranger's, and what is logged."""
+"""Failed requests to WeChat: late, broken and redirected responses, and what is logged."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("case", [*UNSENT, *UNANSWERED, *UNREADABLE], ids=str)
 def test_a_bad_server(case: Case, wechat_clock: Clock, certificate: Path) -> None:
-    """What may have arrived is unknown and not sent again; what has not is unavailable."""
+    """A message that may have arrived is unknown and not repeated; otherwise WeChat is unavailable."""
     client = HttpClient(lambda: tls_context(str(certificate)), case.timeouts)
     with case.running(certificate) as (url, server):
         wechat_client = platform_at(url, wechat_clock, client, token="canary-token-0")
@@ -80,20 +80,20 @@ def test_a_bad_server(case: Case, wechat_clock: Clock, certificate: Path) -> Non
     ],
     ids=lambda answer: str(answer)[:30],
 )
-def test_an_answer_that_says_nothing_leaves_a_message_unknown(
+def test_a_meaningless_response_leaves_a_message_unknown(
     wechat_platform: WeChat, wechat_client: WechatClient, answer: Reply
 ) -> None:
-    """A broken connection, a gateway's page, no JSON, too much of it: the message may be out."""
+    """A broken connection, a gateway's page, no JSON, or too much of it."""
     wechat_platform.answers[SEND] = [answer]
     assert send(wechat_client).outcome is TemplateOutcome.UNKNOWN
     assert len(wechat_platform.asked(SEND)) == 1
 
 
 @pytest.mark.parametrize("status", [302, 307, 403, 404, 407, 413])
-def test_a_proxy_that_passes_nothing_on_has_sent_nothing(
+def test_a_redirect_or_refusal_of_a_proxy_has_sent_nothing(
     wechat_platform: WeChat, wechat_client: WechatClient, status: int
 ) -> None:
-    """Redirects are not followed: they would carry the token to somebody else."""
+    """Redirects are not followed, since the URL contains the token."""
     wechat_platform.answers[SEND] = [(status, b"")]
     with pytest.raises(Unavailable):
         send(wechat_client)
@@ -101,8 +101,8 @@ def test_a_proxy_that_passes_nothing_on_has_sent_nothing(
 
 
 @pytest.mark.parametrize("path", CALLS)
-def test_nobody_there_means_unavailable(wechat_clock: Clock, path: str) -> None:
-    """What could not connect has certainly sent nothing."""
+def test_a_closed_port_is_unavailable(wechat_clock: Clock, path: str) -> None:
+    """Without a connection nothing was sent."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         wechat_client = platform_at(f"http://127.0.0.1:{taken.getsockname()[1]}", wechat_clock)
@@ -114,7 +114,7 @@ def test_nobody_there_means_unavailable(wechat_clock: Clock, path: str) -> None:
 def test_other_calls_without_an_answer_are_unavailable(
     wechat_platform: WeChat, wechat_client: WechatClient, path: str
 ) -> None:
-    """Where nothing is sent to a person, no answer and a wrong one are the same."""
+    """For calls that send nothing to a person, no response and a wrong one are the same."""
     for answer in (None, (500, b""), (200, b"{"), refusal(45009)):
         wechat_platform.answers[path] = [answer]
         with pytest.raises(Unavailable):
@@ -122,7 +122,7 @@ def test_other_calls_without_an_answer_are_unavailable(
 
 
 def test_no_time_left_means_nothing_is_sent(wechat_platform: WeChat) -> None:
-    """A request that could not be waited for does not go out."""
+    """The response could not be awaited."""
     with pytest.raises(api.NoAnswer) as caught:
         api.request(HttpClient(), wechat_platform.url, SEND, {}, {}, lambda: 0)
     assert not caught.value.arrived
@@ -131,7 +131,7 @@ def test_no_time_left_means_nothing_is_sent(wechat_platform: WeChat) -> None:
 
 @pytest.mark.parametrize("left", [6.5, 0.5])
 def test_the_time_left_bounds_the_request(left: float) -> None:
-    """The client gets what is left of the call's time."""
+    """The HTTP client's limit is the rest of the call's time."""
     times: list[object] = []
 
     class Client(HttpClient):
@@ -145,10 +145,10 @@ def test_the_time_left_bounds_the_request(left: float) -> None:
     assert times == [left]
 
 
-def test_each_request_has_a_connection_of_its_own(
+def test_each_request_has_its_own_connection(
     wechat_platform: WeChat, wechat_client: WechatClient
 ) -> None:
-    """A connection kept while the process slept would lose a message without telling."""
+    """A connection kept while the process was frozen would lose a message."""
     wechat_platform.answers[SEND] = [SENT]
     send(wechat_client)
     send(wechat_client)
@@ -159,13 +159,13 @@ def test_each_request_has_a_connection_of_its_own(
 
 
 @pytest.mark.parametrize("errcode", [45009, 40164, 48001, 40037, 47003])
-def test_what_somebody_must_mend_raises_an_alarm(
+def test_a_fault_of_the_account_raises_an_alarm(
     wechat_platform: WeChat,
     wechat_client: WechatClient,
     caplog: pytest.LogCaptureFixture,
     errcode: int,
 ) -> None:
-    """With the interface, the code, and the rid that WeChat's support asks for."""
+    """With the interface, the code, and the rid for WeChat's support."""
     wechat_platform.answers[SEND] = [refusal(errcode)]
     send(wechat_client)
     assert alarms(caplog) == [f"wechat-{errcode}"]
@@ -173,13 +173,13 @@ def test_what_somebody_must_mend_raises_an_alarm(
 
 
 @pytest.mark.parametrize("errcode", [43004, 43101, 45011, 40029])
-def test_what_belongs_to_a_person_raises_none(
+def test_a_person_s_refusal_raises_no_alarm(
     wechat_platform: WeChat,
     wechat_client: WechatClient,
     caplog: pytest.LogCaptureFixture,
     errcode: int,
 ) -> None:
-    """Somebody who has left is no fault; the rid is kept all the same."""
+    """A former follower is no fault; the rid is logged all the same."""
     wechat_platform.answers[SEND] = [refusal(errcode)]
     send(wechat_client)
     assert alarms(caplog) == []
@@ -187,13 +187,13 @@ def test_what_belongs_to_a_person_raises_none(
 
 
 @pytest.mark.parametrize("errcode", [40001, 40013, 40125, 40164, 40243])
-def test_no_token_to_be_had_raises_an_alarm(
+def test_a_missing_token_raises_an_alarm(
     wechat_platform: WeChat,
     wechat_client: WechatClient,
     caplog: pytest.LogCaptureFixture,
     errcode: int,
 ) -> None:
-    """Nothing of WeChat works then, whatever the code is."""
+    """No call to WeChat works then, whatever the code is."""
     wechat_platform.answers[STABLE] = [refusal(errcode)]
     assert send(wechat_client).outcome is TemplateOutcome.NO_TEMPLATE
     assert alarms(caplog) == [f"wechat-{errcode}"]
@@ -214,7 +214,7 @@ ANSWERS: dict[str, bytes] = {
 def test_no_secret_is_logged_or_raised(
     wechat_clock: Clock, caplog: pytest.LogCaptureFixture, path: str, answer: bytes
 ) -> None:
-    """Whatever goes wrong, at the loudest level: no AppSecret, token, openid or code comes out."""
+    """For any failure, at the lowest log level: no AppSecret, token, openid or code."""
     canaries = (SECRET, "canary-token", OPENID, CODE)
     caplog.set_level(logging.DEBUG)
     with raw_server(answering(answer)) as server:
@@ -238,7 +238,9 @@ def test_no_secret_is_logged_or_raised(
 # The platform's certificate.
 
 
-def test_a_stranger_s_certificate_gets_nothing(wechat_clock: Clock, certificate: Path) -> None:
+def test_nothing_is_sent_to_an_untrusted_certificate(
+    wechat_clock: Clock, certificate: Path
+) -> None:
     """No secret goes to somebody whom no authority has certified."""
     with serving(lambda _: (200, b"{}"), certificate) as server:
         wechat_client = platform_at(server.url, wechat_clock, token="canary-token-0")

@@ -1,4 +1,4 @@
-"""The platform client: what it asks of WeChat, and what it makes of the answers."""
+"""The platform client: its requests to WeChat, and its reading of the responses."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from tests.support.wechat_platform import (
 # What goes out.
 
 
-def test_the_way_to_oauth_is_as_wechat_compares_it() -> None:
-    """The parameters stand in WeChat's order, encoded, with its fragment at the end."""
+def test_the_oauth_address_has_wechat_s_form() -> None:
+    """The parameters are in WeChat's order and encoded, with its fragment at the end."""
     url = platform_at("https://api.weixin.qq.com", Clock()).authorize_url(
         "https://recovery.example/wechat/enter", "0123abc"
     )
@@ -53,7 +53,7 @@ def test_the_way_to_oauth_is_as_wechat_compares_it() -> None:
 def test_a_template_message_is_raw_utf8(
     wechat_platform: WeChat, wechat_client: WechatClient
 ) -> None:
-    """People would read \\u escapes as they stand; the token is in the address, as WeChat wants."""
+    """\\u escapes would be shown as they are; the token is in the URL, as WeChat requires."""
     wechat_platform.answers[SEND] = [SENT]
     assert send(wechat_client) == TemplateResult(TemplateOutcome.SENT, "3001234567890123456")
     (request,) = wechat_platform.asked(SEND)
@@ -73,10 +73,10 @@ def test_a_template_message_is_raw_utf8(
     }
 
 
-def test_the_token_is_asked_for_in_normal_mode(
+def test_the_token_is_requested_in_normal_mode(
     wechat_platform: WeChat, wechat_client: WechatClient
 ) -> None:
-    """A forced refresh would end the token under everybody else's hands."""
+    """A forced refresh would end the token that other processes use."""
     wechat_platform.answers[MENU] = [{"errcode": 0, "errmsg": "ok"}]
     wechat_client.create_menu({"button": []})
     (request,) = wechat_platform.asked(STABLE)
@@ -110,16 +110,16 @@ def test_the_token_is_asked_for_in_normal_mode(
 def test_refusals_of_a_template_have_their_outcomes(
     wechat_platform: WeChat, wechat_client: WechatClient, errcode: int, outcome: TemplateOutcome
 ) -> None:
-    """A refusal is final: it is asked once, and tells the account's state from the person's."""
+    """A refusal is final; faults of the account and of the person differ."""
     wechat_platform.answers[SEND] = [refusal(errcode)]
     assert send(wechat_client) == TemplateResult(outcome, errcode=errcode)
     assert len(wechat_platform.asked(SEND)) == 1
 
 
-def test_a_busy_platform_is_asked_again_with_the_same_id(
+def test_a_message_to_a_busy_platform_is_repeated_with_its_id(
     wechat_platform: WeChat, wechat_client: WechatClient, wechat_clock: Clock
 ) -> None:
-    """After -1 the message goes out again after a pause, and WeChat can tell that it is the same."""
+    """After -1 it is sent again after a pause, and WeChat recognizes the repeat."""
     wechat_platform.answers[SEND] = [BUSY, BUSY, SENT]
     assert send(wechat_client).outcome is TemplateOutcome.SENT
     bodies = [json.loads(request.body) for request in wechat_platform.asked(SEND)]
@@ -132,7 +132,7 @@ def test_a_busy_platform_is_asked_again_with_the_same_id(
 def test_a_platform_that_stays_busy_is_unavailable(
     wechat_platform: WeChat, wechat_client: WechatClient, path: str
 ) -> None:
-    """Three tries, and then the person is told."""
+    """There are three attempts."""
     wechat_platform.answers[path] = [BUSY]
     with pytest.raises(Unavailable) as caught:
         CALLS[path](wechat_client)
@@ -143,7 +143,7 @@ def test_a_platform_that_stays_busy_is_unavailable(
 def test_a_call_ends_within_its_patience(
     wechat_platform: WeChat, wechat_client: WechatClient, wechat_clock: Clock
 ) -> None:
-    """Repeats stop when the person has waited long enough, however many are left."""
+    """Repeats end at the call's time limit, however many are left."""
     wechat_platform.answers[SEND] = [BUSY]
     wechat_clock.pace = 15
     with pytest.raises(Unavailable):
@@ -159,7 +159,7 @@ def test_a_call_ends_within_its_patience(
 def test_a_refused_token_costs_one_refresh_and_one_repeat(
     wechat_platform: WeChat, wechat_client: WechatClient, path: str, errcode: int
 ) -> None:
-    """And no message is lost by it."""
+    """No message is lost."""
     good = {**SENT, "subscribe": 1, "url": "http://weixin.qq.com/q/02"}
     wechat_platform.answers[path] = [{**STALE, "errcode": errcode}, good]
     CALLS[path](wechat_client)
@@ -171,10 +171,10 @@ def test_a_refused_token_costs_one_refresh_and_one_repeat(
     assert tokens == [["canary-token-1"], ["canary-token-2"]]
 
 
-def test_a_new_token_refused_as_well_is_the_end(
+def test_a_second_refusal_of_the_token_ends_the_call(
     wechat_platform: WeChat, wechat_client: WechatClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One refresh and one repeat, never a loop; somebody must look."""
+    """One refresh and one repeat, never a loop; an alarm is raised."""
     wechat_platform.answers[SEND] = wechat_platform.answers[MENU] = [STALE]
     assert send(wechat_client) == TemplateResult(TemplateOutcome.NO_TEMPLATE, errcode=40001)
     assert (len(wechat_platform.asked(SEND)), wechat_platform.tokens) == (2, 2)
@@ -200,7 +200,7 @@ def test_a_new_token_refused_as_well_is_the_end(
 def test_without_a_token_nothing_is_sent(
     wechat_platform: WeChat, wechat_client: WechatClient, answer: Any
 ) -> None:
-    """The message certainly did not go out, so the person may try again at once."""
+    """The message was certainly not sent, so a repeat is safe."""
     wechat_platform.answers[STABLE], wechat_platform.answers[SEND] = [answer], [SENT]
     with pytest.raises(Unavailable) as caught:
         send(wechat_client)
@@ -216,10 +216,10 @@ def test_without_a_token_nothing_is_sent(
         (40013, "invalid appid"),
     ],
 )
-def test_an_account_that_gets_no_token_cannot_push(
+def test_an_account_without_a_token_cannot_push(
     wechat_platform: WeChat, wechat_client: WechatClient, errcode: int, words: str
 ) -> None:
-    """The person may still fetch the code; an operator's command is told what WeChat said."""
+    """The person can still fetch the code, and an operator's command shows WeChat's refusal."""
     wechat_platform.answers[STABLE] = [{"errcode": errcode, "errmsg": f"{words} {RID}"}]
     wechat_platform.answers[SEND] = wechat_platform.answers[MENU] = [SENT]
     assert send(wechat_client) == TemplateResult(TemplateOutcome.NO_TEMPLATE, errcode=errcode)
@@ -232,10 +232,10 @@ def test_an_account_that_gets_no_token_cannot_push(
 # Each call.
 
 
-def test_an_oauth_code_becomes_its_openid(
+def test_an_oauth_code_is_exchanged_for_its_openid(
     wechat_platform: WeChat, wechat_client: WechatClient
 ) -> None:
-    """The server asks, with its secret; the browser never sees either."""
+    """The server sends its secret; the browser has neither secret nor token."""
     wechat_platform.answers[EXCHANGE] = [
         {
             "access_token": "of-the-person",
@@ -257,10 +257,10 @@ def test_an_oauth_code_becomes_its_openid(
 
 
 @pytest.mark.parametrize("errcode", [40029, 40163, 41008, 42003, 40226])
-def test_a_code_that_wechat_does_not_take_is_refused(
+def test_a_refused_oauth_code_is_refused(
     wechat_platform: WeChat, wechat_client: WechatClient, errcode: int
 ) -> None:
-    """Wrong, used, missing or too old: the person enters anew."""
+    """Wrong, used, missing or expired: the person logs in again."""
     wechat_platform.answers[EXCHANGE] = [refusal(errcode, "invalid code")]
     with pytest.raises(OAuthRefused):
         wechat_client.exchange(CODE)
@@ -291,10 +291,10 @@ def test_an_exchange_without_an_openid_is_unavailable(
         wechat_client.exchange(CODE)
 
 
-def test_a_qr_code_carries_its_scene_and_ends(
+def test_a_qr_code_has_a_scene_and_an_expiry(
     wechat_platform: WeChat, wechat_client: WechatClient
 ) -> None:
-    """The scene is text, and what is drawn is the address that WeChat gives."""
+    """The scene is text; the code to draw is the URL in WeChat's response."""
     wechat_platform.answers[QR] = [
         {"ticket": "gQH47joAAA", "expire_seconds": 1800, "url": "http://weixin.qq.com/q/kZgf"}
     ]
@@ -318,10 +318,10 @@ def test_a_qr_code_carries_its_scene_and_ends(
     ],
     ids=str,
 )
-def test_user_info_tells_who_follows(
+def test_user_info_distinguishes_followers(
     wechat_platform: WeChat, wechat_client: WechatClient, answer: Any, following: bool
 ) -> None:
-    """An openid of another account is nobody who could follow this one."""
+    """An openid of another account is no follower."""
     wechat_platform.answers[INFO] = [answer]
     assert wechat_client.is_following(OPENID) is following
     query = parse_qs(urlsplit(wechat_platform.asked(INFO)[0].path).query)
@@ -331,7 +331,7 @@ def test_user_info_tells_who_follows(
         wechat_client.is_following(OPENID)
 
 
-def test_the_menu_goes_out_as_it_is(wechat_platform: WeChat, wechat_client: WechatClient) -> None:
+def test_the_menu_is_sent_as_utf8(wechat_platform: WeChat, wechat_client: WechatClient) -> None:
     """Its names are UTF-8."""
     wechat_platform.answers[MENU] = [{"errcode": 0, "errmsg": "ok"}]
     wechat_client.create_menu({"button": [{"name": "找回密码"}]})

@@ -1,4 +1,4 @@
-"""Messages and events as they are read, and the replies: strict, and never broken by a text."""
+"""The parsing of messages and events, and the rendering of replies."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ NO_ENVELOPES = [
 
 @pytest.mark.parametrize("xml", NO_ENVELOPES, ids=lambda xml: xml[:40])
 def test_xml_that_is_no_envelope_is_refused(xml: bytes) -> None:
-    """No document type, no second element of a name, nothing too large."""
+    """Document types, repeated elements and oversized bodies."""
     with pytest.raises(messages.MessageError):
         messages.envelope(xml)
 
 
 def test_an_envelope_up_to_the_limit_is_read() -> None:
-    """The limit is in bytes of the whole."""
+    """The limit is in bytes of the whole body."""
     head, tail = b"<xml><ToUserName>gh_1</ToUserName><Encrypt>a</Encrypt>", b"</xml>"
     xml = head + b" " * (messages.MAXIMUM_BYTES - len(head + tail)) + tail
     assert messages.envelope(xml) == messages.Envelope("gh_1", "a")
@@ -52,7 +52,7 @@ def test_an_envelope_up_to_the_limit_is_read() -> None:
 
 
 def _read(**elements: object) -> messages.Message:
-    """A message read from these elements; None leaves one out."""
+    """Return the message parsed from these elements; None leaves one out."""
     fields = {
         "ToUserName": "gh_1",
         "FromUserName": "o-alice",
@@ -69,7 +69,7 @@ def _read(**elements: object) -> messages.Message:
 
 
 def test_texts_are_read() -> None:
-    """With who wrote, to whom, and when."""
+    """With sender, recipient and time."""
     text = _read(MsgType="text", MsgId=7, Content=" 找回密码\n")
     assert text == messages.Text("o-alice", "gh_1", 5, text.dedup_key, "找回密码")
     empty = _read(MsgType="text", MsgId=7, Content=None)
@@ -105,7 +105,7 @@ def test_texts_are_read() -> None:
 def test_events_become_their_types(
     elements: dict[str, object], kind: type[messages.Message], carried: dict[str, object]
 ) -> None:
-    """Each event that the account acts on, with what it carries; all else is of one type."""
+    """Each event that the account handles has a type; all others share one."""
     event = _read(**elements)
     assert event == kind("o-alice", "gh_1", 5, event.dedup_key, **carried)
 
@@ -131,13 +131,13 @@ def test_events_become_their_types(
     ids=str,
 )
 def test_xml_that_is_no_message_is_refused(elements: dict[str, object]) -> None:
-    """Each part that tells a message from another must be there, once, in its form."""
+    """Each part that identifies a message is required, once, in its form."""
     with pytest.raises(messages.MessageError):
         _read(**elements)
 
 
 @pytest.mark.parametrize("xml", [BOMB, FILE, b"<!DOCTYPE xml><xml/>", b"<xml/>", b"\xff"])
-def test_the_inner_xml_is_as_strict_as_the_outer(xml: bytes) -> None:
+def test_the_decrypted_xml_is_parsed_as_strictly(xml: bytes) -> None:
     """What was encrypted for us is parsed with the same distrust."""
     with pytest.raises(messages.MessageError):
         messages.message(xml)
@@ -161,16 +161,16 @@ TEXT_MESSAGE = {"MsgType": "text", "MsgId": 7, "Content": "x"}
     ],
     ids=str,
 )
-def test_a_repeat_has_the_same_key_and_another_message_has_not(
+def test_repeats_share_a_key_and_messages_do_not(
     one: dict[str, object], other: dict[str, object]
 ) -> None:
-    """The key tells deliveries of one message from those of two, and whose it is it does not say."""
+    """The key does not contain the sender."""
     assert _read(**one).dedup_key == _read(**one).dedup_key
     assert _read(**one).dedup_key != _read(**other).dedup_key
     assert "alice" not in _read(**one).dedup_key
 
 
-def test_a_message_s_key_is_its_number_alone() -> None:
+def test_a_message_s_key_depends_on_its_id_only() -> None:
     """Nothing else of it counts."""
     later = _read(**{**TEXT_MESSAGE, "CreateTime": 6, "Content": "y"})
     assert later.dedup_key == _read(**TEXT_MESSAGE).dedup_key
@@ -192,7 +192,7 @@ def test_a_message_s_key_is_its_number_alone() -> None:
     ids=range(9),
 )
 def test_no_text_breaks_a_reply(content: str, said: str) -> None:
-    """The reply stays XML, whatever a person wrote, and within WeChat's 2,048 bytes."""
+    """It stays XML for any text, and within WeChat's 2,048 bytes."""
     reply = replies.text_reply("o", "gh_1", 1, content)
     assert fromstring(reply).findtext("Content") == said
     assert len(said.encode()) <= 2_048

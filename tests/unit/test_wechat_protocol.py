@@ -1,4 +1,4 @@
-"""The message protocol, against published vectors and against wechatpy as the other side."""
+"""The message protocol, compared with published vectors and with wechatpy."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ TEXT = st.text(max_size=200) | st.text("]>[CDATA!&;<", max_size=60)
 
 
 @pytest.mark.parametrize("vector", VECTORS["crypto_vectors"], ids=lambda v: v["id"])
-def test_a_published_message_opens_and_closes_as_published(vector: dict[str, Any]) -> None:
-    """The plain text is the published one, and with the same random bytes so is the cipher text."""
+def test_a_published_message_is_decrypted_and_encrypted(vector: dict[str, Any]) -> None:
+    """With the same random bytes the cipher text is the published one."""
     cipher = MessageCipher(vector["encodingAESKey"], vector["appid"])
     if vector["outer_body"]:
         assert messages.envelope(vector["outer_body"].encode()).encrypted == vector["encrypt"]
@@ -53,7 +53,7 @@ def test_a_published_message_opens_and_closes_as_published(vector: dict[str, Any
 
 @pytest.mark.parametrize("vector", VECTORS["plain_signature_vectors"], ids=lambda v: v["id"])
 def test_a_published_plain_signature_is_right(vector: dict[str, Any]) -> None:
-    """And it is wrong for every other token."""
+    """It is wrong for every other token."""
     parts = (vector["timestamp"], vector["nonce"])
     assert signature.is_right(vector["signature"], vector["token"], *parts)
     assert not signature.is_right(vector["signature"], "another", *parts)
@@ -65,8 +65,8 @@ def test_a_published_plain_signature_is_right(vector: dict[str, Any]) -> None:
 )
 @example("]]>", b"\0" * 16, "0")
 @example("验" * 2000, b"\xff" * 16, "n1")
-def test_what_we_close_wechatpy_opens(text: str, random16: bytes, nonce: str) -> None:
-    """Our sealed reply is one that WeChat's side can read, whatever people's text is in it."""
+def test_wechatpy_decrypts_our_messages(text: str, random16: bytes, nonce: str) -> None:
+    """With any text in them."""
     reply = replies.text_reply("o-alice", "gh_1", NOW, text)
     sealed = replies.sealed_reply(MessageCipher(KEY, APP), TOKEN, reply, NOW, nonce, random16)
     outer = fromstring(sealed)
@@ -88,8 +88,8 @@ def test_what_we_close_wechatpy_opens(text: str, random16: bytes, nonce: str) ->
 @settings(max_examples=1000)
 @given(TEXT)
 @example("]]>")
-def test_what_wechatpy_closes_we_open(text: str) -> None:
-    """And the other way round, signature included; we read what wechatpy reads."""
+def test_we_decrypt_wechatpy_s_messages(text: str) -> None:
+    """Signature included; both read the same text."""
     content = replies.clean(text).replace("]]>", "]]]]><![CDATA[>")
     xml = (
         "<xml><ToUserName>gh_1</ToUserName><FromUserName>o-alice</FromUserName>"
@@ -109,7 +109,7 @@ def test_what_wechatpy_closes_we_open(text: str) -> None:
 
 
 def test_a_changed_message_is_refused_by_both_sides() -> None:
-    """One changed character of the body, and neither our check nor wechatpy's lets it pass."""
+    """A single changed character of the body fails our check and wechatpy's."""
     closed = WeChatCrypto(TOKEN, KEY, APP).encrypt_message("<xml/>", "n1", str(NOW))
     outer = messages.envelope(closed.encode())
     changed = ("B" if outer.encrypted[0] != "B" else "C") + outer.encrypted[1:]
@@ -141,10 +141,8 @@ def test_a_changed_message_is_refused_by_both_sides() -> None:
         ("1800000000", "n" * 65),
     ],
 )
-def test_a_signature_is_right_only_for_parts_of_their_form(
-    timestamp: str | None, nonce: str | None
-) -> None:
-    """Joined parts could be split anew elsewhere, so each part must look as WeChat writes it."""
+def test_a_signature_requires_well_formed_parts(timestamp: str | None, nonce: str | None) -> None:
+    """Joined parts could be split differently, so each must have WeChat's form."""
     signed = signature.sign(TOKEN, timestamp or "", nonce or "")
     assert not signature.is_right(signed, TOKEN, timestamp, nonce)
 
@@ -154,7 +152,7 @@ def test_a_signature_is_right_only_for_parts_of_their_form(
 def test_a_captured_signature_does_not_fit_another_split(
     vector: dict[str, Any], moved: int
 ) -> None:
-    """Digits moved from the nonce to the timestamp or back, though the sum stays the same."""
+    """Moving digits between nonce and timestamp leaves the digest as it is."""
     timestamp, nonce = vector["timestamp"], vector["nonce"]
     first, second = sorted([timestamp, nonce])
     joined, cut = first + second, len(first) + moved
@@ -163,19 +161,19 @@ def test_a_captured_signature_does_not_fit_another_split(
 
 
 @pytest.mark.parametrize("given", [None, "", "é" * 40, "\ud800", "0" * 40, "A" * 40, "x" * 10_000])
-def test_whatever_is_given_as_a_signature_is_only_wrong(given: str | None) -> None:
-    """Missing, not ASCII, not even text: never an error."""
+def test_a_malformed_signature_is_wrong_without_an_error(given: str | None) -> None:
+    """Missing, not ASCII, not even text."""
     assert not signature.is_right(given, TOKEN, str(NOW), "n1")
     assert not signature.is_right(given, TOKEN, str(NOW), "n1", "QUJD")
 
 
 def test_an_empty_token_signs_nothing() -> None:
-    """Anybody could sign with it."""
+    """Anybody could compute such a signature."""
     assert not signature.is_right(signature.sign("", str(NOW), "n1"), "", str(NOW), "n1")
 
 
 def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the one comparison that does not tell how far it came."""
+    """Only `hmac.compare_digest` compares them."""
     compared: list[tuple[bytes, bytes]] = []
 
     def comparing(one: bytes, other: bytes) -> bool:
@@ -188,8 +186,8 @@ def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
     assert compared == [(signed.encode(), signed.encode())]
 
 
-def _closed(plain: bytes) -> str:
-    """A cipher text of exactly this plain text, padding included."""
+def _encrypted(plain: bytes) -> str:
+    """Return the cipher text of exactly this plain text, padding included."""
     key = base64.b64decode(KEY + "=")
     encryptor = Cipher(algorithms.AES(key), modes.CBC(key[:16])).encryptor()
     return base64.b64encode(encryptor.update(plain) + encryptor.finalize()).decode()
@@ -205,9 +203,9 @@ def _padded(plain: bytes) -> bytes:
     return plain + bytes([pad]) * pad
 
 
-def test_the_cases_below_differ_from_a_good_message_in_one_thing() -> None:
-    """So each of them is refused for what it says, and for nothing else."""
-    assert MessageCipher(KEY, APP).decrypt(_closed(_padded(_plain()))) == b"<xml/>"
+def test_the_base_of_the_following_cases_is_valid() -> None:
+    """Each of them changes one thing, which is why it is refused."""
+    assert MessageCipher(KEY, APP).decrypt(_encrypted(_padded(_plain()))) == b"<xml/>"
 
 
 def _with_pad(*pad: int) -> bytes:
@@ -239,23 +237,23 @@ def _with_pad(*pad: int) -> bytes:
     ids=range(17),
 )
 def test_every_pad_byte_the_length_and_the_app_are_checked(plain: bytes) -> None:
-    """A message for another account, and every kind of damage, end in the same refusal."""
+    """Messages for another account and damaged ones end in the same refusal."""
     assert len(plain) % 16 == 0
     with pytest.raises(DecryptError) as caught:
-        MessageCipher(KEY, APP).decrypt(_closed(plain))
+        MessageCipher(KEY, APP).decrypt(_encrypted(plain))
     assert str(caught.value) == ""
     assert caught.value.__cause__ is None
 
 
 @pytest.mark.parametrize("text", ["", "AAAA", "not base64!", "é", "\ud800", "A" * 43, "=" * 44])
-def test_what_is_no_cipher_text_is_refused_like_any_other(text: str) -> None:
+def test_malformed_cipher_texts_are_refused_alike(text: str) -> None:
     """No error but the one."""
     with pytest.raises(DecryptError):
         MessageCipher(KEY, APP).decrypt(text)
 
 
 @pytest.mark.parametrize("key", ["", KEY[:-1], KEY + "A", "!" * 43, "号" * 43])
-def test_a_key_that_is_none_is_not_taken(key: str) -> None:
-    """An account without a key must not run."""
+def test_a_malformed_key_is_refused(key: str) -> None:
+    """The service does not start without a key."""
     with pytest.raises(ValueError, match=r"."):
         MessageCipher(key, APP)

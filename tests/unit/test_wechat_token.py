@@ -1,4 +1,4 @@
-"""The access token that all instances share: one of them renews it, whatever becomes of that one."""
+"""The access token that all instances share, and its renewal by one of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.support.wechat_tokens import (
 def test_twenty_threads_at_an_empty_cache_make_one_call(
     token_tables: None, token_clock: Clock, patient_waiters: None
 ) -> None:
-    """Of one process: one asks WeChat, all have its token, and each message goes out."""
+    """Within one process: one thread requests the token, and every message is sent."""
     asked: list[str] = []
 
     def reply(request: Received) -> Reply:
@@ -71,7 +71,7 @@ def test_twenty_threads_at_an_empty_cache_make_one_call(
 def test_eight_instances_at_an_empty_cache_make_one_call(
     token_tables: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
-    """Of eight processes: one has the lease, the others find its token."""
+    """One has the lease, and the others read its token."""
     start = threading.Barrier(8)
 
     def until_renewed(_: float) -> None:
@@ -89,13 +89,13 @@ def test_eight_instances_at_an_empty_cache_make_one_call(
     assert stored().leased_until is None
 
 
-def test_a_lease_is_not_taken_for_what_another_has_just_renewed(
+def test_no_lease_is_taken_after_a_concurrent_renewal(
     token_tables: None,
     token_clock: Clock,
     token_source: TokenSource,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Between one's look at the table and its write, another may have come and gone."""
+    """Another instance renewed between the read and the write of the table."""
     first, second = instance(token_clock), instance(token_clock)
     original = AccessTokens._acquire_lease
 
@@ -112,10 +112,10 @@ def test_a_lease_is_not_taken_for_what_another_has_just_renewed(
 # A token's life.
 
 
-def test_a_token_is_asked_for_once_in_its_life(
+def test_a_token_is_requested_once_in_its_life(
     token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
-    """Until four minutes before its end it is kept; from then on WeChat gives out a new one."""
+    """It is kept until four minutes before its end; from then on WeChat issues a new one."""
     tokens = instance(token_clock)
     for passed in (0, 1, LIFETIME - MARGIN - 1):
         token_clock.time = 1_800_000_000 + passed
@@ -130,10 +130,10 @@ def test_a_token_is_asked_for_once_in_its_life(
 
 
 @pytest.mark.parametrize("lifetime", [1, 60, 300, MARGIN, MARGIN + 1])
-def test_a_short_life_is_used_as_well(
+def test_a_token_near_its_end_is_used(
     token_table: None, token_clock: Clock, token_source: TokenSource, lifetime: int
 ) -> None:
-    """A token that is near its end when it comes is not asked for again with each message."""
+    """It is not requested again with each message."""
     token_source.lifetime = lifetime
     tokens = instance(token_clock)
     for passed in range(lifetime):
@@ -146,10 +146,10 @@ def test_a_short_life_is_used_as_well(
     assert token_source.asked == asked + 1
 
 
-def test_the_table_is_read_once_and_then_left_alone(
+def test_the_table_is_read_once_by_a_process(
     token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
-    """A fresh process costs one read; each message after that costs none."""
+    """Further messages need no read."""
     instance(token_clock).get(token_source.fetch, None)
     tokens = instance(token_clock)
     with store_calls() as sent:
@@ -158,10 +158,10 @@ def test_the_table_is_read_once_and_then_left_alone(
     assert sent == ["GetItem"]
 
 
-def test_a_refused_token_is_replaced_for_all_by_one(
+def test_a_refused_token_is_replaced_once_for_all(
     token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
-    """Who comes second with the same refused token takes the new one from the table."""
+    """A second instance with the refused token reads the new one from the table."""
     first, second = instance(token_clock), instance(token_clock)
     for tokens in (first, second):
         assert tokens.get(token_source.fetch, None) == "canary-token-1"
@@ -171,10 +171,10 @@ def test_a_refused_token_is_replaced_for_all_by_one(
     assert token_source.asked == 2
 
 
-def test_a_token_refused_to_many_at_once_is_replaced_once(
+def test_concurrent_refusals_of_a_token_replace_it_once(
     token_tables: None, token_clock: Clock, token_source: TokenSource, patient_waiters: None
 ) -> None:
-    """Twenty threads hear that the token has ended, and one asks for another."""
+    """Twenty threads are refused, and one requests another token."""
     tokens = instance(token_clock)
     tokens.get(token_source.fetch, None)
     start = threading.Barrier(20)
@@ -192,14 +192,14 @@ def test_a_token_refused_to_many_at_once_is_replaced_once(
 
 
 @pytest.mark.parametrize("same_process", [True, False], ids=["threads", "instances"])
-def test_the_old_token_serves_while_it_is_renewed(
+def test_the_old_token_is_used_during_its_renewal(
     serial_moto: None,
     token_table: None,
     token_clock: Clock,
     token_source: TokenSource,
     same_process: bool,
 ) -> None:
-    """One renews; nobody else waits for it, and nobody else asks."""
+    """One instance renews; the others neither wait nor request."""
     tokens = instance(token_clock)
     tokens.get(token_source.fetch, None)
     token_clock.time += LIFETIME - MARGIN
@@ -218,10 +218,10 @@ def test_the_old_token_serves_while_it_is_renewed(
     assert token_source.asked == 2
 
 
-def test_a_refused_token_does_not_serve_while_it_is_renewed(
+def test_a_refused_token_is_not_used_during_its_renewal(
     token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
-    """Others wait for the new one: the old one is of no use to anybody."""
+    """The others wait for the new one."""
     tokens = instance(token_clock)
     tokens.get(token_source.fetch, None)
     AccessTokenItem(KEY).update([AccessTokenItem.leased_until.set(token_clock() + 3)])
@@ -229,10 +229,10 @@ def test_a_refused_token_does_not_serve_while_it_is_renewed(
     assert token_clock.time >= 1_800_000_003
 
 
-def test_the_old_token_serves_while_wechat_gives_no_new_one(
+def test_the_old_token_is_used_while_wechat_issues_none(
     token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
-    """And WeChat is asked once in each lease's time, not with each message."""
+    """WeChat is called once in each lease, not with each message."""
     tokens = instance(token_clock)
     tokens.get(token_source.fetch, None)
     token_clock.time += LIFETIME - MARGIN
@@ -249,10 +249,10 @@ def test_the_old_token_serves_while_wechat_gives_no_new_one(
         tokens.get(token_source.fetch, None)
 
 
-def test_without_any_token_a_failure_lets_the_next_one_try(
+def test_a_failed_request_leaves_no_lease(
     token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
-    """A failed question leaves no lease behind."""
+    """The next message requests a token at once."""
     token_source.down = True
     for _ in range(2):
         with pytest.raises(Unavailable) as caught:

@@ -1,4 +1,4 @@
-"""The shared access token when somebody fails, and what lies in the table meanwhile."""
+"""The shared access token during failures, and the content of its table."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from tests.support.wechat_tokens import (
 # Whoever fails.
 
 
-def test_a_dead_holder_s_lease_ends_by_time(
+def test_a_dead_holder_s_lease_expires(
     token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
-    """Who waits takes over as soon as the lease is over."""
+    """A waiting instance takes over as soon as it has expired."""
     lease(token_clock() + 3)
     assert instance(token_clock).get(token_source.fetch, None) == "canary-token-1"
     assert (token_source.asked, token_clock()) == (1, 1_800_000_003)
 
 
-def test_nobody_waits_longer_than_a_person_would(
+def test_waiting_for_a_token_is_bounded(
     token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
-    """Four seconds, then unavailable; after the lease all is well again."""
+    """Unavailable after four seconds; after the lease a token is requested again."""
     lease(token_clock() + LEASE)
     with pytest.raises(Unavailable) as caught:
         instance(token_clock).get(token_source.fetch, None)
@@ -47,15 +47,15 @@ def test_nobody_waits_longer_than_a_person_would(
     assert instance(token_clock).get(token_source.fetch, None) == "canary-token-1"
 
 
-def test_a_lease_outlasts_the_call_that_it_is_for() -> None:
-    """Else a slow holder would be taken for dead each time."""
+def test_a_lease_outlasts_its_call() -> None:
+    """Otherwise a slow holder would be replaced each time."""
     assert LEASE > PATIENCE
 
 
-def test_a_slow_holder_does_not_undo_what_its_successor_did(
+def test_a_slow_holder_does_not_overwrite_its_successor_s_token(
     token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
-    """Its lease over, it keeps its token to itself and leaves the table alone."""
+    """After its lease it does not write to the table."""
     first, second = instance(token_clock), instance(token_clock)
 
     def slow() -> tuple[str, int]:
@@ -72,7 +72,7 @@ def test_a_slow_holder_does_not_undo_what_its_successor_did(
 def test_a_slow_holder_does_not_end_its_successor_s_lease(
     token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
-    """A third one must not come in between."""
+    """A third instance must not renew at the same time."""
 
     def slow() -> tuple[str, int]:
         token_clock.time += LEASE
@@ -86,7 +86,7 @@ def test_a_slow_holder_does_not_end_its_successor_s_lease(
 def test_a_table_that_does_not_answer_is_unavailable(
     monkeypatch: pytest.MonkeyPatch, token_clock: Clock, token_source: TokenSource
 ) -> None:
-    """Nobody asks WeChat behind the others' back."""
+    """WeChat is not called without the lease."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", NOBODY)
     bind("token")
     try:
@@ -98,23 +98,23 @@ def test_a_table_that_does_not_answer_is_unavailable(
     assert token_source.asked == 0
 
 
-def test_a_process_s_own_copy_needs_no_table(
+def test_a_cached_token_needs_no_table(
     token_table: None,
     monkeypatch: pytest.MonkeyPatch,
     token_clock: Clock,
     token_source: TokenSource,
 ) -> None:
-    """While its token is good, a message goes out though the table does not answer."""
+    """A message is sent although the table does not answer."""
     tokens = instance(token_clock)
     tokens.get(token_source.fetch, None)
     monkeypatch.setattr(AccessTokens, "_get_shared", lambda *_: pytest.fail("the table was asked"))
     assert tokens.get(token_source.fetch, None) == "canary-token-1"
 
 
-def test_a_table_that_fails_after_the_question_costs_no_message(
+def test_a_failed_write_of_a_new_token_costs_no_message(
     token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
-    """The token is there; that it could not be shared is no reason to refuse."""
+    """The token is used although it could not be shared."""
     client = boto3.client("dynamodb")
 
     def fetch() -> tuple[str, int]:
@@ -129,10 +129,10 @@ def test_a_table_that_fails_after_the_question_costs_no_message(
 # What lies in the table.
 
 
-def test_the_table_shows_no_token(
+def test_the_stored_token_is_sealed_and_expires(
     token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
-    """A dump of it lets nobody speak for the account; and it vanishes by itself."""
+    """A dump of the table contains no token."""
     instance(token_clock).get(token_source.fetch, None)
     items = boto3.client("dynamodb").scan(TableName="token-ephemera")["Items"]
     assert [item["id"]["S"] for item in items] == [KEY]
@@ -143,7 +143,7 @@ def test_the_table_shows_no_token(
 def test_a_token_sealed_with_a_lost_key_is_replaced(
     token_table: None, token_clock: Clock, token_source: TokenSource
 ) -> None:
-    """Keys rotate; an item that nobody can open any more is as good as none."""
+    """After a rotation, an item that cannot be opened counts as none."""
     instance(token_clock).get(token_source.fetch, None)
     rotated = Sealer([b"n" * 32])
     assert instance(token_clock, rotated).get(token_source.fetch, None) == "canary-token-2"

@@ -171,10 +171,10 @@ def _parts(ctx: click.Context, param: click.Parameter, value: str) -> set[str]:
 
 
 def single_steps(arguments: Arguments) -> Found:
-    """Single requests over the local twin."""
+    """Single requests over the local stack."""
     with _twin() as url:
         found = steps.measure(url, arguments.rounds)
-    print(figures.table("single requests over the local twin (moto), wall ms", found))
+    print(figures.table("single requests over the local stack (moto), wall ms", found))
     return {"steps": found}
 
 

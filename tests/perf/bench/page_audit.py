@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.browser.needs import CACHE, CannotHave, alone
+from tests.browser.needs import CACHE, CannotHave, exclusively
 
 VERSION = "12.8.2"
 """The last line of Lighthouse that runs on Debian's own Node."""
@@ -61,7 +61,7 @@ def _lighthouse() -> Path:
     folder = CACHE / f"lighthouse-{VERSION}"
     command = folder / "node_modules" / ".bin" / "lighthouse"
     npm = shutil.which("npm")
-    with alone():
+    with exclusively():
         if command.exists():
             return command
         if npm is None:

@@ -141,10 +141,10 @@ def main(seconds: float, people: int, processes: int, pause: float) -> None:
             place.mkdir()
             # The first one enrols everybody; the others find them there.
             theirs = firms if number == 0 else firms[:1]
-            twin = parts.enter_context(
+            local_stack = parts.enter_context(
                 running(place, firms=theirs, arguments=arguments, **settings)
             )
-            services.append(twin.url)
+            services.append(local_stack.url)
         os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = dynamodb
         service = container.Service(load(settings))
         began = time.monotonic()
