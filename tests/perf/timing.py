@@ -1,12 +1,4 @@
-"""Whether time tells what words do not: cases of a call, interleaved, and their medians compared.
-
-`python -m tests.perf.timing [--rounds N] [--only CALL]`. Over the app in this process on DynamoDB Local,
-with the real argon2 hasher. Each round asks every case once, in an order thrown anew, so that
-whatever slows the machine slows all of them; processor time is printed beside the time that a
-caller sees, since others can disturb it less. The difference of the medians is printed with its
-95 % interval by bootstrap over rounds; where that holds 0, these rounds show no difference. Nothing
-is asserted: a busy machine is no fault.
-"""
+"""Timing of calls whose responses must not differ: cases interleaved, and their medians compared."""
 
 from __future__ import annotations
 
@@ -51,7 +43,7 @@ Call = Callable[[], object]
 
 @dataclass
 class Samples:
-    """Milliseconds, by round: of the clock on the wall, and of this thread's processor time."""
+    """Milliseconds by round: wall time, and processor time of this thread."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -68,13 +60,13 @@ class Compared:
     high: float
 
     @property
-    def tells(self) -> bool:
-        """Whether these rounds show a difference."""
+    def differs(self) -> bool:
+        """Return whether these rounds show a difference."""
         return not self.low <= 0 <= self.high
 
 
 def compare(first: Sequence[float], second: Sequence[float], seed: int = 1) -> Compared:
-    """The medians and the bootstrap of their difference; the two are paired by round."""
+    """Return the medians and the bootstrap of their difference; the two are paired by round."""
     dice = random.Random(seed)
     rounds = range(len(first))
     differences = []
@@ -94,7 +86,7 @@ def compare(first: Sequence[float], second: Sequence[float], seed: int = 1) -> C
 
 
 def interleaved(calls: Mapping[str, Call], rounds: int, before: Call) -> dict[str, Samples]:
-    """What each case took, round by round; what goes before each call is not timed."""
+    """Return the times of each case, round by round; preparation is not timed."""
     dice = random.Random(7)
     taken = {name: Samples() for name in calls}
     for number in range(-WARM_UP, rounds):
@@ -131,7 +123,7 @@ def _world() -> Iterator[World]:
             yield World(service, clock, phones, Door())
 
 
-class Asked:
+class TimedCalls:
     """The calls whose times are compared."""
 
     def __init__(self, world: World) -> None:
@@ -139,38 +131,38 @@ class Asked:
         self._token = world.token(WITHOUT_PHONE, None)
 
     def verify(self, login: str) -> None:
-        """A wrong password."""
+        """Send a wrong password."""
         body = {"login": login, "password": "Falsches-wort-9"}
         answer = self._world.call("POST", "/credentials/verify", body)
         assert answer.status_code == 200, answer.body
 
     def unbind(self, *wrong: str) -> None:
-        """Details of which these are wrong."""
+        """Send details of which these are wrong."""
         body = {**RIGHT, **{name: WRONG[name] for name in wrong}}
         answer = self._world.call("POST", "/recovery/unbinding", body, token=self._token)
         assert answer.status_code == (403 if wrong else 409), answer.body
 
     def start(self, login: str) -> None:
-        """The name of a login."""
+        """Send the name of a login."""
         answer = self._world.start(login, None)
         assert answer.status_code in (201, 404), answer.body
 
     @staticmethod
     def forget() -> None:
-        """Empty the login's counts, so that each call meets the same."""
+        """Clear the login's counters, so that each call has the same conditions."""
         LoginItem(LOGIN).update([LoginItem.starts.set([]), LoginItem.failures.set([])])
         CodeItem(f"code#{WITHOUT_PHONE}").update(
             [CodeItem.wrong_details.set([]), CodeItem.expires_at.set(0)]
         )
 
 
-def cases(asked: Asked) -> dict[str, dict[str, Call]]:
-    """By call its cases, of which the first is what the others are compared with."""
-    unbind = asked.unbind
+def cases(target: TimedCalls) -> dict[str, dict[str, Call]]:
+    """Return the cases by call; the first case is compared with the others."""
+    unbind = target.unbind
     return {
         "POST /credentials/verify": {
-            "wrong password": lambda: asked.verify(LOGIN),
-            "unknown login": lambda: asked.verify(UNKNOWN),
+            "wrong password": lambda: target.verify(LOGIN),
+            "unknown login": lambda: target.verify(UNKNOWN),
         },
         "POST /recovery/unbinding": {
             "all right": unbind,
@@ -180,8 +172,8 @@ def cases(asked: Asked) -> dict[str, dict[str, Call]]:
             "all wrong": lambda: unbind(*RIGHT),
         },
         "POST /recovery (whose answer says it anyway)": {
-            "known login": lambda: asked.start(LOGIN),
-            "unknown login": lambda: asked.start(UNKNOWN),
+            "known login": lambda: target.start(LOGIN),
+            "unknown login": lambda: target.start(UNKNOWN),
         },
     }
 
@@ -195,10 +187,10 @@ def main(rounds: int, only: str) -> None:
     logging.disable(logging.WARNING)
     print(f"{rounds} rounds, interleaved; milliseconds")
     with _world() as world:
-        asked = Asked(world)
-        chosen = {call: each for call, each in cases(asked).items() if only in call}
+        target = TimedCalls(world)
+        chosen = {call: each for call, each in cases(target).items() if only in call}
         for call, calls in chosen.items():
-            taken = interleaved(calls, rounds, asked.forget)
+            taken = interleaved(calls, rounds, target.forget)
             print(f"\n{call}")
             for clock in ("wall", "cpu"):
                 _print(clock, {name: getattr(samples, clock) for name, samples in taken.items()})
@@ -214,7 +206,7 @@ def _print(clock: str, taken: Mapping[str, Sequence[float]]) -> None:
         found = compare(taken[first], taken[other])
         print(
             f"  {clock:<5}{first} - {other}: {found.difference:+.2f}, 95 % from {found.low:+.2f} to "
-            f"{found.high:+.2f}: {'a difference' if found.tells else 'no difference to be seen'}"
+            f"{found.high:+.2f}: {'a difference' if found.differs else 'no difference to be seen'}"
         )
 
 

@@ -83,10 +83,10 @@ def test_costs_are_usage_times_price() -> None:
 
 def test_a_price_can_be_replaced_by_name() -> None:
     """A name that is not in the list is refused."""
-    assert prices.given(["sms=0.03"]).sms == 0.03
-    assert prices.given([]) == Prices()
+    assert prices.with_own_prices(["sms=0.03"]).sms == 0.03
+    assert prices.with_own_prices([]) == Prices()
     with pytest.raises(ValueError, match="no such price: sms2"):
-        prices.given(["sms2=1"])
+        prices.with_own_prices(["sms2=1"])
 
 
 def test_lambda_bills_memory_by_time() -> None:

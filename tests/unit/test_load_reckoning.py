@@ -8,18 +8,18 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.domain.limits import Limits
-from tests.perf.load.reckoning import Event, Kept, NotificationResult, faults
+from tests.perf.load.reckoning import Event, Responses, StoredLogin, faults
 
 LOGIN, PHONE = "11010148", "+8613800001234"
 
 
-def story() -> tuple[NotificationResult, dict[str, Kept], dict[str, int]]:
+def story() -> tuple[Responses, dict[str, StoredLogin], dict[str, int]]:
     """Return one login that was recovered by SMS and then through the WeChat bound by that."""
-    told = NotificationResult()
-    told.passwords[LOGIN] += ["first", "second"]
-    told.openids[LOGIN] = "o-alice"
-    told.sent[LOGIN] = 2
-    told.wrong_codes[LOGIN] = 1
+    responses = Responses()
+    responses.passwords[LOGIN] += ["first", "second"]
+    responses.openids[LOGIN] = "o-alice"
+    responses.sent[LOGIN] = 2
+    responses.wrong_codes[LOGIN] = 1
     events = [
         Event(100, "code-sent", "sms"),
         Event(101, "password-recovered", "sms"),
@@ -27,12 +27,12 @@ def story() -> tuple[NotificationResult, dict[str, Kept], dict[str, int]]:
         Event(170, "code-sent", "wechat"),
         Event(171, "password-recovered", "wechat"),
     ]
-    return told, {LOGIN: Kept("second", PHONE, "o-alice", events)}, {PHONE: 1}
+    return responses, {LOGIN: StoredLogin("second", PHONE, "o-alice", events)}, {PHONE: 1}
 
 
-def reckon(told: NotificationResult, kept: dict[str, Kept], sms: dict[str, int]) -> list[str]:
+def reckon(responses: Responses, kept: dict[str, StoredLogin], sms: dict[str, int]) -> list[str]:
     """A password's hash is the password itself here."""
-    return faults(told, kept, sms, Limits(), lambda stored, given: stored == given)
+    return faults(responses, kept, sms, Limits(), lambda stored, given: stored == given)
 
 
 def test_a_story_that_adds_up_has_no_fault() -> None:
@@ -40,47 +40,59 @@ def test_a_story_that_adds_up_has_no_fault() -> None:
     assert reckon(*story()) == []
 
 
-Spoil = Callable[[NotificationResult, dict[str, Kept], dict[str, int]], object]
+Spoil = Callable[[Responses, dict[str, StoredLogin], dict[str, int]], object]
 
 
-def _keep(kept: dict[str, Kept], **changed: object) -> None:
+def _keep(kept: dict[str, StoredLogin], **changed: object) -> None:
     kept[LOGIN] = replace(kept[LOGIN], **changed)  # type: ignore[arg-type]
 
 
-def _more(kept: dict[str, Kept], *events: Event) -> None:
+def _more(kept: dict[str, StoredLogin], *events: Event) -> None:
     _keep(kept, events=[*kept[LOGIN].events, *events])
 
 
 def _sends(
-    told: NotificationResult, kept: dict[str, Kept], sms: dict[str, int], *times: int
+    responses: Responses, kept: dict[str, StoredLogin], sms: dict[str, int], *times: int
 ) -> None:
-    told.sent[LOGIN] += len(times)
+    responses.sent[LOGIN] += len(times)
     sms[PHONE] += len(times)
     _more(kept, *(Event(at, "code-sent", "sms") for at in times))
 
 
 SPOILT: dict[str, tuple[Spoil, str]] = {
-    "password lost": (lambda told, kept, sms: _keep(kept, password_hash="first"), "not the stored"),
-    "password never stored": (lambda told, kept, sms: _keep(kept, password_hash=None), "not the"),
+    "password lost": (
+        lambda responses, kept, sms: _keep(kept, password_hash="first"),
+        "not the stored",
+    ),
+    "password never stored": (
+        lambda responses, kept, sms: _keep(kept, password_hash=None),
+        "not the",
+    ),
     "two answers to one": (
-        lambda told, kept, sms: told.passwords[LOGIN].append("second"),
+        lambda responses, kept, sms: responses.passwords[LOGIN].append("second"),
         "3 times",
     ),
     "event lost": (
-        lambda told, kept, sms: _keep(kept, events=kept[LOGIN].events[:-1]),
+        lambda responses, kept, sms: _keep(kept, events=kept[LOGIN].events[:-1]),
         "recovered",
     ),
-    "binding lost": (lambda told, kept, sms: _keep(kept, openid=None), "binding"),
-    "unbound unasked": (lambda told, kept, sms: _more(kept, Event(9, "wechat-unbound")), "unbound"),
-    "code lost": (lambda told, kept, sms: sms.clear(), "a phone has 0"),
-    "code twice": (lambda told, kept, sms: sms.update({PHONE: 2}), "a phone has 2"),
-    "too soon": (lambda told, kept, sms: _sends(told, kept, sms, 159), "a phone of 2"),
+    "binding lost": (lambda responses, kept, sms: _keep(kept, openid=None), "binding"),
+    "unbound unasked": (
+        lambda responses, kept, sms: _more(kept, Event(9, "wechat-unbound")),
+        "unbound",
+    ),
+    "code lost": (lambda responses, kept, sms: sms.clear(), "a phone has 0"),
+    "code twice": (lambda responses, kept, sms: sms.update({PHONE: 2}), "a phone has 2"),
+    "too soon": (lambda responses, kept, sms: _sends(responses, kept, sms, 159), "a phone of 2"),
     "too many codes": (
-        lambda told, kept, sms: _sends(told, kept, sms, *range(4_000, 80_000, 8_000)),
+        lambda responses, kept, sms: _sends(responses, kept, sms, *range(4_000, 80_000, 8_000)),
         "more codes than its limit",
     ),
-    "guesses": (lambda told, kept, sms: told.wrong_codes.update({LOGIN: 10}), "11 wrong codes"),
-    "5xx": (lambda told, kept, sms: told.errors.update(["send 503"]), "send 503"),
+    "guesses": (
+        lambda responses, kept, sms: responses.wrong_codes.update({LOGIN: 10}),
+        "11 wrong codes",
+    ),
+    "5xx": (lambda responses, kept, sms: responses.errors.update(["send 503"]), "send 503"),
 }
 
 
@@ -88,13 +100,15 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
 def test_each_discrepancy_is_found(name: str) -> None:
     """Each loss, each repeat and each exceeded limit."""
     spoil, words = SPOILT[name]
-    told, kept, sms = story()
-    spoil(told, kept, sms)
-    assert any(words in fault for fault in reckon(told, kept, sms)), reckon(told, kept, sms)
+    responses, kept, sms = story()
+    spoil(responses, kept, sms)
+    assert any(words in fault for fault in reckon(responses, kept, sms)), reckon(
+        responses, kept, sms
+    )
 
 
 def test_sends_a_minute_apart_are_within_the_limit() -> None:
     """A minute ends after sixty seconds."""
-    told, kept, sms = story()
-    _sends(told, kept, sms, 160)
-    assert reckon(told, kept, sms) == []
+    responses, kept, sms = story()
+    _sends(responses, kept, sms, 160)
+    assert reckon(responses, kept, sms) == []

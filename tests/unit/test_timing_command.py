@@ -11,9 +11,9 @@ def test_samples_of_one_kind_show_no_difference_and_shifted_ones_do() -> None:
     """The interval contains 0 in the one case, and the true shift in the other."""
     dice = random.Random(3)
     first, second = ([dice.gauss(30, 3) for _ in range(300)] for _ in range(2))
-    assert not compare(first, second).tells
+    assert not compare(first, second).differs
     found = compare([time + 2 for time in first], second)
-    assert found.tells
+    assert found.differs
     assert found.low < 2 < found.high
 
 

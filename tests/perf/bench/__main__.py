@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 
 def whole_recovery(arguments: Arguments) -> Found:
-    """A whole recovery without password hashes: ours, the floor and the peers, side by side."""
+    """Compare a whole recovery without password hashes: ours, the floor and the peers."""
     people = arguments.recoveries + recovery.WARM_UP
     with machine.divided() as cores:
         recordings = floor.record(cores, people)
@@ -65,7 +65,7 @@ def whole_recovery(arguments: Arguments) -> Found:
 
 
 def deployed_recovery(arguments: Arguments) -> Found:
-    """A whole recovery as deployed: ours and the peers, each with its own password hash."""
+    """Compare a whole recovery as deployed: ours and the peers, each with its own password hash."""
     # A peer's hash takes half a second: fewer recoveries show as much.
     rounds = max(3, arguments.recoveries // 5)
     people = rounds + recovery.WARM_UP
@@ -95,7 +95,7 @@ def _print_recovery(title: str, found: Found) -> None:
 
 
 def cold_start(arguments: Arguments) -> Found:
-    """From the start of a process to its first answer, and what the packaging's measures bought."""
+    """Measure from a process's start to its first response, and the effect of each packaging measure."""
     with (
         machine.divided() as cores,
         _peers(arguments, lambda: peer_servers.starts(cores)) as peers,
@@ -115,7 +115,7 @@ def _peers(
 
 
 def wechat_callback(arguments: Arguments) -> Found:
-    """WeChat's callback against wechatpy."""
+    """Compare WeChat's callback with wechatpy."""
     with machine.divided() as cores, machine.on(cores.server):
         found = callback.measure(arguments.callbacks)
     print(figures.facts("callback, without the store", found))
@@ -123,7 +123,7 @@ def wechat_callback(arguments: Arguments) -> Found:
 
 
 def reset(arguments: Arguments) -> Found:
-    """The yearly reset's worker against bare argon2, and its memory by number of logins."""
+    """Compare the yearly reset's worker with bare argon2, and measure its memory by number of logins."""
     with (
         worker.on_one_core() as others,
         dynamodb_local.serving(others, heap_mib=4_096) as url,
@@ -137,9 +137,11 @@ def reset(arguments: Arguments) -> Found:
 
 
 def costs(arguments: Arguments) -> Found:
-    """Request units, Lambda's milliseconds, SMS and money of every story and of a yearly run."""
+    """Compute request units, Lambda's milliseconds, SMS and money of every flow and of a yearly run."""
     with machine.divided() as cores:
-        found = cost.measure(cores, arguments.yearly_logins, prices.given(arguments.price))
+        found = cost.measure(
+            cores, arguments.yearly_logins, prices.with_own_prices(arguments.price)
+        )
     unit = found["currency"]
     print(figures.table("each story once, on DynamoDB Local", found["stories"]))
     print(figures.table(f"money, {unit}", found["recoveries"]))
@@ -153,7 +155,7 @@ def costs(arguments: Arguments) -> Found:
 
 
 class _Numbers(click.ParamType[tuple[int, ...]]):
-    """Whole numbers above 0, comma separated; they come sorted."""
+    """Whole numbers above 0, comma separated, sorted on return."""
 
     name = "numbers"
 
@@ -171,7 +173,7 @@ def _parts(ctx: click.Context, param: click.Parameter, value: str) -> set[str]:
 
 
 def single_steps(arguments: Arguments) -> Found:
-    """Single requests over the local stack."""
+    """Measure single requests to the local stack."""
     with _twin() as url:
         found = steps.measure(url, arguments.rounds)
     print(figures.table("single requests over the local stack (moto), wall ms", found))
@@ -179,7 +181,7 @@ def single_steps(arguments: Arguments) -> Found:
 
 
 def page(_: Arguments) -> Found:
-    """How soon the page can be used on a slow network, and what Lighthouse says of it."""
+    """Measure when the page is usable on a slow network, and Lighthouse's scores."""
     chromium = browser()
     with _twin() as url:
         loaded = page_load.measure(url, chromium)
@@ -241,7 +243,7 @@ _COUNT = click.IntRange(min=1)
     "--rounds", type=_COUNT, default=100, show_default=True, help="of the single requests"
 )
 def main(only: set[str], **options: Any) -> None:
-    """Measure, print, write."""
+    """Run the benchmarks, print their tables, write JSON."""
     arguments = Arguments(**options)
     # So that what was started ends with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -1,9 +1,4 @@
-"""WeChat's callback against wechatpy: encrypted event in, encrypted reply out, without the store.
-
-`protocol` is what wechatpy does as well: check the signature, decrypt, parse, make a reply, encrypt
-and sign it; to both the query is given as a framework gives it. `door` is the whole Lambda function around it, with API Gateway's event in and its answer
-out, routing, figures and the deadline's thread; wechatpy has nothing like that.
-"""
+"""WeChat's callback compared with wechatpy: encrypted event in, encrypted reply out, without the store."""
 
 from __future__ import annotations
 
@@ -41,7 +36,7 @@ class _Conversation:
 
 
 def event(delivery: Signed) -> dict[str, Any]:
-    """A delivery as API Gateway hands it over."""
+    """Return API Gateway's event of a delivery."""
     query = parse_qs(delivery.query)
     made = runtime.api_event("POST", "/wechat/callback", Content_Type="text/xml")
     made["multiValueQueryStringParameters"] = query
@@ -51,13 +46,13 @@ def event(delivery: Signed) -> dict[str, Any]:
 
 
 def deliver(service: container.Service, fields: dict[str, str], openid: str, now: int) -> Signed:
-    """A callback as WeChat's servers would post it."""
+    """Return a callback as WeChat's servers post it."""
     world: Any = SimpleNamespace(service=service, clock=SimpleNamespace(time=now))
     return signed(world, dict(fields), openid)
 
 
 def measure(rounds: int) -> dict[str, Any]:
-    """CPU of a callback in microseconds; the three take turns in blocks."""
+    """Return CPU of a callback in microseconds; the three alternate in blocks."""
     service = container.Service(load(SETTINGS))
     service.conversation = _Conversation()  # type: ignore[assignment]
     now = int(time.time())

@@ -1,14 +1,4 @@
-"""Cold starts: from the start of a process to its first answer.
-
-Ours is the packaged function under Lambda's own runtime client. Its event waits already, so that
-what Lambda does while it initialises a function is part of the time; only the provisioned start is
-timed from the event, once the function is initialised. Variants of the package each lack one of the
-packaging's measures. The bare cost is that of `minimal/bare.py`, beside the same package: as a
-process of its own, and as a function under the same runtime client. The peers' first request begins
-a recovery. All take turns, and each has the server's core for itself. Figures are medians in
-milliseconds; CPU is all that the process used until its first answer, or for a provisioned start
-what the request used.
-"""
+"""Cold starts: from the start of a process to its first response."""
 
 from __future__ import annotations
 
@@ -85,7 +75,7 @@ def _function(
 
 
 def _provisioned(around: ours.Place, event: Any) -> Sample:
-    """The first request of a function whose initialisation is over: provisioned concurrency."""
+    """Time the first request of an initialised function, as with provisioned concurrency."""
     with _running(around, "app.app", packaging.AS_BUILT) as api:
         api.await_initialised()
         before = machine.cpu_ms(api.pid)
@@ -134,7 +124,7 @@ def _bare_environment(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def measure(cores: Cores, rounds: int, peers: Mapping[str, Start] | None = None) -> dict[str, Any]:
-    """Return medians of so many starts of each; `peers` take their turns with ours."""
+    """Return medians of so many starts of each; `peers` alternate with ours."""
     # Unpacked before anything is timed.
     for variant in packaging.VARIANTS:
         packaging.unpacked(variant)
@@ -163,7 +153,7 @@ def _figures(samples: list[Sample]) -> dict[str, Any]:
 
 
 def packages(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what each of the packaging's measures bought: the zip, and the cold first recovery."""
+    """Return the effect of each packaging measure: the zip, and the cold first recovery."""
     rows = []
     for variant in packaging.VARIANTS:
         as_built = variant == packaging.AS_BUILT

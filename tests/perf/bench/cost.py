@@ -1,9 +1,4 @@
-"""What the stories and a yearly run cost: request units, Lambda's milliseconds, SMS, and the money.
-
-Units are counted on the wire, in front of DynamoDB Local; times are taken without that, of the
-packaged function on one core, which is what Lambda gives to 1,769 MB. What a yearly run costs beyond
-the measured sizes follows from the straight line through them; `bend` says how straight it is.
-"""
+"""The costs of the flows and of a yearly run: request units, Lambda's milliseconds, SMS, and money."""
 
 from __future__ import annotations
 
@@ -28,7 +23,7 @@ FUNCTIONS = ("api_handler", "yearly_reset", "reset_accounts", "sms_receipts")
 
 
 def configured() -> dict[str, dict[str, int]]:
-    """Memory in MB and time-out in seconds of each function, by .chalice/config.json."""
+    """Return memory in MB and time-out in seconds of each function, from .chalice/config.json."""
     config = json.loads((built.ROOT / ".chalice" / "config.json").read_text("utf-8"))
     names = {"memory": "lambda_memory_size", "timeout": "lambda_timeout"}
     of = config["stages"]["prod"]["lambda_functions"]
@@ -42,15 +37,15 @@ def configured() -> dict[str, dict[str, int]]:
 
 
 @dataclass
-class NotificationResult:
-    """A story's means."""
+class FlowMeans:
+    """The means of a flow."""
 
     usage: Usage
     row: dict[str, Any]
 
 
 def measure(cores: Cores, sizes: Sequence[int], list_: Prices) -> dict[str, Any]:
-    """All of it."""
+    """Measure every flow and a yearly run."""
     with ours.place(cores, LIMIT_SENDS_PER_SERVICE_HOUR="2000") as around:
         played, api = _stories(around)
         with yearly.surroundings(around) as environment:
@@ -77,7 +72,7 @@ def _rounded(kinds: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 4) for name, value in kinds.items()}
 
 
-def _stories(around: ours.Place) -> tuple[dict[str, NotificationResult], dict[str, Any]]:
+def _stories(around: ours.Place) -> tuple[dict[str, FlowMeans], dict[str, Any]]:
     memory = configured()["api_handler"]["memory"]
     known = around.service.hasher.hash(ours.PASSWORD)
     first = count(32_000_000, 1_000)
@@ -119,7 +114,7 @@ def _stories(around: ours.Place) -> tuple[dict[str, NotificationResult], dict[st
 def _counted(
     function: ours.Function, story: flows.Story, logins: Iterator[str], counter: units.Counter
 ) -> tuple[units.Units, float]:
-    """Units and billed SMS of one play; the first one builds what later ones use."""
+    """Return units and billed SMS of one run of a flow; the first run builds what later ones use."""
     phones, sign = function.place.phones, function.place.service.settings.sms_sign
     spent, sent = [], []
     before: list[Any] = []
@@ -138,9 +133,7 @@ def _counted(
     return spent[-1], sent[-1]
 
 
-def _told(
-    name: str, used: units.Units, sms: float, watch: Watch, memory: int
-) -> NotificationResult:
+def _told(name: str, used: units.Units, sms: float, watch: Watch, memory: int) -> FlowMeans:
     requests = len(watch.wall)
     wall = sum(map(sum, watch.wall.values())) / TIMED
     cpu = sum(map(sum, watch.cpu.values())) / TIMED
@@ -162,11 +155,11 @@ def _told(
         "cpu_ms": round(cpu, 1),
         "sms": sms,
     }
-    return NotificationResult(usage, row)
+    return FlowMeans(usage, row)
 
 
 def yearly_usage(run: yearly.Run, config: dict[str, dict[str, int]]) -> Usage:
-    """What a measured run used. A message is sent, received and deleted, ten at a time."""
+    """Return the usage of a measured run. A message is sent, received and deleted, ten at a time."""
     work = run.work.wall["batch"]
     return Usage(
         read_units=run.units.read,
@@ -217,7 +210,7 @@ def _beyond(runs: Sequence[yearly.Run], list_: Prices) -> dict[str, Any]:
 def _functions(
     api: dict[str, Any], runs: Sequence[yearly.Run], took: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """What each function needs, beside what it is given."""
+    """Return each function's additional environment."""
     largest = runs[-1]
     requests = [
         sample for watch in api["watches"] for samples in watch.wall.values() for sample in samples

@@ -9,13 +9,13 @@ from typing import Any
 
 
 def percentile(samples: Sequence[float], share: float) -> float:
-    """The least sample that at least `share` (0 to 1) of the samples do not exceed: nearest rank."""
+    """Return the least sample that at least `share` (0 to 1) of the samples do not exceed: nearest rank."""
     ordered = sorted(samples)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def spread(samples: Sequence[float]) -> dict[str, float | int]:
-    """What is told of a step's times, in the samples' unit."""
+    """Return the summary of a step's times, in the samples' unit."""
     return {
         "n": len(samples),
         "p50": round(percentile(samples, 0.50), 2),
@@ -24,25 +24,25 @@ def spread(samples: Sequence[float]) -> dict[str, float | int]:
 
 
 def median(samples: Sequence[float]) -> float:
-    """The median, to two places."""
+    """Return the median, to two places."""
     return round(statistics.median(samples), 2)
 
 
 def line(first: tuple[float, float], last: tuple[float, float]) -> tuple[float, float]:
-    """The straight line through two measured points: what a run costs at all, and one unit more."""
+    """Return base and slope of the straight line through two measured points."""
     (x, y), (z, w) = first, last
     slope = (w - y) / (z - x)
     return y - slope * x, slope
 
 
 def bend(points: Sequence[tuple[float, float]]) -> float:
-    """How far the middle points lie off the line through the outer two, as a share; 0 is straight."""
+    """Return the distance of the middle points from the line through the outer two, as a share; 0 is straight."""
     base, slope = line(points[0], points[-1])
     return max((abs(y / (base + slope * x) - 1) for x, y in points[1:-1]), default=0.0)
 
 
 def table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of the same columns as aligned text; the first column to the left."""
+    """Return rows of the same columns as aligned text; the first column to the left."""
     if not rows:
         return f"\n{title}\n  nothing"
     names = list(rows[0])
@@ -59,7 +59,7 @@ def table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def facts(title: str, found: Mapping[str, Any]) -> str:
-    """Names and values, one a line."""
+    """Return names and values, one a line."""
     return "\n".join(
         ["", title, *(f"  {name:<28} {_shown(value)}" for name, value in found.items())]
     )

@@ -1,10 +1,4 @@
-"""The floor of a whole recovery: a function that sends what ours sends, and does nothing else.
-
-Recoveries of the packaged function are recorded: each event, the DynamoDB calls on the wire and the
-SMS. `minimal/floor_function.py` then repeats them against fresh tables under the same runtime
-client: the same events, the same bodies, by botocore's own client and by requests. Every condition
-holds again, because the tables hold the same people and the calls come in the same order.
-"""
+"""The floor of a whole recovery: a function that only sends what our service sends."""
 
 from __future__ import annotations
 
@@ -49,7 +43,7 @@ class Step:
 
     @property
     def key(self) -> str:
-        """What the floor function finds its calls by: each login has an address of its own."""
+        """Return the key under which the floor function finds its calls: each login has its own address."""
         return f"{self.event['requestContext']['identity']['sourceIp']} {self.event['path']}"
 
 

@@ -1,7 +1,4 @@
-"""The API's stories, each as the packaged function plays it: what to prepare, and what is counted.
-
-A story is a generator: what it does before its one `yield` is not counted, what it does after it is.
-"""
+"""The API's flows, each run by the packaged function: preparation, and the counted part."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ Story = Callable[[ours.Function, str, Watch], Iterator[None]]
 
 
 def by_sms(function: ours.Function, login: str, watch: Watch) -> Iterator[None]:
-    """A recovery by SMS, which binds the WeChat that it is made in."""
+    """Recover by SMS, which binds the WeChat in which it is made."""
     yield
     started = function.post(watch, "request", "/recovery", login, ours.named(login))
     bearer = f"Bearer {started['token']}"
@@ -29,7 +26,7 @@ def by_sms(function: ours.Function, login: str, watch: Watch) -> Iterator[None]:
 
 
 def by_wechat(function: ours.Function, login: str, watch: Watch) -> Iterator[None]:
-    """A recovery by WeChat, whose code the person fetches with the Official Account's menu."""
+    """Recover by WeChat, with a code from the Official Account's menu."""
     yield
     started = function.post(watch, "request", "/recovery", login, ours.named(login))
     bearer = f"Bearer {started['token']}"
@@ -42,7 +39,7 @@ def by_wechat(function: ours.Function, login: str, watch: Watch) -> Iterator[Non
 
 
 def wrong_code(function: ours.Function, login: str, watch: Watch) -> Iterator[None]:
-    """One wrong code more."""
+    """Send one more wrong code."""
     aside = Watch(function.pids)
     started = function.post(aside, "request", "/recovery", login, ours.named(login))
     bearer = f"Bearer {started['token']}"
@@ -57,7 +54,7 @@ def wrong_code(function: ours.Function, login: str, watch: Watch) -> Iterator[No
 
 
 def unbinding(function: ours.Function, login: str, watch: Watch) -> Iterator[None]:
-    """A lost WeChat is unbound; the recovery before and after it is not counted."""
+    """Unbind a lost WeChat; the recovery before and after it is not counted."""
     aside = Watch(function.pids)
     started = function.post(aside, "request", "/recovery", login, ours.named(login))
     bearer = f"Bearer {started['token']}"
@@ -67,7 +64,7 @@ def unbinding(function: ours.Function, login: str, watch: Watch) -> Iterator[Non
 
 
 def verified(function: ours.Function, login: str, watch: Watch) -> Iterator[None]:
-    """The login page asks about a right password."""
+    """Verify a right password, as the login page does."""
     yield
     body = {"login": login, "password": ours.PASSWORD}
     answer = function.post(watch, "verify", "/credentials/verify", login, body)
@@ -76,7 +73,7 @@ def verified(function: ours.Function, login: str, watch: Watch) -> Iterator[None
 
 
 def followed(function: ours.Function, login: str, watch: Watch) -> Iterator[None]:
-    """Somebody follows the Official Account."""
+    """Follow the Official Account."""
     yield
     _tell(function, watch, login, {"MsgType": "event", "Event": "subscribe", "EventKey": ""})
 
@@ -99,7 +96,7 @@ def play(
     watch: Watch,
     ready: Callable[[], object] = lambda: None,
 ) -> None:
-    """Play a story through; `ready` is called where what is counted begins."""
+    """Run a flow; `ready` is called where the counted part begins."""
     playing = story(function, login, watch)
     next(playing)
     ready()

@@ -1,4 +1,4 @@
-"""What the service must reach, as ratios of figures of one and the same run."""
+"""The service's goals, as ratios of figures of the same run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the system tells of processes, and which cores they have."""
+"""Processor time and memory of processes, and their cores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Cores:
-    """Who runs where: the measured server has cores of its own where the machine has several."""
+    """The cores of each process: the measured server has its own if there are several."""
 
     server: frozenset[int]
     others: frozenset[int]
@@ -38,7 +38,7 @@ def divided() -> Iterator[Cores]:
 
 @contextmanager
 def on(cores: Collection[int]) -> Iterator[None]:
-    """Have this thread on these cores until the block ends."""
+    """Run this thread on these cores until the block ends."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -49,7 +49,7 @@ def on(cores: Collection[int]) -> Iterator[None]:
 
 @contextmanager
 def environment(**values: str) -> Iterator[None]:
-    """These variables of this process's environment, until the block ends."""
+    """Set these variables of this process's environment until the block ends."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -72,7 +72,7 @@ def cpu_ms(pid: int) -> float:
 
 
 def memory_mib(pid: int) -> dict[str, float]:
-    """Resident memory of a process: now, and at its peak."""
+    """Return a process's resident memory: now, and at its peak."""
     found = {}
     for text in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
         name, _, value = text.partition(":")
@@ -110,7 +110,7 @@ class Watch:
         return answer
 
     def aside(self, call: Callable[[], T]) -> T:
-        """A call to the server that is none of its work."""
+        """Call the server for something that is not measured."""
         answer = call()
         self.resume()
         return answer

@@ -1,4 +1,4 @@
-"""How long until the page can be used, on an emulated slow phone network."""
+"""The time until the page is usable, on an emulated slow phone network."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class Peer:
     def call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> Answer:
-        """Send one request over the one connection, which is kept."""
+        """Send one request over the one persistent connection."""
         given = {"Accept": "application/json", **(headers or {})}
         content = None
         if body is not None:
@@ -147,7 +147,7 @@ class Peer:
         raise NotImplementedError
 
     def health(self) -> Answer:
-        """Request what costs nothing."""
+        """Send the cheapest request."""
         return self.call("GET", "/health")
 
 
@@ -159,7 +159,7 @@ def _right(answer: Answer, *statuses: int) -> bytes:
 
 
 class Allauth(Peer):
-    """django-allauth's headless API for apps: ask for a code, have it checked, set the password."""
+    """django-allauth's headless API for apps: request a code, confirm it, set the password."""
 
     site = "allauth_site"
 
@@ -191,7 +191,7 @@ class Allauth(Peer):
 
 
 class FlaskSecurity(Peer):
-    """Flask-Security-Too's JSON API: ask for a link, follow it, set the password."""
+    """Flask-Security-Too's JSON API: request a link, open it, set the password."""
 
     site = "flask_site"
 
@@ -334,7 +334,7 @@ def _sending(
     mailbox: Mailbox,
     port: int,
 ) -> Iterator[Peer]:
-    """Run a peer that hands its mail over by SMTP."""
+    """Run a peer that sends its mail by SMTP."""
     with running(kind, {**environment, "BENCH_SMTP_PORT": str(port)}, cores) as peer:
         peer.mailbox = mailbox
         yield peer

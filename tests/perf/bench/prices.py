@@ -1,9 +1,4 @@
-"""What things cost, and the arithmetic from what was used to money.
-
-Renminbi without tax, list prices of AWS China (Beijing and Ningxia) as far as they could be read, as
-of November 2026. Contracts, free tiers and later lists differ: put your own in with
-`--price NAME=VALUE`.
-"""
+"""Prices, and the arithmetic from usage to money."""
 
 from __future__ import annotations
 
@@ -16,7 +11,7 @@ CURRENCY = "CNY"
 
 @dataclass(frozen=True)
 class Prices:
-    """A price of each thing; the names are those of `--price`."""
+    """The price of each unit; the names are those of `--price`."""
 
     # https://www.amazonaws.cn/en/dynamodb/pricing/, on-demand: "Write requests: ¥ 11.1538".
     million_write_units: float = 11.1538
@@ -36,7 +31,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class Usage:
-    """What was used of each thing."""
+    """The usage in each unit."""
 
     read_units: float = 0
     write_units: float = 0
@@ -47,17 +42,17 @@ class Usage:
     sms: float = 0
 
     def times(self, count: float) -> Usage:
-        """So many times as much."""
+        """Return the usage multiplied by a factor."""
         return Usage(**{name: value * count for name, value in asdict(self).items()})
 
     def plus(self, other: Usage) -> Usage:
-        """Both together."""
+        """Return the sum of both."""
         added = asdict(other)
         return Usage(**{name: value + added[name] for name, value in asdict(self).items()})
 
 
-def given(pairs: list[str]) -> Prices:
-    """The list with the operator's own prices. Raises ValueError for a name that is not in it."""
+def with_own_prices(pairs: list[str]) -> Prices:
+    """Return the list with the operator's own prices. Raises ValueError for a name that is not in it."""
     own: dict[str, Any] = {}
     for pair in pairs:
         name, _, value = pair.partition("=")
@@ -68,7 +63,7 @@ def given(pairs: list[str]) -> Prices:
 
 
 def money(usage: Usage, prices: Prices) -> dict[str, float]:
-    """What the usage costs, by kind and in all."""
+    """Return the cost of the usage, by kind and in total."""
     kinds = {
         "dynamodb": usage.read_units * prices.million_read_units / 1e6
         + usage.write_units * prices.million_write_units / 1e6,
@@ -82,11 +77,11 @@ def money(usage: Usage, prices: Prices) -> dict[str, float]:
 
 
 def gb_seconds(milliseconds: float, memory_mb: int) -> float:
-    """What Lambda bills for so long a run of a function of so much memory."""
+    """Return what Lambda bills for such a duration and memory."""
     return milliseconds / 1_000 * memory_mb / 1_024
 
 
 def sms_parts(text: str, sign: str) -> int:
-    """How many messages a text is billed as: one up to 70 characters, else one for each 67 begun."""
+    """Return the number of billed messages of a text: one up to 70 characters, else one for each 67 begun."""
     length = len(f"【{sign}】{text}")
     return 1 if length <= 70 else ceil(length / 67)

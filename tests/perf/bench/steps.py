@@ -25,7 +25,7 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def measure(url: str, rounds: int) -> list[dict[str, Any]]:
-    """Health, the document, a start, a wrong code without a live one, and a hash; milliseconds."""
+    """Return milliseconds of health, the document, a start, a wrong code without a live one, and a hash."""
     hasher = PasswordHasher({1: b"p" * 32})
     samples: dict[str, list[float]] = {
         "argon2id hash": [

@@ -27,14 +27,14 @@ class Units:
     calls: int = 0
 
     def minus(self, earlier: Units) -> Units:
-        """What came since."""
+        """Return the difference to an earlier count."""
         return Units(
             self.read - earlier.read, self.write - earlier.write, self.calls - earlier.calls
         )
 
 
 class Counter:
-    """A DynamoDB at `url` that passes everything on, and counts and records it."""
+    """A proxy of the DynamoDB at `url`, which counts and records requests."""
 
     def __init__(self, dynamodb: str) -> None:
         self._dynamodb = dynamodb
@@ -53,7 +53,7 @@ class Counter:
         return session
 
     def reply(self, received: http_server.Received) -> http_server.Reply:
-        """DynamoDB's own answer."""
+        """Return DynamoDB's own response."""
         operation = received.headers.get("x-amz-target", "").rpartition(".")[2]
         body = received.body
         if self.recorded is not None:
@@ -103,7 +103,7 @@ def _size(item: dict[str, Any]) -> int:
 
 @contextmanager
 def counting(dynamodb: str) -> Iterator[Counter]:
-    """A counter in front of a DynamoDB, until the block ends."""
+    """Run a counter in front of a DynamoDB until the block ends."""
     counter = Counter(dynamodb)
     with http_server.serving(counter.reply) as server:
         counter.url = server.url

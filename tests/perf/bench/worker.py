@@ -1,9 +1,4 @@
-"""The yearly reset's worker against bare argon2, and what planning and working hold in memory.
-
-The worker has one core for itself, as a Lambda function of 1,769 MB has one vCPU; DynamoDB is
-Amazon's DynamoDB Local in a process of its own on the machine's other cores. The queue is moto's, which
-the planning alone asks, and that is not timed.
-"""
+"""The yearly reset's worker compared with bare argon2, and the memory of planning and working."""
 
 from __future__ import annotations
 
@@ -43,7 +38,7 @@ def _world(dynamodb_url: str) -> Iterator[ResetWorld]:
 
 @contextmanager
 def on_one_core() -> Iterator[list[int] | None]:
-    """Keep this process on its first core until the block ends; the other cores, None where none."""
+    """Keep this process on its first core until the block ends; yield the other cores, None if none."""
     if not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) == 1:
         yield None
         return

@@ -42,7 +42,7 @@ class Run:
 
     @property
     def billed_ms(self) -> dict[str, float]:
-        """Wall milliseconds of each function's invocations, after its start."""
+        """Return wall milliseconds of each function's invocations, without its start."""
         return {
             "yearly_reset": sum(map(sum, self.plan.wall.values())),
             "reset_accounts": sum(map(sum, self.work.wall.values())),
@@ -50,13 +50,13 @@ class Run:
 
     @property
     def cpu_ms(self) -> float:
-        """CPU of the working function."""
+        """Return the CPU of the worker function."""
         return sum(map(sum, self.work.cpu.values()))
 
 
 @contextmanager
 def surroundings(around: ours.Place) -> Iterator[dict[str, str]]:
-    """What the template tells the functions, with a queue and a topic that are there."""
+    """Yield the functions' environment, with an existing queue and topic."""
     aws = LocalAws()
     aws.start()
     with ExitStack() as stack:
@@ -71,7 +71,7 @@ def surroundings(around: ours.Place) -> Iterator[dict[str, str]]:
 
 
 def run(around: ours.Place, environment: Mapping[str, str], logins: int) -> Run:
-    """Plan and work a run in tables of its own."""
+    """Plan and work a run in its own tables."""
     prefix = f"yearly{logins}"
     create_tables(boto3.client("dynamodb"), prefix)
     models.bind(prefix)
@@ -143,7 +143,7 @@ def _work(worker: runtime.RuntimeApi, watch: Watch, queue: str) -> int:
 
 
 def receipts(around: ours.Place, environment: Mapping[str, str]) -> dict[str, Any]:
-    """The receipts' function with a batch of logs, first and once it runs."""
+    """Run the receipts' function with a batch of logs, cold and warm."""
     with runtime.running(
         packaging.unpacked(), "app.sms_receipts", environment, around.cores.server
     ) as function:
@@ -155,7 +155,7 @@ def receipts(around: ours.Place, environment: Mapping[str, str]) -> dict[str, An
 
 
 def described(run: Run) -> dict[str, Any]:
-    """A run's row."""
+    """Return a run's row."""
     return {
         "logins": run.logins,
         "read_units": run.units.read,

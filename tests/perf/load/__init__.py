@@ -1,1 +1,1 @@
-"""Many people at once over several processes of the service: nothing may get lost."""
+"""Many people at once over several processes of the service, with a check that nothing is lost."""

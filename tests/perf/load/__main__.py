@@ -37,7 +37,7 @@ from infra.local.wechat import SimulatedWeChat
 from tests import conftest
 from tests.browser.stack import Firm, made_up, running
 from tests.perf.load.people import PATIENCE, Outside, Person
-from tests.perf.load.reckoning import Event, Kept, NotificationResult, faults
+from tests.perf.load.reckoning import Event, Responses, StoredLogin, faults
 from tests.support import dynamodb_local
 
 SECRET = "h" * 32
@@ -47,7 +47,7 @@ SHOWN = 40
 
 
 def _settings(dynamodb: str, sms: str, wechat: str) -> dict[str, str]:
-    """What every process is told, so that any of them can go on where another began."""
+    """Return the settings of every process, so that any of them can continue another's work."""
     return {
         **{name: conftest.SETTINGS[name] for name in conftest.SETTINGS if name != "SMS_GATEWAYS"},
         "SMS_GATEWAYS": "http",
@@ -69,7 +69,7 @@ def _settings(dynamodb: str, sms: str, wechat: str) -> dict[str, str]:
     }
 
 
-def _kept(firms: list[Firm]) -> dict[str, Kept]:
+def _kept(firms: list[Firm]) -> dict[str, StoredLogin]:
     found = {}
     for firm in firms:
         for login in (firm.firm_no, f"{firm.firm_no}_cw"):
@@ -78,21 +78,21 @@ def _kept(firms: list[Firm]) -> dict[str, Kept]:
                 Event(audit.time_of(one), one.event, one.method, one.outcome)
                 for one in AuditItem.query(login, consistent_read=True)
             ]
-            found[login] = Kept(item.password_hash, item.phone, item.openid, events)
+            found[login] = StoredLogin(item.password_hash, item.phone, item.openid, events)
     return found
 
 
-def _print(told: NotificationResult, seconds: float) -> None:
+def _print(responses: Responses, seconds: float) -> None:
     print(f"\n{'step':<16}{'n':>7}{'p50':>10}{'p99':>10} ms")
-    for step, times in sorted(told.times.items()):
+    for step, times in sorted(responses.times.items()):
         ordered = sorted(1_000 * taken for taken in times)
         p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
         print(f"{step:<16}{len(ordered):>7}{statistics.median(ordered):>10.0f}{p99:>10.0f}")
-    calls = sum(map(len, told.times.values()))
+    calls = sum(map(len, responses.times.values()))
     print(
-        f"{calls} calls in {seconds:.0f} s; codes sent {told.sent.total()}, "
-        f"passwords set {sum(map(len, told.passwords.values()))}, unbound {told.unbound.total()}, "
-        f"wrong codes {told.wrong_codes.total()}, errors {told.errors.total()}"
+        f"{calls} calls in {seconds:.0f} s; codes sent {responses.sent.total()}, "
+        f"passwords set {sum(map(len, responses.passwords.values()))}, unbound {responses.unbound.total()}, "
+        f"wrong codes {responses.wrong_codes.total()}, errors {responses.errors.total()}"
     )
 
 
@@ -108,10 +108,10 @@ def _print(told: NotificationResult, seconds: float) -> None:
     help="seconds that a person rests between steps, on average",
 )
 def main(seconds: float, people: int, processes: int, pause: float) -> None:
-    """Run, print, check; exit with 1 where something is wrong."""
+    """Run the load, print the result, check it; exit with 1 where something is wrong."""
     # The first of the made-up firms has no phone.
     firms = made_up(people + 1)[1:]
-    told = NotificationResult()
+    responses = Responses()
     with ExitStack() as parts:
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory()))
         dynamodb = parts.enter_context(dynamodb_local.serving())
@@ -154,7 +154,7 @@ def main(seconds: float, people: int, processes: int, pause: float) -> None:
             wechat,
             lambda openid: cookies.keep_visitor_openid(service, openid).partition(";")[0],
             Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]),
-            told,
+            responses,
             began + seconds,
             pause,
         )
@@ -165,12 +165,12 @@ def main(seconds: float, people: int, processes: int, pause: float) -> None:
         for thread in threads:
             thread.join(max(0, outside.ends_at + 3 * PATIENCE - time.monotonic()))
         if left := sum(thread.is_alive() for thread in threads):
-            told.errors[f"{left} people were still waiting at the end"] += 1
-        _print(told, time.monotonic() - began)
+            responses.errors[f"{left} people were still waiting at the end"] += 1
+        _print(responses, time.monotonic() - began)
         codes = {
             to: sum(message.template == "code" for message in sms.inbox(to)) for to in sms.numbers()
         }
-        lost = faults(told, _kept(firms), codes, Limits(), service.hasher.verify)
+        lost = faults(responses, _kept(firms), codes, Limits(), service.hasher.verify)
     for fault in lost[:SHOWN]:
         print(f"  {fault}")
     if len(lost) > SHOWN:

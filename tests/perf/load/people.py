@@ -1,4 +1,4 @@
-"""What one person does, over and over, until the time is up."""
+"""The actions of one person, repeated until the time is up."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from botocore.credentials import Credentials
 from infra.local.sms import SimulatedSms
 from infra.local.wechat import SimulatedWeChat
 from tests.browser.stack import Firm
-from tests.perf.load.reckoning import NotificationResult
+from tests.perf.load.reckoning import Responses
 
 PATIENCE = 30
 """Seconds for one answer."""
@@ -30,20 +30,20 @@ ADMISSIBLE = {429}
 
 @dataclass
 class Outside:
-    """What all people share."""
+    """The surroundings that all people share."""
 
     services: list[str]
     sms: SimulatedSms
     wechat: SimulatedWeChat
     cookie: Callable[[str], str]
     key: Credentials
-    told: NotificationResult
+    responses: Responses
     ends_at: float
     pause: float
 
 
 class TimeIsUp(Exception):
-    """The person goes home."""
+    """The end of the person's time."""
 
 
 class Person:
@@ -55,14 +55,14 @@ class Person:
         self.phone = "+86" + firm.number
         self.openid = f"oLoad_{firm.number}"
         self._outside = outside
-        self._told = outside.told
+        self._responses = outside.responses
         self._dice = random.Random(seed)
         self._session = requests.Session()
         self._session.trust_env = False
         self._passwords = 0
 
     def live(self) -> None:
-        """Tell stories until the time is up."""
+        """Repeat flows until the time is up."""
         stories = (self.recover, self.recover_on_two_screens, self.log_in, self.unbind, self.chat)
         try:
             self._rest()
@@ -76,7 +76,7 @@ class Person:
     # Stories.
 
     def recover(self) -> None:
-        """Name the login, get a code, mistype it now and then, set a password."""
+        """Start, get a code, mistype it now and then, set a password."""
         login = self._dice.choice([self.login, self.login, f"{self.login}_cw"])
         begun = self._code(login)
         if begun is None:
@@ -86,8 +86,8 @@ class Person:
             wrong = f"{(int(code) + 1) % 1_000_000:06d}"
             answer = self._confirm("wrong code", token, wrong, "Mistyped-code-7", {400})
             if answer is not None:
-                with self._told.guard:
-                    self._told.wrong_codes[login] += 1
+                with self._responses.guard:
+                    self._responses.wrong_codes[login] += 1
         password = self._password()
         answer = self._confirm("confirm", token, code, password, {200})
         self._recovered(login, method, [password] if answer is not None else [])
@@ -95,7 +95,7 @@ class Person:
             self._verify(login, password, right=True)
 
     def recover_on_two_screens(self) -> None:
-        """Confirm twice at once, with a password each, at two processes: one of them is set."""
+        """Confirm twice at once at two processes, with different passwords: one of them is set."""
         begun = self._code(self.login)
         if begun is None:
             return
@@ -112,18 +112,18 @@ class Person:
             )
 
     def log_in(self) -> None:
-        """Ask whether the last password is right; an unknown login asks too."""
-        words = self._told.passwords.get(self.login)
+        """Verify the last password; also for an unknown login."""
+        words = self._responses.passwords.get(self.login)
         if words:
             self._verify(self.login, words[-1], right=True)
-            if self._told.wrong_passwords[self.login] < 3 and self._dice.random() < 0.2:
+            if self._responses.wrong_passwords[self.login] < 3 and self._dice.random() < 0.2:
                 self._verify(self.login, "Vergessen-oder-nie-7", right=False)
         else:
             self._verify("99999999", "Vergessen-oder-nie-7", right=False)
 
     def unbind(self) -> None:
-        """Undo the binding with the firm's details, after a slip now and then."""
-        if self._told.openids.get(self.login) is None:
+        """Remove the binding with the firm's details, after a mistake now and then."""
+        if self._responses.openids.get(self.login) is None:
             return
         started = self._start(self.login)
         if started is None:
@@ -137,13 +137,13 @@ class Person:
             slip = {**details, "head_name": "某某"}
             path = "recovery/unbinding"
             if self._post("wrong details", path, slip, started["token"], {403}) is not None:
-                with self._told.guard:
-                    self._told.wrong_details[self.login] += 1
+                with self._responses.guard:
+                    self._responses.wrong_details[self.login] += 1
         answer = self._post("unbind", "recovery/unbinding", details, started["token"], {200})
         if answer is not None:
-            with self._told.guard:
-                self._told.unbound[self.login] += 1
-                self._told.openids[self.login] = None
+            with self._responses.guard:
+                self._responses.unbound[self.login] += 1
+                self._responses.openids[self.login] = None
 
     def chat(self) -> None:
         """Follow the account, or write to it."""
@@ -154,7 +154,7 @@ class Person:
 
     def _code(self, login: str) -> tuple[str, str, str] | None:
         """A recovery's token, its code's method, and the code itself."""
-        bound = self._told.openids.get(login) is not None
+        bound = self._responses.openids.get(login) is not None
         if bound:
             self._follow()
         started = self._start(login)
@@ -163,8 +163,8 @@ class Person:
         sent = self._post("send", "recovery/code", {}, started["token"], {202})
         if sent is None:
             return None
-        with self._told.guard:
-            self._told.sent[login] += 1
+        with self._responses.guard:
+            self._responses.sent[login] += 1
         if sent["method"] == "sms":
             inbox = [sms for sms in self._outside.sms.inbox(self.phone) if sms.template == "code"]
             return started["token"], "sms", inbox[-1].params["code"]
@@ -189,10 +189,10 @@ class Person:
         return {"ok": status == 200}
 
     def _recovered(self, login: str, method: str, passwords: list[str]) -> None:
-        with self._told.guard:
-            self._told.passwords[login] += passwords
+        with self._responses.guard:
+            self._responses.passwords[login] += passwords
             if passwords and method == "sms":
-                self._told.openids[login] = self.openid
+                self._responses.openids[login] = self.openid
 
     def _verify(self, login: str, password: str, *, right: bool) -> None:
         self._rest()
@@ -204,8 +204,8 @@ class Person:
         if self._is_expected("verify", status, {200}, answer) and answer.get("valid") is not right:
             self._fault(f"verify: valid is {answer.get('valid')}, and ought to be {right}")
         if status == 200 and not right:
-            with self._told.guard:
-                self._told.wrong_passwords[login] += 1
+            with self._responses.guard:
+                self._responses.wrong_passwords[login] += 1
 
     def _follow(self) -> None:
         if self._outside.wechat.account.follower(self.openid) is None:
@@ -237,7 +237,7 @@ class Person:
     ) -> bool:
         if status in expected:
             return True
-        # What was not answered at all is told of already.
+        # A missing response has been counted as an error already.
         if status and status not in ADMISSIBLE:
             self._fault(f"{step}: {status} {answer.get('code')}")
         return False
@@ -268,12 +268,12 @@ class Person:
         return answer.status_code, found
 
     def _took(self, step: str, began: float) -> None:
-        with self._told.guard:
-            self._told.times[step].append(time.perf_counter() - began)
+        with self._responses.guard:
+            self._responses.times[step].append(time.perf_counter() - began)
 
     def _fault(self, what: str) -> None:
-        with self._told.guard:
-            self._told.errors[what] += 1
+        with self._responses.guard:
+            self._responses.errors[what] += 1
 
     def _password(self) -> str:
         self._passwords += 1

@@ -1,4 +1,4 @@
-"""What people were told against what is stored: what was lost, done twice, or let through."""
+"""The responses to people compared with the stored state: losses, repeats and exceeded limits."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from chalicelib.domain.limits import Limits, Window
 
 
 @dataclass
-class NotificationResult:
-    """What the service answered to people. Counts are by login unless they say otherwise."""
+class Responses:
+    """The service's responses to people. Counts are by login unless stated otherwise."""
 
     passwords: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """The passwords that were answered 200, oldest first."""
@@ -41,7 +41,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredLogin:
     """A login as it is stored."""
 
     password_hash: str | None
@@ -51,7 +51,7 @@ class Kept:
 
 
 def overrun(times: Sequence[int], windows: Sequence[Window]) -> bool:
-    """Whether more events than the limit lie within some window."""
+    """Return whether more events than the limit are within some window."""
     ordered = sorted(times)
     return any(
         ordered[i] - ordered[i - window.limit] < window.seconds
@@ -61,30 +61,30 @@ def overrun(times: Sequence[int], windows: Sequence[Window]) -> bool:
 
 
 def faults(
-    told: NotificationResult,
-    kept: Mapping[str, Kept],
+    responses: Responses,
+    kept: Mapping[str, StoredLogin],
     sms: Mapping[str, int],
     limits: Limits,
     is_password: Callable[[str, str], bool],
 ) -> list[str]:
-    """Everything that does not add up, a sentence each. `sms` has the codes that came, by phone."""
-    found = [f"{count} times: {what}" for what, count in told.errors.items()]
+    """Return every discrepancy, a sentence each. `sms` has the codes that came, by phone."""
+    found = [f"{count} times: {what}" for what, count in responses.errors.items()]
     by_phone: dict[str, list[int]] = defaultdict(list)
     for login, one in kept.items():
         happened = Counter(event.event for event in one.events if event.outcome != "failed")
         sends = [e for e in one.events if e.event == "code-sent" and e.outcome != "failed"]
         by_phone[one.phone] += [event.at for event in sends if event.method == "sms"]
-        passwords = told.passwords.get(login, [])
+        passwords = responses.passwords.get(login, [])
         if passwords and not is_password(one.password_hash or "", passwords[-1]):
             found.append(f"{login}: the last password that was answered 200 is not the stored one")
         for event, answered in (
             ("password-recovered", len(passwords)),
-            ("wechat-unbound", told.unbound[login]),
-            ("code-sent", told.sent[login]),
+            ("wechat-unbound", responses.unbound[login]),
+            ("code-sent", responses.sent[login]),
         ):
             if happened[event] != answered:
                 found.append(f"{login}: {event} {happened[event]} times, answered {answered} times")
-        if login in told.openids and told.openids[login] != one.openid:
+        if login in responses.openids and responses.openids[login] != one.openid:
             found.append(f"{login}: the binding is not the one that was answered")
         if overrun([event.at for event in sends], limits.sends_per_login):
             found.append(f"{login}: more codes than its limit")
@@ -92,9 +92,13 @@ def faults(
         if overrun(by_wechat, limits.sends_per_destination):
             found.append(f"{login}: more codes to its WeChat than the limit")
         for what, count, limit in (
-            ("codes", told.wrong_codes[login], limits.wrong_codes_per_login_day),
-            ("details", told.wrong_details[login], limits.wrong_details_per_login_day),
-            ("passwords", told.wrong_passwords[login], limits.wrong_passwords_per_login_half_hour),
+            ("codes", responses.wrong_codes[login], limits.wrong_codes_per_login_day),
+            ("details", responses.wrong_details[login], limits.wrong_details_per_login_day),
+            (
+                "passwords",
+                responses.wrong_passwords[login],
+                limits.wrong_passwords_per_login_half_hour,
+            ),
         ):
             if count > limit:
                 found.append(f"{login}: {count} wrong {what} were compared")
