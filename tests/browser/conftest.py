@@ -34,7 +34,7 @@ def playwright() -> Iterator[Playwright]:
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """Chromium."""
-    # Without a sandbox of its own, since root may not have one.
+    # Chromium's sandbox does not run as root.
     browser = playwright.chromium.launch(
         executable_path=_required(needs.browser), args=["--no-sandbox"]
     )

@@ -200,7 +200,7 @@ def enforced() -> Iterator[Ledger]:
                 raise JsonRESTError("AccessDeniedException", error.message) from None
 
     def authorise(call: Any, resource: str = "*") -> None:
-        # All of it is asked before anything is done.
+        # Every action is authorized before anything is done.
         for asked, named in list(_authorized(call, resource)):
 
             def request(asked: str = asked, **given: Any) -> Request:

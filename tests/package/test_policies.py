@@ -1,6 +1,4 @@
-"""Each function's policy, enforced by IAM while the function does all that it does: enough, and no
-more.
-"""
+"""Each function's policy is enough for its calls and no more; IAM enforces it during the flows."""
 
 from __future__ import annotations
 
@@ -84,7 +82,7 @@ def test_without_a_grant_the_flow_is_refused(
     try:
         FLOWS[function](stage)
     except Exception:
-        # What was refused is what is asked for; the flow need not survive it.
+        # The refused action is what counts; the flow may fail because of it.
         assert stage.ledger.refused
     assert {(call.role, call.action) for call in stage.ledger.refused} == {(function, action)}
 

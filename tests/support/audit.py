@@ -32,7 +32,7 @@ def run(command: Sequence[str]) -> int:
         except (OSError, subprocess.TimeoutExpired) as error:
             return _cannot_tell(f"pip-audit did not run to its end: {type(error).__name__}")
         words = done.stdout + done.stderr
-        # It exits with 0 where the database knows nothing at all of a package.
+        # It also exits with 0 for a package that is not in the database at all.
         if _SKIPPED in words:
             count = words.count(_SKIPPED)
             return _cannot_tell(f"The database that was asked does not know {count} packages.")

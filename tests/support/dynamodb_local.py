@@ -87,7 +87,7 @@ def serving(cores: Collection[int] | None = None, heap_mib: int = 512) -> Iterat
     if java is None:
         impossible("DynamoDB Local needs Java 17")
     folder = unpacked()
-    # Held until the end: nobody else is given the port, and Java may listen on it all the same,
+    # Held until the end, so that the port is not assigned again. Java can listen on it nevertheless,
     # since both sockets allow the reuse of their address and this one does not listen.
     held = bind(0)
     port = held.getsockname()[1]

@@ -28,7 +28,7 @@ INFO = "/cgi-bin/user/info"
 QR = "/cgi-bin/qrcode/create"
 MENU = "/cgi-bin/menu/create"
 
-# Bodies as WeChat words them, each with the rid that its support asks for.
+# WeChat's own response bodies, each with the rid for its support.
 RID = "rid: 64635211-1adf7efb-7b834cc4"
 BUSY = {"errcode": -1, "errmsg": f"system error {RID}"}
 SENT = {"errcode": 0, "errmsg": "ok", "msgid": 3_001_234_567_890_123_456}

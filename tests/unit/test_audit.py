@@ -53,7 +53,7 @@ def test_history_lists_the_events_of_one_second_newest_first(world: World) -> No
 def test_a_send_without_an_answer_differs_from_an_accepted_one(
     world: World, outcome: Outcome
 ) -> None:
-    """This holds even where the gateway gives no reason, as this double does."""
+    """Even where the gateway gives no reason, as with this double."""
     world.phones.outcomes = [outcome]
     assert world.send(world.token()).status_code == 202
     (send,) = AuditItem.query("11010148")

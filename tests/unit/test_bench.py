@@ -1,5 +1,4 @@
-"""The benchmarks' arithmetic: percentiles, lines, request units, money, goals; the floor's replay,
-and the package's variants."""
+"""The benchmarks' arithmetic, the floor's replay, and the package's variants."""
 
 from __future__ import annotations
 

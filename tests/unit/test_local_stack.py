@@ -257,7 +257,7 @@ def test_a_signal_ends_it_and_frees_its_ports(number: signal.Signals) -> None:
 def test_a_signal_during_the_start_ends_it() -> None:
     """It ends with status 0 before it is ready."""
     process = spawn("--port", "0")
-    # SigCgt of /proc tells when the interpreter has come as far as to listen to signals.
+    # SigCgt of /proc shows when the interpreter has installed its signal handlers.
     status = Path(f"/proc/{process.pid}/status")
     wait_until(lambda: _listens(status.read_text(), signal.SIGTERM))
     process.terminate()

@@ -16,7 +16,7 @@ from infra.local.wechat.simulator import (
 )
 from tests.support.local_wechat import ALICE, BOB, LocalWechat
 
-# What people do, and what the account's server is told of it.
+# People's acts, and the messages that the account's server receives.
 
 
 def test_a_follow_is_delivered_and_its_reply_shown(local_wechat: LocalWechat) -> None:

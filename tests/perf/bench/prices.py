@@ -25,7 +25,7 @@ class Prices:
     million_api_requests: float = 23.8
     # Assumed in the same way (USD 0.40).
     million_queue_requests: float = 2.72
-    # Assumed: what mainland vendors ask without a package is told as 0.035 to 0.05.
+    # Assumed: mainland vendors charge 0.035 to 0.05 without a package.
     sms: float = 0.045
 
 

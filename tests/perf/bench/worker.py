@@ -110,8 +110,10 @@ def measure_memory(dynamodb_url: str, sizes: tuple[int, ...] = (1_000, 10_000)) 
 
 
 class _Sink:
-    """Takes messages and forgets them. moto would hold them in this very process, where its memory
-    could not be told from the planning's."""
+    """An SQS client that drops its messages.
+
+    moto would keep them in this process, where their memory would count as the planning's.
+    """
 
     def send_message_batch(self, **_: Any) -> dict[str, Any]:
         return {}
