@@ -75,8 +75,7 @@ class Service:
     ) -> None:
         """`gateways` are SMS gateways by name; the others are built from the settings.
 
-        `pause` waits for a number of seconds, for attempts in progress to end before others are
-        refused.
+        `pause` waits a number of seconds, before an attempt is refused or a call is repeated.
         """
         self.settings = settings
         self.clock = clock
@@ -142,10 +141,11 @@ class Service:
                 self.clock,
                 seal=lambda text: self.sealer.seal("wechat-token", text),
                 unseal=lambda sealed: self.sealer.unseal("wechat-token", sealed),
+                sleep=self._pause,
             ),
             HttpClient(),
             self.clock,
-            time.sleep,
+            self._pause,
         )
 
     # The tables.

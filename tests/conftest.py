@@ -1,4 +1,4 @@
-"""What tests stand on: tables on moto, a service with a clock and a phone of the test's own."""
+"""Fixtures of all tests: tables on moto or DynamoDB Local, and a service with doubles around it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ import boto3
 import botocore.session
 import hypothesis
 import pytest
+from argon2 import PasswordHasher as Argon2
 from botocore.loaders import create_loader
 from chalice.config import Config
 from chalice.local import LocalChalice
@@ -40,14 +41,16 @@ from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.store.models import FirmItem, LoginItem
 from chalicelib.telemetry import masking
 from infra.deploy.tables import create_tables
-from tests.support.dynamodb_local import create_tables_without_ttl, dynamodb_local  # noqa: F401
 
 pytest_plugins = [
+    "tests.support.canaries",
     "tests.support.coverage_scope",
+    "tests.support.dynamodb_local",
     "tests.support.log_capture",
     "tests.support.official_account",
     "tests.support.ops_runner",
     "tests.support.receipt_cases",
+    "tests.support.secrets_manager",
     "tests.support.serial_moto",
     "tests.support.wechat_platform",
     # Imports its double of the token store from the one before.
@@ -56,8 +59,7 @@ pytest_plugins = [
     "tests.support.yearly_reset",
 ]
 
-# Every world makes clients of its own, and each would find and parse AWS's description of DynamoDB
-# anew.
+# Every world makes its own clients, each of which would parse AWS's description of DynamoDB again.
 botocore.session.create_loader = functools.cache(create_loader)
 
 # A deadline would measure how busy the machine is, not what the code does.
@@ -85,7 +87,7 @@ PASSWORD = "Correct-horse-7"
 
 @dataclass
 class Clock:
-    """A clock that stands until the test moves it."""
+    """A clock that the test moves; it returns epoch seconds."""
 
     time: int = 1_800_000_000
 
@@ -95,7 +97,7 @@ class Clock:
 
 @dataclass
 class Phones:
-    """A gateway that keeps what it is given; `outcomes` are used up in order, then all is sent."""
+    """An SMS gateway that keeps its messages; `outcomes` are used in order, then each is SENT."""
 
     name: str = "console"
     sent: list[Sms] = field(default_factory=list)
@@ -117,10 +119,10 @@ class Phones:
 
 
 class Door(TestHTTPClient):
-    """Chalice's test client, fit for several threads.
+    """Chalice's test client, safe for several threads.
 
-    Chalice's own puts a copy in the place of os.environ for each request; two at once leave one of
-    the copies there for good, with whatever a test had set in it.
+    Chalice's own replaces os.environ by a copy for each request. After two concurrent requests one
+    of the copies would stay, with whatever a test had set in it.
     """
 
     __test__ = False
@@ -134,13 +136,24 @@ class Door(TestHTTPClient):
 
 
 @dataclass
+class Pauses:
+    """The service's waiting, which ends at once; a test may replace `wait`."""
+
+    wait: Callable[[float], object] = lambda _: None
+
+    def __call__(self, seconds: float) -> None:
+        self.wait(seconds)
+
+
+@dataclass
 class World:
-    """A running service and the hands that a test needs around it."""
+    """A running service, its doubles, and the requests that tests send to it."""
 
     service: container.Service
     clock: Clock
     phones: Phones
     http: Door
+    pauses: Pauses = field(default_factory=Pauses)
 
     def call(
         self,
@@ -152,7 +165,7 @@ class World:
         openid: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> HTTPResponse:
-        """One HTTP call; `openid` makes it come from inside that WeChat."""
+        """Send one HTTP request; `openid` adds the cookie of that WeChat's browser."""
         sent = {"Content-Type": "application/json"} if body is not None else {}
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
@@ -166,17 +179,17 @@ class World:
         )
 
     def start(self, login: str = "11010148", openid: str | None = "o-alice") -> HTTPResponse:
-        """Name the login."""
+        """Begin a recovery of the login."""
         return self.call("POST", "/recovery", {"user_type": "firm", "login": login}, openid=openid)
 
     def token(self, login: str = "11010148", openid: str | None = "o-alice") -> str:
-        """The token of a new recovery."""
+        """Begin a recovery and return its token."""
         answer = self.start(login, openid)
         assert answer.status_code == 201, answer.body
         return str(answer.json_body["token"])
 
     def send(self, token: str) -> HTTPResponse:
-        """Ask for a code."""
+        """Request a code."""
         return self.call("POST", "/recovery/code", {}, token=token)
 
     def confirm(self, token: str, code: str, password: str = PASSWORD) -> HTTPResponse:
@@ -186,7 +199,7 @@ class World:
         )
 
     def login_item(self, login: str = "11010148") -> LoginItem:
-        """The login as it is stored."""
+        """Return the login's stored item."""
         return LoginItem.get(login, consistent_read=True)
 
 
@@ -198,7 +211,7 @@ def add_firm(
     finance_phone: str | None = PHONE,
     openid: str | None = None,
 ) -> None:
-    """Put a firm with its two logins straight into the tables."""
+    """Write a firm and its two logins into the tables."""
     FirmItem(
         firm_no,
         name="示例会计师事务所",
@@ -224,25 +237,36 @@ def add_firm(
 
 @contextmanager
 def store_calls() -> Iterator[list[str]]:
-    """The operations that the service sends to DynamoDB while the block runs, in order."""
+    """The operations that the service sends to DynamoDB until the block ends, in order."""
     sent: list[str] = []
+    # pynamodb has no public access to its client, which all models share.
     events = LoginItem._get_connection().connection.client.meta.events
 
-    def note(event_name: str, **_: object) -> None:
+    def record(event_name: str, **_: object) -> None:
         sent.append(event_name.rpartition(".")[2])
 
-    events.register("before-send.dynamodb", note)
+    events.register("before-send.dynamodb", record)
     try:
         yield sent
     finally:
-        events.unregister("before-send.dynamodb", note)
+        events.unregister("before-send.dynamodb", record)
 
 
 class CheapHasher(PasswordHasher):
-    """argon2 with the least cost, where the cost is not what is tested."""
+    """The password hasher with the lowest cost of argon2, for tests of anything but the cost."""
 
     def __init__(self, peppers: dict[int, bytes]) -> None:
         super().__init__(peppers, memory_kib=8, passes=1)
+
+
+def peppers(service: container.Service) -> dict[int, bytes]:
+    """Return the service's peppers by version, the current one first."""
+    return {version: secret.key() for version, secret in service.settings.code_pepper.items()}
+
+
+def imported_hash(password: str) -> str:
+    """Return a hash as an import stores it: without a pepper, so that a right password renews it."""
+    return Argon2(time_cost=1, memory_cost=64, parallelism=1).hash(password)
 
 
 Tell = Callable[[str], None]
@@ -250,12 +274,12 @@ Tell = Callable[[str], None]
 
 @pytest.fixture
 def tell(record_property: Callable[[str, object], None]) -> Tell:
-    """Says something at the end of the run, in whichever of its processes the test was."""
+    """Print a line in the summary of the run, from whichever process the test runs in."""
     return lambda text: record_property("told", text)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What tests told."""
+    """Print the lines of the fixture `tell`."""
     reports = [report for group in terminalreporter.stats.values() for report in group]
     told = [
         str(text)
@@ -271,8 +295,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one test's settings keep secret is a word like any other to the next test's log."""
+def no_hidden_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the secrets of other tests' settings, which would be masked in this test's log."""
     monkeypatch.setattr(masking, "_always", frozenset())
 
 
@@ -283,7 +307,7 @@ _IN_THE_CLOUD = "https://dynamodb.cn-north-1.amazonaws.com.cn"
 
 
 def moto_client(service: str) -> Any:
-    """A client for moto with the keys of now; which mock it was made in makes no difference."""
+    """Return a boto3 client for moto, cached by the access key of the environment."""
     return _moto_client(service, os.environ["AWS_ACCESS_KEY_ID"])
 
 
@@ -295,59 +319,56 @@ def _moto_client(service: str, _: str) -> Any:
 
 @pytest.fixture
 def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeWorld]:
-    """Builds worlds on moto: `make_world(SETTING="…")`; each replaces the one before."""
-    # As the stack tells its functions; otherwise each world would have botocore work it out.
+    """A factory of worlds on moto: `make_world(SETTING="…")`; each replaces the one before."""
+    # The stack sets it for its functions, too; otherwise botocore resolves it for each world.
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", _IN_THE_CLOUD)
     with mock_aws():
         create_tables(moto_client("dynamodb"), "recovery")
         with runtime.using(None):
 
             def make(**settings: str) -> World:
-                return _world(settings)
+                # The clock stands still, so that waiting would change nothing.
+                return _world(settings, Pauses())
 
             yield make
 
 
-def _world(
-    settings: dict[str, str],
-    # The clock stands, so that waiting changes nothing.
-    pause: Callable[[float], None] = lambda _: None,
-) -> World:
+def _world(settings: dict[str, str], pauses: Pauses) -> World:
     clock, phones = Clock(), Phones()
     service = container.Service(
         load({**SETTINGS, **settings}),
         clock=clock,
         gateways={"console": phones},
-        pause=pause,
+        pause=pauses,
     )
-    service.__dict__["hasher"] = CheapHasher(service._peppers)
+    service.hasher = CheapHasher(peppers(service))
     runtime.install(service)
-    return World(service, clock, phones, Door())
+    return World(service, clock, phones, Door(), pauses)
 
 
 @pytest.fixture
-def make_real_world(
-    dynamodb_local: str,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[MakeWorld]:
-    """Builds worlds on Amazon's own DynamoDB Local, each with tables of its own."""
+def make_real_world(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeWorld]:
+    """A factory of worlds on Amazon's DynamoDB Local, each with its own tables."""
+    # It imports boto3's clients, and so may be imported only after the environment was set.
+    from tests.support.dynamodb_local import create_tables_without_ttl
+
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
-    # Requests of several threads must not share Chalice's one current request.
+    # Chalice has one current request for all threads; LocalChalice has one for each.
     monkeypatch.setattr(app, "__class__", LocalChalice)
     with runtime.using(None):
 
         def make(**settings: str) -> World:
             prefix = f"t{uuid.uuid4().hex[:8]}"
             create_tables_without_ttl(dynamodb_local, prefix)
-            # Others at work end meanwhile: here waiting is for real.
-            return _world({"TABLE_PREFIX": prefix, **settings}, time.sleep)
+            # Concurrent attempts end while the service waits, so that it must really wait.
+            return _world({"TABLE_PREFIX": prefix, **settings}, Pauses(time.sleep))
 
         yield make
 
 
 @pytest.fixture
 def real_world(make_real_world: MakeWorld) -> World:
-    """The world of `world`, on DynamoDB Local and fit for several threads."""
+    """A world like `world`, on DynamoDB Local and safe for several threads."""
     world = make_real_world()
     add_firm(world.service.hasher)
     return world
@@ -355,7 +376,7 @@ def real_world(make_real_world: MakeWorld) -> World:
 
 @pytest.fixture
 def world(make_world: MakeWorld) -> World:
-    """A service with one firm: 11010148, a phone on both logins, no WeChat bound."""
+    """A world with one firm, 11010148: a phone on both logins, no WeChat bound."""
     world = make_world()
     add_firm(world.service.hasher)
     return world

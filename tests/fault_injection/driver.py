@@ -5,28 +5,23 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import altcha
-import pytest
 from chalice.test import HTTPResponse
 from pynamodb.models import Model
 
 from chalicelib.domain.catalogue import MENU_CODE
 from chalicelib.domain.limits import DAY, MINUTE
 from chalicelib.handlers.http.problems import STATUSES
-from chalicelib.security import proof_of_work
-from chalicelib.security.proof_of_work import Proofs
-from chalicelib.store import access_token
 from chalicelib.store.models import AuditItem, CodeItem, LoginItem
 from tests.conftest import PASSWORD, World, add_firm
 from tests.fault_injection.sweep import Point
-from tests.support.http_server import Received, Reply, Server, serving
+from tests.support.http_server import Server
 from tests.support.moto_direct import backend
-from tests.support.official_account import MakeTown, Phone, Town, code_in
+from tests.support.official_account import Phone, Town, code_in
 
 OPENING = "Opening-password-1"
 STATUS_OF = {error.code: status for error, status in STATUSES.items()}
@@ -47,36 +42,32 @@ def stored(model: type[M]) -> list[M]:
     return [model.from_raw_data(item.to_json()["Attributes"]) for item in items]
 
 
+class Network(Protocol):
+    """What delivers SMS to phones, whichever gateway hands them over."""
+
+    @property
+    def accepted(self) -> list[dict[str, Any]]:
+        """The messages that it accepted, oldest first."""
+
+
 @dataclass
-class Network:
-    """The phone network behind the `http` gateway."""
+class HttpNetwork:
+    """The phone network behind the gateway `http`."""
 
     server: Server
     status: list[int]
-    """What it answers, the one entry."""
+    """The status of its answers, as the only entry."""
 
     @property
-    def taken(self) -> list[dict[str, Any]]:
-        """The messages that it took, oldest first."""
+    def accepted(self) -> list[dict[str, Any]]:
+        """The messages that it accepted, oldest first."""
         if self.status != [200]:
             return []
         return [json.loads(request.body) for request in self.server.received]
 
 
-@pytest.fixture
-def network() -> Iterator[Network]:
-    """A phone network that takes every message, until a test has it answer something else."""
-    status = [200]
-
-    def reply(_: Received) -> Reply:
-        return status[0], b'{"id": "m1"}'
-
-    with serving(reply) as server:
-        yield Network(server, status)
-
-
-class Pauses:
-    """Sleeps by moving the clock that all share."""
+class MovingClock:
+    """A pause that moves the shared clock, in tenths of a second, instead of waiting."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -106,7 +97,6 @@ class Place:
         # moto copies all that they hold at each transaction.
         for table in tables().values():
             table.items.clear()
-        self.world.service.platform._tokens._copy = access_token._NONE
 
     def person(self, point: Point, *, bound: bool = False, follows: bool = True) -> Person:
         """Somebody of a new firm with a phone; `bound`, their WeChat is bound already."""
@@ -151,7 +141,9 @@ class Person:
             {"to": sms.to, "template": sms.template, "params": dict(sms.params)}
             for sms in self.world.phones.sent
         ]
-        return [text for text in self.place.network.taken + by_second if text["to"] == self.number]
+        return [
+            text for text in self.place.network.accepted + by_second if text["to"] == self.number
+        ]
 
     @property
     def texted(self) -> list[str]:
@@ -313,37 +305,3 @@ class Person:
 
 
 MakePlace = Callable[..., Place]
-
-
-@pytest.fixture
-def make_place(make_town: MakeTown, network: Network, monkeypatch: pytest.MonkeyPatch) -> MakePlace:
-    """Builds the place of a test: SMS by the `http` gateway, proofs of work that cost nothing."""
-    monkeypatch.setattr(proof_of_work, "COUNTERS", range(1, 9))
-
-    def make(*, template: bool = True, **settings: str) -> Place:
-        given = {
-            "SMS_GATEWAYS": "http",
-            "SMS_HTTP_URL": network.server.url,
-            "SMS_HTTP_SECRET": "h" * 32,
-            "PROOF_OF_WORK": "1",
-        }
-        town = make_town(template=template, **{**given, **settings})
-        world = town.world
-        # altcha looks at the machine's clock as well.
-        world.clock.time = int(time.time())
-        service = world.service
-        service.__dict__["proofs"] = Proofs(service._keys, service.clock, cost=1)
-        pauses = Pauses(world)
-        service.platform._sleep = service.platform._tokens._sleep = pauses
-        # Nobody's budget is left to chance, so that its call is among those that fail.
-        for budget in (
-            service.send_budget,
-            service.wrong_code_budget,
-            service.credential_check._wrongs_budget,
-        ):
-            budget._randbelow = lambda _: 0
-        # What WeChat tells of a message comes when it likes; here it would meet moto at any time.
-        town.wechat._interfaces._sent = lambda *_: None
-        return Place(town, network)
-
-    return make

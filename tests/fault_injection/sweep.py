@@ -314,16 +314,16 @@ def _run(act: Callable[[Point], None], point: Point) -> None:
         ours.removeHandler(watch)
 
 
-@pytest.fixture
-def faults(monkeypatch: pytest.MonkeyPatch, tell: Tell) -> Faults:
-    """Puts itself in the way of every outgoing call, and lets them pass until a point is armed."""
-    monkeypatch.setattr(Endpoint, "make_request", _requested(Endpoint.make_request))
-    monkeypatch.setattr(Endpoint, "_get_response", _got(Endpoint._get_response))
-    # botocore waits up to a second before it asks again.
+def intercept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every outgoing call pass through the armed point."""
+    endpoint: Any = Endpoint
+    client: Any = BaseClient
+    monkeypatch.setattr(endpoint, "make_request", _requested(endpoint.make_request))
+    monkeypatch.setattr(endpoint, "_get_response", _got(endpoint._get_response))
+    # botocore waits up to a second before it repeats a request.
     monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _: None))
     store = _Store()
-    monkeypatch.setattr(BaseClient, "_make_api_call", store.called(BaseClient._make_api_call))
+    monkeypatch.setattr(client, "_make_api_call", store.called(client._make_api_call))
     once = store.transacted(DynamoHandler.transact_write_items)
     monkeypatch.setattr(DynamoHandler, "transact_write_items", once)
     monkeypatch.setattr(HttpClient, "request", _sent(HttpClient.request))
-    return Faults(tell)

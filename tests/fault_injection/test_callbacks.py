@@ -1,16 +1,17 @@
 """WeChat's callbacks, in each of which every outgoing call fails once."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from chalicelib.store.models import AuditItem, FollowerItem, SeenItem
-from tests.fault_injection.driver import MakePlace, Person, make_place, network, stored  # noqa: F401
-from tests.fault_injection.sweep import Faults, Point, faults  # noqa: F401
+from tests.fault_injection.driver import MakePlace, Person, stored
+from tests.fault_injection.sweep import Faults, Point
 from tests.support.callbacks import TAPPED, post, said, signed
-from tests.support.official_account import code_in, make_town  # noqa: F401
+from tests.support.official_account import code_in
 
 
-def heard(person: Person, fields: dict[str, object]) -> str:
+def heard(person: Person, fields: Mapping[str, object]) -> str:
     """Deliver the message with the fault and once more without it; what the account says at last.
 
     WeChat is never answered an error, or it would tell the person that the account is out of order:

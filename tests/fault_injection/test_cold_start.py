@@ -1,16 +1,15 @@
-"""A process that starts cold: the question for its secret fails, and the next request asks anew."""
+"""A cold start: the request for the secret fails, and the next HTTP request repeats it."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 from chalicelib import runtime
 from tests.conftest import Door
-from tests.fault_injection.sweep import Faults, Point, faults  # noqa: F401
-from tests.integration.test_secret import Manager, manager  # noqa: F401
+from tests.fault_injection.sweep import Faults, Point
+from tests.support.secrets_manager import SecretsManager
 
 
-def test_a_cold_start(manager: Manager, faults: Faults) -> None:
-    """The person of the first request gets a plain word, the next one an answer."""
+def test_a_cold_start(secrets_manager: SecretsManager, faults: Faults) -> None:
+    """The first HTTP request is answered with `unavailable`, the next one succeeds."""
 
     def act(point: Point) -> None:
         runtime.install(None)

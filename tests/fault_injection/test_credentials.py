@@ -1,15 +1,13 @@
 """The login page's question, each of whose outgoing calls fails once."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import pytest
 
 from chalicelib.store.models import LoginItem
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, imported_hash
 from tests.fault_injection.driver import OPENING, MakePlace, Person
-from tests.fault_injection.sweep import REPEATED, Faults, Point, faults  # noqa: F401
-from tests.support.official_account import make_town  # noqa: F401
+from tests.fault_injection.sweep import REPEATED, Faults, Point
 
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
@@ -62,7 +60,7 @@ def test_a_password_that_is_hashed_anew(make_place: MakePlace, faults: Faults) -
     def act(point: Point) -> None:
         person = place.person(point)
         hasher = place.world.service.hasher
-        stale = hasher._argon2.hash(OPENING)
+        stale = imported_hash(OPENING)
         LoginItem(person.login).update([LoginItem.password_hash.set(stale)])
         assert asked(person, OPENING)["valid"] is True
         kept = person.item().password_hash == stale

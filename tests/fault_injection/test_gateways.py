@@ -4,7 +4,6 @@ A gateway that certainly has not got the message is made up for by the next one,
 one that may have got it is not, for two SMS for one send are worse than none.
 """
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import json
@@ -21,11 +20,10 @@ from moto.sns.models import sns_backends
 from app import sms_receipts
 from chalicelib.domain.catalogue import SMS_TEMPLATES
 from chalicelib.sms.gateway import BY_MESSAGE_ID
-from tests.fault_injection.driver import MakePlace, Person, make_place, network  # noqa: F401
+from tests.fault_injection.driver import MakePlace, Person
 from tests.fault_injection.sweep import KINDS, NOBODY, REFUSED, Faults, Kind, Point
 from tests.fault_injection.test_recovery_by_sms import texted
 from tests.support.http_server import Received, Reply, serving
-from tests.support.official_account import make_town  # noqa: F401
 from tests.support.receipt_cases import (
     ALIYUN_ID,
     KEY,
@@ -55,15 +53,15 @@ class Vendors:
 
     url: str = ""
     aliyun_works: bool = True
-    taken: list[dict[str, Any]] = field(default_factory=list)
+    accepted: list[dict[str, Any]] = field(default_factory=list)
 
     def reply(self, request: Received) -> Reply:
-        name = len(self.taken)
+        name = len(self.accepted)
         if request.path.startswith(ALIYUN):
             if not self.aliyun_works:
                 return 200, aliyun_body("isp.SYSTEM_ERROR")
             query = {key: value[0] for key, value in parse_qs(urlsplit(request.path).query).items()}
-            self._take(
+            self._accept(
                 "aliyun",
                 f"{name}^0",
                 "+86" + query["PhoneNumbers"],
@@ -74,7 +72,7 @@ class Vendors:
             return 200, aliyun_body("OK").replace(ALIYUN_ID.encode(), b"%d^0" % name)
         body = json.loads(request.body)
         names = re.findall(r"\$([a-z]+)", SMS_TEMPLATES[TEMPLATES[int(body["TemplateId"])]])
-        self._take(
+        self._accept(
             "tencent",
             f"5000:{name}",
             body["PhoneNumberSet"][0],
@@ -84,10 +82,10 @@ class Vendors:
         )
         return 200, tencent_body("Ok").replace(TENCENT_ID.encode(), b"5000:%d" % name)
 
-    def _take(
+    def _accept(
         self, gateway: str, name: str, to: str, template: str, params: Any, reference: str
     ) -> None:
-        self.taken.append(
+        self.accepted.append(
             {
                 "gateway": gateway,
                 "id": name,
@@ -113,7 +111,7 @@ class Sns:
     """What Amazon SNS took for phones."""
 
     @property
-    def taken(self) -> list[dict[str, Any]]:
+    def accepted(self) -> list[dict[str, Any]]:
         """The messages, oldest first."""
         messages = sns_backends["123456789012"]["us-east-1"].sms_messages
         return [

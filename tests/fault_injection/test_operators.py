@@ -1,6 +1,5 @@
 """Operators' commands, in which each outgoing call fails once."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import json
@@ -15,10 +14,8 @@ import pytest
 from chalicelib.store.models import AuditItem, FirmItem, LoginItem
 from infra.ops import __main__ as commands
 from infra.ops.enrolment import enrolment
-from tests.fault_injection.driver import MakePlace, Person, make_place, network, stored  # noqa: F401
-from tests.fault_injection.sweep import Faults, Point, faults  # noqa: F401
-from tests.support.official_account import make_town  # noqa: F401
-from tests.support.serial_moto import serial_moto  # noqa: F401
+from tests.fault_injection.driver import MakePlace, Person, stored
+from tests.fault_injection.sweep import Faults, Point
 
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
@@ -75,7 +72,9 @@ def test_a_phone_is_changed(make_place: MakePlace, faults: Faults, insist: Run) 
             "recovery-expired",
         )
         assert not person.is_whole()
-        told = [text["to"] for text in place.network.taken if text["template"] == "phone-changed"]
+        told = [
+            text["to"] for text in place.network.accepted if text["template"] == "phone-changed"
+        ]
         told_at_most_once(person, [to for to in told if to == person.number], 1)
 
     swept = faults.sweep("operator changes a phone", act)

@@ -1,6 +1,5 @@
 """What becomes of the messages, told by vendors' pushes and by SNS's delivery logs, each call failing once."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import pytest
@@ -9,9 +8,8 @@ from moto.sns.models import sns_backends
 from app import sms_receipts
 from chalicelib.domain.errors import Unavailable
 from chalicelib.store.models import AuditItem
-from tests.fault_injection.driver import MakePlace, Person, make_place, network, stored  # noqa: F401
-from tests.fault_injection.sweep import Faults, Point, faults  # noqa: F401
-from tests.support.official_account import make_town  # noqa: F401
+from tests.fault_injection.driver import MakePlace, Person, stored
+from tests.fault_injection.sweep import Faults, Point
 from tests.support.receipt_cases import KEY, aliyun, logs, sns_line, tencent
 
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")

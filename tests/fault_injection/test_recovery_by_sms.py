@@ -1,13 +1,11 @@
 """A recovery by SMS, each of whose outgoing calls fails once."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import pytest
 
-from tests.fault_injection.driver import MakePlace, Person, make_place, network  # noqa: F401
-from tests.fault_injection.sweep import HUNG, Faults, Point, faults  # noqa: F401
-from tests.support.official_account import make_town  # noqa: F401
+from tests.fault_injection.driver import MakePlace, Person
+from tests.fault_injection.sweep import HUNG, Faults, Point
 
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 

@@ -1,6 +1,5 @@
 """Recoveries by WeChat, each of whose outgoing calls fails once."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import pytest
@@ -8,8 +7,8 @@ from chalice.test import HTTPResponse
 
 from chalicelib.store.access_token import LEASE
 from tests.fault_injection.driver import DETAILS, MakePlace, Person, tables
-from tests.fault_injection.sweep import HUNG, Faults, Point, faults  # noqa: F401
-from tests.support.official_account import LINK, Phone, login_of, make_town  # noqa: F401
+from tests.fault_injection.sweep import HUNG, Faults, Point
+from tests.support.official_account import Phone, login_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 

@@ -1,10 +1,10 @@
 """A yearly reset, each of whose outgoing calls fails once, or has its process end; the next start finishes it."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,9 +17,8 @@ from chalicelib.services import yearly_reset
 from chalicelib.store.models import AuditItem, LoginItem
 from tests.conftest import moto_client
 from tests.fault_injection.driver import stored, tables
-from tests.fault_injection.sweep import LOST, REFUSED, REPEATED, Faults, Kind, Point, faults  # noqa: F401
-from tests.support.serial_moto import serial_moto  # noqa: F401
-from tests.support.yearly_reset import MIDNIGHT, REGION, YEAR, Crash, ResetWorld, add_logins, yearly  # noqa: F401
+from tests.fault_injection.sweep import LOST, REFUSED, REPEATED, Faults, Kind, Point
+from tests.support.yearly_reset import MIDNIGHT, REGION, YEAR, Crash, ResetWorld, add_logins
 
 LOGINS = 3
 KINDS = (
@@ -74,7 +73,7 @@ def run(world: ResetWorld, point: Point | None = None) -> None:
         waiting: list[Any] = []
         while waiting := waiting + taken(world.queue):
             batch = [received(message, receives) for message in waiting]
-            again = armed(lambda batch=batch: world.invoke(batch))
+            again = armed(partial(world.invoke, batch))
             waiting = [message for message in waiting if message.id in again]
     except (ServiceError, Crash):
         return

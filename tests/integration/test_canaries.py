@@ -1,6 +1,5 @@
 """Canaries go through the API, also in wrong places; no line, no figure and no problem shows one."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import json
@@ -24,7 +23,9 @@ from tests.support.canaries import (
     shown,
     unmasked,
 )
-from tests.support.log_capture import Watched, watched  # noqa: F401
+from tests.support.log_capture import Watched
+
+pytestmark = pytest.mark.usefixtures("canary_keys")
 
 
 def _told(world: World) -> set[str]:
@@ -57,7 +58,9 @@ def _fail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world.service.hasher, "verify", quoting(PASSWORD, PHONE))
     world.call("POST", "/credentials/verify", {"login": "11010148", "password": PASSWORD})
     token = world.token("11010148_cw")
-    monkeypatch.setattr(world.service.codes, "spend", quoting(PASSWORD, PHONE, OPENID, token))
+    monkeypatch.setattr(
+        world.service.codes, "consume_attempt", quoting(PASSWORD, PHONE, OPENID, token)
+    )
     world.confirm(token, "123123", PASSWORD)
     monkeypatch.setattr(world.service.logins, "get", read)
     world.send(token)

@@ -1,6 +1,5 @@
 """Canaries go through what AWS and vendors call: the yearly reset, and delivery receipts."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import json
@@ -15,6 +14,7 @@ from chalicelib.handlers.middleware import FunctionFailed
 from chalicelib.security.password_hasher import PasswordHasher
 from chalicelib.store import audit
 from chalicelib.store.models import AuditItem, LoginItem
+from chalicelib.store.reset_runs import ResetRuns
 from tests.conftest import CheapHasher
 from tests.support.canaries import (
     HEAD,
@@ -30,7 +30,7 @@ from tests.support.canaries import (
     unmasked,
 )
 from tests.support.http_server import Server
-from tests.support.log_capture import Watched, watched  # noqa: F401
+from tests.support.log_capture import Watched
 from tests.support.receipt_cases import (
     Make,
     aliyun,
@@ -47,6 +47,8 @@ from tests.support.yearly_reset import (
     client,
     interrupted,
 )
+
+pytestmark = pytest.mark.usefixtures("canary_keys")
 
 # The yearly reset
 
@@ -67,7 +69,7 @@ def _told(reset: ResetWorld, monkeypatch: pytest.MonkeyPatch) -> str:
     LoginItem(FINANCE).update([LoginItem.openid.set(OPENID)])
     fail = quoting(DEFAULT, ID_DIGITS, PHONE, OPENID)
     with monkeypatch.context() as patch:
-        patch.setattr(reset.story._runs, "open", fail)
+        patch.setattr(ResetRuns, "open", fail)
         with pytest.raises(FunctionFailed, match=r"^RuntimeError$"):
             reset.schedule()
     reset.schedule()

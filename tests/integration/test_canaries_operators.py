@@ -26,10 +26,9 @@ from tests.support.canaries import (
     shown,
     unmasked,
 )
-from tests.support.serial_moto import serial_moto  # noqa: F401
 from tests.support.yearly_reset import client
 
-pytestmark = pytest.mark.usefixtures("serial_moto")
+pytestmark = pytest.mark.usefixtures("canary_keys", "serial_moto")
 
 LOGIN, ENROLLED = "11010148", "32990002"
 NEW, BAD_PHONE, BAD_DIGITS = "13900002222", "1380000123x", "Canary-12"

@@ -1,6 +1,5 @@
 """Vendors answer with all that they were sent, over real connections: no line has any of it."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import json
@@ -24,9 +23,11 @@ from tests.support.canaries import (
     unmasked,
 )
 from tests.support.http_server import Received, Reply, serving
-from tests.support.log_capture import Watched, watched  # noqa: F401
+from tests.support.log_capture import Watched
 from tests.support.receipt_cases import VENDORS
 from tests.support.wechat_platform import EXCHANGE, RID, STABLE, ok
+
+pytestmark = pytest.mark.usefixtures("canary_keys")
 
 OAUTH_CODE = "canary-oauth-code-of-no-shape"
 ACCESS_TOKEN = "canary-access-token-of-no-shape"

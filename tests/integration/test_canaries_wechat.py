@@ -1,6 +1,5 @@
 """Canaries go through WeChat: entering, binding, a code that is pushed and one that is fetched."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 from typing import Any
@@ -22,8 +21,10 @@ from tests.support.canaries import (
     shown,
     unmasked,
 )
-from tests.support.log_capture import Watched, watched  # noqa: F401
+from tests.support.log_capture import Watched
 from tests.support.official_account import Phone, Town, code_in
+
+pytestmark = pytest.mark.usefixtures("canary_keys")
 
 ENTER = f"{SETTINGS['SITE_URL']}/wechat/enter"
 
@@ -38,7 +39,7 @@ def _overheard(town: Town) -> set[str]:
         heard.update(query[name] for name in ("access_token", "code", "state") if name in query)
         return answer(call)
 
-    town.wechat.answer = listening  # type: ignore[method-assign]
+    town.wechat.answer = listening  # type: ignore[method-assign,assignment]
     return heard
 
 

@@ -1,6 +1,5 @@
 """One id joins a request's lines, figures and messages; failures are told, and nothing secret with them."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import logging
@@ -18,13 +17,12 @@ from chalicelib.sms.gateway import Outcome
 from chalicelib.telemetry import metrics
 from chalicelib.telemetry.invocation import correlation_id
 from tests.conftest import PASSWORD, MakeWorld, World, add_firm
-from tests.package import runtime
+from tests.package.runtime import api_event
 from tests.support.callbacks import tell
 from tests.support.http_server import Server, serving
-from tests.support.log_capture import Watched, watched  # noqa: F401
-from tests.support.serial_moto import serial_moto  # noqa: F401
+from tests.support.log_capture import Watched
 from tests.support.sms_cases import SMS, http
-from tests.support.yearly_reset import Context, ResetWorld, yearly  # noqa: F401
+from tests.support.yearly_reset import Context, ResetWorld
 
 SECRET = {"SMS_HTTP_SECRET": "h" * 32}
 
@@ -60,21 +58,21 @@ def test_one_id_leads_from_the_request_to_the_gateway(
 
 def called(path: str = "/health", **context: object) -> dict[str, Any]:
     """Return API Gateway's event of a GET, with this request context."""
-    event = runtime.api_event("GET", path)
+    event = api_event("GET", path)
     event["requestContext"] = {"httpMethod": "GET", "resourcePath": path, **context}
     return event
 
 
 @pytest.fixture
-def speaking(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A world whose settings say a word each time that /health asks for them."""
-    ask = runtime.service
+def logging_world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A world that logs a line for each request of /health."""
+    real = runtime.service
 
-    def said() -> container.Service:
+    def service() -> container.Service:
         logging.getLogger("chalicelib.test").info("here")
-        return ask()
+        return real()
 
-    monkeypatch.setattr(runtime, "service", said)
+    monkeypatch.setattr(runtime, "service", service)
     return world
 
 
@@ -90,7 +88,7 @@ def speaking(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     ],
 )
 def test_the_id_is_the_gateway_s_or_lambda_s(
-    watched: Watched, speaking: World, context: dict[str, object], named: str
+    watched: Watched, logging_world: World, context: dict[str, str], named: str
 ) -> None:
     """And harmless, whatever it is; Lambda's own stands beside it."""
     assert app(called(**context), Context())["statusCode"] == 200

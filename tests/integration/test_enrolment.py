@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from argon2 import PasswordHasher as Argon2
 
 from chalicelib.store.models import FirmItem
 from infra.ops.enrolment.enrolment import Result
-from tests.conftest import MakeWorld, World
+from tests.conftest import MakeWorld, World, imported_hash
 from tests.support.enrolment_cases import ROW, events, load, row, stored
-from tests.support.serial_moto import serial_moto  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
 
@@ -140,7 +138,7 @@ def test_a_bound_phone_is_changed_by_whoever_may(world: World) -> None:
 
 def test_a_hash_of_the_old_system_is_kept_as_it_came(world: World) -> None:
     """A PHC string is stored itself, works, and costs no hashing."""
-    made = Argon2(time_cost=1, memory_cost=64, parallelism=1).hash("旧密码1")
+    made = imported_hash("旧密码1")
     (result,) = load(world, [row(opening_password=made)])
     assert result.hashes == 1
     main = world.login_item("32990002")

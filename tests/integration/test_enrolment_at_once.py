@@ -14,7 +14,6 @@ from infra.ops.enrolment.enrolment import Result
 from infra.ops.enrolment.firms import Directory, Known
 from tests.conftest import MakeWorld, World
 from tests.support.enrolment_cases import ROW, events, firm_rows, load, row
-from tests.support.serial_moto import serial_moto  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
 

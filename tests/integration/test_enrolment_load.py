@@ -33,7 +33,6 @@ from tests.support.enrolment_cases import (
     stored,
     write_file,
 )
-from tests.support.serial_moto import serial_moto  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
 

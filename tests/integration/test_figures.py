@@ -1,12 +1,12 @@
 """What every story counts, and the form in which CloudWatch gets it."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import pytest
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.services.diagnosis import LockKind
+from chalicelib.sms.failover import Failover
 from chalicelib.sms.gateway import Outcome
 from chalicelib.store.models import LoginItem
 from chalicelib.telemetry import metrics
@@ -15,9 +15,8 @@ from chalicelib.wechat.client import TemplateOutcome, TemplateResult
 from tests.conftest import MakeWorld, Phones, World, add_firm
 from tests.support import yearly_reset
 from tests.support.callbacks import TAPPED, tell
-from tests.support.log_capture import Watched, watched  # noqa: F401
-from tests.support.serial_moto import serial_moto  # noqa: F401
-from tests.support.yearly_reset import Context, add_logins, yearly  # noqa: F401
+from tests.support.log_capture import Watched
+from tests.support.yearly_reset import Context, add_logins
 
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
@@ -64,7 +63,7 @@ def test_every_gateway_that_was_asked_is_counted(watched: Watched, make_world: M
     world = make_world(SMS_GATEWAYS="http,console", SMS_HTTP_URL="http://x.example", **SECRET)
     add_firm(world.service.hasher)
     first = Phones("http", outcomes=[Outcome.TRY_ANOTHER] * 2)
-    world.service._gateways["http"] = first
+    world.service.sms = Failover([first, world.phones])
     world.phones.outcomes = [Outcome.REFUSED]
     assert world.send(world.token()).status_code == 502
     assert world.send(world.token()).status_code == 202
@@ -80,12 +79,14 @@ def test_every_gateway_that_was_asked_is_counted(watched: Watched, make_world: M
 SECRET = {"SMS_HTTP_SECRET": "h" * 32}
 
 
-def test_codes_by_wechat_are_counted_as_they_went(watched: Watched, make_world: MakeWorld) -> None:
+def test_codes_by_wechat_are_counted_by_outcome(
+    watched: Watched, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pushed, of unknown outcome, not to be pushed and so held for the person, or not at all."""
     world = make_world(WECHAT_CODE_TEMPLATE_ID="template", LIMIT_SENDS_PER_DESTINATION_MINUTE="9")
     add_firm(world.service.hasher, openid="o-alice")
     outcomes = (TemplateOutcome.SENT, TemplateOutcome.UNKNOWN, TemplateOutcome.NO_TEMPLATE, None)
-    world.service.__dict__["platform"] = Push(*outcomes)
+    monkeypatch.setattr(world.service, "platform", Push(*outcomes))
     token = world.token()
     assert [world.send(token).status_code for _ in outcomes] == [202, 202, 202, 503]
     assert watched.figures() == {

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 
 import pytest
-from argon2 import PasswordHasher as Argon2
+from pynamodb.expressions.update import Action
 
 from chalicelib.security.password_hasher import PasswordHasher
 from chalicelib.store.models import LoginItem
-from tests.conftest import PASSWORD, CheapHasher, MakeWorld, World, add_firm
+from tests.conftest import PASSWORD, CheapHasher, MakeWorld, World, add_firm, imported_hash
 from tests.integration.test_verifying_passwords import OPENING, WRONG, failures, told, verify
 
 PEPPER = "p" * 32
@@ -24,7 +24,7 @@ def stored_as(world: World, made: str) -> None:
 def of_before(kind: str) -> str:
     """A hash of OPENING as an import, another pepper or other parameters left it."""
     if kind == "imported":
-        return Argon2(time_cost=1, memory_cost=64, parallelism=1).hash(OPENING)
+        return imported_hash(OPENING)
     if kind == "old pepper":
         return CheapHasher({1: b"o" * 32}).hash(OPENING)
     return PasswordHasher({2: PEPPER.encode()}, memory_kib=16, passes=2).hash(OPENING)
@@ -63,7 +63,7 @@ def test_a_password_set_meanwhile_is_not_undone_by_the_renewal(
     hash_it = world.service.hasher.hash
 
     def meanwhile(password: str) -> str:
-        actions = [LoginItem.password_hash.set(newer)]
+        actions: list[Action] = [LoginItem.password_hash.set(newer)]
         if changed == "version":
             actions += [LoginItem.password_version.set(2), LoginItem.failures.remove()]
         LoginItem("11010148").update(actions)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chalicelib.sms.gateway import Outcome
@@ -199,7 +201,10 @@ def test_a_silent_gateway_counts_as_sent(world: World) -> None:
 def test_progress_is_told_to_the_page_that_waits(world: World) -> None:
     """A PC's recovery follows the phone's: open, then a code sent, then done."""
     pc, phone = world.token(openid=None), world.token()
-    state = lambda: world.call("GET", "/recovery", token=pc).json_body  # noqa: E731
+
+    def state() -> dict[str, Any]:
+        return dict(world.call("GET", "/recovery", token=pc).json_body)
+
     assert state() == {"login": "11010148", "method": "follow", "state": "open"}
     world.send(phone)
     assert state()["state"] == "code_sent"

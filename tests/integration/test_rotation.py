@@ -19,7 +19,7 @@ from chalicelib.handlers.http import cookies
 from chalicelib.security import proof_of_work
 from chalicelib.settings import load
 from chalicelib.store.models import LoginItem
-from tests.conftest import PASSWORD, SETTINGS, CheapHasher, MakeWorld, World, add_firm
+from tests.conftest import PASSWORD, SETTINGS, CheapHasher, MakeWorld, World, add_firm, peppers
 from tests.support.callbacks import TAPPED, tell
 from tests.support.official_account import code_in
 from tests.support.wechat_platform import INFO, STABLE, ok, playing
@@ -47,9 +47,9 @@ def process(world: World, stage: tuple[str, str], **settings: str) -> None:
         load({**SETTINGS, **settings, **keys}),
         clock=world.clock,
         gateways={"console": world.phones},
-        pause=lambda _: None,
+        pause=world.pauses,
     )
-    service.__dict__["hasher"] = CheapHasher(service._peppers)
+    service.hasher = CheapHasher(peppers(service))
     runtime.install(service)
     world.service = service
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
 
 from chalicelib.store.models import LoginItem
-from tests.conftest import World, store_calls
+from tests.conftest import World, imported_hash, store_calls
 from tests.support.callbacks import TAPPED, tell
 
 
@@ -28,8 +28,7 @@ def _only(sent: list[str]) -> Iterator[list[str]]:
 def test_each_step_costs_what_it_must(world: World, counted: list[str]) -> None:
     """Start 1, code 1, wrong code 1, confirm 2; one send and one wrong code in ten or twenty also
     writes the service-wide budget, which this test keeps from being drawn."""
-    world.service.send_budget._randbelow = lambda _: 1
-    world.service.wrong_code_budget._randbelow = lambda _: 1
+    world.service.randbelow = lambda _: 1
     world.token()  # The first call of a model asks for its table's keys in nobody's way.
     with _only(counted) as calls:
         token = world.token()
@@ -52,7 +51,7 @@ def test_a_callback_costs_what_it_must(world: World, counted: list[str]) -> None
     world.login_item().update([LoginItem.openid.set("o-alice")])
     scene = world.service.scenes.make("11010148", world.clock.time + 60)
     event = {"MsgType": "event"}
-    costs: list[tuple[dict[str, object], list[str]]] = [
+    costs: list[tuple[Mapping[str, object], list[str]]] = [
         ({**event, "Event": "subscribe"}, ["UpdateItem"]),
         ({**event, "Event": "VIEW", "EventKey": "https://recovery.example"}, []),
         ({"MsgType": "text", "MsgId": 1, "Content": "找回密码"}, []),
@@ -77,7 +76,7 @@ def test_a_question_about_a_password_costs_one_call_or_two(
     world: World, counted: list[str]
 ) -> None:
     """Wrong, unknown and locked 1; right 2, since its count is taken back, also when it is renewed."""
-    world.service.credential_check._wrongs_budget._randbelow = lambda _: 1
+    world.service.randbelow = lambda _: 1
 
     def cost(password: str, login: str = "11010148") -> list[str]:
         counted.clear()
@@ -88,7 +87,7 @@ def test_a_question_about_a_password_costs_one_call_or_two(
     assert cost("Wrong-horse-1") == ["UpdateItem"]
     assert cost("Wrong-horse-1", "99999999") == ["UpdateItem"]
     assert cost("Opening-password-1") == ["UpdateItem"] * 2
-    stale = world.service.hasher._argon2.hash("Opening-password-1")
+    stale = imported_hash("Opening-password-1")
     LoginItem("11010148").update([LoginItem.password_hash.set(stale)])
     assert cost("Opening-password-1") == ["UpdateItem"] * 2
     assert world.login_item().password_hash != stale

@@ -1,77 +1,23 @@
 """The settings' secret: one question a cold start, what a failure does, and when it is asked again."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
-import boto3
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError
-from botocore.session import get_session
+from botocore.exceptions import ConnectTimeoutError
 from chalice.app import Chalice
-from moto import mock_aws
 
 from chalicelib import runtime
 from chalicelib.domain.errors import Unavailable
 from chalicelib.handlers import middleware
-from chalicelib.settings import SETTINGS as TABLE
 from chalicelib.settings import Settings, SettingsError
-from chalicelib.settings.loader import LIFETIME, PAUSE, SECRETS_CONFIG, Built, SettingsSource
+from chalicelib.settings.loader import LIFETIME, PAUSE, Built, SettingsSource
 from tests.conftest import SETTINGS, Clock, Door
-from tests.support.log_capture import Watched, watched, watching  # noqa: F401
-
-NAME = "recovery-settings"
-
-
-@dataclass
-class Manager:
-    """Secrets Manager with the one secret: what is asked of it, and what goes wrong."""
-
-    client: Any
-    asked: list[str] = field(default_factory=list)
-    clients: int = 0
-    fault: str | BaseException | None = None
-
-    def __post_init__(self) -> None:
-        self.client.create_secret(Name=NAME, SecretString=json.dumps(SETTINGS))
-
-    def put(self, text: str | bytes) -> None:
-        """Give the secret another value."""
-        key = "SecretString" if isinstance(text, str) else "SecretBinary"
-        self.client.put_secret_value(SecretId=NAME, **{key: text})
-
-    def connect(self) -> Any:
-        """A client that this watches."""
-        self.clients += 1
-        client = get_session().create_client("secretsmanager", config=SECRETS_CONFIG)
-        client.meta.events.register_first("before-call", self._before)
-        return client
-
-    def _before(self, model: Any, **_: Any) -> None:
-        self.asked.append(model.name)
-        if isinstance(self.fault, BaseException):
-            raise self.fault
-        if self.fault is not None:
-            said = {"Code": self.fault, "Message": "secret of canary-arn"}
-            raise ClientError({"Error": said}, model.name)
-
-
-@pytest.fixture
-def manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
-    """A process without settings but the secret's name."""
-    for setting in TABLE:
-        monkeypatch.delenv(setting.name, raising=False)
-    monkeypatch.setenv("SECRETS_ID", NAME)
-    with mock_aws():
-        made = Manager(boto3.client("secretsmanager"))
-        monkeypatch.setattr(runtime, "_secrets_manager", made.connect)
-        with runtime.using(None):
-            yield made
+from tests.support.log_capture import Watched, watching
+from tests.support.secrets_manager import NAME, SecretsManager
 
 
 def health() -> tuple[int, str]:
@@ -79,18 +25,18 @@ def health() -> tuple[int, str]:
     return answer.status_code, str(answer.json_body.get("code", ""))
 
 
-def test_a_cold_start_asks_once_for_all_its_settings(manager: Manager) -> None:
+def test_a_cold_start_asks_once_for_all_its_settings(secrets_manager: SecretsManager) -> None:
     """However many requests follow."""
     assert [health() for _ in range(5)] == [(200, "")] * 5
-    assert manager.asked == ["GetSecretValue"]
+    assert secrets_manager.requests == ["GetSecretValue"]
     service = runtime.service()
     assert service.settings.wechat_app_id == SETTINGS["WECHAT_APP_ID"]
     assert [key.reveal() for key in service.settings.signing_keys] == ["s" * 32]
 
 
-def test_requests_that_come_at_once_share_the_question(manager: Manager) -> None:
+def test_requests_that_come_at_once_share_the_question(secrets_manager: SecretsManager) -> None:
     """The local twin answers in many threads."""
-    source = SettingsSource({"SECRETS_ID": NAME}, Clock(), manager.connect)
+    source = SettingsSource({"SECRETS_ID": NAME}, Clock(), secrets_manager.connect)
     made: list[object] = []
     built = Built(source, lambda _: object())
     threads = [threading.Thread(target=lambda: made.append(built.get())) for _ in range(8)]
@@ -98,7 +44,7 @@ def test_requests_that_come_at_once_share_the_question(manager: Manager) -> None
         thread.start()
     for thread in threads:
         thread.join(10)
-    assert (len(made), len(set(map(id, made))), len(manager.asked)) == (8, 1, 1)
+    assert (len(made), len(set(map(id, made))), len(secrets_manager.requests)) == (8, 1, 1)
 
 
 FAULTS: dict[str, str | BaseException] = {
@@ -112,17 +58,17 @@ FAULTS: dict[str, str | BaseException] = {
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_secret_that_cannot_be_read_is_read_by_the_next_request(
-    manager: Manager, watched: Watched, fault: str | BaseException
+    secrets_manager: SecretsManager, watched: Watched, fault: str | BaseException
 ) -> None:
     """People get a plain word and operators a line and an alarm; the process is not spoilt."""
-    manager.fault = fault
+    secrets_manager.fault = fault
     assert health() == (503, "unavailable")
     assert [line["message"] for line in watched.lines] == ["unavailable: secrets"]
     assert watched.figures() == {"Alarm alarm=unavailable": 1}
     assert "canary-arn" not in watched.text
-    manager.fault = None
+    secrets_manager.fault = None
     assert health() == (200, "")
-    assert len(manager.asked) == 2
+    assert len(secrets_manager.requests) == 2
 
 
 CANARY = "canary-secret-of-nobody-0123456789"
@@ -141,16 +87,16 @@ UNSOUND = {
 
 @pytest.mark.parametrize(("value", "says"), UNSOUND.values(), ids=UNSOUND)
 def test_a_secret_that_is_not_sound_names_each_fault(
-    manager: Manager, watched: Watched, value: str | bytes, says: str
+    secrets_manager: SecretsManager, watched: Watched, value: str | bytes, says: str
 ) -> None:
     """By the settings' names, never by what they hold; mended, the next request is answered."""
-    manager.put(value)
+    secrets_manager.put(value)
     assert health() == (503, "unavailable")
     (line,) = watched.lines
     assert says in line["message"]
     assert watched.figures() == {"Alarm alarm=settings": 1}
     assert CANARY not in watched.text
-    manager.put(json.dumps(SETTINGS))
+    secrets_manager.put(json.dumps(SETTINGS))
     assert health() == (200, "")
 
 
@@ -168,32 +114,33 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def built(manager: Manager, clock: Clock) -> Built[dict[str, Settings]]:
+def built(secrets_manager: SecretsManager, clock: Clock) -> Built[dict[str, Settings]]:
     """What a process builds of its settings, by the test's clock."""
     return Built(
-        SettingsSource({"SECRETS_ID": NAME}, clock, manager.connect), lambda s: {"settings": s}
+        SettingsSource({"SECRETS_ID": NAME}, clock, secrets_manager.connect),
+        lambda s: {"settings": s},
     )
 
 
 def test_a_warm_process_reads_again_after_five_minutes(
-    manager: Manager, clock: Clock, built: Built[dict[str, Settings]]
+    secrets_manager: SecretsManager, clock: Clock, built: Built[dict[str, Settings]]
 ) -> None:
     """Not earlier; and where nothing has changed, all that was built stays."""
     first = built.get()
     clock.time += LIFETIME - 1
     assert built.get() is first
-    assert len(manager.asked) == 1
+    assert len(secrets_manager.requests) == 1
     clock.time += 1
     assert [built.get() is first for _ in range(3)] == [True] * 3
-    assert (len(manager.asked), manager.clients) == (2, 1)
+    assert (len(secrets_manager.requests), secrets_manager.clients) == (2, 1)
 
 
 def test_a_change_is_known_to_every_process_five_minutes_later(
-    manager: Manager, clock: Clock, built: Built[dict[str, Settings]]
+    secrets_manager: SecretsManager, clock: Clock, built: Built[dict[str, Settings]]
 ) -> None:
     """And what was built of the old settings is built anew, once."""
     first = built.get()
-    manager.put(json.dumps({**SETTINGS, "SMS_SIGN": "新签名"}))
+    secrets_manager.put(json.dumps({**SETTINGS, "SMS_SIGN": "新签名"}))
     clock.time += LIFETIME - 1
     assert built.get() is first
     clock.time += 1
@@ -204,32 +151,38 @@ def test_a_change_is_known_to_every_process_five_minutes_later(
 
 
 def test_a_secret_that_cannot_be_read_again_changes_nothing(
-    manager: Manager, clock: Clock, built: Built[dict[str, Settings]], watched: Watched
+    secrets_manager: SecretsManager,
+    clock: Clock,
+    built: Built[dict[str, Settings]],
+    watched: Watched,
 ) -> None:
     """The process goes on with what it has, says so, and asks again after half a minute."""
     first = built.get()
-    manager.fault = "ThrottlingException"
+    secrets_manager.fault = "ThrottlingException"
     clock.time += LIFETIME
     assert [built.get() is first for _ in range(3)] == [True] * 3
-    assert len(manager.asked) == 2
+    assert len(secrets_manager.requests) == 2
     clock.time += PAUSE
     assert built.get() is first
-    assert len(manager.asked) == 3
+    assert len(secrets_manager.requests) == 3
     assert [line["message"] for line in watched.lines] == [
         "the secret was not read again: ThrottlingException"
     ] * 2
-    manager.fault = None
-    manager.put(json.dumps({**SETTINGS, "SMS_SIGN": "新签名"}))
+    secrets_manager.fault = None
+    secrets_manager.put(json.dumps({**SETTINGS, "SMS_SIGN": "新签名"}))
     clock.time += PAUSE
     assert built.get() is not first
 
 
 def test_a_new_value_that_is_not_sound_is_not_taken(
-    manager: Manager, clock: Clock, built: Built[dict[str, Settings]], watched: Watched
+    secrets_manager: SecretsManager,
+    clock: Clock,
+    built: Built[dict[str, Settings]],
+    watched: Watched,
 ) -> None:
     """A slip of the hand stops nobody, and raises an alarm until it is mended."""
     first = built.get()
-    manager.put(json.dumps({**SETTINGS, "CODE_PEPPER": "short"}))
+    secrets_manager.put(json.dumps({**SETTINGS, "CODE_PEPPER": "short"}))
     clock.time += LIFETIME
     assert built.get() is first
     (line,) = watched.lines
@@ -237,7 +190,9 @@ def test_a_new_value_that_is_not_sound_is_not_taken(
     assert line["alarm"] == "settings"
 
 
-def test_while_one_request_reads_again_no_other_one_waits(manager: Manager, clock: Clock) -> None:
+def test_while_one_request_reads_again_no_other_one_waits(
+    secrets_manager: SecretsManager, clock: Clock
+) -> None:
     """They go on with what the process has."""
     asked, answer = threading.Event(), threading.Event()
 
@@ -262,23 +217,25 @@ def test_while_one_request_reads_again_no_other_one_waits(manager: Manager, cloc
     assert not reader.is_alive()
 
 
-def test_settings_of_the_environment_alone_are_read_once(manager: Manager, clock: Clock) -> None:
+def test_settings_of_the_environment_alone_are_read_once(
+    secrets_manager: SecretsManager, clock: Clock
+) -> None:
     """Nobody changes the environment of a running process, and nobody is asked."""
     environment = dict(SETTINGS)
-    source = SettingsSource(environment, clock, manager.connect)
+    source = SettingsSource(environment, clock, secrets_manager.connect)
     first = source.settings()
     environment["SMS_SIGN"] = "新签名"
     clock.time += 10 * LIFETIME
     assert source.settings() is first
-    assert not manager.asked
+    assert not secrets_manager.requests
 
 
-def test_a_source_tells_what_is_wrong(manager: Manager, clock: Clock) -> None:
+def test_a_source_tells_what_is_wrong(secrets_manager: SecretsManager, clock: Clock) -> None:
     """Settings that are not sound, and a secret that does not answer, are two things."""
     with pytest.raises(SettingsError, match="SITE_URL is missing"):
-        SettingsSource({}, clock, manager.connect).settings()
+        SettingsSource({}, clock, secrets_manager.connect).settings()
     with pytest.raises(Unavailable, match="secrets"):
-        SettingsSource({"SECRETS_ID": "another"}, clock, manager.connect).settings()
+        SettingsSource({"SECRETS_ID": "another"}, clock, secrets_manager.connect).settings()
 
 
 @pytest.fixture
@@ -288,19 +245,21 @@ def in_lambda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def test_in_lambda_the_settings_are_read_at_the_start(manager: Manager, in_lambda: None) -> None:
+def test_in_lambda_the_settings_are_read_at_the_start(
+    secrets_manager: SecretsManager, in_lambda: None
+) -> None:
     """Before the first request comes, and not once more by it."""
     middleware.register(Chalice("another", configure_logs=False))
-    assert manager.asked == ["GetSecretValue"]
+    assert secrets_manager.requests == ["GetSecretValue"]
     assert health() == (200, "")
-    assert len(manager.asked) == 1
+    assert len(secrets_manager.requests) == 1
 
 
 def test_settings_that_fail_at_the_start_are_told_there(
-    manager: Manager, in_lambda: None, capsys: pytest.CaptureFixture[str]
+    secrets_manager: SecretsManager, in_lambda: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """On the standard output, which becomes the log; the module loads, and a request tries again."""
-    manager.put(json.dumps({**SETTINGS, "SMS_GATEWAYS": "pigeon", "SITE_URL": ""}))
+    secrets_manager.put(json.dumps({**SETTINGS, "SMS_GATEWAYS": "pigeon", "SITE_URL": ""}))
     middleware.register(Chalice("another", configure_logs=False))
     line, figure = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
     if "_aws" in line:
@@ -308,13 +267,13 @@ def test_settings_that_fail_at_the_start_are_told_there(
     assert (line["level"], line["function"]) == ("ERROR", "login-recovery-prod")
     assert "SITE_URL is missing; SMS_GATEWAYS must be an ordered list" in line["message"]
     assert figure["alarm"] == "settings"
-    manager.put(json.dumps(SETTINGS))
+    secrets_manager.put(json.dumps(SETTINGS))
     assert health() == (200, "")
 
 
-def test_elsewhere_nothing_is_read_and_nothing_set_up(manager: Manager) -> None:
+def test_elsewhere_nothing_is_read_and_nothing_set_up(secrets_manager: SecretsManager) -> None:
     """Importing the app, as packaging does, asks nobody."""
     with watching() as before:
         middleware.register(Chalice("another", configure_logs=False))
         assert before.text == ""
-    assert not manager.asked
+    assert not secrets_manager.requests

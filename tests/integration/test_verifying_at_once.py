@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chalicelib.store.models import LoginItem
-from tests.conftest import World
+from tests.conftest import World, imported_hash, peppers
 
 OPENING = "Opening-password-1"
 RIGHT, WRONG, LOCKED = (200, True), (200, False), (429, None)
@@ -46,7 +46,7 @@ def test_two_hundred_wrong_ones_at_once_compare_five(
     real_world: World, compared: list[str]
 ) -> None:
     """The rest is refused without a comparison, the right one among them."""
-    real_world.service._pause = lambda _: None
+    real_world.pauses.wait = lambda _: None
     with ThreadPoolExecutor(32) as pool:
         guesses = [f"Wrong-horse-{number}" for number in range(200)]
         answers = Counter(pool.map(lambda guess: verify(real_world, guess), guesses))
@@ -80,7 +80,7 @@ def test_one_of_many_renewals_at_once_is_stored(
     """Four compare with the old hash and renew it; one new hash stands, and it is right."""
     hasher = real_world.service.hasher
     LoginItem("11010148").update(
-        [LoginItem.password_hash.set(hasher._argon2.hash(OPENING)), LoginItem.failures.remove()]
+        [LoginItem.password_hash.set(imported_hash(OPENING)), LoginItem.failures.remove()]
     )
     together = threading.Barrier(4)
     hash_it, made = hasher.hash, []
@@ -106,8 +106,7 @@ def test_an_unknown_login_takes_as_long_as_a_wrong_password(real_world: World) -
     from chalicelib.security.password_hasher import PasswordHasher
 
     service = real_world.service
-    service.__dict__["hasher"] = PasswordHasher(service._peppers)
-    service.__dict__.pop("verification", None)
+    service.hasher = PasswordHasher(peppers(service))
     LoginItem("11010148").update(
         [LoginItem.password_hash.set(service.hasher.hash(OPENING)), LoginItem.failures.remove()]
     )

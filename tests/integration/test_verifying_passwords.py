@@ -9,7 +9,7 @@ from chalice.test import HTTPResponse
 
 from chalicelib.security.password_hasher import PasswordHasher
 from chalicelib.store.models import LoginItem
-from tests.conftest import PASSWORD, CheapHasher, MakeWorld, World, add_firm
+from tests.conftest import PASSWORD, CheapHasher, MakeWorld, World, add_firm, peppers
 
 OPENING = "Opening-password-1"
 WRONG = {"valid": False, "must_change": False, "changed_at": 0}
@@ -51,8 +51,8 @@ class Watched(CheapHasher):
 
 @pytest.fixture
 def watched(world: World) -> Watched:
-    hasher = Watched(world.service._peppers)
-    world.service.__dict__["hasher"] = hasher
+    hasher = Watched(peppers(world.service))
+    world.service.hasher = hasher
     return hasher
 
 
@@ -265,7 +265,7 @@ def test_a_burst_of_questions_waits_for_those_under_way(world: World) -> None:
         LoginItem("11010148").update([LoginItem.failures.set([])])
 
     LoginItem("11010148").update([LoginItem.failures.set([world.clock.time] * 5)])
-    world.service.credential_check._pause = others_end
+    world.pauses.wait = others_end
     assert told(world)["valid"] is True
     assert len(waited) == 1
 
@@ -274,7 +274,7 @@ def test_a_lock_that_stands_makes_nobody_wait(world: World) -> None:
     """The wait is for bursts alone, and is bounded there too."""
     waited: list[float] = []
     lock(world)
-    world.service.credential_check._pause = waited.append
+    world.pauses.wait = waited.append
     assert verify(world).status_code == 429
     assert 0 < sum(waited) < 1
     waited.clear()

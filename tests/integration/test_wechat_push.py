@@ -40,7 +40,6 @@ def world(make_world: MakeWorld, wechat: WeChat) -> World:
     """A firm whose logins are bound to o-alice, and an account that has a template."""
     world = make_world(WECHAT_API_URL=wechat.url, WECHAT_CODE_TEMPLATE_ID="template")
     add_firm(world.service.hasher, openid="o-alice")
-    world.service.platform._sleep = lambda _: None
     return world
 
 
@@ -143,7 +142,8 @@ def test_a_push_without_an_answer_counts_as_sent(
     token = world.token()
     answer = world.send(token)
     assert (answer.status_code, answer.json_body["delivery"]) == (202, "sent")
-    assert (last_send().outcome, last_send().message_id) == ("unknown", None)
+    assert last_send().outcome == "unknown"
+    assert last_send().message_id is None
     assert len(wechat.asked(SEND)) == 1
     assert world.send(token).json_body["code"] == "too-many-requests"
     assert world.confirm(token, code_in(fetched(world)), "Another-horse-8").status_code == 200

@@ -1,6 +1,5 @@
 """TEMPLATESENDJOBFINISH: what became of a template message, kept with the code that it carried."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -14,7 +13,6 @@ from infra.ops import __main__ as commands
 from infra.ops import words
 from tests.conftest import MakeWorld, World, add_firm
 from tests.support.callbacks import tell
-from tests.support.serial_moto import serial_moto  # noqa: F401
 from tests.support.wechat_platform import INFO, SEND, WeChat, playing, refusal
 
 BLOCKED, BROKEN = "failed:user block", "failed: system failed"

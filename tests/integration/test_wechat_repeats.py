@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -47,7 +47,7 @@ def real_world(make_real_world: MakeWorld, platform: WeChat) -> World:
     return world
 
 
-def thrice(world: World, fields: dict[str, object]) -> set[str]:
+def thrice(world: World, fields: Mapping[str, object]) -> set[str]:
     """Three deliveries of one message at once, each encrypted and signed anew; what is answered."""
     common = {"CreateTime": world.clock.time, **fields}
     deliveries = [signed(world, common) for _ in range(3)]

@@ -96,7 +96,7 @@ def test_the_scanner_gets_the_login_and_nothing_else(town: Town) -> None:
     assert pc["token"] not in text
     landed = scanner.browse(link[1])
     assert landed == "https://recovery.example/?login=11010148"
-    assert set(scanner.cookies) == {"__Host-trip", "__Host-wechat"}
+    assert set(scanner.cookies) == {"__Host-oauth_state", "__Host-wechat"}
     phone = scanner.start("11010148").json_body
     assert phone["token"] != pc["token"]
     # The scanner cannot go on with what the PC has begun, nor the PC with what the phone has.

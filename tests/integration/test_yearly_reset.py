@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.store.models import AuditItem, CodeItem, LoginItem, RunItem
-from tests.support.serial_moto import serial_moto  # noqa: F401
+from chalicelib.store.reset_runs import ResetRuns
 from tests.support.yearly_reset import (
     SCHEDULED,
     YEAR,
@@ -185,16 +186,15 @@ def test_failures_come_again_and_are_reported_in_the_end(
 ) -> None:
     """A login that fails keeps nobody else; on the last delivery it is reported, and a start mends it."""
     add_logins(3)
-    runs = reset.story._runs
-    real = runs.reset
+    real = ResetRuns.reset
 
-    def broken(run: object, login: str, *rest: object) -> str:
+    def fail(self: ResetRuns, run: Any, login: str, *rest: Any) -> Any:
         if login == "21000001_cw":
             raise RuntimeError("broken")
-        return real(run, login, *rest)  # type: ignore[arg-type]
+        return real(self, run, login, *rest)
 
-    monkeypatch.setattr(runs, "reset", broken)
-    monkeypatch.setattr(runs, "reset_together", lambda *_: False)
+    monkeypatch.setattr(ResetRuns, "reset", fail)
+    monkeypatch.setattr(ResetRuns, "reset_together", lambda *_: False)
     reset.schedule()
     messages = reset.receive()
     assert reset.invoke(messages, receives=1) == {messages[0]["MessageId"]}

@@ -102,7 +102,7 @@ def test_the_worst_of_nights_sets_each_login_once(reset: ResetWorld, tell: Tell)
 
 def test_planning_needs_no_more_memory_for_more_logins(reset: ResetWorld) -> None:
     """The plan holds a page of logins at a time, however many there are."""
-    peaks = []
+    peaks: list[int] = []
     for first, count in ((21_000_000, 600), (22_000_000, 1_800)):
         add_logins(count, first=first)
         tracemalloc.start()

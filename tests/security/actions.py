@@ -12,7 +12,7 @@ from chalice.test import HTTPResponse
 from itsdangerous.encoding import base64_decode
 
 from chalicelib.store.models import CodeItem, LoginItem
-from tests.conftest import CheapHasher, World
+from tests.conftest import CheapHasher, World, peppers
 
 WRONG = "999999"
 """A code that `draw` never draws."""
@@ -50,9 +50,9 @@ class Meanwhile(CheapHasher):
     """Does something between the comparison of a right code and its use."""
 
     def __init__(self, world: World, act: Callable[[], object]) -> None:
-        super().__init__(world.service._peppers)
+        super().__init__(peppers(world.service))
         self._act = act
-        world.service.__dict__["hasher"] = self
+        world.service.hasher = self
 
     def hash(self, password: str) -> str:
         self._act()
@@ -63,9 +63,9 @@ class Counting(CheapHasher):
     """Counts how often argon2 is worked."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(world.service._peppers)
+        super().__init__(peppers(world.service))
         self.worked = 0
-        world.service.__dict__["hasher"] = self
+        world.service.hasher = self
 
     def hash(self, password: str) -> str:
         self.worked += 1

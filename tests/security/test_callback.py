@@ -21,6 +21,7 @@ from chalicelib.wechat import messages, signature
 from chalicelib.wechat.cipher import MessageCipher
 from chalicelib.wechat.client import WechatClient
 from tests.conftest import SETTINGS, Door, MakeWorld, World, add_firm
+from tests.security.actions import draw
 from tests.security.mutation import SourceMutation, Together, attack
 from tests.support.callbacks import TAPPED, Signed, post, said, signed, tell
 from tests.support.official_account import code_in
@@ -169,7 +170,7 @@ def test_a_replayed_delivery_changes_nothing_and_tells_nobody(world: World) -> N
     LoginItem("11010148").update([LoginItem.openid.set("o-alice")])
     post(world, signed(world, SUBSCRIBED))
     tap = signed(world, TAPPED)
-    world.service.code_issuer.randbelow = lambda _: 135_790
+    draw(world, "135790")
     assert world.send(world.token()).status_code == 202
     world.clock.time += 1
     answers += [post(world, tap), post(world, tap)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
@@ -161,7 +162,7 @@ def test_time_tells_nothing_of_the_details(world: World, compared: list[tuple[An
     done = []
     for mistaken in MISTAKEN:
         compared.clear()
-        calls = _calls(lambda mistaken=mistaken: unbind(world, token, mistaken))
+        calls = _calls(partial(unbind, world, token, mistaken))
         done.append((calls, len(compared)))
     assert done == [(done[0][0], 3)] * len(MISTAKEN)
 
@@ -179,7 +180,7 @@ def test_time_tells_nothing_of_a_login(make_world: MakeWorld) -> None:
     done = []
     for login in ("11010148", "11010148_cw", "99999999"):
         hasher.worked = 0
-        calls = _calls(lambda login=login: ask(world, login, "Wrong-1"))
+        calls = _calls(partial(ask, world, login, "Wrong-1"))
         done.append((calls, hasher.worked))
     assert done == [(done[0][0], 1)] * 3
 

@@ -24,9 +24,9 @@ from chalicelib.store import code_updates, logins, reset_runs
 from chalicelib.store.message_dedup import MessageDedup
 from chalicelib.store.models import CodeItem, LoginItem
 from tests.conftest import PASSWORD, SETTINGS, CheapHasher, MakeWorld, World, add_firm
+from tests.security.actions import draw
 from tests.security.mutation import SourceMutation, attack
 from tests.support.callbacks import TAPPED, tell
-from tests.support.serial_moto import serial_moto  # noqa: F401
 from tests.support.yearly_reset import ResetWorld
 
 MAIN, FINANCE, DEFAULT = "11010148", "11010148_cw", "010123X"
@@ -74,7 +74,7 @@ def guesses(code: str, login: str, method: str, pepper: bytes) -> set[str]:
 )
 def test_the_tables_alone_give_no_code_and_no_password(world: World) -> None:
     """A million codes and 11,000 defaults are soon tried, so that nothing may tell which is right."""
-    world.service.code_issuer.randbelow = lambda _: 4_242
+    draw(world, "004242", "004242")
     stored = world.service.hasher.hash(DEFAULT)
     LoginItem(FINANCE).update(
         [LoginItem.openid.set("o-alice"), LoginItem.password_hash.set(stored)]
@@ -124,7 +124,7 @@ def test_a_recovery_ends_all_others_and_tells_when_sessions_must_end(world: Worl
     """Whoever had begun one, by the same road too; and the login page learns of the new password."""
     LoginItem(MAIN).update([LoginItem.openid.set("o-alice")])
     tell(world, {"MsgType": "event", "Event": "subscribe"})
-    world.service.code_issuer.randbelow = lambda _: 123_456
+    draw(world, *["123456"] * 3)
     mine, other = world.token(openid="o-alice"), world.token(openid="o-mallory")
     world.send(mine)
     assert world.confirm(mine, "123456").status_code == 200
@@ -179,7 +179,8 @@ def test_a_weak_password_costs_no_attempt(world: World) -> None:
         refused = world.confirm(token, code, ("short", "password-1", f"A1-{MAIN}")[number % 3])
         assert (refused.status_code, refused.json_body.get("code")) == (422, "weak-password")
     item = CodeItem.get(f"code#{MAIN}")
-    assert (int(item.attempts), item.wrongs) == (0, None)
+    assert int(item.attempts) == 0
+    assert item.wrongs is None
     wrong = world.confirm(token, f"{(int(code) + 1) % 1_000_000:06d}")
     assert wrong.json_body["attempts_left"] == 4
     assert world.confirm(token, code).status_code == 200
@@ -215,9 +216,7 @@ def test_a_proof_of_work_pays_for_one_start(make_world: MakeWorld) -> None:
     """Not for a second one, another login, another action, another time, or another challenge."""
     world = make_world(PROOF_OF_WORK="1")
     add_firm(world.service.hasher)
-    world.service.__dict__["proofs"] = proofs = Proofs(
-        [SETTINGS["SIGNING_KEYS"].encode()], world.clock, cost=1
-    )
+    world.service.proofs = proofs = Proofs([SETTINGS["SIGNING_KEYS"].encode()], world.clock, cost=1)
 
     def start(proof: str | None, login: str = MAIN) -> int | str:
         body = {"user_type": "firm", "login": login, **({"proof": proof} if proof else {})}

@@ -19,8 +19,6 @@ from infra.ops import enrol
 from infra.ops.enrolment.enrolment import Enrolment
 from tests.conftest import PASSWORD, MakeWorld, World, add_firm
 from tests.security.mutation import SourceMutation, Together, Value, attack
-from tests.support.dynamodb_local import dynamodb_local  # noqa: F401
-from tests.support.serial_moto import serial_moto  # noqa: F401
 from tests.support.yearly_reset import (
     YEAR,
     Crash,
@@ -131,14 +129,14 @@ def test_a_default_password_must_be_changed_wherever_it_came_from(
 # 58
 
 
-def read_by_both(reset: ResetWorld) -> Callable[[Any], Any]:
+def read_by_both() -> Callable[[ResetRuns, Any], Any]:
     """Reading a chunk's logins, where neither of two workers goes on before both have read."""
-    barrier, real = threading.Barrier(2), reset.story._runs.logins
+    barrier, real = threading.Barrier(2), ResetRuns.logins
 
-    def read(names: Any) -> Any:
-        found = real(names)
+    def read(self: ResetRuns, names: Any) -> Any:
+        items = real(self, names)
         barrier.wait(60)
-        return found
+        return items
 
     return read
 
@@ -155,7 +153,7 @@ def test_a_chunk_that_two_workers_finish_is_counted_once(reset: ResetWorld) -> N
     reset.schedule()
     messages = reset.receive()
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
-        patch.setattr(reset.story._runs, "logins", read_by_both(reset))
+        patch.setattr(ResetRuns, "logins", read_by_both())
         assert list(pool.map(reset.invoke, [messages] * 2)) == [set(), set()]
     run = reset.story.status(YEAR)
     assert run is not None
@@ -200,7 +198,7 @@ def test_each_login_is_reset_once_a_year(reset: ResetWorld) -> None:
         interrupted([client()], dies, after=True),
         ThreadPoolExecutor(2) as pool,
     ):
-        patch.setattr(reset.story._runs, "logins", read_by_both(reset))
+        patch.setattr(ResetRuns, "logins", read_by_both())
         list(pool.map(work, [[message] for message in messages]))
 
     # Both messages come again, at once, and each once more; and the event a third time.

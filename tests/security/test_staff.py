@@ -1,6 +1,5 @@
 """What logs and staff could give away: 52 to 55."""
 
-# ruff: noqa: F811 - fixtures of other modules are imported by their names.
 from __future__ import annotations
 
 import inspect
@@ -10,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from chalicelib.handlers import middleware
 from chalicelib.services import support as operations_story
 from chalicelib.services.diagnosis import Diagnosis
 from chalicelib.services.support import Support
+from chalicelib.sms.failover import Failover
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.telemetry import logs, masking
@@ -29,9 +30,9 @@ from infra.ops.command import ops
 from infra.ops.enrolment import firms as enrolment_store
 from infra.ops.enrolment.enrolment import Enrolment
 from tests.conftest import MakeWorld, World, add_firm
+from tests.security.actions import draw
 from tests.security.mutation import SourceMutation, Together, Value, attack
-from tests.support.log_capture import Watched, watched  # noqa: F401
-from tests.support.serial_moto import serial_moto  # noqa: F401
+from tests.support.log_capture import Watched
 from tests.support.yearly_reset import SCHEDULED, Context, ResetWorld, client, interrupted
 
 LOGIN = "11010148"
@@ -46,6 +47,10 @@ CANARIES = {
 }
 
 
+def _fail(fault: RuntimeError | None, _: str) -> RuntimeError | None:
+    return fault
+
+
 @attack(
     52,
     Value(masking, "hide", lambda text: text),
@@ -54,7 +59,7 @@ CANARIES = {
 def test_no_secret_of_a_recovery_is_written_anywhere(watched: Watched, world: World) -> None:
     """The store fails at each step, in words that quote what it was given; then all goes well."""
     add_firm(world.service.hasher, phone=f"+86{CANARIES['phone']}")
-    world.service.code_issuer.randbelow = lambda _: int(CANARIES["code"])
+    draw(world, CANARIES["code"], CANARIES["code"])
     token = world.token(openid=CANARIES["openid"])
     steps: list[tuple[list[str], Callable[[], HTTPResponse]]] = [
         (["phone", "openid"], lambda: world.start(openid=CANARIES["openid"])),
@@ -66,7 +71,7 @@ def test_no_secret_of_a_recovery_is_written_anywhere(watched: Watched, world: Wo
         for names, step in steps:
             given = " ".join(CANARIES[name] for name in names)
             fault = RuntimeError(f"cannot write {given}") if failing else None
-            with interrupted([client()], lambda _, fault=fault: fault, after=False):
+            with interrupted([client()], partial(_fail, fault), after=False):
                 answer = step()
             assert answer.status_code in ((503,) if failing else (200, 201, 202))
             bodies.append(answer.body.decode())
@@ -107,7 +112,7 @@ WORDS = (
 )
 def test_words_from_outside_forge_no_line(watched: Watched, world: World) -> None:
     """Neither a second line nor a terminal's command, in the cloud's log or on a terminal."""
-    world.service.__dict__["sms"] = type(world.service.sms)([Forging(WORDS)])
+    world.service.sms = Failover([Forging(WORDS)])
     before, plain = watched.log.getvalue(), io.StringIO()
     with logs.plainly(plain, logging.INFO):
         assert world.send(world.token()).status_code == 502

@@ -23,6 +23,7 @@ from chalicelib.store.bindings import Bindings, add_unbinding
 from chalicelib.store.codes import Codes
 from chalicelib.store.models import AuditItem, CodeItem, LoginItem
 from tests.conftest import PHONE, MakeWorld, World, add_firm
+from tests.security.actions import draw
 from tests.security.mutation import SourceMutation, Together, attack
 from tests.support.callbacks import TAPPED, tell
 from tests.support.official_account import LINK, Town, code_in
@@ -321,8 +322,7 @@ def test_each_code_of_one_wechat_names_its_login_and_works_there_alone(
     world = make_world()
     for firm_no in (MAIN, OTHER):
         add_firm(world.service.hasher, firm_no, openid="o-alice")
-    drawn = iter((111_111, 222_222, 333_333))
-    world.service.code_issuer.randbelow = lambda _: next(drawn)
+    draw(world, "111111", "222222", "333333")
     held = held_codes(world, MAIN, FINANCE, OTHER)
     assert [held[login][1] for login in (MAIN, FINANCE, OTHER)] == ["111111", "222222", "333333"]
     for login in (FINANCE, OTHER):
@@ -354,7 +354,7 @@ def test_nobody_s_wechat_is_bombed(pushing: World, wechat: WeChat) -> None:
             pushing.clock.time += pause
         return answers
 
-    pushing.service.__dict__["codes"] = Codes(
+    pushing.service.codes = Codes(
         Limits(sends_per_destination_hour=3, sends_per_destination_day=4), b"p" * 32
     )
     assert pushed(3, 5) == [202, 429, 429]

@@ -35,13 +35,13 @@ class Actions(Driver):
     def _follows(self, openid: str, following: bool, *, told: bool) -> None:
         self.model.follow(openid, following, told=told)
         if told:
-            self.environment_.event(openid, "subscribe" if following else "unsubscribe")
+            self.environment.event(openid, "subscribe" if following else "unsubscribe")
 
     def template_comes(self, _: Draw) -> None:
-        self.model.may_push = self.environment_.platform.may_push = True
+        self.model.may_push = self.environment.platform.may_push = True
 
     def template_goes(self, _: Draw) -> None:
-        self.model.may_push = self.environment_.platform.may_push = False
+        self.model.may_push = self.environment.platform.may_push = False
 
     def fetches(self, draw: Draw) -> None:
         self._fetches(self.openid(draw))
@@ -51,15 +51,15 @@ class Actions(Driver):
         self._fetches(BOB if self.openid(draw) == ALICE else ALICE)
 
     def _fetches(self, openid: str) -> None:
-        told = self.environment_.write(openid)
+        told = self.environment.write(openid)
         assert told == self.model.fetch(openid)
-        self.met("fetch", min(len(told), 2))
+        self.count("fetch", min(len(told), 2))
 
     def fetches_again(self, _: Draw) -> None:
-        assert self.environment_.last_letter is not None
-        letter, told = self.environment_.last_letter
-        assert self.environment_.deliver(letter) == told
-        self.met("fetch again", len(told) and "some")
+        assert self.environment.last_message is not None
+        message, told = self.environment.last_message
+        assert self.environment.deliver(message) == told
+        self.count("fetch again", len(told) and "some")
 
     # Operators.
 
@@ -70,11 +70,11 @@ class Actions(Driver):
         assert locks == self.model.locks(name), name
         live = login.code is not None and login.code.until > self.model.now
         assert view.code_until == (login.code.until if login.code and live else None)
-        method, destination = login.road
+        method, destination = login.destination
         assert view.method == (method if destination else None)
         assert (view.changed_at, view.must_change) == (login.changed_at, login.must_change)
         for kind in locks or ["nothing"]:
-            self.met("look", kind)
+            self.count("look", kind)
 
     def operator_changes_phone(self, draw: Draw) -> None:
         name = self.name(draw)
@@ -85,7 +85,7 @@ class Actions(Driver):
     def _phone(self, name: str, phone: str) -> None:
         changed = self.world.service.support.change_phone(name, phone, **BY).changed
         assert changed == self.model.change_phone(name, phone)
-        self.met("phone changed", changed)
+        self.count("phone changed", changed)
 
     def operator_keeps_phone(self, draw: Draw) -> None:
         """The operator binds the phone that is bound."""
@@ -101,46 +101,46 @@ class Actions(Driver):
         except PhoneNotBound:
             changed = None
         assert changed == self.model.operator_unbinds(name)
-        self.met("operator unbound", changed)
+        self.count("operator unbound", changed)
 
     def operator_unlocks(self, draw: Draw) -> None:
         name = self.name(draw)
         changed = self.world.service.support.unlock(name, **BY).changed
         assert changed == self.model.unlock(name)
-        self.met("unlocked", changed)
+        self.count("unlocked", changed)
 
     # The year and the clock.
 
     def year_begins(self, _: Draw) -> None:
-        self._begins(reporting_year(self.world.clock.time))
+        self._begin_year(reporting_year(self.world.clock.time))
 
     def next_year_begins(self, _: Draw) -> None:
         """An operator may start a year's run before the year."""
-        self._begins(reporting_year(self.world.clock.time) + 1)
+        self._begin_year(reporting_year(self.world.clock.time) + 1)
 
-    def _begins(self, year: int) -> None:
+    def _begin_year(self, year: int) -> None:
         # Two years are never under way together.
         year = self.model.begun or year
-        self.met("year", self.model.begin(year))
-        self.environment_.reset.schedule(f"{year - 1}-12-31T16:00:00Z")
+        self.count("year", self.model.begin(year))
+        self.environment.reset.schedule(f"{year - 1}-12-31T16:00:00Z")
 
     def workers_work(self, _: Draw) -> None:
         year = self.model.begun
         assert year is not None
         outcomes = self.model.work()
         # One at a time: moto's tables are not made for several threads.
-        assert self.environment_.reset.work(at_once=1) > 0
-        run = self.environment_.reset.story.status(year)
+        assert self.environment.reset.work(at_once=1) > 0
+        run = self.environment.reset.story.status(year)
         assert run is not None
         assert run.complete
         assert (run.logins, run.done) == (
             len(outcomes),
             sum(outcome == "done" for outcome in outcomes.values()),
         )
-        notes = {note.login: note.reason for note in self.environment_.reset.story.notes(year)}
+        notes = {note.login: note.reason for note in self.environment.reset.story.notes(year)}
         assert notes == {name: why for name, why in outcomes.items() if why != "done"}
         for outcome in outcomes.values():
-            self.met("year", outcome)
+            self.count("year", outcome)
 
     def time_passes(self, draw: Draw) -> None:
         self._passes(draw(TIMES))

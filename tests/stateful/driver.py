@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 
 from chalicelib.sms.gateway import Outcome
-from tests.stateful import environment
-from tests.stateful.environment import ALICE, APPROVAL, BOB, HEAD, Environment
-from tests.stateful.rules import Said, Ticket
+from tests.stateful.environment import ALICE, APPROVAL, BOB, DEFAULTS, HEAD, OPENING, Environment
+from tests.stateful.rules import Answer, Claims
 
 OPENIDS = st.sampled_from([ALICE, BOB])
 OUTCOMES = st.sampled_from([Outcome.SENT] * 4 + [Outcome.UNKNOWN])
@@ -24,7 +23,7 @@ DIE = st.integers(0, 2**20 - 1)
 WRONG = "999999"
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
-Pair = tuple[Ticket, str]
+Pair = tuple[Claims, str]
 """A recovery and its token."""
 
 
@@ -40,10 +39,10 @@ class Driver(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.environment_.begin()
-        self.world = self.environment_.reset.world
-        self.model = self.environment_.model
-        self.tickets: list[Pair] = []
+        self.environment.begin()
+        self.world = self.environment.reset.world
+        self.model = self.environment.model
+        self.recoveries: list[Pair] = []
         self.codes: dict[str, list[str]] = {name: [] for name in self.model.logins}
         """By login the codes that were sent, oldest first."""
         self.last: tuple[Pair, str, str] | None = None
@@ -51,7 +50,7 @@ class Driver(RuleBasedStateMachine):
         self.leading = False
         self.focus, self.visitor = next(iter(self.model.logins)), ALICE
 
-    def told(self, what: str, answer: HTTPResponse, expected: Said) -> None:
+    def check(self, what: str, answer: HTTPResponse, expected: Answer) -> None:
         """Compare an answer with the model's."""
         body = answer.json_body
         if answer.status_code == 503:
@@ -61,9 +60,9 @@ class Driver(RuleBasedStateMachine):
         assert (answer.status_code, seen) == (expected.status, expected.body), f"{what}: {body}"
         wait = body.get("retry_after")
         assert answer.headers.get("Retry-After") == (None if wait is None else str(wait))
-        self.met(what, expected.kind)
+        self.count(what, expected.kind)
 
-    def met(self, what: str, kind: object) -> None:
+    def count(self, what: str, kind: object) -> None:
         """Count an answer."""
         self.answers[f"{what} {kind}"] += 1
 
@@ -75,7 +74,7 @@ class Driver(RuleBasedStateMachine):
 
     def pick(self, draw: Draw, pairs: Sequence[Pair] = ()) -> Pair:
         """A recovery: that of the scenario, or mostly the latest one."""
-        among = list(pairs or self.tickets)
+        among = list(pairs or self.recoveries)
         if self.leading:
             own = [pair for pair in among if pair[0].login == self.focus]
             return (own or among)[-1]
@@ -84,17 +83,17 @@ class Driver(RuleBasedStateMachine):
 
     def own(self, login: str) -> list[Pair]:
         """The recoveries of a login, oldest first."""
-        return [pair for pair in self.tickets if pair[0].login == login]
+        return [pair for pair in self.recoveries if pair[0].login == login]
 
     @property
     def with_code(self) -> list[Pair]:
         """The recoveries of logins that have a code."""
-        return [pair for pair in self.tickets if self.model.logins[pair[0].login].code]
+        return [pair for pair in self.recoveries if self.model.logins[pair[0].login].code]
 
     @property
     def once_bound(self) -> list[Pair]:
         """The recoveries of logins that had a WeChat then."""
-        return [pair for pair in self.tickets if pair[0].bound]
+        return [pair for pair in self.recoveries if pair[0].bound]
 
     def openid(self, draw: Draw) -> str:
         if not self.leading:
@@ -116,8 +115,12 @@ class Driver(RuleBasedStateMachine):
     def neighbour_starts(self, draw: Draw) -> None:
         """The scenario goes on with another login whose codes go to the same phone or WeChat."""
         logins, name = self.model.logins, self.name(draw)
-        road = logins[name].road
-        others = [other for other in logins if other != name and logins[other].road == road]
+        destination = logins[name].destination
+        others = [
+            other
+            for other, login in logins.items()
+            if other != name and login.destination == destination
+        ]
         self.focus = others[0] if others else name
         self._starts(self.focus, self.visitor)
 
@@ -125,11 +128,11 @@ class Driver(RuleBasedStateMachine):
         self._starts("99999999", None)
 
     def _starts(self, name: str, visitor: str | None) -> None:
-        expected, ticket = self.model.start(name, visitor)
+        expected, claims = self.model.start(name, visitor)
         answer = self.world.start(name, visitor)
-        self.told("start", answer, expected)
-        if ticket is not None:
-            self.tickets.append((ticket, answer.json_body["token"]))
+        self.check("start", answer, expected)
+        if claims is not None:
+            self.recoveries.append((claims, answer.json_body["token"]))
 
     def sends(self, draw: Draw) -> None:
         self._sends(self.pick(draw), draw(OUTCOMES))
@@ -138,15 +141,15 @@ class Driver(RuleBasedStateMachine):
         self._sends(self.pick(draw), Outcome.REFUSED)
 
     def _sends(self, pair: Pair, outcome: Outcome) -> None:
-        ticket, token = pair
-        self.environment_.dice.code += 7
-        digits = f"{self.environment_.dice.code:06d}"
+        claims, token = pair
+        self.environment.dice.code += 7
+        digits = f"{self.environment.dice.code:06d}"
         self.world.phones.outcomes[:] = [outcome]
-        expected = self.model.send(ticket, digits, taken=outcome is not Outcome.REFUSED)
-        self.told("send", self.world.send(token), expected)
+        expected = self.model.send(claims, digits, accepted=outcome is not Outcome.REFUSED)
+        self.check("send", self.world.send(token), expected)
         self.world.phones.outcomes.clear()
         if expected.status == 202:
-            self.codes[ticket.login].append(digits)
+            self.codes[claims.login].append(digits)
 
     def confirms(self, draw: Draw) -> None:
         pair = self.pick(draw, self.with_code)
@@ -207,7 +210,7 @@ class Driver(RuleBasedStateMachine):
 
     def _confirms(self, pair: Pair, digits: str, password: str) -> None:
         expected = self.model.confirm(pair[0], digits, password)
-        self.told("confirm", self.world.confirm(pair[1], digits, password), expected)
+        self.check("confirm", self.world.confirm(pair[1], digits, password), expected)
         self.last = pair, digits, password
 
     def password(self, draw: Draw) -> str:
@@ -226,12 +229,12 @@ class Driver(RuleBasedStateMachine):
         body = dict(zip(("firm_no", "approval_no", "head_name"), details, strict=True))
         expected = self.model.unbind(pair[0], right=wrong is None)
         answer = self.world.call("POST", "/recovery/unbinding", body, token=pair[1])
-        self.told("unbind", answer, expected)
+        self.check("unbind", answer, expected)
 
     def asks(self, draw: Draw) -> None:
-        ticket, token = self.pick(draw)
-        expected = self.model.progress(ticket)
-        self.told("ask", self.world.call("GET", "/recovery", token=token), expected)
+        claims, token = self.pick(draw)
+        expected = self.model.progress(claims)
+        self.check("ask", self.world.call("GET", "/recovery", token=token), expected)
 
     # The login page.
 
@@ -244,13 +247,13 @@ class Driver(RuleBasedStateMachine):
 
     def verifies_another(self, draw: Draw) -> None:
         """With a password that some login has, or had."""
-        among = [*PASSWORDS, environment.OPENING, *environment.DEFAULTS.values()]
+        among = [*PASSWORDS, OPENING, *DEFAULTS.values()]
         self._verifies(self.name(draw), among[draw(DIE) % len(among)])
 
     def verifies_unknown(self, _: Draw) -> None:
-        self._verifies("99999999", environment.OPENING)
+        self._verifies("99999999", OPENING)
 
     def _verifies(self, name: str, password: str) -> None:
         expected = self.model.verify(name, password)
         body = {"login": name, "password": password}
-        self.told("verify", self.world.call("POST", "/credentials/verify", body), expected)
+        self.check("verify", self.world.call("POST", "/credentials/verify", body), expected)

@@ -15,13 +15,13 @@ from moto.backends import get_backend
 from chalicelib import container, runtime
 from chalicelib.domain.catalogue import NOTICE_TITLES
 from chalicelib.domain.limits import DAY, HOUR, MINUTE
+from chalicelib.services.rate_limits import AddressLimiter
 from chalicelib.store.models import FirmItem, LoginItem
 from chalicelib.wechat.client import TemplateOutcome, TemplateResult
 from infra.deploy.tables import create_tables
 from tests.stateful.model import Model
 from tests.stateful.rules import Login, Rules
-from tests.support import moto_direct as at_hand
-from tests.support import yearly_reset
+from tests.support import moto_direct, yearly_reset
 from tests.support.callbacks import Signed, post, said, signed
 from tests.support.yearly_reset import MIDNIGHT, ResetWorld
 
@@ -61,7 +61,7 @@ HEAD = "阿依古丽·买买提"
 
 def logins() -> dict[str, Login]:
     """Two logins on one phone, one on another; one with a WeChat and no phone; one without either."""
-    roads: dict[str, tuple[str | None, str | None]] = {
+    destinations: dict[str, tuple[str | None, str | None]] = {
         "11010148": (SHARED, None),
         "11010148_cw": (SHARED, None),
         "31000001": (None, BOB),
@@ -72,7 +72,7 @@ def logins() -> dict[str, Login]:
         name: Login(
             phone, openid, OPENING, LONG_AGO, must_change=name in DEFAULTS, finance=name in DEFAULTS
         )
-        for name, (phone, openid) in roads.items()
+        for name, (phone, openid) in destinations.items()
     }
 
 
@@ -131,8 +131,8 @@ class Environment:
     platform: Platform
     given: frozenset[str]
     """The service's parts that are not built by itself."""
-    letters: int = 0
-    last_letter: tuple[Signed, dict[str, str]] | None = None
+    messages: int = 0
+    last_message: tuple[Signed, dict[str, str]] | None = None
     written_at: int = 0
 
     def build_anew(self) -> None:
@@ -149,21 +149,21 @@ class Environment:
 
     def write(self, openid: str) -> dict[str, str]:
         """Somebody writes 验证码 to the account; the codes it tells, by login."""
-        self.letters += 1
-        fields = {"MsgType": "text", "Content": "验证码", "MsgId": self.letters}
-        letter = signed(self.reset.world, fields, openid)
-        told = self.deliver(letter)
-        self.last_letter, self.written_at = (letter, told), self.reset.world.clock.time
+        self.messages += 1
+        fields = {"MsgType": "text", "Content": "验证码", "MsgId": self.messages}
+        message = signed(self.reset.world, fields, openid)
+        told = self.deliver(message)
+        self.last_message, self.written_at = (message, told), self.reset.world.clock.time
         return told
 
     @property
-    def comes_again(self) -> bool:
-        """Whether WeChat may still deliver the last letter again: it does so within seconds."""
-        return self.last_letter is not None and self.reset.world.clock.time <= self.written_at + 30
+    def may_repeat(self) -> bool:
+        """Whether WeChat may still deliver the last message again: it does so within seconds."""
+        return self.last_message is not None and self.reset.world.clock.time <= self.written_at + 30
 
-    def deliver(self, letter: Signed) -> dict[str, str]:
+    def deliver(self, message: Signed) -> dict[str, str]:
         """WeChat delivers it, perhaps again; the codes it is told, by login."""
-        text = said(self.reset.world, post(self.reset.world, letter))
+        text = said(self.reset.world, post(self.reset.world, message))
         return dict(re.findall(r"账号([0-9]+(?:_cw)?)的登录密码，验证码([0-9]{6})", text))
 
     def event(self, openid: str, event: str) -> None:
@@ -193,13 +193,13 @@ class Environment:
         for told in (self.reset.world.phones.sent, self.reset.world.phones.outcomes):
             told.clear()
         self.platform.pushed.clear()
-        # It remembers the addresses.
-        self.reset.world.service.__dict__.pop("addresses", None)
+        service = self.reset.world.service
+        service.addresses = AddressLimiter(service.settings.limits.starts_per_address)
         self.model = Model(RULES, logins(), DEFAULTS, MIDNIGHT, following={ALICE, BOB})
         self.platform.following = self.model.following
         self.platform.may_push = False
         self.dice.code = 0
-        self.last_letter = None
+        self.last_message = None
         _enrol(self.model, self.reset.world.service)
 
 
@@ -210,20 +210,20 @@ def _empty_queues() -> None:
 
 
 def _tables() -> dict[str, Any]:
-    tables: dict[str, Any] = at_hand.backend().tables
+    tables: dict[str, Any] = moto_direct.backend().tables
     return tables
 
 
 def _plain(value: dict[str, Any]) -> Any:
     ((kind, content),) = value.items()
     if kind == "L":
-        return [_plain(at_hand.plain(entry)) for entry in content]
+        return [_plain(moto_direct.plain(entry)) for entry in content]
     return int(content) if kind == "N" else content
 
 
 @contextmanager
 def running() -> Iterator[Environment]:
-    """The environment_, until the block ends; each story begins with `begin`."""
+    """The environment, until the block ends; each run begins with `begin`."""
     with mock_aws(), runtime.using(None):
         create_tables(boto3.client("dynamodb"), "recovery")
         reset = yearly_reset.make(
@@ -232,7 +232,7 @@ def running() -> Iterator[Environment]:
             **LIMITS,
         )
         service = reset.world.service
-        at_hand.use()
+        moto_direct.use()
         dice, platform = Dice(), Platform(set())
         service.randbelow = dice
         service.__dict__["platform"] = platform

@@ -12,9 +12,9 @@ from tests.stateful.actions import Actions
 from tests.stateful.driver import DIE, Draw
 from tests.stateful.environment import ALICE, BOB
 from tests.stateful.rules import Window
-from tests.stateful.scenarios import ANYTIME, COURSES, FIRST, POSSIBLE, Action, Scenario
+from tests.stateful.scenarios import ANYTIME, FIRST, POSSIBLE, SCENARIOS, Action, Scenario
 
-OUT_OF_COURSE = 12
+OFF_SCENARIO = 12
 """One action in so many is not the scenario's."""
 
 
@@ -33,17 +33,17 @@ class Machine(Actions):
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
         """One step."""
-        action = self.next_act(data.draw)
+        action = self.next_action(data.draw)
         self.steps[action.__name__] += 1
         action(self, data.draw)
 
-    def next_act(self, draw: Draw) -> Action:
+    def next_action(self, draw: Draw) -> Action:
         """The scenario's next one mostly."""
         die: int = draw(DIE)
-        self.leading = die % OUT_OF_COURSE > 0
+        self.leading = die % OFF_SCENARIO > 0
         if self.leading:
             if not self.scenario:
-                self.take_course(draw)
+                self.choose_scenario(draw)
             while self.scenario:
                 action = self.scenario.pop(0)
                 if self.is_possible(action):
@@ -55,11 +55,11 @@ class Machine(Actions):
             for _ in range(often)
         ]
         self.leading = False
-        return may[die // OUT_OF_COURSE % len(may)]
+        return may[die // OFF_SCENARIO % len(may)]
 
-    def take_course(self, draw: Draw) -> None:
+    def choose_scenario(self, draw: Draw) -> None:
         """Choose a scenario, and the login that it is about."""
-        offered = [(scenario, names) for scenario in COURSES if (names := self.fitting(scenario))]
+        offered = [(scenario, names) for scenario in SCENARIOS if (names := self.fitting(scenario))]
         among = [each for each in offered for _ in range(each[0].weight)]
         die = draw(DIE)
         scenario, names = among[die % len(among)]
@@ -82,15 +82,15 @@ class Machine(Actions):
     @invariant()
     def people_were_told(self) -> None:
         """Each message that the rules ask for has gone out, and no other."""
-        assert sorted(self.environment_.outbox()) == sorted(self.model.sms)
-        assert sorted(self.environment_.platform.pushed) == sorted(self.model.pushed)
-        for told in (self.model.sms, self.model.pushed, self.environment_.platform.pushed):
+        assert sorted(self.environment.outbox()) == sorted(self.model.sms)
+        assert sorted(self.environment.platform.pushed) == sorted(self.model.pushed)
+        for told in (self.model.sms, self.model.pushed, self.environment.platform.pushed):
             told.clear()
 
     @invariant()
     def histories_tell_it(self) -> None:
         """Nothing happened to a login that its history does not tell, and nothing is told twice."""
-        history = Counter(self.environment_.events())
+        history: Counter[tuple[str, str]] = Counter(self.environment.events())
         for name, login in self.model.logins.items():
             for event, often in login.audit.items():
                 assert history.pop((name, event), 0) == often, (name, event)
@@ -99,8 +99,8 @@ class Machine(Actions):
     @invariant()
     def logins_are_as_the_model_has_them(self) -> None:
         """Password, binding and what else lasts; and at most one live code a login."""
-        codes = {item["id"]: item for item in self.environment_.items("ephemera", "code#")}
-        for item in self.environment_.items("logins"):
+        codes = {item["id"]: item for item in self.environment.items("ephemera", "code#")}
+        for item in self.environment.items("logins"):
             name = item["login"]
             login, code = self.model.logins[name], codes.get(f"code#{name}", {})
             lasting = {
@@ -122,11 +122,11 @@ class Machine(Actions):
     def counts_are_as_the_model_has_them(self) -> None:
         """What still counts against somebody, and nothing else, stands in the tables."""
         now, rules = self.model.now, self.model.rules
-        items = {item["id"]: item for item in self.environment_.items("ephemera", "code#", "to#")}
-        for item in self.environment_.items("logins"):
+        items = {item["id"]: item for item in self.environment.items("ephemera", "code#", "to#")}
+        for item in self.environment.items("logins"):
             name = item["login"]
             login, code = self.model.logins[name], items.get(f"code#{name}", {})
-            method, destination = login.road
+            method, destination = login.destination
             to = self.world.service.codes.destination_id(method, destination or "")
             counted: list[tuple[str, Any, list[int], Window]] = [
                 ("starts", item, login.starts, rules.starts_login),

@@ -15,13 +15,13 @@ class Model(Recoveries):
         """Somebody follows or leaves, and the event of it arrives or is lost."""
         (self.following.add if following else self.following.discard)(openid)
         if told:
-            self.told_following[openid] = following
+            self.known_following[openid] = following
 
     def fetch(self, openid: str) -> dict[str, str]:
         """The codes that the account tells this person, by login."""
         return {
             name: login.code.digits
-            for name in self.waiting.get(openid, ())
+            for name in self.pending.get(openid, ())
             if (login := self.logins[name]).openid == openid
             and login.code is not None
             and login.code.method == "wechat"
@@ -36,7 +36,7 @@ class Model(Recoveries):
         login = self.logins[name]
         if login.phone == phone:
             return False
-        self._tell("phone-changed", name, [login.phone, phone], login.openid)
+        self._notify("phone-changed", name, [login.phone, phone], login.openid)
         login.phone, login.code = phone, None
         login.audit["phone-changed"] += 1
         return True
@@ -67,12 +67,12 @@ class Model(Recoveries):
         for counts in lists:
             counts.clear()
         login.audit["unlocked"] += 1
-        self._tell("unlocked", name, [login.phone], login.openid)
+        self._notify("unlocked", name, [login.phone], login.openid)
         return True
 
     def sent_to(self, login: Login) -> list[int]:
         """When codes went to where this login's go now, whichever logins share that."""
-        method, destination = login.road
+        method, destination = login.destination
         return self.sends_to.setdefault((method, destination or ""), [])
 
     def locks(self, name: str) -> dict[str, int]:

@@ -41,7 +41,7 @@ _PHONE_LEFT = Together(
 )
 
 
-BREAKAGES: dict[str, Defence] = {
+MUTANTS: dict[str, Defence] = {
     # What a recovery's end does.
     "wrong passwords stay counted": SourceMutation(
         code_updates.change_login, "LoginItem.failures.remove(),"

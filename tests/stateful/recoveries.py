@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.stateful.rules import (
+    Answer,
+    Claims,
     Code,
     Login,
     Rules,
     Run,
-    Said,
-    Ticket,
     Used,
+    answer,
     expired,
     longest,
     no_code,
-    said,
     wait,
 )
 
@@ -38,11 +38,11 @@ class Recoveries:
     now: int
     address: list[int] = field(default_factory=list)
     sends_to: dict[tuple[str, str], list[int]] = field(default_factory=dict)
-    waiting: dict[str, set[str]] = field(default_factory=dict)
+    pending: dict[str, set[str]] = field(default_factory=dict)
     """By openid the logins whose codes may be fetched there."""
     following: set[str] = field(default_factory=set)
     """Who follows the account, as WeChat knows it."""
-    told_following: dict[str, bool] = field(default_factory=dict)
+    known_following: dict[str, bool] = field(default_factory=dict)
     """The same as WeChat's events told it."""
     may_push: bool = False
     runs: dict[int, Run] = field(default_factory=dict)
@@ -50,27 +50,27 @@ class Recoveries:
     """What went to phones in this step: phone and template."""
     pushed: list[tuple[str, str, str]] = field(default_factory=list)
     """What went to WeChats in this step: openid, login, and the code or the notice."""
-    tickets: int = 0
+    recoveries: int = 0
 
     # A recovery.
 
-    def start(self, name: str, visitor: str | None) -> tuple[Said, Ticket | None]:
+    def start(self, name: str, visitor: str | None) -> tuple[Answer, Claims | None]:
         """Name the login."""
         if over := wait(self.address, self.rules.starts_address, self.now):
-            return said(429, "too-many-requests", why="address", retry_after=over), None
+            return answer(429, "too-many-requests", why="address", retry_after=over), None
         self.address.append(self.now)
         login = self.logins.get(name)
         if login is None:
-            return said(404, "account-not-found"), None
+            return answer(404, "account-not-found"), None
         if over := wait(login.starts, self.rules.starts_login, self.now):
-            return said(429, "too-many-requests", why="login", retry_after=over), None
+            return answer(429, "too-many-requests", why="login", retry_after=over), None
         login.starts.append(self.now)
         method = self._method(login, visitor)
         if method is None:
-            return said(409, "phone-not-bound"), None
-        self.tickets += 1
-        ticket = Ticket(
-            self.tickets,
+            return answer(409, "phone-not-bound"), None
+        self.recoveries += 1
+        claims = Claims(
+            self.recoveries,
             name,
             method,
             login.version,
@@ -79,8 +79,8 @@ class Recoveries:
             login.openid,
             visitor,
         )
-        answer = said(201, why=method, login=name, method=method, expires_in=TOKEN_LIFETIME)
-        return answer, ticket
+        started = answer(201, why=method, login=name, method=method, expires_in=TOKEN_LIFETIME)
+        return started, claims
 
     @staticmethod
     def _method(login: Login, visitor: str | None) -> str | None:
@@ -90,47 +90,47 @@ class Recoveries:
             return None
         return "follow" if visitor is None else "sms"
 
-    def is_over(self, ticket: Ticket) -> bool:
+    def is_over(self, claims: Claims) -> bool:
         """Whether the token itself is too old."""
-        return self.now >= ticket.at + TOKEN_LIFETIME
+        return self.now >= claims.at + TOKEN_LIFETIME
 
     @staticmethod
-    def _gone(login: Login, ticket: Ticket, method: str, destination: str) -> Said | None:
-        if login.version != ticket.version:
+    def _expired(login: Login, claims: Claims, method: str, destination: str) -> Answer | None:
+        if login.version != claims.version:
             return expired("other password")
-        return None if login.road == (method, destination) else expired("other road")
+        return None if login.destination == (method, destination) else expired("other destination")
 
-    def send(self, ticket: Ticket, digits: str, *, taken: bool) -> Said:
-        """Ask for a code, which will be `digits`; `taken` where a gateway would take it."""
-        if self.is_over(ticket):
+    def send(self, claims: Claims, digits: str, *, accepted: bool) -> Answer:
+        """Ask for a code, which will be `digits`; `accepted` where a gateway would take it."""
+        if self.is_over(claims):
             return expired("too old")
-        login = self.logins[ticket.login]
-        undone = ticket.method == "wechat" and login.openid is None
-        if undone and login.version == ticket.version:
+        login = self.logins[claims.login]
+        undone = claims.method == "wechat" and login.openid is None
+        if undone and login.version == claims.version:
             # The binding was undone within this recovery.
-            method = self._method(login, ticket.visitor)
+            method = self._method(login, claims.visitor)
             assert method is not None, "who has no phone keeps the binding"
-            return self._send(ticket, method, login.phone, digits, taken, " after unbinding")
-        return self._send(ticket, ticket.method, ticket.phone, digits, taken)
+            return self._send(claims, method, login.phone, digits, accepted, " after unbinding")
+        return self._send(claims, claims.method, claims.phone, digits, accepted)
 
     def _send(
         self,
-        ticket: Ticket,
+        claims: Claims,
         method: str,
         phone: str | None,
         digits: str,
-        taken: bool,
+        accepted: bool,
         why: str = "",
-    ) -> Said:
+    ) -> Answer:
         if method == "follow":
-            return said(422, "invalid-input", why="follow" + why, field="method")
-        login = self.logins[ticket.login]
-        destination = phone if method == "sms" else ticket.bound
+            return answer(422, "invalid-input", why="follow" + why, field="method")
+        login = self.logins[claims.login]
+        destination = phone if method == "sms" else claims.bound
         assert destination is not None
-        if gone := self._gone(login, ticket, method, destination):
-            return gone
+        if ended := self._expired(login, claims, method, destination):
+            return ended
         if over := wait(login.wrong_codes, self.rules.wrong_codes, self.now):
-            return said(429, "too-many-attempts", retry_after=over)
+            return answer(429, "too-many-attempts", retry_after=over)
         to = self.sends_to.setdefault((method, destination), [])
         over, which = longest(
             {
@@ -142,11 +142,11 @@ class Recoveries:
             }
         )
         if over:
-            return said(429, "too-many-requests", why=which, retry_after=over)
+            return answer(429, "too-many-requests", why=which, retry_after=over)
         login.audit["code-sent"] += 1
-        refused, delivery = self._deliver(method, destination, taken)
+        refused, delivery = self._deliver(method, destination, accepted)
         if method == "wechat":
-            self.waiting.setdefault(destination, set()).add(ticket.login)
+            self.pending.setdefault(destination, set()).add(claims.login)
         if refused is not None:
             login.code = None
             return refused
@@ -154,82 +154,84 @@ class Recoveries:
         login.sends.append(self.now)
         to.append(self.now)
         if method == "wechat" and delivery == "sent":
-            self.pushed.append((destination, ticket.login, digits))
+            self.pushed.append((destination, claims.login, digits))
         why = f"{method} {delivery}{why}"
-        return said(202, why=why, method=method, delivery=delivery, expires_in=CODE_LIFETIME)
+        return answer(202, why=why, method=method, delivery=delivery, expires_in=CODE_LIFETIME)
 
-    def _deliver(self, method: str, destination: str, taken: bool) -> tuple[Said | None, str]:
+    def _deliver(self, method: str, destination: str, accepted: bool) -> tuple[Answer | None, str]:
         if method == "sms":
             self.sms.append((destination, "code"))
-            return (None if taken else said(502, "delivery-failed")), "sent"
+            return (None if accepted else answer(502, "delivery-failed")), "sent"
         if destination not in self.following and self.may_push:
             # WeChat says so to a push, and that is remembered.
-            self.told_following[destination] = False
-            return said(409, "not-following", why="pushed"), "sent"
+            self.known_following[destination] = False
+            return answer(409, "not-following", why="pushed"), "sent"
         if self.may_push:
             return None, "sent"
         # Without a push the events are believed, and WeChat is asked where none has come.
-        known = self.told_following.get(destination)
+        known = self.known_following.get(destination)
         if destination in self.following if known is None else known:
             return None, "pull"
-        return said(409, "not-following", why="asked" if known is None else "told"), "pull"
+        return answer(
+            409, "not-following", why="by request" if known is None else "by event"
+        ), "pull"
 
-    def confirm(self, ticket: Ticket, digits: str, password: str) -> Said:
+    def confirm(self, claims: Claims, digits: str, password: str) -> Answer:
         """Set a password."""
-        if self.is_over(ticket):
+        if self.is_over(claims):
             return expired("too old")
         if len(password) < 8:
-            return said(422, "weak-password")
-        if ticket.method == "follow":
+            return answer(422, "weak-password")
+        if claims.method == "follow":
             return no_code("follow")
-        login = self.logins[ticket.login]
+        login = self.logins[claims.login]
         code = login.code
         if code is None and login.used is not None:
-            if login.used != Used(digits, ticket.number):
+            if login.used != Used(digits, claims.number):
                 return no_code("used")
             if password != login.password:
                 return no_code("repeat with another password")
-            return said(200, why="repeat", login=ticket.login, wechat_bound=True)
+            return answer(200, why="repeat", login=claims.login, wechat_bound=True)
         if over := wait(login.wrong_codes, self.rules.wrong_codes, self.now):
-            return said(429, "too-many-attempts", why="day", retry_after=over)
+            return answer(429, "too-many-attempts", why="day", retry_after=over)
         if code is None:
             return no_code("none")
         if code.until <= self.now:
             return no_code("too late")
         if code.tries >= self.rules.tries:
-            return said(429, "too-many-attempts", why="code", retry_after=None)
+            return answer(429, "too-many-attempts", why="code", retry_after=None)
         code.tries += 1
         login.wrong_codes.append(self.now)
         if digits != code.digits:
-            return said(400, "code-wrong", attempts_left=self._tries_left(login, code))
-        return self._set(ticket, login, code, password)
+            return answer(400, "code-wrong", attempts_left=self._tries_left(login, code))
+        return self._set(claims, login, code, password)
 
     def _tries_left(self, login: Login, code: Code) -> int:
         most, seconds = self.rules.wrong_codes
         today = sum(at > self.now - seconds for at in login.wrong_codes)
         return max(0, min(self.rules.tries - code.tries, most - today))
 
-    def _set(self, ticket: Ticket, login: Login, code: Code, password: str) -> Said:
-        destination = ticket.phone if code.method == "sms" else ticket.bound
+    def _set(self, claims: Claims, login: Login, code: Code, password: str) -> Answer:
+        destination = claims.phone if code.method == "sms" else claims.bound
         if destination is None:
-            return expired("no such road")
-        if code.method == "sms" and ticket.visitor is None:
+            return expired("no such destination")
+        if code.method == "sms" and claims.visitor is None:
             return no_code("nobody to bind")
-        if gone := self._gone(login, ticket, code.method, destination):
-            return gone
+        if ended := self._expired(login, claims, code.method, destination):
+            return ended
         login.wrong_codes.pop()
         login.wrong_passwords.clear()
-        login.code, login.used = None, Used(code.digits, ticket.number)
+        login.code, login.used = None, Used(code.digits, claims.number)
         self._change(login, password, must_change=False)
         login.recovered_at = self.now
         login.audit["password-recovered"] += 1
         if code.method == "sms":
-            login.openid = ticket.visitor
+            login.openid = claims.visitor
         notice = "wechat-bound" if code.method == "sms" else "password-reset"
-        self._tell(notice, ticket.login, [ticket.phone], login.openid)
-        return said(200, why=code.method, login=ticket.login, wechat_bound=True)
+        self._notify(notice, claims.login, [claims.phone], login.openid)
+        return answer(200, why=code.method, login=claims.login, wechat_bound=True)
 
-    def _tell(self, notice: str, name: str, phones: list[str | None], openid: str | None) -> None:
+    def _notify(self, notice: str, name: str, phones: list[str | None], openid: str | None) -> None:
         self.sms += [(phone, notice) for phone in phones if phone is not None]
         if openid is not None and self.may_push and openid in self.following:
             self.pushed.append((openid, name, notice))
@@ -239,58 +241,58 @@ class Recoveries:
         login.version += 1
         login.changed_at = self.now
 
-    def progress(self, ticket: Ticket) -> Said:
+    def progress(self, claims: Claims) -> Answer:
         """Ask how far it is."""
-        login = self.logins[ticket.login]
-        if self.is_over(ticket):
+        login = self.logins[claims.login]
+        if self.is_over(claims):
             return expired("too old")
-        if login.version > ticket.version:
-            if login.recovered_at is None or login.recovered_at < ticket.at:
+        if login.version > claims.version:
+            if login.recovered_at is None or login.recovered_at < claims.at:
                 return expired("other password")
-            return said(200, why="done", state="done", method=ticket.method)
+            return answer(200, why="done", state="done", method=claims.method)
         live = login.code is not None and login.code.until > self.now
-        state, method = "code_sent" if live else "open", self._method(login, ticket.visitor)
-        return said(200, why=state, state=state, method=method)
+        state, method = "code_sent" if live else "open", self._method(login, claims.visitor)
+        return answer(200, why=state, state=state, method=method)
 
-    def unbind(self, ticket: Ticket, *, right: bool) -> Said:
+    def unbind(self, claims: Claims, *, right: bool) -> Answer:
         """Undo the binding."""
-        login = self.logins[ticket.login]
-        if self.is_over(ticket):
+        login = self.logins[claims.login]
+        if self.is_over(claims):
             return expired("too old")
-        if ticket.bound is None:
+        if claims.bound is None:
             return expired("never bound")
         if over := wait(login.wrong_details, self.rules.wrong_details, self.now):
-            return said(429, "too-many-requests", retry_after=over)
+            return answer(429, "too-many-requests", retry_after=over)
         login.wrong_details.append(self.now)
         if not right:
-            return said(403, "details-do-not-match")
+            return answer(403, "details-do-not-match")
         if login.phone is None:
-            return said(409, "phone-not-bound")
-        if login.openid != ticket.bound:
+            return answer(409, "phone-not-bound")
+        if login.openid != claims.bound:
             return expired("other binding")
         login.wrong_details.pop()
-        self._unbind(ticket.login, login)
-        method = "sms" if ticket.visitor else "follow"
-        return said(200, why=method, login=ticket.login, method=method)
+        self._unbind(claims.login, login)
+        method = "sms" if claims.visitor else "follow"
+        return answer(200, why=method, login=claims.login, method=method)
 
     def _unbind(self, name: str, login: Login) -> None:
-        self._tell("wechat-unbound", name, [login.phone], login.openid)
+        self._notify("wechat-unbound", name, [login.phone], login.openid)
         login.openid = login.code = None
         login.audit["wechat-unbound"] += 1
 
     # The login page.
 
-    def verify(self, name: str, password: str) -> Said:
+    def verify(self, name: str, password: str) -> Answer:
         """Ask whether it is the password."""
         wrong: dict[str, Any] = {"valid": False, "must_change": False, "changed_at": 0}
         login = self.logins.get(name)
         if login is None:
-            return said(200, why="unknown", **wrong)
+            return answer(200, why="unknown", **wrong)
         if over := wait(login.wrong_passwords, self.rules.wrong_passwords, self.now):
-            return said(429, "too-many-attempts", retry_after=over)
+            return answer(429, "too-many-attempts", retry_after=over)
         if password != login.password:
             login.wrong_passwords.append(self.now)
-            return said(200, why="wrong", **wrong)
+            return answer(200, why="wrong", **wrong)
         why = "must change" if login.must_change else "right"
         known: dict[str, Any] = {"must_change": login.must_change, "changed_at": login.changed_at}
-        return said(200, why=why, valid=True, **known)
+        return answer(200, why=why, valid=True, **known)

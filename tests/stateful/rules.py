@@ -12,7 +12,7 @@ Window = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Said:
+class Answer:
     """An answer: its status, and members that its body must have with these very values."""
 
     status: int
@@ -26,19 +26,19 @@ class Said:
         return f"{self.body.get('code', self.status)} {self.why}".rstrip()
 
 
-def said(status: int, code: str | None = None, *, why: str = "", **members: Any) -> Said:
+def answer(status: int, code: str | None = None, *, why: str = "", **members: Any) -> Answer:
     """An answer; `code` is a problem's."""
-    return Said(status, members if code is None else {"code": code, **members}, why)
+    return Answer(status, members if code is None else {"code": code, **members}, why)
 
 
-def expired(why: str) -> Said:
+def expired(why: str) -> Answer:
     """The recovery is over."""
-    return said(401, "recovery-expired", why=why)
+    return answer(401, "recovery-expired", why=why)
 
 
-def no_code(why: str) -> Said:
+def no_code(why: str) -> Answer:
     """There is no code that could be used."""
-    return said(410, "code-expired", why=why)
+    return answer(410, "code-expired", why=why)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def longest(waits: Mapping[str, int]) -> tuple[int, str]:
 
 
 @dataclass(frozen=True)
-class Ticket:
+class Claims:
     """What a recovery saw when it began."""
 
     number: int
@@ -108,7 +108,7 @@ class Used:
     """A code after its use: what its own recovery may repeat."""
 
     digits: str
-    ticket: int
+    claims: int
 
 
 @dataclass
@@ -135,7 +135,7 @@ class Login:
     audit: Counter[str] = field(default_factory=Counter)
 
     @property
-    def road(self) -> tuple[str, str | None]:
+    def destination(self) -> tuple[str, str | None]:
         """The method of its codes and their destination."""
         return ("sms", self.phone) if self.openid is None else ("wechat", self.openid)
 

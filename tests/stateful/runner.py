@@ -14,20 +14,20 @@ from tests.stateful.machine import Machine
 LENGTH = 50
 """Steps of one story at the most."""
 
-STORIES = 10
+RUNS = 10
 """Stories of one telling. After so many hypothesis begins to vary what it has told already, which
 finds less here than new stories do."""
 
-NEEDED = 4_000
+STEPS = 4_000
 """Steps that the suite takes."""
 
 
 def seeds(steps: int) -> range:
     """Of the tellings that make so many steps."""
-    return range(-(-steps // (LENGTH * STORIES)))
+    return range(-(-steps // (LENGTH * RUNS)))
 
 
-def tell(seeds: Iterable[int], phases: Sequence[Phase]) -> None:
+def run(seeds: Iterable[int], phases: Sequence[Phase]) -> None:
     """Stories that follow from the seeds alone. Raises what goes wrong in them.
 
     hypothesis likes to draw numbers that it has read in the modules that are loaded, which are others
@@ -40,7 +40,7 @@ def tell(seeds: Iterable[int], phases: Sequence[Phase]) -> None:
                 Machine,
                 settings=settings(
                     # The first story is the simplest one, which is next to nothing.
-                    max_examples=STORIES + 1,
+                    max_examples=RUNS + 1,
                     stateful_step_count=LENGTH,
                     database=None,
                     deadline=None,

@@ -21,7 +21,7 @@ Action = Callable[[Any, Draw], None]
 POSSIBLE: dict[Action, Callable[[A], object]] = {
     **dict.fromkeys(
         (A.sends, A.sends_in_vain, A.confirms_old, A.confirms_late, A.confirms_weak, A.asks),
-        lambda machine: machine.tickets,
+        lambda machine: machine.recoveries,
     ),
     **dict.fromkeys(
         (A.confirms, A.confirms_wrong, A.confirms_by_older), lambda machine: machine.with_code
@@ -36,7 +36,7 @@ POSSIBLE: dict[Action, Callable[[A], object]] = {
         lambda machine: machine.last,
     ),
     **dict.fromkeys((A.unbinds, A.unbinds_wrong), lambda machine: machine.once_bound),
-    A.fetches_again: lambda machine: machine.environment_.comes_again,
+    A.fetches_again: lambda machine: machine.environment.may_repeat,
     A.workers_work: lambda machine: machine.model.begun,
 }
 """What must be there for an action; the others are always possible."""
@@ -156,7 +156,7 @@ FIRST: tuple[tuple[Action, ...], ...] = (
 )
 """What may precede a scenario."""
 
-COURSES = (
+SCENARIOS = (
     # A recovery as it should go, and its repeats.
     scenario(by_sms, A.starts, A.sends, A.asks, A.confirms, A.asks, A.confirms_again, A.verifies),
     scenario(by_wechat, A.starts, A.sends, A.fetches, A.confirms, A.confirms_again, A.asks),

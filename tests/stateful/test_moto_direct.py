@@ -9,8 +9,8 @@ from hypothesis import Phase
 
 from tests.stateful import environment
 from tests.stateful.machine import Machine
-from tests.stateful.runner import seeds, tell
-from tests.support import moto_direct as at_hand
+from tests.stateful.runner import run, seeds
+from tests.support import moto_direct
 from tests.support.dynamodb_updates import updated
 
 
@@ -25,10 +25,10 @@ def test_updates_are_moto_s(monkeypatch: pytest.MonkeyPatch) -> None:
         seen[f"{part['UpdateExpression']} {len(seen) % 5}"] = item, part, after
         return after
 
-    monkeypatch.setattr(at_hand, "updated", noted)
-    with environment.running() as Machine.environment_:
-        tell(seeds(1), [Phase.generate])
-        tables = at_hand.backend()
+    monkeypatch.setattr(moto_direct, "updated", noted)
+    with environment.running() as Machine.environment:
+        run(seeds(1), [Phase.generate])
+        tables = moto_direct.backend()
         for item, part, after in seen.values():
             tables.get_table(part["TableName"]).items.clear()
             if item != part["Key"]:
@@ -41,7 +41,7 @@ def test_updates_are_moto_s(monkeypatch: pytest.MonkeyPatch) -> None:
                 part.get(names, {}),
                 part.get(values, {}),
             )
-            assert _sorted(at_hand.plain(left.attrs)) == _sorted(after), part
+            assert _sorted(moto_direct.plain(left.attrs)) == _sorted(after), part
     assert len({part["UpdateExpression"] for _, part, _ in seen.values()}) > 20
 
 

@@ -40,9 +40,9 @@ SECRETS = frozenset({*KEYS.values(), PEPPER} - {KEYS["CODE_PEPPER"]})
 """What of the settings is secret, each as it is used."""
 
 
-@pytest.fixture(autouse=True)
-def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every world, and everybody who speaks to it, has canaries for keys."""
+@pytest.fixture
+def canary_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace every secret of the settings by a canary, for worlds and their doubles."""
     for name, value in KEYS.items():
         monkeypatch.setitem(SETTINGS, name, value)
 

@@ -1,0 +1,70 @@
+"""Fixtures of the sweeps: the faults, the SMS network, and the place where a person recovers."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from chalicelib.security import proof_of_work
+from chalicelib.security.proof_of_work import Proofs
+from tests.conftest import SETTINGS, Tell
+from tests.fault_injection.driver import HttpNetwork, MakePlace, MovingClock, Place
+from tests.fault_injection.sweep import Faults, intercept
+from tests.support.http_server import Received, Reply, serving
+from tests.support.official_account import MakeTown
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch, tell: Tell) -> Faults:
+    """Intercept every outgoing call; each passes until a point is armed."""
+    intercept(monkeypatch)
+    return Faults(tell)
+
+
+@pytest.fixture
+def network() -> Iterator[HttpNetwork]:
+    """A phone network that accepts every message until a test sets another status."""
+    status = [200]
+
+    def reply(_: Received) -> Reply:
+        return status[0], b'{"id": "m1"}'
+
+    with serving(reply) as server:
+        yield HttpNetwork(server, status)
+
+
+def _randbelow(below: int) -> int:
+    """Write every budget, so that the call that writes it is among those that fail."""
+    return secrets.randbelow(below) if below > 1_000 else 0
+
+
+@pytest.fixture
+def make_place(
+    make_town: MakeTown, network: HttpNetwork, monkeypatch: pytest.MonkeyPatch
+) -> MakePlace:
+    """A factory of places: SMS by the gateway `http`, proofs of work at the lowest cost."""
+    monkeypatch.setattr(proof_of_work, "COUNTERS", range(1, 9))
+
+    def make(*, template: bool = True, **settings: str) -> Place:
+        defaults = {
+            "SMS_GATEWAYS": "http",
+            "SMS_HTTP_URL": network.server.url,
+            "SMS_HTTP_SECRET": "h" * 32,
+            "PROOF_OF_WORK": "1",
+        }
+        town = make_town(template=template, **{**defaults, **settings})
+        world = town.world
+        # altcha compares with the machine's clock as well.
+        world.clock.time = int(time.time())
+        service = world.service
+        service.proofs = Proofs([SETTINGS["SIGNING_KEYS"].encode()], service.clock, cost=1)
+        service.randbelow = _randbelow
+        world.pauses.wait = MovingClock(world)
+        # A receipt of WeChat arrives at any time and would call moto during another call.
+        monkeypatch.setattr(town.wechat._interfaces, "_sent", lambda *_: None)
+        return Place(town, network)
+
+    return make
