@@ -1,1 +1,1 @@
-"""Each outgoing call of each story fails, one at a time, and what must hold afterwards."""
+"""Each outgoing call of each use case fails once, and the invariants must hold afterwards."""

@@ -1,4 +1,4 @@
-"""People who go through a story while something fails, and what they may expect all the same."""
+"""A person who goes through a use case while a call fails, and the assertions that hold then."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ M = TypeVar("M", bound=Model)
 
 
 def tables() -> dict[str, Any]:
-    """moto's tables by name. To look into them takes a hundredth of the time of a call."""
+    """Return moto's tables by name; reading them takes a hundredth of the time of a call."""
     return dict(backend().tables)
 
 
 def stored(model: type[M]) -> list[M]:
-    """All items of a table, as these of the model."""
+    """Return all items of the model's table."""
     items = tables()[model.Meta.table_name].all_items()
     return [model.from_raw_data(item.to_json()["Attributes"]) for item in items]
 
@@ -67,7 +67,7 @@ class HttpNetwork:
 
 
 class MovingClock:
-    """A pause that moves the shared clock, in tenths of a second, instead of waiting."""
+    """A pause that moves the world's clock instead of waiting, in tenths of a second."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -81,7 +81,7 @@ class MovingClock:
 
 @dataclass
 class Place:
-    """A town and its phone network, where somebody new comes for each point of a sweep."""
+    """A service with WeChat and a phone network, where each point of a sweep has a new person."""
 
     town: Town
     network: Network
@@ -92,14 +92,14 @@ class Place:
         return self.town.world
 
     def empty(self) -> None:
-        """Begin anew: a process that knows nothing yet, and tables with nothing in them."""
+        """Empty the tables, and let a day pass, which ends everything that the process keeps."""
         self.world.clock.time += DAY
-        # moto copies all that they hold at each transaction.
+        # moto copies all items at each transaction.
         for table in tables().values():
             table.items.clear()
 
     def person(self, point: Point, *, bound: bool = False, follows: bool = True) -> Person:
-        """Somebody of a new firm with a phone; `bound`, their WeChat is bound already."""
+        """Add a firm and a person with its phone; with `bound` their WeChat is bound already."""
         number = next(self._numbers)
         self.empty()
         phone = self.town.phone(f"o-{number}")
@@ -118,7 +118,7 @@ class Place:
 
 @dataclass
 class Person:
-    """Somebody with a firm's main login, who does each step until it is done."""
+    """A person with a firm's main login, who repeats each step until it succeeds."""
 
     place: Place
     point: Point
@@ -126,9 +126,7 @@ class Person:
     number: str
     phone: Phone
     errors: dict[str, int] = field(default_factory=dict)
-    """How often a step was answered by an error of the service."""
-    waited: int = 0
-    """Seconds that an answer had them wait."""
+    """How often each step was answered by an error of the service."""
 
     @property
     def world(self) -> World:
@@ -136,28 +134,28 @@ class Person:
 
     @property
     def texts(self) -> list[dict[str, Any]]:
-        """The messages on their phone, oldest first."""
-        by_second = [
+        """The SMS on their phone, oldest first."""
+        by_console = [
             {"to": sms.to, "template": sms.template, "params": dict(sms.params)}
             for sms in self.world.phones.sent
         ]
         return [
-            text for text in self.place.network.accepted + by_second if text["to"] == self.number
+            text for text in self.place.network.accepted + by_console if text["to"] == self.number
         ]
 
     @property
-    def texted(self) -> list[str]:
-        """The codes among them."""
+    def sms_codes(self) -> list[str]:
+        """The codes of the SMS."""
         return [text["params"]["code"] for text in self.texts if text["template"] == "code"]
 
     @property
-    def pushed(self) -> list[str]:
-        """The codes that came as template messages."""
+    def pushed_codes(self) -> list[str]:
+        """The codes of the template messages."""
         return [code_in(text) for text in self._cards if "分钟内有效" in text]
 
     @property
-    def told(self) -> list[str]:
-        """The notices that came, by SMS and by WeChat."""
+    def notices(self) -> list[str]:
+        """The notices received, by SMS and by WeChat."""
         texts = [text["template"] for text in self.texts if text["template"] != "code"]
         cards = [text.splitlines()[0] for text in self._cards if "分钟内有效" not in text]
         return texts + cards
@@ -172,10 +170,10 @@ class Person:
         ]
 
     def insist(self, step: str, call: Callable[[], HTTPResponse], most: int = 1) -> HTTPResponse:
-        """Do a step, and again after an error of the service, at most so often.
+        """Do a step, and repeat it after an error of the service, at most `most` times.
 
-        The answer that is no such error; each error must be one that the person can be shown. The
-        point is armed for these calls alone.
+        Return the first answer that is no such error. Each error must be a complete problem. The
+        point is armed for these calls only.
         """
         self.point.step = step
         while True:
@@ -190,23 +188,23 @@ class Person:
             assert body["title"], body["detail"]
             if body["code"] not in ("unavailable", "delivery-failed"):
                 return answer
-            assert self.point.failed(step), "an error without a fault"
+            assert self.point.failed(step), "an error without a failed call"
             self.errors[step] = self.errors.get(step, 0) + 1
             assert self.errors[step] <= most, answer.body
-            self.is_whole()
-            # The code that was sent before, or none: never one that nobody was sent.
+            self.is_consistent()
+            # The code that was sent before, or none: never one that was not sent.
             assert self._digest() in (None, before), "a code is left after an error"
 
     def done(
         self, step: str, call: Callable[[], HTTPResponse], status: int = 200, most: int = 1
     ) -> dict[str, Any]:
-        """The same, where this status must come in the end."""
+        """Do a step as `insist`, assert the final status, and return the body."""
         answer = self.insist(step, call, most)
         assert answer.status_code == status, answer.body
         return dict(answer.json_body)
 
     def begin(self, *, in_wechat: bool = True) -> dict[str, Any]:
-        """Name the login, with a new proof of work each time."""
+        """Begin a recovery, with a new proof of work for each attempt."""
 
         def start() -> HTTPResponse:
             body = {"user_type": "firm", "login": self.login, "proof": self._proof()}
@@ -223,14 +221,14 @@ class Person:
         payload = json.dumps({"challenge": challenge, "solution": solved})
         return base64.b64encode(payload.encode()).decode()
 
-    def ask(self, token: str, step: str, most: int = 1) -> dict[str, Any]:
-        """Ask for a code."""
+    def request_code(self, token: str, step: str, most: int = 1) -> dict[str, Any]:
+        """Request a code, then let a minute pass."""
         answer = self.done(step, lambda: self.world.send(token), 202, most)
         self.world.clock.time += MINUTE
         return answer
 
     def code(self) -> CodeItem | None:
-        """The login's item of codes."""
+        """Return the login's code item."""
         return next((item for item in stored(CodeItem) if item.id == f"code#{self.login}"), None)
 
     def _digest(self) -> str | None:
@@ -242,7 +240,7 @@ class Person:
         return self.insist(step, lambda: self.world.confirm(token, code, password))
 
     def tap(self) -> str:
-        """The code that the menu item 获取验证码 brings."""
+        """Tap the menu item 获取验证码 and return the code in the reply."""
         return code_in(self.phone.tap(MENU_CODE))
 
     def item(self) -> LoginItem:
@@ -250,31 +248,31 @@ class Person:
         return item
 
     def has_code(self) -> bool:
-        """Whether the login has a code."""
+        """Return whether the login has a code."""
         return self._digest() is not None
 
     def counted(self) -> int:
-        """The sends that stand against the login."""
+        """Return the number of sends that count against the login."""
         code = self.code()
         return 0 if code is None else len(code.sends or ())
 
     def events(self, name: str) -> list[AuditItem]:
-        """What the audit says of the login under this name."""
+        """Return the login's audit events of this name."""
         return [
             item for item in stored(AuditItem) if (item.login, item.event) == (self.login, name)
         ]
 
     def right(self, password: str) -> bool:
-        """Whether the login page is told that this password is right."""
+        """Return whether the login page accepts this password."""
         body = {"login": self.login, "password": password}
         answer = self.world.call("POST", "/credentials/verify", body)
         assert answer.status_code == 200, answer.body
         return bool(answer.json_body["valid"])
 
-    def is_whole(self, new: str = PASSWORD) -> bool:
-        """Assert that the password is the old or the new one with all that belongs to it.
+    def is_consistent(self, new: str = PASSWORD) -> bool:
+        """Assert that every stored attribute belongs to the old password, or every one to the new.
 
-        Whether it is the new one.
+        Return whether it is the new one.
         """
         item = self.item()
         hasher = self.world.service.hasher
@@ -287,17 +285,17 @@ class Person:
         return is_new
 
     def has_recovered(self, token: str, code: str) -> None:
-        """Assert that the new password is set, bound and all, and that the code has no more use."""
-        assert self.is_whole()
+        """Assert that the new password and the binding are stored and the code is used up."""
+        assert self.is_consistent()
         assert self.item().openid == self.phone.openid
         answer = self.world.confirm(token, code, "Another-horse-8")
         assert (answer.status_code, answer.json_body["code"]) == (410, "code-expired")
         assert self.right(PASSWORD)
 
-    def sends_are_told(self, sent: int) -> None:
-        """Assert that the audit has as many sends as there were, and marks those that failed.
+    def sends_are_recorded(self, sent: int) -> None:
+        """Assert that the audit has `sent` sends besides those marked as failed.
 
-        Those alone stand against the login that went out, or may have.
+        Only sends that went out, or may have, count against the login.
         """
         outcomes = [item.outcome for item in self.events("code-sent")]
         assert len(outcomes) - outcomes.count("failed") == sent == self.counted()

@@ -1,8 +1,8 @@
-"""Fails each outgoing call of a story in turn, in every way in which a call can fail.
+"""Makes each outgoing call of a use case fail once, in every way in which a call can fail.
 
-Calls are those to AWS, where botocore hands them to its endpoint (those to DynamoDB where pynamodb
-hands them to botocore's client), with all repeats still before them; and those of gateways and of
-WeChat's client, at the one method by which both send.
+Calls to AWS are intercepted between botocore's client and its endpoint (those to DynamoDB between
+pynamodb and botocore's client), before any repeat; calls of SMS gateways and of WeChat's client at
+`HttpClient.request`, by which both send.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ NOBODY = "http://127.0.0.1:9"
 
 @dataclass(frozen=True)
 class Kind:
-    """A way to fail; `aws` and `http` make what botocore and HttpClient raise. Where one of them is
-    None, such calls are passed over."""
+    """A way to fail. `aws` and `http` make the exceptions of botocore and HttpClient; None excludes
+    such calls."""
 
     name: str
     took_effect: bool
     aws: Callable[[], BaseException] | None
     http: Callable[[], BaseException] | None = None
     repeats: bool = False
-    """The first answer alone is lost, and whether to ask again is left to the client."""
+    """Only the first answer is lost, and the client may repeat the request."""
     only: str | None = None
-    """The one call that can fail like this."""
+    """The only call that can fail like this; None for any."""
 
-    def meets(self, name: str, *, by_aws: bool) -> bool:
-        """Whether a call of this name can fail like this."""
+    def applies_to(self, name: str, *, by_aws: bool) -> bool:
+        """Return whether a call of this name can fail like this."""
         return (self.aws if by_aws else self.http) is not None and self.only in (None, name)
 
 
@@ -65,8 +65,8 @@ REFUSED = Kind(
     lambda: EndpointConnectionError(endpoint_url=NOBODY),
     lambda: RequestNotSent("ConnectionRefusedError"),
 )
-# To a caller of AWS an answer that was lost and one that came too late are two classes of one
-# exception: they take turns from call to call.
+# botocore raises one class for a lost answer and another for a late one; they alternate from call to
+# call.
 _NO_ANSWERS = itertools.cycle((ConnectionClosedError, ReadTimeoutError))
 LOST = Kind(
     "answer lost",
@@ -74,13 +74,13 @@ LOST = Kind(
     lambda: next(_NO_ANSWERS)(endpoint_url=NOBODY),
     lambda: OutcomeUnknown("RemoteDisconnected"),
 )
-# A call to AWS that took no effect looks to its caller as one that was refused, and is that above.
+# For AWS a time-out without effect raises the same as a refused connection, which is covered above.
 HUNG = Kind("time-out, no effect", False, None, lambda: OutcomeUnknown("TimeoutError"))
 LATE = Kind("time-out, effect", True, None, lambda: OutcomeUnknown("TimeoutError"))
-# What the client lives through on its own. Gateways' and WeChat's clients never ask again by
-# themselves: what they do after an answer was lost is seen above.
+# A failure that the client itself makes up for. The clients of gateways and of WeChat never repeat a
+# request by themselves; a lost answer to them is covered above.
 REPEATED = Kind(
-    "answer lost, asked again",
+    "answer lost, request repeated",
     True,
     lambda: ConnectionClosedError(endpoint_url=NOBODY),
     repeats=True,
@@ -91,20 +91,20 @@ _NOTHING = Kind("no fault", False, None)
 
 @dataclass
 class Point:
-    """One run of a story: in it the call of this number fails. `with point:` arms it."""
+    """One run of a use case, in which the call of this number fails. `with point:` arms it."""
 
     kind: Kind
     number: int
     step: str = ""
-    """What the person is doing; the story says it."""
+    """The current step, set by the use case."""
     hit: str | None = None
-    """The call that met the fault: AWS's operation, or the path of an address."""
+    """The call that failed: the operation of AWS, or the path of a URL."""
     hit_at: str | None = None
-    """The step in which it did."""
+    """The step in which it failed."""
     unexpected: list[str] = field(default_factory=list)
-    """Failures that no code of ours had foreseen."""
+    """Errors that the service logged as unexpected."""
     calls: list[tuple[str, bool]] = field(default_factory=list)
-    """The calls that could meet it, in order, and whether each was to AWS."""
+    """The calls that can fail like this, in order, and whether each was to AWS."""
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Point:
@@ -116,12 +116,12 @@ class Point:
 
     @property
     def name(self) -> str | None:
-        """The call that failed, as its caller saw it; None where there is none."""
+        """The call whose caller saw the failure; None where there is none."""
         return None if self.kind.repeats else self.hit
 
     def is_hit(self, name: str, *, by_aws: bool) -> bool:
-        """Count a call; whether it is the one that fails."""
-        if self.kind is not _NOTHING and not self.kind.meets(name, by_aws=by_aws):
+        """Count a call and return whether it is the one that fails."""
+        if self.kind is not _NOTHING and not self.kind.applies_to(name, by_aws=by_aws):
             return False
         with self._guard:
             self.calls.append((name, by_aws))
@@ -130,45 +130,47 @@ class Point:
             self.hit, self.hit_at = name, self.step
             return True
 
-    def met(self, step: str, name: str | None = None) -> bool:
-        """Whether the fault was in this step, and at a call of this name."""
+    def was_in(self, step: str, name: str | None = None) -> bool:
+        """Return whether the fault was in this step, and at a call of this name."""
         return self.hit_at == step and name in (None, self.hit)
 
     def failed(self, step: str, name: str | None = None) -> bool:
-        """The same, where the call failed as its caller saw it."""
-        return self.met(step, name) and not self.kind.repeats
+        """Return whether a caller saw a failure in this step, and at a call of this name."""
+        return self.was_in(step, name) and not self.kind.repeats
 
     def __str__(self) -> str:
         return f"{self.kind.name} at call {self.number}, {self.hit_at or '-'}: {self.hit}"
 
 
-# A context's own, so that what other threads of the test call meanwhile is not counted.
+# A context variable, so that calls of the test's other threads are not counted.
 _armed: ContextVar[Point | None] = ContextVar("armed", default=None)
 
 
-# Whether the next answer that botocore gets is lost.
+# Whether the next answer to botocore is lost.
 _losing: ContextVar[bool] = ContextVar("losing", default=False)
 
 
-def _requested(request: Callable[..., Any]) -> Callable[..., Any]:
-    """One call of botocore's to another service than DynamoDB, with its repeats."""
+def _intercept_request(request: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap botocore's calls to other services than DynamoDB, with their repeats."""
 
     def faulty(self: Endpoint, operation: Any, params: Any) -> Any:
         if operation.service_model.service_name == "dynamodb":
             return request(self, operation, params)
-        return _met(operation.name, lambda: request(self, operation, params))
+        return _send_or_fail(operation.name, lambda: request(self, operation, params))
 
     return faulty
 
 
-def _met(name: str, send: Callable[[], Any], at_hand: Callable[[], Any] | None = None) -> Any:
+def _send_or_fail(
+    name: str, send: Callable[[], Any], direct: Callable[[], Any] | None = None
+) -> Any:
     """Send a call to AWS, or fail it where it is the one to fail.
 
-    `send` goes through all of botocore. `at_hand` is a shorter way to the same effect, for the calls
-    of which botocore repeats nothing.
+    `send` goes through all of botocore. `direct` has the same effect in less time, for calls that
+    botocore does not repeat.
     """
     point = _armed.get()
-    short = at_hand or send
+    short = direct or send
     if point is None or not point.is_hit(name, by_aws=True):
         return short()
     assert point.kind.aws is not None
@@ -179,19 +181,19 @@ def _met(name: str, send: Callable[[], Any], at_hand: Callable[[], Any] | None =
         finally:
             _losing.reset(losing)
     if point.kind.took_effect:
-        # The answer that is lost may be a refusal.
+        # The lost answer may be an error.
         with suppress(ClientError):
             short()
     raise point.kind.aws()
 
 
-def _got(get: Callable[..., Any]) -> Callable[..., Any]:
-    """The answer to one attempt of botocore's."""
+def _intercept_response(get: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap the receipt of the answer to one attempt of botocore."""
 
-    def losing(self: Endpoint, *given: Any) -> Any:
-        got = get(self, *given)
+    def losing(self: Endpoint, *args: Any) -> Any:
+        response = get(self, *args)
         if not _losing.get():
-            return got
+            return response
         _losing.set(False)
         return None, ConnectionClosedError(endpoint_url=NOBODY)
 
@@ -199,36 +201,36 @@ def _got(get: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Store:
-    """DynamoDB, with what moto does not do.
+    """DynamoDB on moto, with idempotent transactions.
 
-    A repeat with the token of a success changes nothing: so DynamoDB treats a ClientRequestToken for
-    ten minutes. A call that is not to be repeated reaches moto as a function, since there are
-    a hundred of them for one that is examined; what botocore repeats goes over the whole way.
+    DynamoDB ignores a repeated ClientRequestToken for ten minutes, which moto does not. Calls that
+    botocore does not repeat reach moto as functions, since most calls of a sweep do not fail; only
+    repeated ones go through all of botocore.
     """
 
     def __init__(self) -> None:
         self._tokens: set[str] = set()
         self._guard = threading.Lock()
 
-    def called(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Calls of botocore's client."""
+    def intercept_call(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap the calls of botocore's client."""
 
-        def at_hand_or_whole(client: Any, operation: str, params: dict[str, Any]) -> Any:
+        def direct_or_whole(client: Any, operation: str, params: dict[str, Any]) -> Any:
             def whole() -> Any:
                 return call(client, operation, params)
 
-            def at_hand() -> Any:
+            def direct() -> Any:
                 with self._guard:
                     return moto_direct.call(operation, params)
 
             if client.meta.service_model.service_name != "dynamodb":
                 return whole()
-            return _met(operation, whole, at_hand)
+            return _send_or_fail(operation, whole, direct)
 
-        return at_hand_or_whole
+        return direct_or_whole
 
-    def transacted(self, transact: Callable[[DynamoHandler], Any]) -> Callable[..., Any]:
-        """Transactions that reach moto by way of botocore."""
+    def intercept_transaction(self, transact: Callable[[DynamoHandler], Any]) -> Callable[..., Any]:
+        """Wrap the transactions that reach moto through botocore."""
 
         def once(handler: DynamoHandler) -> Any:
             token = handler.body["ClientRequestToken"]
@@ -241,8 +243,8 @@ class _Store:
         return once
 
 
-def _sent(send: Callable[..., Response]) -> Callable[..., Response]:
-    """A request to a gateway or to WeChat."""
+def _intercept_send(send: Callable[..., Response]) -> Callable[..., Response]:
+    """Wrap the requests to gateways and to WeChat."""
 
     def faulty(self: HttpClient, method: str, url: str, *rest: Any, **named: Any) -> Response:
         point = _armed.get()
@@ -257,7 +259,7 @@ def _sent(send: Callable[..., Response]) -> Callable[..., Response]:
 
 
 class _Unexpected(logging.Handler):
-    """Notes what the service itself calls unexpected."""
+    """Collects the errors that the service logs as unexpected."""
 
     def __init__(self, point: Point) -> None:
         super().__init__(logging.ERROR)
@@ -266,44 +268,44 @@ class _Unexpected(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         alarm = getattr(record, "alarm", None)
         error = record.exc_info[1] if record.exc_info else None
-        foreseen = alarm == "callback" and isinstance(error, ServiceError)
-        if alarm in ("unexpected", "callback") and not foreseen:
+        expected = alarm == "callback" and isinstance(error, ServiceError)
+        if alarm in ("unexpected", "callback") and not expected:
             self._point.unexpected.append(f"{record.getMessage()}: {error!r}")
 
 
 class Faults:
-    """Sweeps stories."""
+    """Sweeps use cases."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
 
     def sweep(
-        self, story: str, act: Callable[[Point], None], kinds: Sequence[Kind] = KINDS
+        self, use_case: str, act: Callable[[Point], None], kinds: Sequence[Kind] = KINDS
     ) -> Counter[str]:
-        """Call `act` once without a fault, and then with each point that its calls make.
+        """Call `act` once without a fault, then once for each of its calls and each kind of failure.
 
-        Returns how often each call was made to fail, and prints the sum.
+        Return how often each call failed, and print the sum.
         """
         whole = Point(_NOTHING, -1)
         _run(act, whole)
         swept: Counter[str] = Counter()
         for kind in kinds:
-            # Up to the fault a run is as the one without.
-            met = [name for name, by_aws in whole.calls if kind.meets(name, by_aws=by_aws)]
-            for number, name in enumerate(met):
+            # Up to the fault a run equals the one without a fault.
+            names = [name for name, by_aws in whole.calls if kind.applies_to(name, by_aws=by_aws)]
+            for number, name in enumerate(names):
                 point = Point(kind, number)
                 _run(act, point)
                 assert point.hit == name, point
                 swept[name] += 1
         named = ", ".join(f"{name} {times}" for name, times in sorted(swept.items()))
-        self._tell(f"faults, {story}: {swept.total()} points swept ({named})")
+        self._tell(f"faults, {use_case}: {swept.total()} points swept ({named})")
         return swept
 
 
 def _run(act: Callable[[Point], None], point: Point) -> None:
-    watch = _Unexpected(point)
-    ours = logging.getLogger("chalicelib")
-    ours.addHandler(watch)
+    handler = _Unexpected(point)
+    logger = logging.getLogger("chalicelib")
+    logger.addHandler(handler)
     try:
         act(point)
         assert not point.unexpected, point.unexpected
@@ -311,19 +313,19 @@ def _run(act: Callable[[Point], None], point: Point) -> None:
         error.add_note(f"with {point}")
         raise
     finally:
-        ours.removeHandler(watch)
+        logger.removeHandler(handler)
 
 
 def intercept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every outgoing call pass through the armed point."""
     endpoint: Any = Endpoint
     client: Any = BaseClient
-    monkeypatch.setattr(endpoint, "make_request", _requested(endpoint.make_request))
-    monkeypatch.setattr(endpoint, "_get_response", _got(endpoint._get_response))
+    monkeypatch.setattr(endpoint, "make_request", _intercept_request(endpoint.make_request))
+    monkeypatch.setattr(endpoint, "_get_response", _intercept_response(endpoint._get_response))
     # botocore waits up to a second before it repeats a request.
     monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _: None))
     store = _Store()
-    monkeypatch.setattr(client, "_make_api_call", store.called(client._make_api_call))
-    once = store.transacted(DynamoHandler.transact_write_items)
+    monkeypatch.setattr(client, "_make_api_call", store.intercept_call(client._make_api_call))
+    once = store.intercept_transaction(DynamoHandler.transact_write_items)
     monkeypatch.setattr(DynamoHandler, "transact_write_items", once)
-    monkeypatch.setattr(HttpClient, "request", _sent(HttpClient.request))
+    monkeypatch.setattr(HttpClient, "request", _intercept_send(HttpClient.request))

@@ -1,4 +1,4 @@
-"""WeChat's callbacks, in each of which every outgoing call fails once."""
+"""WeChat's callbacks, of which every outgoing call fails once."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.support.callbacks import TAPPED, post, said, signed
 from tests.support.official_account import code_in
 
 
-def heard(person: Person, fields: Mapping[str, object]) -> str:
-    """Deliver the message with the fault and once more without it; what the account says at last.
+def reply_to(person: Person, fields: Mapping[str, object]) -> str:
+    """Deliver the message with the fault and again without it; return the last reply.
 
-    WeChat is never answered an error, or it would tell the person that the account is out of order:
-    where something failed, the first answer is empty, and the person does it again.
+    The callback never answers with an error, which WeChat would show to the person as a fault of the
+    account. Where a call failed, the first reply is empty, and the person repeats the message.
     """
     point, world = person.point, person.world
     delivery = signed(world, fields, person.phone.openid)
@@ -28,17 +28,17 @@ def heard(person: Person, fields: Mapping[str, object]) -> str:
     return again
 
 
-def test_coming_and_going(make_place: MakePlace, faults: Faults) -> None:
-    """Who follows and who left is known after the event came again, by the event's own time."""
+def test_follows_and_unfollows(make_place: MakePlace, faults: Faults) -> None:
+    """After the event is repeated the follower's state is stored, with the time of the event."""
     place = make_place()
-    # What the account cannot keep of an event that failed is learnt from the next one, and from
-    # WeChat's answer to the next send.
+    # An event that could not be stored is made up for by the next event, and by WeChat's answer to
+    # the next send.
     for event, follows in (("subscribe", True), ("unsubscribe", False)):
 
         def act(point: Point, event: str = event, follows: bool = follows) -> None:
             person = place.person(point, follows=not follows)
             place.world.clock.time += 10
-            answer = heard(person, {"MsgType": "event", "Event": event, "EventKey": ""})
+            answer = reply_to(person, {"MsgType": "event", "Event": event, "EventKey": ""})
             assert ("欢迎关注" in answer) is follows
             (item,) = stored(FollowerItem)
             assert (item.openid, bool(item.following)) == (person.phone.openid, follows)
@@ -47,47 +47,47 @@ def test_coming_and_going(make_place: MakePlace, faults: Faults) -> None:
         assert set(faults.sweep(event, act)) == {"UpdateItem"}
 
 
-def test_scans_and_words(make_place: MakePlace, faults: Faults) -> None:
-    """A scan leads to its login, a word to the page; every repeat gets the same answer."""
+def test_scans_and_texts(make_place: MakePlace, faults: Faults) -> None:
+    """A scan returns the link of its login, a text that of the page; repeats have the same reply."""
     place = make_place()
 
     def scans(point: Point) -> None:
         person = place.person(point)
         scene = place.world.service.scenes.make(person.login, place.world.clock.time + 600)
         scan = {"MsgType": "event", "Event": "SCAN", "EventKey": scene}
-        assert f"账号{person.login}" in heard(person, scan)
+        assert f"账号{person.login}" in reply_to(person, scan)
         (seen,) = (item for item in stored(SeenItem) if item.id.startswith("seen#"))
         assert person.login not in seen.answer
 
     def writes(point: Point) -> None:
         person = place.person(point)
         text = {"MsgType": "text", "MsgId": 7, "Content": "找回密码"}
-        assert place.world.service.enter_url in heard(person, text)
+        assert place.world.service.enter_url in reply_to(person, text)
 
     assert set(faults.sweep("scan", scans)) == {"UpdateItem"}
-    # A word is answered out of the head.
+    # A text is answered without any call.
     assert not faults.sweep("text", writes)
 
 
-def test_a_tap_for_the_code(make_place: MakePlace, faults: Faults) -> None:
-    """The code that waits is fetched, never made anew, and does its work afterwards."""
+def test_a_code_is_fetched_from_the_menu(make_place: MakePlace, faults: Faults) -> None:
+    """The pending code is fetched, not replaced by a new one, and sets the password."""
     place = make_place(template=False, PROOF_OF_WORK="0")
 
     def act(point: Point) -> None:
         person = place.person(point, bound=True)
         token = place.world.token(person.login, person.phone.openid)
         assert place.world.send(token).json_body["delivery"] == "pull"
-        code = code_in(heard(person, TAPPED))
+        code = code_in(reply_to(person, TAPPED))
         assert len(person.events("code-sent")) == person.counted() == 1
         assert place.world.confirm(token, code).status_code == 200
-        assert person.is_whole()
+        assert person.is_consistent()
 
     swept = faults.sweep("tap for the code", act)
     assert set(swept) == {"GetItem", "BatchGetItem", "UpdateItem"}
 
 
 def test_a_receipt_of_a_template_message(make_place: MakePlace, faults: Faults) -> None:
-    """It stands on its send once it has come again, and on no other."""
+    """After a repeat the receipt is stored with its send, and with no other."""
     place = make_place(PROOF_OF_WORK="0")
 
     def act(point: Point) -> None:
@@ -95,7 +95,7 @@ def test_a_receipt_of_a_template_message(make_place: MakePlace, faults: Faults) 
         assert place.world.send(place.world.token(person.login, person.phone.openid)).json_body
         (send,) = person.events("code-sent")
         fields = {"Event": "TEMPLATESENDJOBFINISH", "MsgID": send.message_id, "Status": "success"}
-        assert heard(person, {"MsgType": "event", **fields}) == ""
+        assert reply_to(person, {"MsgType": "event", **fields}) == ""
         (send,) = stored(AuditItem)
         assert (send.outcome, send.receipt) == ("sent", "delivered")
 

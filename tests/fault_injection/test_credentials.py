@@ -1,4 +1,4 @@
-"""The login page's question, each of whose outgoing calls fails once."""
+"""The verification of credentials, of which every outgoing call fails once."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from tests.fault_injection.sweep import REPEATED, Faults, Point
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
 
-def asked(person: Person, password: str) -> dict[str, object]:
+def verified(person: Person, password: str) -> dict[str, object]:
     body = {"login": person.login, "password": password}
-    return person.done("question", lambda: person.world.call("POST", "/credentials/verify", body))
+    return person.done(
+        "verification", lambda: person.world.call("POST", "/credentials/verify", body)
+    )
 
 
 def failures(person: Person) -> int:
     return len(person.item().failures or ())
 
 
-def test_a_right_password(make_place: MakePlace, faults: Faults) -> None:
-    """It is right, at once or when asked again; at most one count stays, which ends by time."""
+def test_a_right_password_is_confirmed(make_place: MakePlace, faults: Faults) -> None:
+    """It is confirmed at once or by a repeat; at most one attempt stays counted, until it expires."""
     place = make_place()
 
     def act(point: Point) -> None:
         person = place.person(point)
-        assert asked(person, OPENING)["valid"] is True
-        # To take the count of a right password back is best effort.
+        assert verified(person, OPENING)["valid"] is True
+        # Refunding the attempt of a right password is best effort.
         assert failures(person) <= (point.hit is not None)
         assert person.right(OPENING)
         assert person.item().password_version == 1
@@ -36,15 +38,15 @@ def test_a_right_password(make_place: MakePlace, faults: Faults) -> None:
     assert set(faults.sweep("right password", act)) == {"UpdateItem"}
 
 
-def test_a_wrong_password(make_place: MakePlace, faults: Faults) -> None:
-    """It is counted before it is compared, and again where it is asked again."""
+def test_a_wrong_password_is_counted(make_place: MakePlace, faults: Faults) -> None:
+    """It is counted before it is compared, and once more for a repeat."""
     place = make_place()
 
     def act(point: Point) -> None:
         person = place.person(point)
-        assert asked(person, PASSWORD) == {"valid": False, "must_change": False, "changed_at": 0}
-        # The login's count came first, and stands where the budget's failed or either answer was
-        # lost; the client's own repeat counts once more.
+        assert verified(person, PASSWORD) == {"valid": False, "must_change": False, "changed_at": 0}
+        # The login's count is written first. It stays where the budget's write failed or an answer
+        # was lost; the client's own repeat counts once more.
         counted_twice = point.name and (point.number == 1 or point.kind.took_effect)
         counted_twice = counted_twice or (point.kind is REPEATED and point.number == 0)
         assert failures(person) == (2 if counted_twice else 1)
@@ -53,8 +55,8 @@ def test_a_wrong_password(make_place: MakePlace, faults: Faults) -> None:
     assert set(faults.sweep("wrong password", act)) == {"UpdateItem"}
 
 
-def test_a_password_that_is_hashed_anew(make_place: MakePlace, faults: Faults) -> None:
-    """Before, midway and after, exactly the one password is right; the next question renews it."""
+def test_an_outdated_hash_is_renewed(make_place: MakePlace, faults: Faults) -> None:
+    """Exactly one password is right at any time; the next verification renews the hash."""
     place = make_place()
 
     def act(point: Point) -> None:
@@ -62,9 +64,11 @@ def test_a_password_that_is_hashed_anew(make_place: MakePlace, faults: Faults) -
         hasher = place.world.service.hasher
         stale = imported_hash(OPENING)
         LoginItem(person.login).update([LoginItem.password_hash.set(stale)])
-        assert asked(person, OPENING)["valid"] is True
-        kept = person.item().password_hash == stale
-        assert kept is (point.number == 1 and point.name is not None and not point.kind.took_effect)
+        assert verified(person, OPENING)["valid"] is True
+        unchanged = person.item().password_hash == stale
+        assert unchanged is (
+            point.number == 1 and point.name is not None and not point.kind.took_effect
+        )
         assert not person.right(PASSWORD)
         assert person.right(OPENING)
         assert not hasher.needs_rehash(person.item().password_hash)

@@ -1,7 +1,7 @@
-"""Recoveries by two gateways, and by Amazon SNS, each of whose outgoing calls fails once.
+"""Recoveries by two gateways, and by Amazon SNS, of which every outgoing call fails once.
 
-A gateway that certainly has not got the message is made up for by the next one, in the same request;
-one that may have got it is not, for two SMS for one send are worse than none.
+Where a gateway certainly did not receive the message, the next one sends it in the same request. Where
+it may have, no other one does: two SMS for one send are worse than none.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from chalicelib.domain.catalogue import SMS_TEMPLATES
 from chalicelib.sms.gateway import BY_MESSAGE_ID
 from tests.fault_injection.driver import MakePlace, Person
 from tests.fault_injection.sweep import KINDS, NOBODY, REFUSED, Faults, Kind, Point
-from tests.fault_injection.test_recovery_by_sms import texted
+from tests.fault_injection.test_recovery_by_sms import request_until_sent
 from tests.support.http_server import Received, Reply, serving
 from tests.support.receipt_cases import (
     ALIYUN_ID,
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 ALIYUN, TENCENT = "/aliyun/", "/tencent"
 TEMPLATES = list(SMS_TEMPLATES)
 
-# A time-out of Publish looks to its caller quite unlike a refused connection.
+# A time-out of Publish raises another exception than a refused connection.
 SILENT = Kind(
     "time-out, no effect", False, lambda: ReadTimeoutError(endpoint_url=NOBODY), only="Publish"
 )
@@ -49,7 +49,7 @@ SILENT = Kind(
 
 @dataclass
 class Vendors:
-    """Aliyun and Tencent Cloud, which name each message that they take."""
+    """Aliyun and Tencent Cloud, which return an id for each message that they accept."""
 
     url: str = ""
     aliyun_works: bool = True
@@ -99,7 +99,7 @@ class Vendors:
 
 @pytest.fixture
 def vendors() -> Iterator[Vendors]:
-    """Both at one address, each under a path of its own."""
+    """Both vendors at one address, each under its own path."""
     made = Vendors()
     with serving(made.reply) as server:
         made.url = server.url
@@ -108,7 +108,7 @@ def vendors() -> Iterator[Vendors]:
 
 @dataclass
 class Sns:
-    """What Amazon SNS took for phones."""
+    """The SMS that Amazon SNS accepted."""
 
     @property
     def accepted(self) -> list[dict[str, Any]]:
@@ -128,49 +128,49 @@ class Sns:
         ]
 
 
-def recovers(person: Person) -> None:
-    """A code, as often as it takes until one has come, and the password."""
+def recover(person: Person) -> None:
+    """Request codes until one arrives, and set the password."""
     token = person.world.token(person.login, person.phone.openid)
-    code = texted(person, token, "code")
+    code = request_until_sent(person, token, "code")
     done = person.confirm(token, "password", code)
     assert (done.status_code, done.json_body["wechat_bound"]) == (200, True)
     person.has_recovered(token, code)
-    assert len(set(person.texted)) == len(person.texted)
-    assert len(set(person.told)) == len(person.told)
+    assert len(set(person.sms_codes)) == len(person.sms_codes)
+    assert len(set(person.notices)) == len(person.notices)
 
 
-def receipts_end_on_their_sends(person: Person, tell: Callable[[dict[str, Any]], None]) -> None:
-    """Let a receipt come for each code that a gateway took: it ends on that send alone.
+def receipts_reach_their_sends(person: Person, push: Callable[[dict[str, Any]], None]) -> None:
+    """Push a receipt for each code that a gateway accepted, and assert that only its send has it.
 
-    It finds none where the note of the message's name, or the name itself, was lost.
+    No send has it where the message's id was not received or not stored.
     """
     point = person.point
     for text in [text for text in person.texts if text["template"] == "code"]:
         before = receipts(person)
-        tell(text)
+        push(text)
         after = receipts(person)
-        ended = [at for at in after if after[at] != before[at]]
-        noted = text["gateway"] not in BY_MESSAGE_ID or not (
+        changed = [at for at in after if after[at] != before[at]]
+        stored = text["gateway"] not in BY_MESSAGE_ID or not (
             point.failed("code", "UpdateItem") or point.hit in (TENCENT, "Publish")
         )
-        assert len(ended) == 1 or not (noted or ended), after
-        for at in ended:
+        assert len(changed) == 1 or not (stored or changed), after
+        for at in changed:
             assert after[at] == ("delivered", text["id"], text["gateway"])
             assert at == text.get("reference", f"{person.login}/{at}").partition("/")[2]
 
 
 def receipts(person: Person) -> dict[str, tuple[str | None, ...]]:
-    """What stands on each send."""
+    """Return receipt, message id and gateway of each send, by its time."""
     return {
         send.at: (send.receipt, send.message_id, send.gateway)
         for send in person.events("code-sent")
     }
 
 
-def is_settled(person: Person, first: str) -> None:
-    """Assert that each code went out by one gateway at the most, and that the audit names that one.
+def sends_are_settled(person: Person, first: str) -> None:
+    """Assert that each code was sent by one gateway at most, and that the audit has that one.
 
-    Only where the note of what became of a send was lost, the one that was asked first stands there.
+    Where the outcome of a send could not be stored, the audit has the first gateway.
     """
     point = person.point
     for send in person.events("code-sent"):
@@ -178,26 +178,26 @@ def is_settled(person: Person, first: str) -> None:
             text for text in person.texts if text.get("reference") == f"{person.login}/{send.at}"
         ]
         assert len(texts) <= (send.outcome != "failed")
-        unnoted = point.failed("code", "UpdateItem") and send.outcome == "handed-over"
+        unsettled = point.failed("code", "UpdateItem") and send.outcome == "handed-over"
         for text in texts:
-            assert send.gateway == text["gateway"] or (unnoted and send.gateway == first)
+            assert send.gateway == text["gateway"] or (unsettled and send.gateway == first)
             assert send.outcome in ("sent", "unknown") or send.gateway == first
 
 
-def unknown_to_all(person: Person) -> int:
-    """The sends that may have gone out, and did not."""
-    came = {text["reference"] for text in person.texts}
+def falsely_unknown(person: Person) -> int:
+    """Return the number of sends with an unknown outcome that no gateway accepted."""
+    accepted = {text["reference"] for text in person.texts}
     return sum(
-        send.outcome == "unknown" and f"{person.login}/{send.at}" not in came
+        send.outcome == "unknown" and f"{person.login}/{send.at}" not in accepted
         for send in person.events("code-sent")
     )
 
 
 @pytest.mark.parametrize("aliyun_works", [True, False], ids=["both work", "the second alone works"])
-def test_two_gateways(
+def test_the_second_gateway_replaces_the_first(
     make_place: MakePlace, faults: Faults, vendors: Vendors, aliyun_works: bool
 ) -> None:
-    """The second gateway sends what the first certainly did not get, and nothing else."""
+    """The second gateway sends a message only where the first certainly did not receive it."""
     place = make_place(
         template=False,
         PROOF_OF_WORK="0",
@@ -213,21 +213,21 @@ def test_two_gateways(
     place.network = vendors
     vendors.aliyun_works = aliyun_works
 
-    def tell(text: dict[str, Any]) -> None:
+    def push(text: dict[str, Any]) -> None:
         vendor, name = text["gateway"], text["id"]
         record = aliyun(text["reference"], biz_id=name) if vendor == "aliyun" else tencent(sid=name)
         assert place.world.call("POST", f"/receipts/{vendor}/{KEY}", [record]).status_code == 200
 
     def act(point: Point) -> None:
         person = place.person(point)
-        recovers(person)
-        is_settled(person, "aliyun")
+        recover(person)
+        sends_are_settled(person, "aliyun")
         sends = person.events("code-sent")
         codes = [text["gateway"] for text in person.texts if text["template"] == "code"]
         if point.name in (ALIYUN, TENCENT):
             unreached = point.kind is REFUSED
             if point.failed("code", ALIYUN):
-                # The one request had a code, or had been told that it is on its way.
+                # The only request was answered with success.
                 assert not person.errors
             if point.failed("code", ALIYUN) and unreached:
                 assert codes == ["tencent"]
@@ -238,26 +238,26 @@ def test_two_gateways(
                 assert [send.outcome for send in sends] == ["failed", "sent"]
             elif point.failed("code"):
                 assert not person.errors
-                # None where it never came in and the next was asked for.
+                # The next code was requested where the first one never arrived.
                 assert len(codes) == 1
                 assert sends[0].outcome == "unknown"
                 assert sends[0].gateway == ("aliyun" if point.name == ALIYUN else "tencent")
-        # What a gateway that fell silent has not taken counts as well: nobody can tell.
-        person.sends_are_told(len(codes) + unknown_to_all(person))
-        # The notice is an SMS like any other.
-        told = [text["gateway"] for text in person.texts if text["template"] != "code"]
-        assert len(told) <= 1
+        # A message without an answer counts as well: whether it was accepted is unknown.
+        person.sends_are_recorded(len(codes) + falsely_unknown(person))
+        # The notice is sent like any other SMS.
+        notices = [text["gateway"] for text in person.texts if text["template"] != "code"]
+        assert len(notices) <= 1
         if point.failed("password", ALIYUN) and point.kind is REFUSED:
-            assert told == ["tencent"]
-        receipts_end_on_their_sends(person, tell)
+            assert notices == ["tencent"]
+        receipts_reach_their_sends(person, push)
 
     swept = faults.sweep(f"two gateways, {'both' if aliyun_works else 'the second alone'}", act)
     assert {ALIYUN, "UpdateItem", "TransactWriteItems"} <= set(swept)
     assert (TENCENT in swept) is not aliyun_works
 
 
-def test_sns(make_place: MakePlace, faults: Faults) -> None:
-    """Its client must not ask again by itself, and its receipts find their sends by the message."""
+def test_amazon_sns(make_place: MakePlace, faults: Faults) -> None:
+    """Its client repeats no request, and its receipts find their sends by the message id."""
     place = make_place(
         template=False,
         PROOF_OF_WORK="0",
@@ -266,21 +266,23 @@ def test_sns(make_place: MakePlace, faults: Faults) -> None:
     )
     place.network = Sns()
 
-    def tell(text: dict[str, Any]) -> None:
+    def push(text: dict[str, Any]) -> None:
         assert sms_receipts(logs(sns_line(text["id"])), None)["receipts"] == 1
 
     def act(point: Point) -> None:
         person = place.person(point)
-        recovers(person)
+        recover(person)
         sends = person.events("code-sent")
-        lost = point.met("code", "Publish") and point.kind is not REFUSED
+        lost = point.was_in("code", "Publish") and point.kind is not REFUSED
         if lost:
             assert (sends[0].gateway, sends[0].outcome) == ("sns", "unknown")
             assert not person.errors
         elif point.failed("code", "Publish"):
             assert [send.outcome for send in sends] == ["failed", "handed-over"]
-        person.sends_are_told(len(person.texted) + (point.failed("code") and point.kind is SILENT))
-        receipts_end_on_their_sends(person, tell)
+        person.sends_are_recorded(
+            len(person.sms_codes) + (point.failed("code") and point.kind is SILENT)
+        )
+        receipts_reach_their_sends(person, push)
 
     swept = faults.sweep("Amazon SNS", act, (*KINDS, SILENT))
     assert set(swept) == {"TransactWriteItems", "UpdateItem", "Publish"}

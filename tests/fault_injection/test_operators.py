@@ -1,4 +1,4 @@
-"""Operators' commands, in which each outgoing call fails once."""
+"""The operators' commands, of which every outgoing call fails once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Run = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def insist(capsys: pytest.CaptureFixture[str], serial_moto: None) -> Run:
-    """Runs a command, and again after it failed; what the last one printed as JSON."""
+    """Run a command, and repeat it after a failure; return the last JSON output."""
 
     def run(point: Point, *arguments: str) -> dict[str, Any]:
         point.step = arguments[0]
@@ -45,25 +45,25 @@ def insist(capsys: pytest.CaptureFixture[str], serial_moto: None) -> Run:
     return run
 
 
-def told_at_most_once(person: Person, told: list[str], number: int) -> None:
-    """Assert that nobody is told twice, and all unless something failed.
+def notified_at_most_once(person: Person, notices: list[str], number: int) -> None:
+    """Assert that no notice is sent twice, and that none is missing unless a call failed.
 
-    A change whose answer was lost is found done by the next command, which then tells nobody; a
-    notice that failed is shown to the operator, who may call.
+    Where the answer to a change was lost, the repeated command finds it done and notifies nobody; a
+    notice that failed is shown to the operator, who may phone.
     """
-    assert len(set(told)) == len(told)
-    assert len(told) == number or (person.point.name is not None and len(told) < number)
+    assert len(set(notices)) == len(notices)
+    assert len(notices) == number or (person.point.name is not None and len(notices) < number)
 
 
-def test_a_phone_is_changed(make_place: MakePlace, faults: Faults, insist: Run) -> None:
-    """Once, with one event; the live code ends with it."""
+def test_a_phone_is_changed_once(make_place: MakePlace, faults: Faults, insist: Run) -> None:
+    """The change has one audit event, and ends the live code."""
     place = make_place(PROOF_OF_WORK="0")
 
     def act(point: Point) -> None:
         person = place.person(point)
         token = place.world.token(person.login, person.phone.openid)
         assert place.world.send(token).status_code == 202
-        code = person.texted[-1]
+        code = person.sms_codes[-1]
         insist(point, "phone", person.login, NEW, "--reason", "来函")
         assert person.item().phone == NEW
         assert len(person.events("phone-changed")) == 1
@@ -71,18 +71,18 @@ def test_a_phone_is_changed(make_place: MakePlace, faults: Faults, insist: Run) 
             "code-expired",
             "recovery-expired",
         )
-        assert not person.is_whole()
-        told = [
+        assert not person.is_consistent()
+        notified = [
             text["to"] for text in place.network.accepted if text["template"] == "phone-changed"
         ]
-        told_at_most_once(person, [to for to in told if to == person.number], 1)
+        notified_at_most_once(person, [to for to in notified if to == person.number], 1)
 
     swept = faults.sweep("operator changes a phone", act)
     assert {"GetCallerIdentity", "GetItem", "TransactWriteItems", "/"} <= set(swept)
 
 
-def test_a_binding_is_undone(make_place: MakePlace, faults: Faults, insist: Run) -> None:
-    """Once, with one event."""
+def test_a_binding_is_undone_once(make_place: MakePlace, faults: Faults, insist: Run) -> None:
+    """The change has one audit event."""
     place = make_place(PROOF_OF_WORK="0")
 
     def act(point: Point) -> None:
@@ -90,13 +90,13 @@ def test_a_binding_is_undone(make_place: MakePlace, faults: Faults, insist: Run)
         insist(point, "unbind", person.login, "--reason", "来函")
         assert person.item().openid is None
         assert len(person.events("wechat-unbound")) == 1
-        told_at_most_once(person, person.told, 2)
+        notified_at_most_once(person, person.notices, 2)
 
     assert "/cgi-bin/message/template/send" in faults.sweep("operator undoes a binding", act)
 
 
-def test_limits_are_lifted(make_place: MakePlace, faults: Faults, insist: Run) -> None:
-    """Once, with one event, and the person goes on."""
+def test_limits_are_lifted_once(make_place: MakePlace, faults: Faults, insist: Run) -> None:
+    """The change has one audit event, and the person can log in again."""
     place = make_place(PROOF_OF_WORK="0")
 
     def act(point: Point) -> None:
@@ -106,26 +106,26 @@ def test_limits_are_lifted(make_place: MakePlace, faults: Faults, insist: Run) -
         insist(point, "unlock", person.login, "--reason", "来电")
         assert len(person.events("unlocked")) == 1
         assert person.right("Opening-password-1")
-        told_at_most_once(person, person.told, 1)
+        notified_at_most_once(person, person.notices, 1)
 
     faults.sweep("operator lifts limits", act)
 
 
 class SameContext(ThreadPoolExecutor):
-    """Threads in which the point is armed as well."""
+    """A thread pool that copies the context, in which the point is armed."""
 
-    def submit(self, call: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
-        return super().submit(copy_context().run, call, *given, **named)
+    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return super().submit(copy_context().run, call, *args, **kwargs)
 
 
-def test_a_firm_is_enrolled(
+def test_a_firm_is_enrolled_completely_or_not_at_all(
     make_place: MakePlace,
     faults: Faults,
     insist: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whole or not at all; the file loaded again completes it, and changes nothing more."""
+    """A second load of the file completes it and changes nothing else."""
     monkeypatch.setattr(enrolment, "ThreadPoolExecutor", SameContext)
     place = make_place(PROOF_OF_WORK="0")
     file = tmp_path / "firms.csv"

@@ -1,4 +1,4 @@
-"""Recoveries by WeChat, each of whose outgoing calls fails once."""
+"""Recoveries by WeChat, of which every outgoing call fails once."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from tests.support.official_account import Phone, login_of
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
 LEASED = 3
-"""How often a person may have to ask: where the answer to the lease of WeChat's token was lost, nobody
-can renew it before the lease ends, and an instance waits half of that for each."""
+"""How often a code may have to be requested: where the answer to the lease of WeChat's token was lost,
+no instance can renew the token before the lease ends, and each request waits for half of it."""
 assert LEASE < LEASED * 4
 
 
-def finishes(person: Person, token: str, code: str) -> None:
-    """Set the password; all holds that holds of one who has recovered."""
+def finish(person: Person, token: str, code: str) -> None:
+    """Set the password, and assert that the recovery is complete."""
     done = person.confirm(token, "right code", code)
     assert (done.status_code, done.json_body["wechat_bound"]) == (200, True)
     person.has_recovered(token, code)
-    assert len(set(person.told)) == len(person.told)
+    assert len(set(person.notices)) == len(person.notices)
 
 
-def test_a_recovery_by_template(make_place: MakePlace, faults: Faults) -> None:
-    """A code is pushed; one that may have gone out is not pushed again, and can be fetched."""
+def test_a_pushed_code_is_sent_once(make_place: MakePlace, faults: Faults) -> None:
+    """A code that may have been pushed is not pushed again, and can be fetched."""
     place = make_place(PROOF_OF_WORK="0")
 
     def act(point: Point) -> None:
         person = place.person(point, bound=True)
         token = person.begin()["token"]
-        assert person.ask(token, "code", LEASED)["delivery"] == "sent"
+        assert person.request_code(token, "code", LEASED)["delivery"] == "sent"
         silent = point.kind is HUNG and point.failed("code", "/cgi-bin/message/template/send")
-        assert len(person.pushed) == (0 if silent else 1)
-        # Pushed or not, the menu item brings the same code.
+        assert len(person.pushed_codes) == (0 if silent else 1)
+        # The menu item returns the same code, whether it was pushed or not.
         code = person.tap()
-        assert person.pushed in ([], [code])
-        person.sends_are_told(1)
-        finishes(person, token, code)
+        assert person.pushed_codes in ([], [code])
+        person.sends_are_recorded(1)
+        finish(person, token, code)
 
     swept = faults.sweep("recovery by WeChat template", act)
     assert {"GetItem", "UpdateItem", "TransactWriteItems", "/"} <= set(swept)
     assert {"/cgi-bin/stable_token", "/cgi-bin/message/template/send"} <= set(swept)
 
 
-def test_a_recovery_by_pull(make_place: MakePlace, faults: Faults) -> None:
-    """The code waits in the account, also for who is not known to follow until WeChat is asked."""
+def test_a_pending_code_is_fetched(make_place: MakePlace, faults: Faults) -> None:
+    """Also where no event reported the follower, so that WeChat is requested."""
     place = make_place(template=False, PROOF_OF_WORK="0")
 
     def act(point: Point) -> None:
         person = place.person(point, bound=True)
         tables()["recovery-followers"].items.clear()
         token = person.begin()["token"]
-        assert person.ask(token, "code", LEASED)["delivery"] == "pull"
-        person.sends_are_told(1)
+        assert person.request_code(token, "code", LEASED)["delivery"] == "pull"
+        person.sends_are_recorded(1)
         code = person.tap()
         assert place.world.confirm(token, code).status_code == 200
         person.has_recovered(token, code)
@@ -65,16 +65,16 @@ def test_a_recovery_by_pull(make_place: MakePlace, faults: Faults) -> None:
     assert {"/cgi-bin/stable_token", "/cgi-bin/user/info"} <= set(swept)
 
 
-def goes_on_by_sms(person: Person, token: str) -> None:
-    """Recover by SMS, whose own calls another sweep has seen to."""
+def finish_by_sms(person: Person, token: str) -> None:
+    """Complete the recovery by SMS; its calls are covered by another sweep."""
     assert person.world.send(token).json_body["method"] == "sms"
-    (code,) = person.texted
+    (code,) = person.sms_codes
     assert person.world.confirm(token, code).status_code == 200
     person.has_recovered(token, code)
 
 
-def test_an_unbinding_and_the_way_on_by_sms(make_place: MakePlace, faults: Faults) -> None:
-    """The binding is undone once and told once, and the same recovery or a new one leads on by SMS."""
+def test_an_unbinding_leads_to_sms(make_place: MakePlace, faults: Faults) -> None:
+    """It is done once and notified once, and the same recovery or a new one continues by SMS."""
     place = make_place(PROOF_OF_WORK="0")
 
     def act(point: Point) -> None:
@@ -86,8 +86,8 @@ def test_an_unbinding_and_the_way_on_by_sms(make_place: MakePlace, faults: Fault
             lambda: person.world.call("POST", "/recovery/unbinding", details, token=token),
         )
         if undone.status_code != 200:
-            # The binding was undone and the answer lost: there is none left to undo. The person
-            # begins anew, and is led to SMS.
+            # The binding was undone and the answer lost, so that the repeat is refused. The person
+            # begins a new recovery, which goes by SMS.
             assert (undone.status_code, undone.json_body["code"]) == (401, "recovery-expired")
             assert point.failed("unbinding", "TransactWriteItems")
             assert point.kind.took_effect
@@ -98,19 +98,18 @@ def test_an_unbinding_and_the_way_on_by_sms(make_place: MakePlace, faults: Fault
         assert undone_method == "sms"
         assert len(person.events("wechat-unbound")) == 1
         assert person.item().openid is None
-        notices = len(person.told)
+        notices = len(person.notices)
         lost = undone.status_code != 200
-        # A notice is tried once: one that fails never undoes what it tells of, nor does the loss of
-        # the answer above.
+        # A notice is sent once: neither its failure nor the lost answer above undoes the unbinding.
         missed = point.failed("unbinding") and not person.errors
         assert 1 <= notices <= 2 if missed and not lost else notices == (0 if lost else 2)
-        goes_on_by_sms(person, token)
+        finish_by_sms(person, token)
 
     faults.sweep("unbinding, then SMS", act)
 
 
-def enters(phone: Phone, link: str) -> str:
-    """Open the page inside WeChat, once more where it says that something was out of order."""
+def enter(phone: Phone, link: str) -> str:
+    """Open the page inside WeChat, and again where it shows that the service was unavailable."""
     url = phone.browse(link)
     if "entry=" in url:
         assert "entry=unavailable" in url
@@ -118,8 +117,8 @@ def enters(phone: Phone, link: str) -> str:
     return url
 
 
-def test_from_a_pc_to_the_phone_and_back(make_place: MakePlace, faults: Faults) -> None:
-    """The QR code, the scan, the way in by OAuth, the recovery on the phone, the poll on the PC."""
+def test_a_recovery_continues_from_a_pc_on_the_phone(make_place: MakePlace, faults: Faults) -> None:
+    """The QR code, the scan, the login by OAuth, the recovery on the phone, the poll on the PC."""
     place = make_place(PROOF_OF_WORK="0")
 
     def act(point: Point) -> None:
@@ -131,10 +130,10 @@ def test_from_a_pc_to_the_phone_and_back(make_place: MakePlace, faults: Faults) 
         with point:
             scene = place.world.service.scenes.make(person.login, place.world.clock() + 600)
             phone.follow(scene)
-            page = enters(phone, f"{place.world.service.enter_url}?scene={scene}")
+            page = enter(phone, f"{place.world.service.enter_url}?scene={scene}")
         assert login_of(page) == person.login
         token = person.done("start on the phone", lambda: _start(person), 201)["token"]
-        goes_on_by_sms(person, token)
+        finish_by_sms(person, token)
         poll = person.done("poll", lambda: place.world.call("GET", "/recovery", token=pc["token"]))
         assert poll["state"] == "done"
 

@@ -1,4 +1,4 @@
-"""A yearly reset, each of whose outgoing calls fails once, or has its process end; the next start finishes it."""
+"""A yearly reset, of which every outgoing call fails once or ends the process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from moto.sqs.models import sqs_backends
 
 from chalicelib import container
 from chalicelib.domain.errors import ServiceError
-from chalicelib.handlers import yearly_reset as reset_door
+from chalicelib.handlers import yearly_reset as reset_handler
 from chalicelib.services import yearly_reset
 from chalicelib.store.models import AuditItem, LoginItem
 from tests.conftest import moto_client
@@ -32,17 +32,17 @@ KINDS = (
 
 @pytest.fixture
 def world(yearly: ResetWorld, monkeypatch: pytest.MonkeyPatch) -> ResetWorld:
-    """A world whose chunks have two logins."""
+    """A world with chunks of two logins."""
     monkeypatch.setattr(yearly_reset, "CHUNK", 2)
-    # Calls are counted, so that their order must be the same each time.
-    monkeypatch.setattr(reset_door, "AT_ONCE", 1)
+    # Calls are numbered, so that their order must be the same in each run.
+    monkeypatch.setattr(reset_handler, "AT_ONCE", 1)
     monkeypatch.setattr(container, "_sqs", lambda: moto_client("sqs"))
     monkeypatch.setattr(container, "_sns", lambda: moto_client("sns"))
     return yearly
 
 
-def taken(url: str) -> list[Any]:
-    """What is in a queue, and no longer is; as by SQS's own calls, in a tenth of their time."""
+def drain(url: str) -> list[Any]:
+    """Remove and return a queue's messages, in a tenth of the time of SQS's calls."""
     waiting = sqs_backends["123456789012"][REGION].queues[url.rpartition("/")[2]]._messages
     messages = list(waiting)
     waiting.clear()
@@ -50,16 +50,16 @@ def taken(url: str) -> list[Any]:
 
 
 def begin(world: ResetWorld) -> None:
-    """Three finance logins in two chunks, on New Year's Eve, and nothing else."""
+    """Empty the tables and the queue; add three finance logins, which make two chunks."""
     for table in tables().values():
         table.items.clear()
-    taken(world.queue)
+    drain(world.queue)
     world.world.clock.time = MIDNIGHT
     add_logins(LOGINS)
 
 
 def run(world: ResetWorld, point: Point | None = None) -> None:
-    """One start and the queue's work, as far as it comes; what Lambda does with the queue is sure."""
+    """Start the run and work the queue until a failure; Lambda's own calls to the queue never fail."""
     receives: Counter[str] = Counter()
 
     def armed(call: Callable[[], set[str] | None]) -> set[str]:
@@ -71,7 +71,7 @@ def run(world: ResetWorld, point: Point | None = None) -> None:
     try:
         armed(world.schedule)
         waiting: list[Any] = []
-        while waiting := waiting + taken(world.queue):
+        while waiting := waiting + drain(world.queue):
             batch = [received(message, receives) for message in waiting]
             again = armed(partial(world.invoke, batch))
             waiting = [message for message in waiting if message.id in again]
@@ -80,7 +80,7 @@ def run(world: ResetWorld, point: Point | None = None) -> None:
 
 
 def received(message: Any, receives: Counter[str]) -> dict[str, Any]:
-    """A message as SQS hands it out."""
+    """Return a message in the form of SQS's ReceiveMessage."""
     receives[message.id] += 1
     return {
         "MessageId": message.id,
@@ -92,17 +92,17 @@ def received(message: Any, receives: Counter[str]) -> dict[str, Any]:
 
 
 def test_the_next_start_finishes_whatever_failed(world: ResetWorld, faults: Faults) -> None:
-    """After any failure and one more start each login is set once, and the report adds up.
+    """After any failure and one more start each login is reset once, and the counts are consistent.
 
-    Where the client made up for the failure, no other start is needed.
+    Where the client repeated the call with success, no other start is needed.
     """
 
     def act(point: Point) -> None:
         begin(world)
         run(world, point)
         if point.name is not None:
-            # What a worker left undone is visible again by then.
-            taken(world.queue)
+            # By then the messages of a failed worker would be visible again.
+            drain(world.queue)
             world.world.clock.time += 3_600
             run(world)
         for login in stored(LoginItem):
@@ -111,11 +111,11 @@ def test_the_next_start_finishes_whatever_failed(world: ResetWorld, faults: Faul
         events = stored(AuditItem)
         assert [event.event for event in events] == ["yearly-reset"] * LOGINS
         assert world.adds_up()
-        told = taken(world.told)
-        # Operators may read a message twice where the answer to it, or the note that it was told,
-        # was lost, but never none.
+        announcements = drain(world.told)
+        # Operators may receive an announcement twice where the answer to it, or the write that
+        # records it, was lost.
         twice = point.hit == "Publish" and point.kind.took_effect
-        assert 1 <= len(told) <= (2 if twice or point.name == "UpdateItem" else 1)
+        assert 1 <= len(announcements) <= (2 if twice or point.name == "UpdateItem" else 1)
 
     swept = faults.sweep("yearly reset", act, KINDS)
     assert {"Scan", "TransactWriteItems", "UpdateItem", "GetItem", "BatchGetItem"} <= set(swept)

@@ -1,4 +1,4 @@
-"""Many at once, on Amazon's own DynamoDB Local: what moto cannot show about atomic writes."""
+"""Concurrent requests on DynamoDB Local, whose writes are atomic, unlike moto's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _codes(answers: list[tuple[int, str]]) -> Counter[tuple[int, str]]:
 
 
 def test_fifty_wrong_confirms_at_once_compare_five(real_world: World) -> None:
-    """However many arrive together, five guesses are compared and the rest are refused."""
+    """Of fifty concurrent guesses five are compared and the others refused."""
     token = real_world.token()
     real_world.send(token)
     right = int(real_world.phones.codes[0])
@@ -30,7 +30,7 @@ def test_fifty_wrong_confirms_at_once_compare_five(real_world: World) -> None:
 
 
 def test_twenty_right_confirms_at_once_have_one_success(real_world: World) -> None:
-    """One sets the password; the others find the code used. Each brings a password of its own."""
+    """One sets its password; the others are refused, since the code is used."""
     tokens = [real_world.token() for _ in range(5)]
     real_world.send(tokens[0])
     code = real_world.phones.codes[0]
@@ -49,7 +49,7 @@ def test_twenty_right_confirms_at_once_have_one_success(real_world: World) -> No
 
 
 def test_fifty_sends_at_once_send_one_sms(real_world: World) -> None:
-    """Two logins share one phone and fifty taps share one minute: one SMS goes out."""
+    """Of fifty concurrent requests for two logins with one phone, one sends an SMS."""
     main, finance = real_world.token(), real_world.token("11010148_cw")
 
     def send(number: int) -> int:
@@ -62,8 +62,8 @@ def test_fifty_sends_at_once_send_one_sms(real_world: World) -> None:
     assert set(answers) <= {202, 429, 503}
 
 
-def test_the_story_on_the_real_store(real_world: World) -> None:
-    """Start, code, password; and the code is used up."""
+def test_a_recovery_on_dynamodb_local(real_world: World) -> None:
+    """Start, code and password succeed, and the code cannot be used again."""
     token = real_world.token()
     assert real_world.send(token).status_code == 202
     code = real_world.phones.codes[0]

@@ -1,4 +1,4 @@
-"""Canaries go through the API, also in wrong places; no line, no figure and no problem shows one."""
+"""Canaries in requests of the API, also in wrong places: no log, metric or problem shows one."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from tests.support.log_capture import Watched
 pytestmark = pytest.mark.usefixtures("canary_keys")
 
 
-def _told(world: World) -> set[str]:
-    """Tell the service every canary, rightly and wrongly; what must stand nowhere."""
+def _use_canaries(world: World) -> set[str]:
+    """Send every canary in valid and invalid requests; return those that nothing may show."""
     token = world.token(openid=OPENID)
     world.send(token)
     code = world.phones.codes[-1]
@@ -45,7 +45,7 @@ def _told(world: World) -> set[str]:
 
 
 def _fail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the store, the phones and the hashing quote what they were given, and fail."""
+    """Make the store, the gateway and the hasher fail with errors that quote their arguments."""
 
     def send(sms: object) -> None:
         raise RuntimeError(f"cannot send {sms}")
@@ -66,12 +66,12 @@ def _fail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.send(token)
 
 
-def test_no_canary_is_in_a_line(
+def test_the_log_shows_no_canary_of_the_api(
     world: World, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where all is well, and where what is used fails and quotes what it was given."""
+    """Neither where all calls succeed, nor where dependencies fail and quote their arguments."""
     refused = refusals(world)
-    canaries = _told(world)
+    canaries = _use_canaries(world)
     world.clock.time += 61
     _fail(world, monkeypatch)
     assert sum("cannot do it" in line for line in watched.log.getvalue().splitlines()) == 2
@@ -80,20 +80,20 @@ def test_no_canary_is_in_a_line(
     nothing_leaked("\n".join(refused), canaries)
 
 
-def test_without_masking_they_would_be(
+def test_without_masking_the_log_shows_the_canaries_of_the_api(
     world: World, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same run finds canaries where nothing is hidden, the settings' keys among them."""
+    """The same run shows them, and the settings' keys, where nothing is masked."""
     unmasked(monkeypatch)
-    canaries = _told(world)
+    canaries = _use_canaries(world)
     world.clock.time += 61
     _fail(world, monkeypatch)
     assert {PASSWORD, PHONE, *SECRETS} <= shown(watched.text, canaries | SECRETS)
 
 
 @pytest.mark.parametrize("canary", [PASSWORD, HEAD, "123456"])
-def test_a_canary_is_found_in_every_spelling(canary: str) -> None:
-    """Or the tests of this kind would find nothing, whatever was written."""
+def test_canaries_are_detected_in_every_encoding(canary: str) -> None:
+    """Otherwise the tests of canaries could not fail."""
     for text in said(canary):
         line = json.dumps({"message": f"failed: {text}, at 12:00"}, ensure_ascii=False)
         assert shown(line, [canary]) == {canary}, line

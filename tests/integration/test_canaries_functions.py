@@ -1,4 +1,4 @@
-"""Canaries go through what AWS and vendors call: the yearly reset, and delivery receipts."""
+"""Canaries in the calls of AWS and of vendors: the yearly reset and delivery receipts."""
 
 from __future__ import annotations
 
@@ -57,14 +57,17 @@ DEFAULT = f"010{ID_DIGITS}"
 OF_THE_RESET = {DEFAULT, ID_DIGITS, PHONE, OPENID, HEAD}
 
 
-def _told(reset: ResetWorld, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A year's run that fails first, in planning, in hashing, in the store; what is queued and told."""
+def _reset_with_failures(reset: ResetWorld, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a yearly reset that fails in planning, in hashing and in the store before it succeeds.
+
+    Return its messages, notes and announcements.
+    """
 
     def hash_(self: PasswordHasher, password: str) -> str:
         logging.getLogger("argon2").warning("slow: hash(%r)", password)
-        return quiet(self, password)
+        return real(self, password)
 
-    quiet = CheapHasher.hash
+    real = CheapHasher.hash
     monkeypatch.setattr(CheapHasher, "hash", hash_)
     LoginItem(FINANCE).update([LoginItem.openid.set(OPENID)])
     fail = quoting(DEFAULT, ID_DIGITS, PHONE, OPENID)
@@ -93,23 +96,23 @@ def _told(reset: ResetWorld, monkeypatch: pytest.MonkeyPatch) -> str:
     )
 
 
-def test_no_canary_of_a_yearly_reset_is_in_a_line(
+def test_the_log_shows_no_canary_of_a_yearly_reset(
     reset: ResetWorld, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Default passwords, ID digits, phones; nor in the queue, the notes, or what operators read."""
-    told = _told(reset, monkeypatch)
+    """No default password, ID digits or phone; nor do messages, notes or announcements."""
+    written = _reset_with_failures(reset, monkeypatch)
     for words in ("slow: hash", "cannot do it", "a message will be delivered again"):
         assert words in watched.text
     nothing_leaked(watched.text, OF_THE_RESET)
-    nothing_leaked(told, OF_THE_RESET)
+    nothing_leaked(written, OF_THE_RESET)
 
 
-def test_without_masking_those_of_a_yearly_reset_would_be(
+def test_without_masking_the_log_shows_the_canaries_of_a_yearly_reset(
     reset: ResetWorld, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same run finds them where nothing is hidden."""
+    """The same run shows them where nothing is masked."""
     unmasked(monkeypatch)
-    _told(reset, monkeypatch)
+    _reset_with_failures(reset, monkeypatch)
     expected = {DEFAULT, ID_DIGITS, PHONE, OPENID, *SECRETS}
     assert expected <= shown(watched.text, {*OF_THE_RESET, *SECRETS})
 
@@ -119,29 +122,32 @@ def test_without_masking_those_of_a_yearly_reset_would_be(
 PATH = KEYS["RECEIPTS_PATH"]
 
 
-def _received(
+def _receive_receipts(
     make: Make, vendors: Server, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[list[str], set[str]]:
-    """Receipts that quote the phone and the text, good ones and rubbish, then a store that fails."""
+    """Push valid and invalid receipts that quote phone and text, then let the store fail.
+
+    Return the problems of the API and the canaries.
+    """
     world = make("aliyun", **{name: KEYS[name] for name in KEYS if name.startswith(("SMS", "REC"))})
     item = code_sent(world)
     code = _code(vendors)
     refused = refusals(world)
     quotes = {"err_msg": f"停机 {PHONE}：验证码{code}", "description": f"+86{PHONE} {code}"}
-    good: dict[str, Any] = {**aliyun(f"11010148/{item.at}", success=False), **quotes}
-    push(world, "aliyun", good, key=PATH)
+    valid: dict[str, Any] = {**aliyun(f"11010148/{item.at}", success=False), **quotes}
+    push(world, "aliyun", valid, key=PATH)
     assert fate()[2] == "failed"
     push(world, "tencent", {**tencent(success=False), **quotes}, key=PATH)
-    for rubbish in ({**good, "success": PHONE}, {**good, "biz_id": [code]}, {PHONE: code}):
-        push(world, "aliyun", rubbish, key=PATH)
-    push(world, "aliyun", good, key=f"{PATH}{PHONE}")
+    for invalid in ({**valid, "success": PHONE}, {**valid, "biz_id": [code]}, {PHONE: code}):
+        push(world, "aliyun", invalid, key=PATH)
+    push(world, "aliyun", valid, key=f"{PATH}{PHONE}")
     world.call("POST", f"/receipts/aliyun/{PATH}?phone={PHONE}", f"{PHONE}={code}".encode())
     line = sns_line("m-1", success=False)
     line["delivery"]["providerResponse"] = quotes["err_msg"]
     sms_receipts(logs(line, {**line, "status": PHONE}), None)
     sms_receipts({"awslogs": {"data": PHONE}}, None)
     monkeypatch.setattr(audit, "add_receipt", quoting(PHONE, code))
-    push(world, "aliyun", good, key=PATH)
+    push(world, "aliyun", valid, key=PATH)
     monkeypatch.setattr(audit, "message_of", quoting(PHONE, code))
     with pytest.raises(FunctionFailed, match=r"^RuntimeError$"):
         sms_receipts(logs(line), None)
@@ -149,29 +155,29 @@ def _received(
 
 
 def _code(vendors: Server) -> str:
-    """The code that Aliyun was given."""
-    asked = vendors.received[-1].path
-    found = re.search(r"code%22%3A%20%22([0-9]{6})", asked)
-    assert found is not None, asked
+    """Return the code in the last request to Aliyun."""
+    path = vendors.received[-1].path
+    found = re.search(r"code%22%3A%20%22([0-9]{6})", path)
+    assert found is not None, path
     return found[1]
 
 
-def test_no_canary_of_a_receipt_is_in_a_line(
+def test_the_log_shows_no_canary_of_a_receipt(
     make: Make, vendors: Server, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Phones, codes and the address that stands in for a signature; nor in the audit."""
-    refused, canaries = _received(make, vendors, monkeypatch)
+    """No phone, code or secret path; nor does the audit."""
+    refused, canaries = _receive_receipts(make, vendors, monkeypatch)
     nothing_leaked(watched.text, canaries)
     assert len(refused) == 6
     nothing_leaked("\n".join(refused), canaries)
-    kept = "\n".join(json.dumps(item.attribute_values, default=str) for item in AuditItem.scan())
-    nothing_leaked(kept, canaries)
+    stored = "\n".join(json.dumps(item.attribute_values, default=str) for item in AuditItem.scan())
+    nothing_leaked(stored, canaries)
 
 
-def test_without_masking_those_of_a_receipt_would_be(
+def test_without_masking_the_log_shows_the_canaries_of_a_receipt(
     make: Make, vendors: Server, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same run finds them where nothing is hidden."""
+    """The same run shows them where nothing is masked."""
     unmasked(monkeypatch)
-    _, canaries = _received(make, vendors, monkeypatch)
+    _, canaries = _receive_receipts(make, vendors, monkeypatch)
     assert canaries | SECRETS <= shown(watched.text, canaries | SECRETS)

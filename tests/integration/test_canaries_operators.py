@@ -1,4 +1,4 @@
-"""Canaries go through the operators' commands: neither what they print nor what is logged has one."""
+"""Canaries in the operators' commands: neither their output nor the log shows one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("canary_keys", "serial_moto")
 LOGIN, ENROLLED = "11010148", "32990002"
 NEW, BAD_PHONE, BAD_DIGITS = "13900002222", "1380000123x", "Canary-12"
 DEFAULT = f"025{ID_DIGITS}"
-GIVEN = {PHONE, NEW, OPENING, HEAD, ID_DIGITS, DEFAULT, OPENID, BAD_PHONE, BAD_DIGITS}
+CANARIES = {PHONE, NEW, OPENING, HEAD, ID_DIGITS, DEFAULT, OPENID, BAD_PHONE, BAD_DIGITS}
 FIRM = {
     "firm_no": ENROLLED,
     "name": "江苏样例会计师事务所有限公司",
@@ -49,22 +49,24 @@ FIRM = {
 
 @pytest.fixture
 def firms(tmp_path: Path) -> Path:
-    """A directory file with one good row and with bad ones, whose cells are canaries all the same."""
-    bad: list[dict[str, str]] = [
+    """A directory file with one valid row and five invalid ones, all with canaries."""
+    invalid: list[dict[str, str]] = [
         {"firm_no": "32990003", "phone": BAD_PHONE},
         {"firm_no": "32990004", "head_id_last4": BAD_DIGITS},
         {"firm_no": "32990005", "province": "3", "name": ""},
         {"firm_no": ENROLLED},
         {"firm_no": "32990006", "opening_password": OPENING + "," + OPENING},
     ]
-    lines = [",".join({**FIRM, **changed}[name] for name in COLUMN_NAMES) for changed in [{}, *bad]]
+    lines = [
+        ",".join({**FIRM, **changed}[name] for name in COLUMN_NAMES) for changed in [{}, *invalid]
+    ]
     path = tmp_path / "firms.csv"
     path.write_text("\n".join([",".join(COLUMN_NAMES), *lines]), "utf-8")
     return path
 
 
 class Refusing:
-    """A gateway that takes nothing, and says to whom and what it was to send."""
+    """A gateway that refuses every message, and logs its recipient and text."""
 
     name = "console"
 
@@ -74,76 +76,76 @@ class Refusing:
 
 
 @pytest.fixture
-def talkative(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Hashing, the store's client and the gateway write down what they get, in bad times as usual."""
+def logging_dependencies(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make the hasher, the store's client and the gateway log their arguments."""
 
     def hash_(self: PasswordHasher, password: str) -> str:
         logging.getLogger("argon2").warning("slow: hash(%r)", password)
-        return quiet(self, password)
+        return real(self, password)
 
-    def tell(model: Any, params: dict[str, Any], **_: Any) -> None:
+    def log_call(model: Any, params: dict[str, Any], **_: Any) -> None:
         logging.getLogger("botocore.retries").warning("again: %s %s", model.name, params["body"])
 
-    quiet = CheapHasher.hash
+    real = CheapHasher.hash
     monkeypatch.setattr(CheapHasher, "hash", hash_)
     monkeypatch.setattr(world.service, "sms", Failover([Refusing()]))
     events = client().meta.events
-    events.register("before-call.dynamodb", tell)
+    events.register("before-call.dynamodb", log_call)
     yield
-    events.unregister("before-call.dynamodb", tell)
+    events.unregister("before-call.dynamodb", log_call)
 
 
 def _operate(firms: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """Enrol, look, change and look again; all that came out, on either stream."""
+    """Run every command on accounts; return the output on both streams."""
     LoginItem(LOGIN).update([LoginItem.openid.set(OPENID)])
-    said = ["--reason", "本人来函"]
+    reason = ["--reason", "本人来函"]
     for arguments in (
         ["import", str(firms)],
         ["import", str(firms), "--json"],
         ["account", ENROLLED],
-        ["phone", LOGIN, NEW, *said],
-        ["phone", LOGIN, BAD_PHONE, *said],
-        ["unbind", LOGIN, *said],
-        ["unlock", LOGIN, *said],
+        ["phone", LOGIN, NEW, *reason],
+        ["phone", LOGIN, BAD_PHONE, *reason],
+        ["unbind", LOGIN, *reason],
+        ["unlock", LOGIN, *reason],
         ["account", LOGIN, "--json"],
         ["audit", LOGIN],
         ["audit", ENROLLED, "--json"],
         ["yearly-reset", "--year", "2027", "--dry-run"],
-        ["import", str(firms), "--update-phones", *said],
+        ["import", str(firms), "--update-phones", *reason],
     ):
         assert commands.main(arguments) in (0, 1)
     out, err = capsys.readouterr()
     return str(out) + str(err)
 
 
-def test_no_canary_is_printed_or_logged(
+def test_commands_print_and_log_no_canary(
     world: World, firms: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Phones, ID digits, names, opening and default passwords, openids, keys; bad rows as well."""
+    """No phone, ID digits, name, password, openid or key; invalid rows included."""
     text = _operate(firms, capsys)
     assert "32990003" in text
-    nothing_leaked(text, GIVEN)
+    nothing_leaked(text, CANARIES)
 
 
-@pytest.mark.usefixtures("talkative")
-def test_no_canary_comes_out_of_a_talkative_dependency(
+@pytest.mark.usefixtures("logging_dependencies")
+def test_commands_show_no_canary_that_a_dependency_logs(
     world: World, firms: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where what the commands use writes down what it gets."""
+    """The hasher, the store's client and the gateway log all of their arguments."""
     text = _operate(firms, capsys)
     for word in ("slow: hash", "again: ", "cannot send"):
         assert word in text
-    nothing_leaked(text, GIVEN)
+    nothing_leaked(text, CANARIES)
 
 
-@pytest.mark.usefixtures("talkative")
-def test_without_masking_they_would_come_out(
+@pytest.mark.usefixtures("logging_dependencies")
+def test_without_masking_commands_show_the_canaries(
     world: World,
     firms: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The same run finds them where nothing is hidden."""
+    """The same run shows them where nothing is masked."""
     unmasked(monkeypatch)
     text = _operate(firms, capsys)
-    assert shown(text, GIVEN) >= {PHONE, NEW, OPENING, HEAD, ID_DIGITS, DEFAULT}
+    assert shown(text, CANARIES) >= {PHONE, NEW, OPENING, HEAD, ID_DIGITS, DEFAULT}

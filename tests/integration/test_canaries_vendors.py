@@ -1,4 +1,4 @@
-"""Vendors answer with all that they were sent, over real connections: no line has any of it."""
+"""Vendors answer with all that they received, over real connections: no log shows any of it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WIRED = {name: value for name, value in VENDORS.items() if name not in KEYS}
 
 
 def echo(request: Received) -> str:
-    """All of a request, its address as it stands and read."""
+    """Return all of a request as text, with its path as sent and decoded."""
     path = f"{request.path} {unquote(request.path)}"
     return f"{path} {json.dumps(request.headers)} {request.body.decode()}"
 
@@ -47,7 +47,7 @@ def _sms(shape: str) -> Callable[[Received], Reply]:
     def reply(request: Received) -> Reply:
         text = echo(request)
         code = text if shape == "as the code" else "isv.NO"
-        if shape == "as rubbish":
+        if shape == "unreadable":
             return 500, text.encode()
         if "x-acs-action" in request.headers:
             return 400, json.dumps({"Code": code, "Message": text, "RequestId": text}).encode()
@@ -55,7 +55,7 @@ def _sms(shape: str) -> Callable[[Received], Reply]:
             status = {"Code": code, "Message": text, "SerialNo": text, "PhoneNumber": text}
             error = {"Error": {"Code": code, "Message": text}, "RequestId": text}
             body = error if shape == "as an error" else {"SendStatusSet": [status]}
-            # With 200 an unreadable answer might be a success.
+            # An unreadable answer with status 200 might be a success.
             status_code = 500 if shape == "as the code" else 200
             return status_code, json.dumps({"Response": {"RequestId": text, **body}}).encode()
         return 503, json.dumps({"id": text, "error": text}).encode()
@@ -64,7 +64,7 @@ def _sms(shape: str) -> Callable[[Received], Reply]:
 
 
 def _send(make_world: MakeWorld, shape: str) -> tuple[set[str], str]:
-    """Ask for a code, which three vendors refuse; the canaries, and what the problem says."""
+    """Request a code, which three vendors refuse; return the canaries and the problem."""
     with serving(_sms(shape)) as server:
         urls = dict.fromkeys(("SMS_HTTP_URL", "SMS_ALIYUN_URL", "SMS_TENCENT_URL"), server.url)
         world = make_world(SMS_GATEWAYS="http,aliyun,tencent", **WIRED, **urls)
@@ -79,14 +79,14 @@ def _send(make_world: MakeWorld, shape: str) -> tuple[set[str], str]:
     return {PHONE, OPENID, token, code, *signed}, "\n".join(refused)
 
 
-SHAPES = ["as a status", "as an error", "as the code", "as rubbish"]
+GATEWAY_ANSWERS = ["as a status", "as an error", "as the code", "unreadable"]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_no_canary_comes_back_from_a_gateway(
+@pytest.mark.parametrize("shape", GATEWAY_ANSWERS)
+def test_a_gateway_s_answer_shows_no_canary(
     make_world: MakeWorld, watched: Watched, shape: str
 ) -> None:
-    """Neither in a line, nor to the person, nor into the audit: not the phone, code, nor a key."""
+    """Neither the log, nor the problem, nor the audit has the phone, the code or a key."""
     canaries, refused = _send(make_world, shape)
     assert watched.figures()["Alarm alarm=delivery-failed"] == 1
     nothing_leaked(watched.text, canaries)
@@ -97,10 +97,10 @@ def test_no_canary_comes_back_from_a_gateway(
 
 
 @pytest.mark.parametrize("masked", [True, False])
-def test_words_of_a_gateway_that_are_taken_as_they_come_are_masked(
+def test_unfiltered_codes_of_a_gateway_are_masked(
     make_world: MakeWorld, watched: Watched, monkeypatch: pytest.MonkeyPatch, masked: bool
 ) -> None:
-    """Where a vendor's code may be any text, masking is what holds; without it canaries come out."""
+    """Where a vendor's code may be any text, masking alone hides the canaries."""
     monkeypatch.setattr(vendor, "word", lambda value: str(value or ""))
     if not masked:
         unmasked(monkeypatch)
@@ -118,9 +118,9 @@ def test_words_of_a_gateway_that_are_taken_as_they_come_are_masked(
 def _wechat(shape: str) -> Callable[[Received], Reply]:
     def reply(request: Received) -> Reply:
         text = echo(request)
-        if urlsplit(request.path).path == STABLE and shape != "for want of a token":
+        if urlsplit(request.path).path == STABLE and shape != "without a token":
             return ok({"access_token": ACCESS_TOKEN, "expires_in": 7200, "note": text})
-        if shape == "as rubbish":
+        if shape == "unreadable":
             return 200, text.encode()
         if shape == "by a proxy":
             return 502, text.encode()
@@ -129,8 +129,8 @@ def _wechat(shape: str) -> Callable[[Received], Reply]:
     return reply
 
 
-def _ask(make_world: MakeWorld, shape: str) -> tuple[set[str], str]:
-    """Enter by OAuth, ask for a QR code and for a push; the canaries, and what the problems say."""
+def _call_wechat(make_world: MakeWorld, shape: str) -> tuple[set[str], str]:
+    """Log in by OAuth, request a QR code and a push; return the canaries and the problems."""
     with serving(_wechat(shape)) as server:
         world = make_world(WECHAT_API_URL=server.url, WECHAT_CODE_TEMPLATE_ID="template")
         add_firm(world.service.hasher)
@@ -140,39 +140,39 @@ def _ask(make_world: MakeWorld, shape: str) -> tuple[set[str], str]:
         world.start(openid=None)
         token = world.token("11010149", OPENID)
         world.send(token)
-    asked = {urlsplit(request.path).path for request in server.received}
-    assert {EXCHANGE, STABLE} <= asked
+    paths = {urlsplit(request.path).path for request in server.received}
+    assert {EXCHANGE, STABLE} <= paths
     return {OPENID, OAUTH_CODE, ACCESS_TOKEN, PHONE, token, state}, "\n".join(refused)
 
 
 def _enter(world: World) -> str:
-    departed = world.call("GET", "/wechat/enter").headers
-    (state,) = parse_qs(urlsplit(departed["Location"]).query)["state"]
-    cookie = {"Cookie": departed["Set-Cookie"].partition(";")[0]}
+    redirect = world.call("GET", "/wechat/enter").headers
+    (state,) = parse_qs(urlsplit(redirect["Location"]).query)["state"]
+    cookie = {"Cookie": redirect["Set-Cookie"].partition(";")[0]}
     back = f"/wechat/enter?code={OAUTH_CODE}&state={state}"
     assert world.call("GET", back, headers=cookie).json_body["code"] == "unavailable"
     return state
 
 
-WORDINGS = ["as an error", "for want of a token", "as rubbish", "by a proxy"]
+WECHAT_ANSWERS = ["as an error", "without a token", "unreadable", "by a proxy"]
 
 
-@pytest.mark.parametrize("shape", WORDINGS)
-def test_no_canary_comes_back_from_wechat(
+@pytest.mark.parametrize("shape", WECHAT_ANSWERS)
+def test_wechat_s_answer_shows_no_canary(
     make_world: MakeWorld, watched: Watched, shape: str
 ) -> None:
-    """Not the OAuth code, the openid, the access token, nor the AppSecret."""
-    canaries, refused = _ask(make_world, shape)
+    """Neither the log nor the problem has the OAuth code, openid, access token or AppSecret."""
+    canaries, refused = _call_wechat(make_world, shape)
     assert "from wechat" in watched.text or "wechat refused" in watched.text
     nothing_leaked(watched.text, canaries)
     nothing_leaked(refused, canaries)
 
 
 @pytest.mark.parametrize("masked", [True, False])
-def test_words_of_wechat_that_are_taken_as_they_come_are_masked(
+def test_unfiltered_messages_of_wechat_are_masked(
     make_world: MakeWorld, watched: Watched, monkeypatch: pytest.MonkeyPatch, masked: bool
 ) -> None:
-    """Where all of `errmsg` were written, masking would hold; without it canaries come out."""
+    """Where all of `errmsg` is logged, masking alone hides the canaries."""
 
     def whole(answer: dict[str, Any]) -> str:
         return str(answer.get("errmsg", ""))
@@ -180,7 +180,7 @@ def test_words_of_wechat_that_are_taken_as_they_come_are_masked(
     monkeypatch.setattr(client, "_rid", whole)
     if not masked:
         unmasked(monkeypatch)
-    canaries, _ = _ask(make_world, "as an error")
+    canaries, _ = _call_wechat(make_world, "as an error")
     if masked:
         nothing_leaked(watched.text, canaries)
         assert "errcode 40164" in watched.text

@@ -1,10 +1,9 @@
-"""Canaries go through WeChat: entering, binding, a code that is pushed and one that is fetched."""
+"""Canaries in WeChat's calls: login, binding, a pushed code and a fetched one."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from werkzeug.wrappers import Request, Response
 
 from chalicelib.store.message_dedup import MessageDedup
 from chalicelib.store.models import LoginItem
@@ -29,22 +28,22 @@ pytestmark = pytest.mark.usefixtures("canary_keys")
 ENTER = f"{SETTINGS['SITE_URL']}/wechat/enter"
 
 
-def _overheard(town: Town) -> set[str]:
-    """The OAuth codes, access tokens and openids of what WeChat is asked for from now on."""
-    heard: set[str] = set()
+def _record_secrets(town: Town) -> set[str]:
+    """Return a set to which the codes, states and tokens of each request to WeChat are added."""
+    canaries: set[str] = set()
     answer = town.wechat.answer
 
-    def listening(call: Any) -> Any:
-        query = dict(call.query)
-        heard.update(query[name] for name in ("access_token", "code", "state") if name in query)
-        return answer(call)
+    def recording(request: Request) -> Response:
+        query = request.args
+        canaries.update(query[name] for name in ("access_token", "code", "state") if name in query)
+        return answer(request)
 
-    town.wechat.answer = listening  # type: ignore[method-assign,assignment]
-    return heard
+    town.wechat.answer = recording  # type: ignore[method-assign]
+    return canaries
 
 
-def _recovered(phone: Phone, *, pull: bool) -> set[str]:
-    """Recover the password with a code that comes by WeChat, after a wrong one; token and code."""
+def _recover(phone: Phone, *, pull: bool) -> set[str]:
+    """Recover the password by a code from WeChat, after a wrong one; return token and code."""
     world = phone.town.world
     token = str(phone.start("11010148").json_body["token"])
     answer = world.send(token)
@@ -56,27 +55,27 @@ def _recovered(phone: Phone, *, pull: bool) -> set[str]:
     return {token, code}
 
 
-def _told(town: Town) -> set[str]:
-    """Tell the service, and WeChat, every canary; what must stand nowhere."""
-    overheard = _overheard(town)
+def _use_canaries(town: Town) -> set[str]:
+    """Pass every canary through the service and WeChat; return those that nothing may show."""
+    recorded = _record_secrets(town)
     phone = town.phone(OPENID)
     phone.follow()
     phone.browse(f"{ENTER}?scene={OPENID}")
     LoginItem("11010148").update([LoginItem.openid.set(OPENID)])
-    given = _recovered(phone, pull=False)
-    given |= set(phone.cookies.values())
+    used = _recover(phone, pull=False)
+    used |= set(phone.cookies.values())
     world = town.world
     phone.call("GET", f"/wechat/enter?code={PASSWORD}&state={OPENID}")
     post(world, signed(world, {"MsgType": "text", "MsgId": 7, "Content": PASSWORD}, OPENID))
     phone.leave()
     refused = world.send(str(phone.start("11010148").json_body["token"]))
     assert refused.json_body["code"] == "not-following"
-    assert len(overheard) >= 3
-    return {PASSWORD, PHONE, OPENID, *given, *overheard}
+    assert len(recorded) >= 3
+    return {PASSWORD, PHONE, OPENID, *used, *recorded}
 
 
 def _fail(town: Town, monkeypatch: pytest.MonkeyPatch, canaries: set[str]) -> None:
-    """Let WeChat's client and the store quote all that they were ever given, and fail."""
+    """Make WeChat's client and the store fail with errors that quote all canaries."""
     world, fail = town.world, quoting(*canaries - {PASSWORD})
     phone = town.phone(OPENID)
     phone.follow()
@@ -89,11 +88,11 @@ def _fail(town: Town, monkeypatch: pytest.MonkeyPatch, canaries: set[str]) -> No
     post(world, signed(world, TAPPED, OPENID))
 
 
-def test_no_canary_is_in_a_line(
+def test_the_log_shows_no_canary_of_wechat(
     town: Town, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """OAuth codes, access tokens, openids, cookies, codes, the AppSecret and the callback's keys."""
-    canaries = _told(town)
+    """No OAuth code, access token, openid, cookie, code, AppSecret or key of the callback."""
+    canaries = _use_canaries(town)
     refused = refusals(town.world)
     _fail(town, monkeypatch, canaries)
     assert sum("cannot do it" in line for line in watched.log.getvalue().splitlines()) == 3
@@ -102,23 +101,23 @@ def test_no_canary_is_in_a_line(
     nothing_leaked("\n".join(refused), canaries)
 
 
-def test_without_masking_they_would_be(
+def test_without_masking_the_log_shows_the_canaries_of_wechat(
     town: Town, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same run finds every one of them where nothing is hidden."""
+    """The same run shows every one of them where nothing is masked."""
     unmasked(monkeypatch)
-    canaries = _told(town)
+    canaries = _use_canaries(town)
     _fail(town, monkeypatch, canaries)
     assert shown(watched.text, canaries | SECRETS) >= (canaries - {PASSWORD}) | SECRETS
 
 
-def test_a_code_that_is_fetched_is_in_no_line(pulling_town: Town, watched: Watched) -> None:
-    """The menu's reply has it, and nothing that is written."""
+def test_the_log_shows_no_fetched_code(pulling_town: Town, watched: Watched) -> None:
+    """Only the menu's reply has the code."""
     town = pulling_town
     LoginItem("11010148").update([LoginItem.openid.set(OPENID)])
     phone = town.phone(OPENID)
     phone.follow()
     phone.browse(ENTER)
-    canaries = _recovered(phone, pull=True)
+    canaries = _recover(phone, pull=True)
     assert watched.figures()["RecoveryCompleted"] == 1
     nothing_leaked(watched.text, {OPENID, PASSWORD, PHONE, *canaries})

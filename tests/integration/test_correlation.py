@@ -1,4 +1,4 @@
-"""One id joins a request's lines, figures and messages; failures are told, and nothing secret with them."""
+"""One id is in a request's log lines, metrics and messages; failures are logged without secrets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECRET = {"SMS_HTTP_SECRET": "h" * 32}
 
 @pytest.fixture
 def gateway() -> Iterator[Server]:
-    """An SMS endpoint that takes everything."""
+    """An SMS endpoint that accepts every message."""
     with serving(lambda _: (200, b'{"id":"m-1"}')) as server:
         yield server
 
@@ -37,7 +37,7 @@ def gateway() -> Iterator[Server]:
 def test_one_id_leads_from_the_request_to_the_gateway(
     watched: Watched, make_world: MakeWorld, gateway: Server
 ) -> None:
-    """API Gateway's own name of it: in each line, in the figures, and in what the gateway gets."""
+    """API Gateway's request id is in each log line, in the metrics, and in the request to the gateway."""
     world = make_world(SMS_GATEWAYS="http", SMS_HTTP_URL=gateway.url, **SECRET)
     add_firm(world.service.hasher)
     token = world.token()
@@ -46,17 +46,17 @@ def test_one_id_leads_from_the_request_to_the_gateway(
         world.clock.time += 60
         before = len(watched.lines)
         assert world.send(token).status_code == 202
-        named = gateway.received[-1].headers["x-correlation-id"]
-        said = watched.lines[before:]
-        assert [line["message"] for line in said] == ["code sent"]
-        assert {line["correlation_id"] for line in said} == {named}
-        assert watched.documents[-1]["correlation_id"] == named
-        ids.append(named)
+        request_id = gateway.received[-1].headers["x-correlation-id"]
+        lines = watched.lines[before:]
+        assert [line["message"] for line in lines] == ["code sent"]
+        assert {line["correlation_id"] for line in lines} == {request_id}
+        assert watched.documents[-1]["correlation_id"] == request_id
+        ids.append(request_id)
     assert ids[0] != ids[1]
     assert correlation_id() is None
 
 
-def called(path: str = "/health", **context: object) -> dict[str, Any]:
+def get_event(path: str = "/health", **context: object) -> dict[str, Any]:
     """Return API Gateway's event of a GET, with this request context."""
     event = api_event("GET", path)
     event["requestContext"] = {"httpMethod": "GET", "resourcePath": path, **context}
@@ -90,14 +90,14 @@ def logging_world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 def test_the_id_is_the_gateway_s_or_lambda_s(
     watched: Watched, logging_world: World, context: dict[str, str], named: str
 ) -> None:
-    """And harmless, whatever it is; Lambda's own stands beside it."""
-    assert app(called(**context), Context())["statusCode"] == 200
+    """It is reduced to harmless characters; Lambda's own id is logged beside it."""
+    assert app(get_event(**context), Context())["statusCode"] == 200
     (line,) = watched.lines
     assert (line["correlation_id"], line["request_id"]) == (named, "request-1")
 
 
 def test_two_requests_at_once_keep_their_ids_apart(watched: Watched) -> None:
-    """The local twin answers in many threads."""
+    """The local stack answers in several threads."""
     both = threading.Barrier(2)
 
     def answer(_: Any) -> None:
@@ -121,10 +121,10 @@ def test_two_requests_at_once_keep_their_ids_apart(watched: Watched) -> None:
     assert watched.figures() == {"CodeWrong": 2}
 
 
-def test_the_thread_that_answers_wechat_belongs_to_the_request(
+def test_the_thread_of_a_callback_has_the_request_s_id(
     watched: Watched, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its lines and figures carry the request's id, and its failure ends in the log alone."""
+    """Its log lines and metrics have the request's id, and its failure is only logged."""
 
     def answer(_: object) -> str:
         metrics.count("CallbackEvent", event="text")
@@ -144,13 +144,13 @@ def test_the_thread_that_answers_wechat_belongs_to_the_request(
 
 
 class Loud(Exception):
-    """A failure whose words quote a secret."""
+    """An error whose message has a secret."""
 
 
-def test_a_failure_of_ours_is_told_to_people_in_plain_words(
+def test_an_internal_error_is_answered_without_details(
     watched: Watched, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No traceback; the log has it, masked, and the figures are written all the same."""
+    """The answer has no traceback, the log has it masked, and the metrics are written."""
 
     def fail(*_: object) -> None:
         metrics.count("CodeWrong")
@@ -167,29 +167,29 @@ def test_a_failure_of_ours_is_told_to_people_in_plain_words(
     assert watched.figures()["CodeWrong"] == 1
 
 
-def test_what_chalice_itself_fails_at_is_answered_alike(
+def test_an_error_of_chalice_is_answered_without_details(
     watched: Watched, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Outside of every view, where none of our own rendering is."""
+    """Also outside of every view, where errors are not rendered."""
 
     def fail(*_: object) -> None:
         raise Loud("sealed=secret-7")
 
     monkeypatch.setattr("chalice.app.RestAPIEventHandler._main_rest_api_handler", fail)
-    answer = app(called(), Context())
+    answer = app(get_event(), Context())
     assert (answer["statusCode"], "unavailable" in answer["body"]) == (503, True)
     assert "secret-7" not in answer["body"] + watched.text
     assert watched.figures() == {"Alarm alarm=unexpected": 1}
 
 
 @pytest.mark.parametrize("error", [Unavailable("queue"), Loud(f"password={PASSWORD}")])
-def test_a_function_that_fails_tells_lambda_the_kind_alone(
+def test_a_failed_function_raises_the_kind_of_its_error_only(
     watched: Watched,
     yearly: ResetWorld,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
 ) -> None:
-    """Lambda writes the exception down as it is, and hands it on to whatever called."""
+    """Lambda logs the exception and returns it to the caller."""
 
     def fail(*_: object) -> None:
         try:
@@ -209,14 +209,14 @@ def test_a_function_that_fails_tells_lambda_the_kind_alone(
     assert PASSWORD not in watched.text
 
 
-def test_an_alarm_counts_where_no_call_is_under_way(watched: Watched) -> None:
-    """As at a cold start, before the first request."""
+def test_an_alarm_outside_of_a_call_is_counted(watched: Watched) -> None:
+    """For example at a cold start, before the first request."""
     logging.getLogger("chalicelib.test").error("settings", extra={"alarm": "settings"})
     assert watched.figures() == {"Alarm alarm=settings": 1}
 
 
-def test_a_gateway_gets_no_id_outside_of_a_request() -> None:
-    """An operator's command has none to give."""
+def test_a_request_outside_of_a_call_has_no_id() -> None:
+    """An operator's command has no request id."""
     with serving(lambda _: (200, b"{}")) as server:
         attempt = http(server.url).send(SMS)
     assert attempt.outcome is Outcome.SENT

@@ -1,4 +1,4 @@
-"""What enrolment stores of a firm and its two logins, and what it leaves as it is."""
+"""The items that enrolment writes, and those that it leaves unchanged."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def world(make_world: MakeWorld) -> World:
     return make_world()
 
 
-def test_a_firm_comes_with_its_two_logins(world: World) -> None:
-    """The firm's facts, the opening password of the main login, the default one of the other."""
+def test_a_firm_is_enrolled_with_its_two_logins(world: World) -> None:
+    """The main login has the opening password, the finance login the default one."""
     (result,) = load(world, [row()])
     assert result == Result(2, "32990002", "loaded", hashes=2)
     firm = FirmItem.get("32990002")
@@ -39,7 +39,7 @@ def test_a_firm_comes_with_its_two_logins(world: World) -> None:
 
 
 def test_enrolled_logins_recover_their_passwords(world: World) -> None:
-    """What enrolment wrote is what a recovery needs."""
+    """An enrolled login can be recovered by SMS."""
     load(world, [row()])
     token = world.token("32990002_cw")
     world.send(token)
@@ -58,7 +58,7 @@ def test_the_same_file_twice_changes_nothing(world: World) -> None:
 
 
 def test_a_password_that_exists_is_never_overwritten(world: World) -> None:
-    """Whatever the file says, the person's own password stays, and so does must_change."""
+    """The person's own password and must_change stay, whatever the file has."""
     load(world, [row()])
     token = world.token("32990002_cw")
     world.send(token)
@@ -102,7 +102,7 @@ def test_changed_facts_reach_the_firm_and_both_logins(
 
 
 def test_a_phone_is_bound_where_there_is_none(world: World) -> None:
-    """A number that the association learnt later comes with the next file."""
+    """A later file adds a number that was unknown before."""
     load(world, [row(phone="", finance_phone="")])
     world.clock.time += 1
     (result,) = load(world, [row(phone="")])
@@ -113,8 +113,8 @@ def test_a_phone_is_bound_where_there_is_none(world: World) -> None:
     assert [event.event for event in events("32990002_cw")] == ["enrolled", "enrolment-updated"]
 
 
-def test_a_bound_phone_stays_and_the_operator_is_told(world: World) -> None:
-    """A file is no way to lead somebody's codes to another phone unseen."""
+def test_a_bound_phone_stays_with_a_note(world: World) -> None:
+    """A file cannot redirect a login's codes to another phone."""
     load(world, [row()])
     (result,) = load(world, [row(phone="13700000000", finance_phone="")])
     assert result.outcome == "unchanged"
@@ -123,8 +123,8 @@ def test_a_bound_phone_stays_and_the_operator_is_told(world: World) -> None:
     assert world.login_item("32990002_cw").phone == "+8613900002222"
 
 
-def test_a_bound_phone_is_changed_by_whoever_may(world: World) -> None:
-    """Where phones are to be updated, each one goes the way of an operator's change."""
+def test_a_bound_phone_is_changed_on_request(world: World) -> None:
+    """With `rebind` each changed phone is passed to it."""
     changes: list[tuple[str, str]] = []
     load(world, [row()])
     (result,) = load(
@@ -136,8 +136,8 @@ def test_a_bound_phone_is_changed_by_whoever_may(world: World) -> None:
     assert (result.outcome, result.notes) == ("loaded", ("32990002绑定的手机号已变更",))
 
 
-def test_a_hash_of_the_old_system_is_kept_as_it_came(world: World) -> None:
-    """A PHC string is stored itself, works, and costs no hashing."""
+def test_a_hash_of_the_old_system_is_stored_unchanged(world: World) -> None:
+    """An argon2 hash in the column is stored as it is, and verifies."""
     made = imported_hash("旧密码1")
     (result,) = load(world, [row(opening_password=made)])
     assert result.hashes == 1
@@ -163,12 +163,12 @@ def test_without_an_opening_password_a_login_has_none(world: World) -> None:
 
 
 def test_a_weak_opening_password_loads(world: World) -> None:
-    """The old system let people have it; the policy is for new ones."""
+    """The password policy applies to new passwords only."""
     assert load(world, [row(opening_password="1")])[0].outcome == "loaded"
 
 
-def test_a_bad_row_loads_nothing_and_stops_nobody(world: World) -> None:
-    """Its reasons are said, in the rows' order, and the rows around it are loaded."""
+def test_an_invalid_row_is_skipped(world: World) -> None:
+    """It is reported with its reasons in the order of rows, and the other rows are loaded."""
     rows = [
         row(2),
         row(3, firm_no="32990003", phone="1", province="99"),
@@ -185,8 +185,8 @@ def test_a_bad_row_loads_nothing_and_stops_nobody(world: World) -> None:
     assert not any("32990003" in str(items) for items in stored().values())
 
 
-def test_the_second_row_of_a_firm_is_at_fault(world: World) -> None:
-    """Each firm stands in a file once; the first good row counts, however its number is typed."""
+def test_the_second_row_of_a_firm_is_refused(world: World) -> None:
+    """The first valid row of a firm is loaded, however its number is typed."""
     bad = row(2, province="99")
     again = row(4, firm_no="３２９９０００２", name="另一家")
     results = load(world, [bad, row(3), again])

@@ -1,4 +1,4 @@
-"""Enrolment while somebody else writes the same firm."""
+"""Enrolment while another process writes the same firm."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def world(make_world: MakeWorld) -> World:
 
 
 class Stale(Directory):
-    """Sees the tables as they were before somebody else came."""
+    """A directory whose first read is followed by another write."""
 
     def __init__(self, meanwhile: Callable[[], object]) -> None:
         self._meanwhile = meanwhile
@@ -38,10 +38,10 @@ class Stale(Directory):
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_who_was_faster_is_not_overwritten(world: World, there: bool) -> None:
-    """A password and a phone set between looking and writing stay; the row goes on with the rest.
+def test_a_concurrent_write_is_not_overwritten(world: World, there: bool) -> None:
+    """A password and a phone set between read and write stay; the rest of the row is written.
 
-    So whether the login was not there at all, or only without a password and a phone.
+    Both where the login did not exist and where it had no password and no phone.
     """
     if there:
         load(world, [row(opening_password="", phone="", finance_phone="")])
@@ -60,8 +60,8 @@ def test_who_was_faster_is_not_overwritten(world: World, there: bool) -> None:
 
 
 @pytest.mark.parametrize("column", ["phone", "opening_password"])
-def test_either_of_the_two_is_guarded_by_itself(world: World, column: str) -> None:
-    """A phone that somebody bound meanwhile stays though no password came with it, and so on."""
+def test_password_and_phone_are_guarded_separately(world: World, column: str) -> None:
+    """A concurrently set phone stays where no password was set with it, and vice versa."""
     load(world, [row(opening_password="", phone="")])
     theirs = {"phone": "", "opening_password": ""}
     values = {"phone": "13700000000", "opening_password": "Theirs-1"}
@@ -81,7 +81,7 @@ def test_either_of_the_two_is_guarded_by_itself(world: World, column: str) -> No
 def test_two_loads_at_once_enrol_each_firm_once(
     dynamodb_local: str, monkeypatch: pytest.MonkeyPatch, make_world: MakeWorld
 ) -> None:
-    """On DynamoDB itself: one password a login, one event of enrolment, no row lost."""
+    """On DynamoDB Local: one password and one audit event per login, no row lost."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
     world = make_world(TABLE_PREFIX="enrolment-race")
     create_tables(boto3.client("dynamodb"), "enrolment-race")

@@ -1,4 +1,4 @@
-"""How a load goes through its rows: look-ups, order, bounds, interruptions, whole files."""
+"""The load of a directory file: reads, order, bounds, interruptions."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def world(make_world: MakeWorld) -> World:
     return make_world()
 
 
-def test_a_second_load_asks_for_many_firms_at_once(world: World) -> None:
-    """Two BatchGetItem for all the rows, and nothing else."""
+def test_a_second_load_reads_in_batches(world: World) -> None:
+    """All rows are read by two BatchGetItem, and nothing is written."""
     rows = firm_rows(12)
     load(world, rows)
     calls: list[str] = []
@@ -56,14 +56,14 @@ def test_a_second_load_asks_for_many_firms_at_once(world: World) -> None:
 
 
 def test_firms_are_looked_up_by_fifties(world: World) -> None:
-    """A hundred logins are what one BatchGetItem may ask for."""
+    """One BatchGetItem may read a hundred items, which are the logins of fifty firms."""
     directory = Forgetful()
     list(load_lazily(world, firm_rows(120), directory=directory, hasher=Instant()))
     assert directory.asked == [50, 50, 20]
 
 
 class Uneven(CheapHasher):
-    """Takes longest for the password `1`."""
+    """A hasher that is slow for the password `1` only."""
 
     def __init__(self) -> None:
         super().__init__(PEPPERS)
@@ -74,32 +74,32 @@ class Uneven(CheapHasher):
 
 
 def test_results_come_in_the_rows_order(world: World) -> None:
-    """However long each hash takes."""
+    """Also where hashes take different times."""
     rows = [row(n, firm_no=str(32_000_000 + n), opening_password=str(n % 5)) for n in range(2, 132)]
     results = list(load_lazily(world, rows, workers=4, hasher=Uneven(), directory=Forgetful()))
     assert [one.row for one in results] == list(range(2, 132))
 
 
 class Slow(CheapHasher):
-    """Goes on only when two passwords are being hashed at once."""
+    """A hasher that waits until two passwords are being hashed."""
 
     def __init__(self) -> None:
         super().__init__(PEPPERS)
-        self.met = threading.Barrier(2, timeout=20)
+        self.both = threading.Barrier(2, timeout=20)
 
     def hash(self, password: str) -> str:
-        self.met.wait()
+        self.both.wait()
         return super().hash(password)
 
 
-def test_passwords_are_hashed_side_by_side(world: World) -> None:
-    """Hashing one at a time would never get past the first."""
+def test_passwords_are_hashed_in_parallel(world: World) -> None:
+    """A sequential load would wait for ever at its first hash."""
     results = list(load_lazily(world, firm_rows(4), hasher=Slow(), workers=2))
     assert [one.outcome for one in results] == ["loaded"] * 4
 
 
-def test_only_a_bounded_number_of_rows_is_under_way(world: World) -> None:
-    """Rows are not read faster than they are loaded."""
+def test_the_number_of_rows_in_progress_is_bounded(world: World) -> None:
+    """Rows are not read faster than they are written."""
     read = 0
 
     def rows() -> Iterator[Row]:
@@ -115,7 +115,7 @@ def test_only_a_bounded_number_of_rows_is_under_way(world: World) -> None:
     assert ahead <= 150
 
 
-def test_whoever_stops_listening_stops_the_load(world: World) -> None:
+def test_closing_the_results_stops_the_load(world: World) -> None:
     """An operator's Ctrl-C does not wait for thousands of hashes."""
     directory = Forgetful()
     loading = load_lazily(world, firm_rows(1_000), directory=directory)
@@ -125,8 +125,8 @@ def test_whoever_stops_listening_stops_the_load(world: World) -> None:
     assert not [t for t in threading.enumerate() if t.name.startswith("enrolment")]
 
 
-def test_memory_is_flat_however_long_the_file(world: World, tmp_path: Path) -> None:
-    """A row leaves behind no more than its firm's number, by which a second one is found."""
+def test_memory_does_not_grow_with_the_file(world: World, tmp_path: Path) -> None:
+    """Only the firm's number of a row is kept, to find a second row of the firm."""
 
     def peak(firms: int) -> int:
         path = write_file(tmp_path / f"{firms}.csv", firms)
@@ -152,20 +152,20 @@ def test_memory_is_flat_however_long_the_file(world: World, tmp_path: Path) -> N
 
 
 class Broken(Directory):
-    """Stops answering after some writes."""
+    """A directory that fails after some writes."""
 
     def __init__(self, writes: int) -> None:
         self._left = writes
 
-    def write(self, facts: FirmFacts, changes: Sequence[LoginChange], **given: Any) -> None:
+    def write(self, facts: FirmFacts, changes: Sequence[LoginChange], **kwargs: Any) -> None:
         self._left -= 1
         if self._left < 0:
             raise Unavailable("store")
-        super().write(facts, changes, **given)
+        super().write(facts, changes, **kwargs)
 
 
-def test_a_store_that_stops_answering_stops_the_load(world: World) -> None:
-    """The rows before are reported, the error comes out, and the next load completes the file."""
+def test_a_failing_store_stops_the_load(world: World) -> None:
+    """The rows before are reported, the error is raised, and the next load completes the file."""
     rows = firm_rows(12)
     done: list[Result] = []
     with pytest.raises(Unavailable):
@@ -176,7 +176,7 @@ def test_a_store_that_stops_answering_stops_the_load(world: World) -> None:
 
 
 def test_a_file_is_loaded_with_its_name_and_digest_as_reason(world: World, tmp_path: Path) -> None:
-    """The audit says which file an account came from; the report says how long it took."""
+    """The audit has the file of an account; the report has the duration."""
     path = write_file(tmp_path / "firms.csv", 3)
     counts: list[int] = []
     seen: list[Result] = []
@@ -191,8 +191,8 @@ def test_a_file_is_loaded_with_its_name_and_digest_as_reason(world: World, tmp_p
     assert event.reason.startswith("firms.csv sha256:")
 
 
-def test_a_file_that_breaks_off_loads_nothing(world: World, tmp_path: Path) -> None:
-    """It is read to its end before the first row is written."""
+def test_an_undecodable_file_loads_nothing(world: World, tmp_path: Path) -> None:
+    """The whole file is read before the first row is written."""
     path = write_file(tmp_path / "firms.csv", 3)
     path.write_bytes(path.read_bytes() + b"32990009,\xff\xff")
     with pytest.raises(directory_file.DirectoryError):
@@ -200,8 +200,8 @@ def test_a_file_that_breaks_off_loads_nothing(world: World, tmp_path: Path) -> N
     assert stored() == {"firms": [], "logins": [], "audit": []}
 
 
-def test_an_interrupted_load_hands_over_what_it_knows(world: World, tmp_path: Path) -> None:
-    """The operator sees how far it came."""
+def test_an_interrupted_load_has_a_report(world: World, tmp_path: Path) -> None:
+    """The exception has the counts so far."""
     path = write_file(tmp_path / "firms.csv", 3)
     boto3.client("dynamodb").delete_table(TableName="recovery-audit")
     with pytest.raises(enrol.Interrupted) as error:

@@ -1,4 +1,4 @@
-"""What every story counts, and the form in which CloudWatch gets it."""
+"""The metrics of every use case, and their format for CloudWatch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DETAILS = {
 
 
 class Push:
-    """WeChat's platform, as far as it pushes codes: its outcomes in order."""
+    """WeChat's platform for pushed codes, with these outcomes in order."""
 
     def __init__(self, *outcomes: TemplateOutcome | None) -> None:
         self._outcomes = list(outcomes)
@@ -44,7 +44,7 @@ class Push:
 
 
 def test_a_recovery_counts_each_of_its_steps(watched: Watched, world: World) -> None:
-    """Started, sent by which gateway and with what outcome, a wrong code, completed."""
+    """Start, sends by gateway and outcome, wrong codes and completion."""
     token = world.token()
     world.send(token)
     right = world.phones.codes[0]
@@ -58,8 +58,8 @@ def test_a_recovery_counts_each_of_its_steps(watched: Watched, world: World) -> 
     }
 
 
-def test_every_gateway_that_was_asked_is_counted(watched: Watched, make_world: MakeWorld) -> None:
-    """One that failed over, and the last one that refused: an alarm as well."""
+def test_every_attempted_gateway_is_counted(watched: Watched, make_world: MakeWorld) -> None:
+    """A failover counts both; a send that all refuse is an alarm as well."""
     world = make_world(SMS_GATEWAYS="http,console", SMS_HTTP_URL="http://x.example", **SECRET)
     add_firm(world.service.hasher)
     first = Phones("http", outcomes=[Outcome.TRY_ANOTHER] * 2)
@@ -82,7 +82,7 @@ SECRET = {"SMS_HTTP_SECRET": "h" * 32}
 def test_codes_by_wechat_are_counted_by_outcome(
     watched: Watched, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pushed, of unknown outcome, not to be pushed and so held for the person, or not at all."""
+    """Pushed, unknown, held to be fetched, or unavailable."""
     world = make_world(WECHAT_CODE_TEMPLATE_ID="template", LIMIT_SENDS_PER_DESTINATION_MINUTE="9")
     add_firm(world.service.hasher, openid="o-alice")
     outcomes = (TemplateOutcome.SENT, TemplateOutcome.UNKNOWN, TemplateOutcome.NO_TEMPLATE, None)
@@ -100,8 +100,8 @@ def test_codes_by_wechat_are_counted_by_outcome(
     }
 
 
-def test_unbinding_is_counted_where_it_took_effect(watched: Watched, make_world: MakeWorld) -> None:
-    """A try with wrong details is none."""
+def test_only_a_successful_unbinding_is_counted(watched: Watched, make_world: MakeWorld) -> None:
+    """An attempt with wrong details is not counted."""
     world = make_world()
     add_firm(world.service.hasher, openid="o-alice")
     token = world.token()
@@ -110,8 +110,8 @@ def test_unbinding_is_counted_where_it_took_effect(watched: Watched, make_world:
     assert watched.figures() == {"RecoveryStarted": 1, "Unbound": 1}
 
 
-def test_callbacks_are_counted_by_what_they_tell(watched: Watched, world: World) -> None:
-    """A kind that nobody knows is `other`, however WeChat calls it."""
+def test_callbacks_are_counted_by_event(watched: Watched, world: World) -> None:
+    """An unknown event is counted as `other`."""
     event: dict[str, object] = {"MsgType": "event"}
     for fields in (
         {**event, "Event": "subscribe"},
@@ -133,7 +133,7 @@ def test_callbacks_are_counted_by_what_they_tell(watched: Watched, world: World)
 
 
 def test_verified_passwords_are_counted_by_answer(watched: Watched, world: World) -> None:
-    """Right, to be changed, wrong, and refused since the login is locked."""
+    """Right, must change, wrong, and locked."""
     for login, password in (
         ("11010148", "Opening-password-1"),
         ("11010148_cw", "Opening-password-1"),
@@ -149,8 +149,8 @@ def test_verified_passwords_are_counted_by_answer(watched: Watched, world: World
     }
 
 
-def refused(world: World, limit: str) -> None:
-    """Run into this limit."""
+def exhaust(world: World, limit: str) -> None:
+    """Exhaust this limit."""
     if limit == LockKind.STARTS:
         world.start()
         world.start()
@@ -192,27 +192,27 @@ LIMITS = {
 }
 
 
-def test_operators_commands_and_figures_call_limits_by_the_same_words() -> None:
-    """The limit on addresses alone belongs to no login that a command could show."""
+def test_commands_and_metrics_have_the_same_names_of_limits() -> None:
+    """Except the limit on addresses, which belongs to no login."""
     assert {*LIMITS} == {*LockKind, "address-starts"}
 
 
 @pytest.mark.parametrize("limit", LIMITS)
 def test_a_refusal_names_its_limit(watched: Watched, make_world: MakeWorld, limit: str) -> None:
-    """Each limit is told apart, and no other one is blamed."""
+    """The metric of a refusal has the exhausted limit, and no other."""
     plenty = "" if limit == "destination-sends" else "9"
     world = make_world(LIMIT_SENDS_PER_DESTINATION_MINUTE=plenty, **LIMITS[limit])
     add_firm(world.service.hasher)
     LoginItem("11010148_cw").update([LoginItem.openid.set("o-alice")])
-    refused(world, limit)
-    blamed = {name for name in watched.figures() if name.startswith("RefusedByLimit")}
-    assert blamed == {f"RefusedByLimit limit={limit}"}
+    exhaust(world, limit)
+    limits = {name for name in watched.figures() if name.startswith("RefusedByLimit")}
+    assert limits == {f"RefusedByLimit limit={limit}"}
 
 
-def test_the_yearly_reset_counts_logins_as_it_goes(
+def test_the_yearly_reset_counts_logins_by_outcome(
     watched: Watched, yearly: yearly_reset.ResetWorld
 ) -> None:
-    """What the run's item says at its end, and the lines of one call carry Lambda's id of it."""
+    """The metrics equal the run's counts, and each log line has Lambda's request id."""
     add_logins(30)
     add_firm(yearly.world.service.hasher)
     LoginItem("21000003_cw").update([LoginItem.province.remove()])
@@ -230,8 +230,8 @@ def test_the_yearly_reset_counts_logins_as_it_goes(
     assert {document["correlation_id"] for document in watched.documents} == {"request-1"}
 
 
-def test_dimensions_take_words_of_ours_alone(watched: Watched) -> None:
-    """Each value that somebody could make up would be one more metric to pay for."""
+def test_dimensions_have_known_words_only(watched: Watched) -> None:
+    """Each other value would be a further metric, which has a price."""
     with begun(Invocation("c", "r", tuple)) as invocation:
         metrics.count("Alarm", alarm="+8613912345678")
         metrics.count("Alarm", alarm="x" * 41)
@@ -240,10 +240,10 @@ def test_dimensions_take_words_of_ours_alone(watched: Watched) -> None:
     assert watched.figures() == {"Alarm alarm=other": 3}
 
 
-def test_no_setting_of_the_function_changes_the_figures_shape(
+def test_powertools_variables_do_not_change_the_metrics(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Powertools reads names and switches of its own, which alarms know nothing of."""
+    """Alarms depend on the namespace and dimensions, which Powertools' variables could change."""
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "other")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Other")
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "1")
@@ -253,8 +253,8 @@ def test_no_setting_of_the_function_changes_the_figures_shape(
     assert watched.figures() == {"CodeSent gateway=http outcome=sent": 1}
 
 
-def test_what_is_counted_after_the_end_is_written_at_once(watched: Watched) -> None:
-    """A thread that was given up may still finish what it began."""
+def test_a_count_after_the_end_is_written_at_once(watched: Watched) -> None:
+    """A thread that outlives its request may still count."""
     with begun(Invocation("late", "r", tuple)) as invocation:
         metrics.flush(invocation)
         metrics.count("CodeWrong")
@@ -272,10 +272,10 @@ class Broken:
     flush = write
 
 
-def test_figures_that_cannot_be_written_keep_nobody_from_their_answer(
+def test_a_failure_to_write_metrics_does_not_fail_the_request(
     watched: Watched, world: World
 ) -> None:
-    """The recovery goes on, and a line says so."""
+    """The failure is logged."""
     metrics.print_to(Broken())  # type: ignore[arg-type]
     assert world.start().status_code == 201
     assert [line["message"] for line in watched.lines] == ["figures were not written: OSError"]

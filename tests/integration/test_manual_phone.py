@@ -1,4 +1,4 @@
-"""The manual's section 1 to 1.2, sentence by sentence: the phone's way, and the code by SMS."""
+"""The manual's sections 1 to 1.2, sentence by sentence: recovery on the phone by SMS."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def recovered(town: Town, openid: str = "o-alice") -> None:
 
 
 # 用户可通过微信搜索公众号“中国注册会计师协会行业管理系统”或者扫描下方二维码关注公众号。
-def test_who_follows_is_welcomed_with_the_way_to_the_page(town: Town) -> None:
+def test_a_new_follower_receives_the_link_to_the_page(town: Town) -> None:
     """The link in the welcome opens the page inside WeChat."""
     alice = town.phone("o-alice")
     welcome = alice.follow()
@@ -34,8 +34,8 @@ def test_who_follows_is_welcomed_with_the_way_to_the_page(town: Town) -> None:
 
 
 # 通过微信公众号“找回密码”菜单跳转到找回密码界面。
-def test_the_menu_leads_to_the_page(town: Town) -> None:
-    """The browser is known there by its WeChat, without a question to the person."""
+def test_the_menu_opens_the_page(town: Town) -> None:
+    """The browser is identified by its WeChat without any input."""
     alice = town.phone("o-alice")
     alice.follow()
     assert alice.browse(alice.tap("找回密码")) == PAGE
@@ -44,7 +44,7 @@ def test_the_menu_leads_to_the_page(town: Town) -> None:
 
 # 选择要找回登录账号的用户类型（用户类型为会计师事务所），点击【下一步】按钮。
 def test_the_user_type_is_a_firm(world: World) -> None:
-    """Other users are sent to the people who can help them."""
+    """Other users receive the number of the support."""
     assert world.start().status_code == 201
     answer = world.call("POST", "/recovery", {"user_type": "person", "login": "11010148"})
     assert (answer.status_code, answer.json_body["field"]) == (422, "user_type")
@@ -53,8 +53,10 @@ def test_the_user_type_is_a_firm(world: World) -> None:
 
 # 登录账号在系统中未绑定手机号时，系统提示“查询到您未绑定手机号，请联系技术支持010-88250337(0338)”修改密码。
 @pytest.mark.parametrize("openid", ["o-alice", None], ids=["phone", "PC"])
-def test_a_login_without_a_phone_is_told_whom_to_call(world: World, openid: str | None) -> None:
-    """The manual's sentence, to the letter, wherever it is asked from."""
+def test_a_login_without_a_phone_gets_the_number_of_the_support(
+    world: World, openid: str | None
+) -> None:
+    """The manual's exact sentence, on the phone and on a PC."""
     add_firm(world.service.hasher, "31000001", phone=None)
     answer = world.start("31000001", openid)
     assert (answer.status_code, answer.json_body["code"]) == (409, "phone-not-bound")
@@ -64,7 +66,7 @@ def test_a_login_without_a_phone_is_told_whom_to_call(world: World, openid: str 
 # 未绑定公众号时，默认手机号验证码找回。点击手机号验证，输入新密码后点击【获取验证码】接收短信验证码并输入，
 # 点击【确认重置】按钮即可重置成功。
 def test_an_unbound_login_is_recovered_by_sms(town: Town) -> None:
-    """The code comes to the phone that the login is bound to, and the new password holds."""
+    """The code is sent to the bound phone, and the new password is stored."""
     alice = town.phone("o-alice")
     alice.follow()
     alice.browse(alice.tap("找回密码"))
@@ -79,14 +81,14 @@ def test_an_unbound_login_is_recovered_by_sms(town: Town) -> None:
 
 
 # 注：如果手机号码有误或收不到验证码请联系010-88250337/0338。
-def test_who_gets_no_sms_is_told_whom_to_call() -> None:
-    """The number stands where a person reads that no code went out."""
+def test_a_failed_sms_shows_the_number_of_the_support() -> None:
+    """The problem of a failed delivery has the number."""
     assert "010-88250337/0338" in PROBLEMS["delivery-failed"][1]
 
 
 # 使用手机号找回过密码成功后会自动将微信绑定关注的中国注册会计师协会行业管理系统公众号，下次找回密码默认使用公众号验证码找回。
 def test_a_recovery_by_sms_binds_the_wechat(town: Town) -> None:
-    """The next recovery of that login is by the Official Account, on every device."""
+    """Later recoveries of the login are by the Official Account, on every device."""
     recovered(town)
     assert town.world.login_item().openid == "o-alice"
     for openid in ("o-alice", "o-other", None):
@@ -94,8 +96,8 @@ def test_a_recovery_by_sms_binds_the_wechat(town: Town) -> None:
 
 
 # 如果取消关注或使用其他微信重新关注则不能接收到公众号验证码。
-def test_who_has_left_gets_no_code(town: Town) -> None:
-    """The person is told that the WeChat does not follow, and nothing is counted against them."""
+def test_an_unfollowed_wechat_receives_no_code(town: Town) -> None:
+    """The problem says that the WeChat does not follow, and nothing is counted."""
     recovered(town)
     alice = town.phone("o-alice")
     alice.leave()
@@ -108,11 +110,11 @@ def test_who_has_left_gets_no_code(town: Town) -> None:
 
 # 只能使用初次使用手机号验证码找回密码时微信关注的公众号。
 @pytest.mark.parametrize("template", [True, False], ids=["push", "pull"])
-def test_the_code_comes_to_the_first_wechat_alone(
+def test_only_the_bound_wechat_receives_the_code(
     make_town: MakeTown,
     template: bool,
 ) -> None:
-    """Another WeChat that follows gets nothing; the first one works again once it follows again."""
+    """Another follower receives nothing; the bound one does once it follows again."""
     town = make_town(template=template)
     recovered(town)
     alice, other = town.phone("o-alice"), town.phone("o-other")
@@ -127,8 +129,8 @@ def test_the_code_comes_to_the_first_wechat_alone(
     assert town.world.confirm(token, code_in(text), "Another-horse-8").status_code == 200
 
 
-def test_a_scanned_code_of_the_account_itself_has_no_login(town: Town) -> None:
-    """The manual's own QR code carries no scene: its welcome fills nothing in."""
+def test_the_account_s_own_qr_code_has_no_login(town: Town) -> None:
+    """The QR code in the manual has no scene, so that no login is filled in."""
     alice = town.phone("o-alice")
     link = LINK.search(alice.follow())
     assert link is not None

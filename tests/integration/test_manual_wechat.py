@@ -1,4 +1,4 @@
-"""The manual's sections 1.3, 2.1 and 2.2, sentence by sentence, through the HTTP door."""
+"""The manual's sections 1.3, 2.1 and 2.2, sentence by sentence, through the HTTP API."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def bind(town: Town, openid: str = "o-alice") -> None:
 
 # 已绑定公众号时，默认公众号验证码找回。
 @pytest.mark.parametrize("openid", ["o-alice", "o-other", None])
-def test_a_bound_login_s_way_is_the_official_account(
+def test_a_bound_login_s_method_is_the_official_account(
     town: Town,
     openid: str | None,
 ) -> None:
@@ -48,7 +48,7 @@ def test_a_bound_login_s_way_is_the_official_account(
 # 点击【获取验证码】可在“中国注册会计师协会行业管理系统”公众号接收到验证码，
 # 输入验证码及新密码点击【确认重置】即可重置成功。
 def test_the_code_is_pushed_and_resets_the_password(town: Town) -> None:
-    """The template names the login and carries the code; no SMS goes out."""
+    """The template has the login and the code; no SMS is sent."""
     bind(town)
     token, before = town.world.token(), len(town.world.phones.codes)
     sent = town.world.send(token)
@@ -63,11 +63,11 @@ def test_the_code_is_pushed_and_resets_the_password(town: Town) -> None:
 
 
 @pytest.mark.parametrize("way", ["获取验证码", "验证码", " 获取验证码\n"])
-def test_the_code_is_fetched_where_none_is_pushed(
+def test_a_code_is_fetched_where_it_cannot_be_pushed(
     pulling_town: Town,
     way: str,
 ) -> None:
-    """By the menu item or by the word, and with the login that it is for."""
+    """By the menu item or by text, with its login."""
     town = pulling_town
     bind(town)
     token, alice = town.world.token(), town.phone("o-alice")
@@ -76,7 +76,7 @@ def test_the_code_is_fetched_where_none_is_pushed(
     text = alice.tap(way) if tapped else town.wechat.say("o-alice", way).text or ""
     assert "账号11010148的" in text
     assert town.world.confirm(token, code_in(text), NEW).status_code == 200
-    # A code that was used is none to be fetched.
+    # A used code cannot be fetched.
     assert "没有可领取的验证码" in alice.tap("获取验证码")
 
 
@@ -98,7 +98,7 @@ def test_the_firm_s_details_undo_the_binding(
     town: Town,
     typed: dict[str, str],
 ) -> None:
-    """As people type them; the person is told on both roads."""
+    """Also as people type them; phone and WeChat are notified."""
     bind(town)
     phone = town.phone("o-alice")
     phone.browse(phone.tap("找回密码"))
@@ -112,7 +112,7 @@ def test_the_firm_s_details_undo_the_binding(
 
 @pytest.mark.parametrize("name", DETAILS)
 def test_a_wrong_detail_undoes_nothing(town: Town, name: str) -> None:
-    """Which one it was is not said."""
+    """The problem does not name the wrong detail."""
     bind(town)
     wrong = {**DETAILS, name: {"firm_no": "11010149"}.get(name, DETAILS[name] + "1")}
     answer = town.world.call("POST", "/recovery/unbinding", wrong, token=town.world.token())
@@ -122,8 +122,8 @@ def test_a_wrong_detail_undoes_nothing(town: Town, name: str) -> None:
 
 
 # 再次找回密码默认手机号验证码找回。
-def test_after_unbinding_the_way_is_the_phone_again(town: Town) -> None:
-    """The phone that is bound; and the WeChat that it is done in is bound anew."""
+def test_after_unbinding_the_method_is_sms_again(town: Town) -> None:
+    """The code goes to the bound phone, and the WeChat of the new recovery is bound."""
     bind(town)
     token = town.world.token()
     town.world.call("POST", "/recovery/unbinding", DETAILS, token=token)
@@ -135,8 +135,8 @@ def test_after_unbinding_the_way_is_the_phone_again(town: Town) -> None:
 
 
 # 访问行业管理系统（cmis.cicpa.org.cn）点击登录页面【忘记密码】按钮进行操作。
-def test_the_login_page_leads_here_and_this_page_leads_back(world: World) -> None:
-    """The page opens without a cookie or a parameter, and knows where the login page is."""
+def test_the_page_links_to_the_login_page(world: World) -> None:
+    """The page opens without cookies and parameters."""
     page = world.call("GET", "/", headers={"Accept": "text/html"})
     assert page.status_code == 200
     assert "https://cmis.cicpa.org.cn" in page.body.decode()
@@ -144,8 +144,8 @@ def test_the_login_page_leads_here_and_this_page_leads_back(world: World) -> Non
 
 # 用户类型选择会计师事务所并输入要找回的账号，点击【下一步】按钮。
 @pytest.mark.parametrize("login", ["11010148", "11010148_cw", " １１０１０１４８＿ＣＷ "])
-def test_a_pc_names_the_login(town: Town, login: str) -> None:
-    """Either account of the firm."""
+def test_a_recovery_begins_on_a_pc(town: Town, login: str) -> None:
+    """Of either login of the firm, as people type it."""
     started = town.pc(login)
     assert started["login"] in ("11010148", "11010148_cw")
     assert started["method"] == "follow"
@@ -157,7 +157,7 @@ def test_a_pc_resets_a_bound_login_s_password(
     make_town: MakeTown,
     template: bool,
 ) -> None:
-    """The code is in the Official Account on the phone, and is typed on the PC."""
+    """The code arrives in the Official Account on the phone, and is typed on the PC."""
     town = make_town(template=template)
     bind(town)
     token = town.pc("11010148")["token"]
@@ -174,7 +174,7 @@ def test_a_pc_resets_a_bound_login_s_password(
 # 主任会计师/首席合伙人等信息点击【确认解绑】，信息校验成功即可解除绑定。
 # 注：再次操作找回密码参考【1手机端找回】。
 def test_unbinding_on_a_pc_leads_to_the_phone(town: Town) -> None:
-    """The next step there is to scan the QR code: the SMS belongs into a WeChat."""
+    """The next step is to scan the QR code, since an SMS is sent only inside WeChat."""
     bind(town)
     town.phone("o-alice").leave()
     token = town.pc("11010148")["token"]
@@ -185,8 +185,8 @@ def test_unbinding_on_a_pc_leads_to_the_phone(town: Town) -> None:
 
 
 # 未绑定行业管理系统公众号时扫码关注系统弹出公众号二维码，后续操作参考【1手机端找回】。
-def test_a_pc_shows_a_code_that_brings_the_login_to_the_phone(town: Town) -> None:
-    """Scan, follow, tap the link, recover by SMS; the PC sees that it is done."""
+def test_a_qr_code_continues_the_recovery_on_the_phone(town: Town) -> None:
+    """Scan, follow, open the link, recover by SMS; the PC shows that it is done."""
     pc = town.pc("11010148_cw")
     (ticket,) = town.wechat.account.live_tickets(town.world.clock())
     assert ticket.expires_at == town.world.clock() + pc["expires_in"]

@@ -1,4 +1,4 @@
-"""Stored hashes behind the login page's questions: their renewal, and which password they are of."""
+"""The renewal of stored hashes, and the exact comparison of passwords."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pynamodb.expressions.update import Action
 from chalicelib.security.password_hasher import PasswordHasher
 from chalicelib.store.models import LoginItem
 from tests.conftest import PASSWORD, CheapHasher, MakeWorld, World, add_firm, imported_hash
-from tests.integration.test_verifying_passwords import OPENING, WRONG, failures, told, verify
+from tests.integration.test_verifying_passwords import OPENING, WRONG, failures, verified, verify
 
 PEPPER = "p" * 32
 
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
 
-def stored_as(world: World, made: str) -> None:
+def store_hash(world: World, made: str) -> None:
     LoginItem("11010148").update([LoginItem.password_hash.set(made)])
 
 
-def of_before(kind: str) -> str:
-    """A hash of OPENING as an import, another pepper or other parameters left it."""
+def outdated_hash(kind: str) -> str:
+    """Return a hash of OPENING by an import, another pepper or other parameters."""
     if kind == "imported":
         return imported_hash(OPENING)
     if kind == "old pepper":
@@ -34,31 +34,31 @@ def of_before(kind: str) -> str:
 def test_an_outdated_hash_is_renewed_by_the_right_password(
     make_world: MakeWorld, kind: str
 ) -> None:
-    """Once, with everything else of the login as it was, and an open recovery goes on."""
+    """Once, without other changes of the login; a recovery in progress continues."""
     world = make_world(CODE_PEPPER=f"2:{PEPPER},1:{'o' * 32}")
     add_firm(world.service.hasher)
-    before = of_before(kind)
-    stored_as(world, before)
+    before = outdated_hash(kind)
+    store_hash(world, before)
     token = world.token()
-    assert told(world, "Wrong-horse-1") == WRONG
+    assert verified(world, "Wrong-horse-1") == WRONG
     assert world.login_item().password_hash == before
-    assert told(world) == {"valid": True, "must_change": False, "changed_at": 1_700_000_000}
+    assert verified(world) == {"valid": True, "must_change": False, "changed_at": 1_700_000_000}
     renewed = world.login_item()
     assert renewed.password_hash.startswith("v2:$argon2id$")
     assert not world.service.hasher.needs_rehash(renewed.password_hash)
     assert (renewed.password_version, renewed.changed_at) == (1, 1_700_000_000)
     assert failures(world) == [world.clock.time]
-    assert told(world)["valid"] is True
+    assert verified(world)["valid"] is True
     assert world.login_item().password_hash == renewed.password_hash
     assert world.send(token).status_code == 202
 
 
 @pytest.mark.parametrize("changed", ["version", "hash"])
-def test_a_password_set_meanwhile_is_not_undone_by_the_renewal(
+def test_a_renewal_does_not_undo_a_concurrent_password(
     world: World, monkeypatch: pytest.MonkeyPatch, changed: str
 ) -> None:
-    """Between the comparison and the write somebody recovers the login, or another renewal wins."""
-    stored_as(world, of_before("imported"))
+    """Between comparison and write the login is recovered, or renewed by another request."""
+    store_hash(world, outdated_hash("imported"))
     newer = world.service.hasher.hash(PASSWORD)
     hash_it = world.service.hasher.hash
 
@@ -70,7 +70,7 @@ def test_a_password_set_meanwhile_is_not_undone_by_the_renewal(
         return hash_it(password)
 
     monkeypatch.setattr(world.service.hasher, "hash", meanwhile)
-    assert told(world)["valid"] is True
+    assert verified(world)["valid"] is True
     assert world.login_item().password_hash == newer
     assert failures(world) == []
 
@@ -80,16 +80,16 @@ def test_passwords_are_compared_after_nfc(world: World) -> None:
     LoginItem("11010148").update(
         [LoginItem.password_hash.set(world.service.hasher.hash("Caf\u00e9-bar-1 "))]
     )
-    assert told(world, "Cafe\u0301-bar-1 ")["valid"] is True
-    assert told(world, "Cafe\u0301-bar-1") == WRONG
+    assert verified(world, "Cafe\u0301-bar-1 ")["valid"] is True
+    assert verified(world, "Cafe\u0301-bar-1") == WRONG
 
 
-def test_nothing_is_cut_off_from_a_long_password(world: World) -> None:
-    """1,024 bytes count to the last one; more are refused before anything is hashed or counted."""
+def test_a_long_password_is_compared_completely(world: World) -> None:
+    """Up to 1,024 bytes; more are refused before anything is hashed or counted."""
     long = "x" * 1_024
     LoginItem("11010148").update([LoginItem.password_hash.set(world.service.hasher.hash(long))])
-    assert told(world, long)["valid"] is True
-    assert told(world, long[:-1] + "y") == WRONG
+    assert verified(world, long)["valid"] is True
+    assert verified(world, long[:-1] + "y") == WRONG
     before = failures(world)
     answer = verify(world, long + "x")
     assert (answer.status_code, answer.json_body["field"]) == (422, "password")
@@ -97,10 +97,10 @@ def test_nothing_is_cut_off_from_a_long_password(world: World) -> None:
 
 
 def test_no_password_reaches_a_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """Not the right one, not a wrong one, not of a malformed question, nor a login's hash."""
+    """Neither a right nor a wrong password, nor one of a malformed request, nor a hash."""
     caplog.set_level(logging.DEBUG)
     logging.getLogger("botocore").setLevel(logging.INFO)
-    stored_as(world, of_before("imported"))
+    store_hash(world, outdated_hash("imported"))
     for password in (OPENING, "Canary-wrong-1", "Canary-" * 200):
         verify(world, password)
     assert "Canary-" not in caplog.text

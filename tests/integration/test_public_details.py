@@ -1,4 +1,4 @@
-"""Somebody knows all three details of a firm, which are public: how far they come, to the end."""
+"""An attacker has all three details of a firm, which are public."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MALLORY = "Mallory-horse-9"
 
 
 def bound(town: Town) -> Phone:
-    """Alice, who has recovered once and whose WeChat is bound."""
+    """Recover once as Alice, so that her WeChat is bound."""
     alice = town.phone("o-alice")
     alice.follow()
     token = town.world.token()
@@ -31,8 +31,8 @@ def events(login: str = "11010148") -> list[str]:
     return [item.event for item in AuditItem.query(login)]
 
 
-def test_who_knows_the_public_details_gets_no_further_than_an_sms(town: Town) -> None:
-    """They undo the binding, and are left with a code that the real phone gets."""
+def test_public_details_lead_no_further_than_an_sms(town: Town) -> None:
+    """The attacker undoes the binding, but the code goes to the firm's phone."""
     alice = bound(town)
     mallory = town.phone("o-mallory")
     mallory.follow()
@@ -41,11 +41,11 @@ def test_who_knows_the_public_details_gets_no_further_than_an_sms(town: Town) ->
     assert started["method"] == "wechat"
     token = started["token"]
 
-    # Before the unbinding: the code goes to Alice's WeChat, and Mallory's gets none.
+    # Before the unbinding the code goes to Alice's WeChat, and Mallory's receives none.
     assert town.world.send(token).json_body["method"] == "wechat"
     assert "没有可领取的验证码" in mallory.tap("获取验证码")
 
-    # The unbinding, and what Alice hears of it on both roads.
+    # The unbinding notifies Alice by SMS and by WeChat.
     done = town.world.call("POST", "/recovery/unbinding", PUBLIC, token=token)
     assert (done.status_code, done.json_body) == (200, {"login": "11010148", "method": "sms"})
     notice = town.world.phones.sent[-1]
@@ -55,25 +55,25 @@ def test_who_knows_the_public_details_gets_no_further_than_an_sms(town: Town) ->
     unbound = [item for item in AuditItem.query("11010148") if item.event == "wechat-unbound"]
     assert [(item.actor, item.method) for item in unbound] == [("person", "wechat")]
 
-    # The code that Alice was sent before has ended with the binding, for everybody.
+    # The code that Alice received before has ended with the binding.
     old = alice.chat[-2].splitlines()[1]
     refused = town.world.confirm(token, old, MALLORY)
     assert (refused.status_code, refused.json_body["code"]) == (410, "code-expired")
 
-    # The way is SMS now, to the phone that the firm has bound, and nowhere else.
+    # The method is SMS now, to the firm's bound phone.
     sent = town.world.send(token).json_body
     assert (sent["method"], sent["destination"]) == ("sms", "138****1234")
     assert town.world.phones.sent[-1].to == PHONE
     assert "没有可领取的验证码" in mallory.tap("获取验证码")
 
-    # Guessing ends with the code; with the day's cap for all codes.
+    # Guessing ends with the attempts of the code.
     right = int(town.world.phones.codes[-1])
     for number in range(5):
         guess = f"{(right + 1 + number) % 1_000_000:06d}"
         assert town.world.confirm(token, guess, MALLORY).json_body["code"] == "code-wrong"
     assert town.world.confirm(token, f"{right:06d}", MALLORY).status_code == 429
 
-    # Nothing of Alice's is lost but the binding: her password holds, and she binds anew.
+    # Alice loses only the binding: her password is unchanged, and she can bind again.
     item = town.world.login_item()
     assert item.openid is None
     assert town.world.service.hasher.verify(item.password_hash, PASSWORD)
@@ -88,7 +88,7 @@ def test_who_knows_the_public_details_gets_no_further_than_an_sms(town: Town) ->
 
 
 def test_a_login_without_a_phone_keeps_its_binding(town: Town) -> None:
-    """Undoing it would leave no way at all: refused with the manual's sentence."""
+    """Unbinding would leave no method, and is refused with the manual's sentence."""
     world = town.world
     add_firm(world.service.hasher, "31000001", phone=None, finance_phone=None, openid="o-alice")
     details = {**PUBLIC, "firm_no": "31000001"}
@@ -99,8 +99,8 @@ def test_a_login_without_a_phone_keeps_its_binding(town: Town) -> None:
     assert events("31000001") == []
 
 
-def test_guessing_the_details_ends_after_five(world: World) -> None:
-    """Whoever guesses, in whichever recovery; and by itself after a day."""
+def test_details_can_be_guessed_five_times_a_day(world: World) -> None:
+    """In all recoveries together; the lock ends after a day."""
     add_firm(world.service.hasher, "31000001", openid="o-alice")
     wrong = {**PUBLIC, "firm_no": "31000001", "head_name": "张三"}
     for number in range(5):
@@ -118,8 +118,8 @@ def test_guessing_the_details_ends_after_five(world: World) -> None:
     assert world.call("POST", "/recovery/unbinding", right, token=token).status_code == 200
 
 
-def test_who_has_left_hears_of_it_by_sms(make_town: MakeTown) -> None:
-    """The road that is left is the phone; that WeChat does not take it undoes nothing."""
+def test_an_unfollowed_wechat_is_notified_by_sms(make_town: MakeTown) -> None:
+    """The failure of the notice by WeChat undoes nothing."""
     town = make_town()
     bound(town).leave()
     token = town.world.token(openid="o-mallory")

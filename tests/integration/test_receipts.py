@@ -1,4 +1,4 @@
-"""Delivery receipts end on the codes that they are of, and operators see them there."""
+"""Delivery receipts are stored with their sends, and shown to operators."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.support.receipt_cases import (
 
 
 def test_aliyun_s_receipt_finds_its_code_by_the_reference(make: Make, vendors: Server) -> None:
-    """What Aliyun was given as OutId comes back as out_id; the answer is the one it waits for."""
+    """Its out_id is the OutId of the request, and the response is the one that Aliyun expects."""
     world = make("aliyun")
     code_sent(world)
     (out_id,) = parse_qs(urlsplit(vendors.received[-1].path).query)["OutId"]
@@ -48,7 +48,7 @@ def test_aliyun_s_receipt_finds_its_code_by_the_reference(make: Make, vendors: S
 
 
 def test_tencent_s_receipt_finds_its_code_by_the_message(make: Make) -> None:
-    """Its serial number alone comes back from an account whose `ext` is not enabled."""
+    """Where the account has no `ext`, the receipt has the serial number only."""
     world = make("tencent")
     code_sent(world, "11010148_cw")
     answer = push(world, "tencent", tencent())
@@ -65,7 +65,7 @@ def test_tencent_s_receipt_finds_its_code_by_the_message(make: Make) -> None:
 def test_tencent_s_receipt_finds_its_code_by_the_reference_where_it_comes(
     make: Make, vendors: Server
 ) -> None:
-    """The SessionContext that it was given comes back as `ext`."""
+    """Its `ext` is the SessionContext of the request."""
     world = make("tencent")
     code_sent(world)
     for item in MessageItem.scan():
@@ -78,7 +78,7 @@ def test_tencent_s_receipt_finds_its_code_by_the_reference_where_it_comes(
 
 @pytest.mark.parametrize("success", [True, False])
 def test_sns_s_delivery_log_finds_its_code(make: Make, success: bool) -> None:
-    """The function that CloudWatch Logs calls, with the id that SNS answered the send with."""
+    """By the message id that SNS returned to the send."""
     world = make("sns")
     code_sent(world)
     (message_id,) = sns_backends["123456789012"]["us-east-1"].sms_messages
@@ -90,23 +90,21 @@ def test_sns_s_delivery_log_finds_its_code(make: Make, success: bool) -> None:
     assert fate() == ("sns", message_id, "delivered" if success else "failed", words)
 
 
-def test_a_code_that_a_second_gateway_took_is_told_of_by_that_one(
-    make: Make, vendors: Server
-) -> None:
-    """Aliyun could not; Tencent Cloud took it, and its receipt ends on the same send."""
+def test_after_a_failover_the_second_gateway_s_receipt_counts(make: Make, vendors: Server) -> None:
+    """Aliyun failed and Tencent Cloud accepted the message, so that its receipt is stored."""
     world = make("aliyun,tencent")
     vendors.__dict__["aliyun_says"][0] = "isp.SYSTEM_ERROR"
     item = code_sent(world)
     assert (item.gateway, item.outcome, item.message_id) == ("tencent", "sent", TENCENT_ID)
     push(world, "tencent", tencent())
     assert fate()[2] == "delivered"
-    # A stray one of Aliyun's for the same reference is of another message.
+    # A receipt of Aliyun for the same reference belongs to another message.
     push(world, "aliyun", aliyun(f"11010148/{item.at}", success=False))
     assert fate() == ("tencent", TENCENT_ID, "delivered", "DELIVRD 用户短信送达成功")
 
 
-def test_each_receipt_of_a_push_ends_on_its_own_send(make: Make) -> None:
-    """Two logins' codes, in one push with a notice's and with a stranger's."""
+def test_each_receipt_of_a_push_is_stored_with_its_own_send(make: Make) -> None:
+    """Codes of two logins, in one push with receipts of a notice and of unknown messages."""
     world = make("aliyun", LIMIT_SENDS_PER_DESTINATION_MINUTE="5")
     main, finance = code_sent(world), code_sent(world, "11010148_cw")
     pushed = push(
@@ -125,8 +123,8 @@ def test_each_receipt_of_a_push_ends_on_its_own_send(make: Make) -> None:
 
 
 @pytest.mark.parametrize("order", [(True, False), (False, True), (False, True, True, False)])
-def test_receipts_in_any_order_and_number_end_the_same(make: Make, order: tuple[bool]) -> None:
-    """What reached the phone has reached it, whatever comes later or came before."""
+def test_the_order_of_receipts_does_not_matter(make: Make, order: tuple[bool]) -> None:
+    """`delivered` prevails over `failed`, in any order."""
     world = make("aliyun")
     at = code_sent(world).at
     for success in order:
@@ -154,8 +152,8 @@ def test_operators_read_the_vendor_s_reason(
         assert (send["receipt"], send["reason"]) == ("failed", "MOBILE_NOT_ON_SERVICE 停机")
 
 
-def test_a_reference_to_what_is_no_send_changes_nothing(make: Make) -> None:
-    """Other events of the login keep what they are."""
+def test_a_reference_to_another_event_changes_nothing(make: Make) -> None:
+    """Only events of sends have receipts."""
     world = make("aliyun")
     event = audit.entry("11010148", "password-recovered", world.clock())
     event.save()
@@ -166,16 +164,16 @@ def test_a_reference_to_what_is_no_send_changes_nothing(make: Make) -> None:
 
 
 @pytest.mark.parametrize("out_id", ["x", "11010148/", "11010148/1-2", "a#b/" + "0" * 13, "/" * 90])
-def test_a_reference_of_another_form_is_passed_over(make: Make, out_id: str) -> None:
-    """Other programs of the account name their messages as they like."""
+def test_a_reference_of_another_form_is_ignored(make: Make, out_id: str) -> None:
+    """Other programs may use the same account of the vendor."""
     world = make("aliyun")
     assert push(world, "aliyun", aliyun(out_id)).status_code == 200
 
 
-def test_a_message_that_cannot_be_named_is_sent_all_the_same(
+def test_a_failure_to_store_the_message_id_does_not_fail_the_send(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The code is out; the person must not ask for another because of a note."""
+    """The code was sent, so that the request succeeds; its receipt finds no send."""
     world = make("tencent")
 
     def down(*_: Any) -> None:
@@ -187,16 +185,16 @@ def test_a_message_that_cannot_be_named_is_sent_all_the_same(
     assert fate()[2] is None
 
 
-def test_a_note_of_a_message_vanishes(make: Make) -> None:
-    """Four days after the send: vendors try a phone that is off for three."""
+def test_a_message_id_expires(make: Make) -> None:
+    """Four days after the send: vendors retry a phone that is off for three days."""
     world = make("tencent")
     code_sent(world)
     note = MessageItem.get(f"message#tencent#{TENCENT_ID}")
     assert int(note.expires_at) == world.clock.time + 4 * 86_400
 
 
-def test_references_are_of_the_form_that_is_looked_for(make: Make, vendors: Server) -> None:
-    """And of no more characters than both vendors echo."""
+def test_references_have_the_expected_form(make: Make, vendors: Server) -> None:
+    """Login and time of the send, in characters that both vendors return unchanged."""
     world = make("aliyun")
     at = code_sent(world, "11010148_cw").at
     (out_id,) = parse_qs(urlsplit(vendors.received[-1].path).query)["OutId"]

@@ -1,4 +1,4 @@
-"""The recovery by SMS, through the HTTP door."""
+"""The recovery by SMS, through the HTTP API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.conftest import PASSWORD, World, add_firm
 
 
 def test_an_old_password_is_replaced_and_the_wechat_bound(world: World) -> None:
-    """The whole story: name the login, get a code, set a password; the old one fails from then on."""
+    """A complete recovery: start, code, password; the old password is wrong afterwards."""
     started = world.start(" １１０１０１４８ ")
     assert started.status_code == 201
     body = started.json_body
@@ -45,7 +45,7 @@ def test_an_old_password_is_replaced_and_the_wechat_bound(world: World) -> None:
 
 
 def test_a_code_works_once(world: World) -> None:
-    """A used code is expired, whatever password comes with it."""
+    """A used code is expired for any other password."""
     token = world.token()
     world.send(token)
     code = world.phones.codes[0]
@@ -54,8 +54,8 @@ def test_a_code_works_once(world: World) -> None:
     assert (again.status_code, again.json_body["code"]) == (410, "code-expired")
 
 
-def test_a_lost_answer_may_be_asked_for_again(world: World) -> None:
-    """The same recovery, code and password get the same answer, and nothing changes."""
+def test_a_completed_recovery_can_be_repeated(world: World) -> None:
+    """The same recovery, code and password have the same answer and change nothing."""
     token = world.token()
     world.send(token)
     code = world.phones.codes[0]
@@ -67,8 +67,8 @@ def test_a_lost_answer_may_be_asked_for_again(world: World) -> None:
     assert world.login_item().password_version == version
 
 
-def test_wrong_codes_are_counted_down_and_end(world: World) -> None:
-    """Five wrong tries end a code; the right one comes too late then."""
+def test_a_code_has_five_attempts(world: World) -> None:
+    """After five wrong attempts the right code is refused as well."""
     token = world.token()
     world.send(token)
     right = world.phones.codes[0]
@@ -84,8 +84,8 @@ def test_wrong_codes_are_counted_down_and_end(world: World) -> None:
     assert "Retry-After" not in late.headers
 
 
-def test_the_day_s_cap_holds_across_codes(world: World) -> None:
-    """A new code gives five new tries, never more than ten wrong ones in a day."""
+def test_wrong_codes_are_limited_per_day(world: World) -> None:
+    """A new code has five attempts, but a login never more than ten wrong ones in a day."""
     token = world.token()
     for _ in range(2):
         world.send(token)
@@ -101,7 +101,7 @@ def test_the_day_s_cap_holds_across_codes(world: World) -> None:
 
 
 def test_a_code_ends_after_five_minutes(world: World) -> None:
-    """The item is still in the table, and the code in it is over."""
+    """Also while its item is still in the table."""
     token = world.token()
     world.send(token)
     world.clock.time += 300
@@ -110,7 +110,7 @@ def test_a_code_ends_after_five_minutes(world: World) -> None:
 
 
 def test_a_resend_ends_the_earlier_code(world: World) -> None:
-    """After a minute a new code may be had, and the old one is wrong from then on."""
+    """A new code can be requested after a minute; the old one is wrong then."""
     token = world.token()
     world.send(token)
     early = world.send(token)
@@ -125,7 +125,7 @@ def test_a_resend_ends_the_earlier_code(world: World) -> None:
 
 
 def test_a_weak_password_costs_no_attempt(world: World) -> None:
-    """The policy is asked before anything is counted, and says all reasons at once."""
+    """The policy is applied before anything is counted, and returns all reasons at once."""
     token = world.token()
     world.send(token)
     for _ in range(12):
@@ -136,7 +136,7 @@ def test_a_weak_password_costs_no_attempt(world: World) -> None:
 
 
 def test_another_recovery_ends_with_the_new_password(world: World) -> None:
-    """A second recovery that was open beside the first is over once the first has succeeded."""
+    """A second recovery of the login ends when the first one succeeds."""
     first, second = world.token(), world.token()
     world.send(first)
     assert world.confirm(first, world.phones.codes[0]).status_code == 200
@@ -145,8 +145,8 @@ def test_another_recovery_ends_with_the_new_password(world: World) -> None:
     assert (answer.status_code, answer.json_body["code"]) == (401, "recovery-expired")
 
 
-def test_a_second_wechat_never_takes_the_binding_over(world: World) -> None:
-    """Two recoveries in two WeChats: the first to finish is bound, the other gets nowhere."""
+def test_a_second_wechat_cannot_replace_the_binding(world: World) -> None:
+    """Of recoveries in two WeChats the first to finish is bound, the other is refused."""
     alice, mallory = world.token(openid="o-alice"), world.token(openid="o-mallory")
     world.send(alice)
     code = world.phones.codes[0]
@@ -157,7 +157,7 @@ def test_a_second_wechat_never_takes_the_binding_over(world: World) -> None:
 
 
 def test_a_changed_phone_ends_the_recovery(world: World) -> None:
-    """A code that went to the old phone sets no password once the phone is another."""
+    """A code sent to the old phone sets no password after the phone has changed."""
     token = world.token()
     world.send(token)
     item = world.login_item()
@@ -168,8 +168,8 @@ def test_a_changed_phone_ends_the_recovery(world: World) -> None:
     assert world.service.hasher.verify(world.login_item().password_hash, "Opening-password-1")
 
 
-def test_the_two_logins_of_a_firm_are_two(world: World) -> None:
-    """A code of the main login is nothing to the finance login, and they share their phone's minute."""
+def test_a_firm_s_two_logins_have_separate_codes(world: World) -> None:
+    """A code of one is refused for the other, but the limit of their phone is common."""
     main, finance = world.token(), world.token("11010148_CW")
     world.send(main)
     shared = world.send(finance)
@@ -178,8 +178,8 @@ def test_the_two_logins_of_a_firm_are_two(world: World) -> None:
     assert (answer.status_code, answer.json_body["code"]) == (410, "code-expired")
 
 
-def test_every_gateway_refusing_costs_nothing(world: World) -> None:
-    """delivery-failed, and the very next try goes out."""
+def test_a_failed_delivery_is_not_counted(world: World) -> None:
+    """The answer is delivery-failed, and the next request is sent at once."""
     world.phones.outcomes = [Outcome.TRY_ANOTHER]
     token = world.token()
     failed = world.send(token)
@@ -188,8 +188,8 @@ def test_every_gateway_refusing_costs_nothing(world: World) -> None:
     assert world.confirm(token, world.phones.codes[-1]).status_code == 200
 
 
-def test_a_silent_gateway_counts_as_sent(world: World) -> None:
-    """No second SMS goes out after a time-out, and the code works if the first one arrives."""
+def test_a_time_out_of_a_gateway_counts_as_sent(world: World) -> None:
+    """No second SMS is sent, and the code is right if the first one arrives."""
     world.phones.outcomes = [Outcome.UNKNOWN]
     token = world.token()
     assert world.send(token).status_code == 202
@@ -198,8 +198,8 @@ def test_a_silent_gateway_counts_as_sent(world: World) -> None:
     assert world.confirm(token, world.phones.codes[0]).status_code == 200
 
 
-def test_progress_is_told_to_the_page_that_waits(world: World) -> None:
-    """A PC's recovery follows the phone's: open, then a code sent, then done."""
+def test_a_pc_polls_the_progress_of_the_phone(world: World) -> None:
+    """The states are open, code_sent and done."""
     pc, phone = world.token(openid=None), world.token()
 
     def state() -> dict[str, Any]:
@@ -213,22 +213,22 @@ def test_progress_is_told_to_the_page_that_waits(world: World) -> None:
 
 
 @pytest.mark.parametrize("login", ["99999999", "99999999_cw"])
-def test_an_unknown_login_is_said_to_be_one(world: World, login: str) -> None:
-    """Firm numbers are public, so the plain word helps people and nobody else."""
+def test_an_unknown_login_is_reported(world: World, login: str) -> None:
+    """Firm numbers are public, so that the answer discloses nothing."""
     answer = world.start(login)
     assert (answer.status_code, answer.json_body["code"]) == (404, "account-not-found")
 
 
 def test_a_login_without_a_phone_gets_the_manual_s_sentence(world: World) -> None:
-    """The sentence is the one that the manual prints, to the letter."""
+    """The detail is exactly the manual's sentence."""
     add_firm(world.service.hasher, "31000001", phone=None)
     answer = world.start("31000001")
     assert (answer.status_code, answer.json_body["code"]) == (409, "phone-not-bound")
     assert answer.json_body["detail"] == "查询到您未绑定手机号，请联系技术支持010-88250337(0338)"
 
 
-def test_thirty_starts_an_hour_and_no_more(world: World) -> None:
-    """The thirty-first start of a login within an hour waits for the first to be an hour old."""
+def test_a_login_has_thirty_starts_per_hour(world: World) -> None:
+    """The thirty-first is refused until the first is an hour old."""
     for _ in range(30):
         assert world.start().status_code == 201
         world.clock.time += 10

@@ -1,4 +1,4 @@
-"""Calls to DynamoDB for each step, counted as they are sent."""
+"""The number of calls to DynamoDB for each step."""
 
 from __future__ import annotations
 
@@ -25,11 +25,14 @@ def _only(sent: list[str]) -> Iterator[list[str]]:
     yield sent
 
 
-def test_each_step_costs_what_it_must(world: World, counted: list[str]) -> None:
-    """Start 1, code 1, wrong code 1, confirm 2; one send and one wrong code in ten or twenty also
-    writes the service-wide budget, which this test keeps from being drawn."""
+def test_each_step_has_its_calls(world: World, counted: list[str]) -> None:
+    """Start 1, code 1, wrong code 1, confirm 2.
+
+    One send and one wrong code in ten or twenty also writes the service-wide budget, which this test
+    prevents.
+    """
     world.service.randbelow = lambda _: 1
-    world.token()  # The first call of a model asks for its table's keys in nobody's way.
+    world.token()  # The first call of a model also describes its table.
     with _only(counted) as calls:
         token = world.token()
         assert calls == ["UpdateItem"]
@@ -45,9 +48,11 @@ def test_each_step_costs_what_it_must(world: World, counted: list[str]) -> None:
         assert calls == ["UpdateItem", "TransactWriteItems"]
 
 
-def test_a_callback_costs_what_it_must(world: World, counted: list[str]) -> None:
-    """Coming and going 1, a word 0, a scan 1, a tap 2; 3 where codes wait, for the code, its
-    binding, and the memory of the answer for WeChat's repeats."""
+def test_a_callback_has_its_calls(world: World, counted: list[str]) -> None:
+    """Follow and unfollow 1, text 0, scan 1, menu item 2.
+
+    3 where codes are pending: for the code, its binding, and the stored reply for WeChat's repeats.
+    """
     world.login_item().update([LoginItem.openid.set("o-alice")])
     scene = world.service.scenes.make("11010148", world.clock.time + 60)
     event = {"MsgType": "event"}
@@ -72,10 +77,8 @@ def test_a_callback_costs_what_it_must(world: World, counted: list[str]) -> None
 
 
 @pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
-def test_a_question_about_a_password_costs_one_call_or_two(
-    world: World, counted: list[str]
-) -> None:
-    """Wrong, unknown and locked 1; right 2, since its count is taken back, also when it is renewed."""
+def test_a_verification_has_one_call_or_two(world: World, counted: list[str]) -> None:
+    """Wrong, unknown and locked 1; right 2, since its attempt is refunded, also with a renewal."""
     world.service.randbelow = lambda _: 1
 
     def cost(password: str, login: str = "11010148") -> list[str]:
@@ -83,7 +86,7 @@ def test_a_question_about_a_password_costs_one_call_or_two(
         world.call("POST", "/credentials/verify", {"login": login, "password": password})
         return list(counted)
 
-    cost("Wrong-horse-1")  # The first call of a model asks for its table's keys in nobody's way.
+    cost("Wrong-horse-1")  # The first call of a model also describes its table.
     assert cost("Wrong-horse-1") == ["UpdateItem"]
     assert cost("Wrong-horse-1", "99999999") == ["UpdateItem"]
     assert cost("Opening-password-1") == ["UpdateItem"] * 2

@@ -1,4 +1,4 @@
-"""The settings' secret: one question a cold start, what a failure does, and when it is asked again."""
+"""The settings' secret: one request per cold start, failures, and later requests."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def health() -> tuple[int, str]:
     return answer.status_code, str(answer.json_body.get("code", ""))
 
 
-def test_a_cold_start_asks_once_for_all_its_settings(secrets_manager: SecretsManager) -> None:
-    """However many requests follow."""
+def test_a_cold_start_reads_the_secret_once(secrets_manager: SecretsManager) -> None:
+    """Later HTTP requests read nothing."""
     assert [health() for _ in range(5)] == [(200, "")] * 5
     assert secrets_manager.requests == ["GetSecretValue"]
     service = runtime.service()
@@ -34,8 +34,8 @@ def test_a_cold_start_asks_once_for_all_its_settings(secrets_manager: SecretsMan
     assert [key.reveal() for key in service.settings.signing_keys] == ["s" * 32]
 
 
-def test_requests_that_come_at_once_share_the_question(secrets_manager: SecretsManager) -> None:
-    """The local twin answers in many threads."""
+def test_concurrent_requests_share_one_read(secrets_manager: SecretsManager) -> None:
+    """The local stack answers in several threads."""
     source = SettingsSource({"SECRETS_ID": NAME}, Clock(), secrets_manager.connect)
     made: list[object] = []
     built = Built(source, lambda _: object())
@@ -60,7 +60,7 @@ FAULTS: dict[str, str | BaseException] = {
 def test_a_secret_that_cannot_be_read_is_read_by_the_next_request(
     secrets_manager: SecretsManager, watched: Watched, fault: str | BaseException
 ) -> None:
-    """People get a plain word and operators a line and an alarm; the process is not spoilt."""
+    """The answer is `unavailable`; a log line and an alarm are written; the process can recover."""
     secrets_manager.fault = fault
     assert health() == (503, "unavailable")
     assert [line["message"] for line in watched.lines] == ["unavailable: secrets"]
@@ -73,7 +73,7 @@ def test_a_secret_that_cannot_be_read_is_read_by_the_next_request(
 
 CANARY = "canary-secret-of-nobody-0123456789"
 
-UNSOUND = {
+INVALID = {
     "no JSON": (f'{{"SIGNING_KEYS": "{CANARY}", ', "SECRETS_ID does not name a JSON object"),
     "a list": (json.dumps([CANARY]), "SECRETS_ID does not name a JSON object"),
     "binary": (CANARY.encode(), "SECRETS_ID does not name a JSON object"),
@@ -85,22 +85,22 @@ UNSOUND = {
 }
 
 
-@pytest.mark.parametrize(("value", "says"), UNSOUND.values(), ids=UNSOUND)
-def test_a_secret_that_is_not_sound_names_each_fault(
-    secrets_manager: SecretsManager, watched: Watched, value: str | bytes, says: str
+@pytest.mark.parametrize(("value", "message"), INVALID.values(), ids=INVALID)
+def test_an_invalid_secret_is_reported_by_setting(
+    secrets_manager: SecretsManager, watched: Watched, value: str | bytes, message: str
 ) -> None:
-    """By the settings' names, never by what they hold; mended, the next request is answered."""
+    """The log has the names of invalid settings, never values; a corrected secret is read at once."""
     secrets_manager.put(value)
     assert health() == (503, "unavailable")
     (line,) = watched.lines
-    assert says in line["message"]
+    assert message in line["message"]
     assert watched.figures() == {"Alarm alarm=settings": 1}
     assert CANARY not in watched.text
     secrets_manager.put(json.dumps(SETTINGS))
     assert health() == (200, "")
 
 
-def test_the_question_ends_before_the_functions_time_does() -> None:
+def test_the_read_ends_before_the_function_s_time_out() -> None:
     """Both attempts together; the API's function has ten seconds."""
     client = runtime._secrets_manager()
     config = client.meta.config
@@ -115,7 +115,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def built(secrets_manager: SecretsManager, clock: Clock) -> Built[dict[str, Settings]]:
-    """What a process builds of its settings, by the test's clock."""
+    """An object built from the settings, with the test's clock."""
     return Built(
         SettingsSource({"SECRETS_ID": NAME}, clock, secrets_manager.connect),
         lambda s: {"settings": s},
@@ -125,7 +125,7 @@ def built(secrets_manager: SecretsManager, clock: Clock) -> Built[dict[str, Sett
 def test_a_warm_process_reads_again_after_five_minutes(
     secrets_manager: SecretsManager, clock: Clock, built: Built[dict[str, Settings]]
 ) -> None:
-    """Not earlier; and where nothing has changed, all that was built stays."""
+    """Not earlier; and an unchanged secret keeps the built object."""
     first = built.get()
     clock.time += LIFETIME - 1
     assert built.get() is first
@@ -135,10 +135,10 @@ def test_a_warm_process_reads_again_after_five_minutes(
     assert (len(secrets_manager.requests), secrets_manager.clients) == (2, 1)
 
 
-def test_a_change_is_known_to_every_process_five_minutes_later(
+def test_a_change_is_applied_after_five_minutes(
     secrets_manager: SecretsManager, clock: Clock, built: Built[dict[str, Settings]]
 ) -> None:
-    """And what was built of the old settings is built anew, once."""
+    """The object is built again once."""
     first = built.get()
     secrets_manager.put(json.dumps({**SETTINGS, "SMS_SIGN": "新签名"}))
     clock.time += LIFETIME - 1
@@ -156,7 +156,7 @@ def test_a_secret_that_cannot_be_read_again_changes_nothing(
     built: Built[dict[str, Settings]],
     watched: Watched,
 ) -> None:
-    """The process goes on with what it has, says so, and asks again after half a minute."""
+    """The process keeps its settings, logs the failure, and reads again after half a minute."""
     first = built.get()
     secrets_manager.fault = "ThrottlingException"
     clock.time += LIFETIME
@@ -174,13 +174,13 @@ def test_a_secret_that_cannot_be_read_again_changes_nothing(
     assert built.get() is not first
 
 
-def test_a_new_value_that_is_not_sound_is_not_taken(
+def test_an_invalid_new_value_is_not_applied(
     secrets_manager: SecretsManager,
     clock: Clock,
     built: Built[dict[str, Settings]],
     watched: Watched,
 ) -> None:
-    """A slip of the hand stops nobody, and raises an alarm until it is mended."""
+    """The process keeps its settings and raises an alarm."""
     first = built.get()
     secrets_manager.put(json.dumps({**SETTINGS, "CODE_PEPPER": "short"}))
     clock.time += LIFETIME
@@ -190,27 +190,27 @@ def test_a_new_value_that_is_not_sound_is_not_taken(
     assert line["alarm"] == "settings"
 
 
-def test_while_one_request_reads_again_no_other_one_waits(
+def test_other_requests_do_not_wait_for_a_repeated_read(
     secrets_manager: SecretsManager, clock: Clock
 ) -> None:
-    """They go on with what the process has."""
-    asked, answer = threading.Event(), threading.Event()
+    """They use the settings that the process has."""
+    started, answer = threading.Event(), threading.Event()
 
     class Slow:
         def get_secret_value(self, **_: str) -> dict[str, str]:
-            if source_made:
-                asked.set()
+            if first_read:
+                started.set()
                 assert answer.wait(10)
             return {"ARN": "arn", "SecretString": json.dumps(SETTINGS)}
 
-    source_made: list[bool] = []
+    first_read: list[bool] = []
     source = SettingsSource({"SECRETS_ID": NAME}, clock, Slow)
     first = source.settings()
-    source_made.append(True)
+    first_read.append(True)
     clock.time += LIFETIME
     reader = threading.Thread(target=source.settings)
     reader.start()
-    assert asked.wait(10)
+    assert started.wait(10)
     assert source.settings() is first
     answer.set()
     reader.join(10)
@@ -220,7 +220,7 @@ def test_while_one_request_reads_again_no_other_one_waits(
 def test_settings_of_the_environment_alone_are_read_once(
     secrets_manager: SecretsManager, clock: Clock
 ) -> None:
-    """Nobody changes the environment of a running process, and nobody is asked."""
+    """Without a secret nothing is read again."""
     environment = dict(SETTINGS)
     source = SettingsSource(environment, clock, secrets_manager.connect)
     first = source.settings()
@@ -230,8 +230,10 @@ def test_settings_of_the_environment_alone_are_read_once(
     assert not secrets_manager.requests
 
 
-def test_a_source_tells_what_is_wrong(secrets_manager: SecretsManager, clock: Clock) -> None:
-    """Settings that are not sound, and a secret that does not answer, are two things."""
+def test_invalid_settings_and_an_unavailable_secret_differ(
+    secrets_manager: SecretsManager, clock: Clock
+) -> None:
+    """The first raises SettingsError, the second Unavailable."""
     with pytest.raises(SettingsError, match="SITE_URL is missing"):
         SettingsSource({}, clock, secrets_manager.connect).settings()
     with pytest.raises(Unavailable, match="secrets"):
@@ -248,17 +250,17 @@ def in_lambda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_in_lambda_the_settings_are_read_at_the_start(
     secrets_manager: SecretsManager, in_lambda: None
 ) -> None:
-    """Before the first request comes, and not once more by it."""
+    """Before the first request, which reads nothing."""
     middleware.register(Chalice("another", configure_logs=False))
     assert secrets_manager.requests == ["GetSecretValue"]
     assert health() == (200, "")
     assert len(secrets_manager.requests) == 1
 
 
-def test_settings_that_fail_at_the_start_are_told_there(
+def test_invalid_settings_are_logged_at_the_start(
     secrets_manager: SecretsManager, in_lambda: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On the standard output, which becomes the log; the module loads, and a request tries again."""
+    """The module loads all the same, and the next request reads again."""
     secrets_manager.put(json.dumps({**SETTINGS, "SMS_GATEWAYS": "pigeon", "SITE_URL": ""}))
     middleware.register(Chalice("another", configure_logs=False))
     line, figure = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
@@ -271,8 +273,8 @@ def test_settings_that_fail_at_the_start_are_told_there(
     assert health() == (200, "")
 
 
-def test_elsewhere_nothing_is_read_and_nothing_set_up(secrets_manager: SecretsManager) -> None:
-    """Importing the app, as packaging does, asks nobody."""
+def test_outside_of_lambda_nothing_is_read(secrets_manager: SecretsManager) -> None:
+    """Importing the app, as packaging does, reads and logs nothing."""
     with watching() as before:
         middleware.register(Chalice("another", configure_logs=False))
         assert before.text == ""

@@ -1,4 +1,4 @@
-"""Many questions at once about one login, on Amazon's own DynamoDB Local."""
+"""Concurrent verifications of one login, on DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def verify(world: World, password: str) -> tuple[int, bool | None]:
 @pytest.fixture
 def compared(real_world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The passwords that were compared with a hash, in order."""
-    seen: list[str] = []
+    passwords: list[str] = []
     compare = real_world.service.hasher.verify
 
-    def noting(stored: str, password: str) -> bool:
-        seen.append(password)
+    def record(stored: str, password: str) -> bool:
+        passwords.append(password)
         return compare(stored, password)
 
-    monkeypatch.setattr(real_world.service.hasher, "verify", noting)
-    return seen
+    monkeypatch.setattr(real_world.service.hasher, "verify", record)
+    return passwords
 
 
 def failures(world: World) -> int:
@@ -45,7 +45,7 @@ def failures(world: World) -> int:
 def test_two_hundred_wrong_ones_at_once_compare_five(
     real_world: World, compared: list[str]
 ) -> None:
-    """The rest is refused without a comparison, the right one among them."""
+    """The others are refused without a comparison, also the right password."""
     real_world.pauses.wait = lambda _: None
     with ThreadPoolExecutor(32) as pool:
         guesses = [f"Wrong-horse-{number}" for number in range(200)]
@@ -56,8 +56,10 @@ def test_two_hundred_wrong_ones_at_once_compare_five(
     assert len(compared) == 5
 
 
-def test_right_ones_at_once_are_all_right(real_world: World, compared: list[str]) -> None:
-    """Each is counted while it is compared, which keeps none of the others out, and none stays."""
+def test_concurrent_right_passwords_are_all_confirmed(
+    real_world: World, compared: list[str]
+) -> None:
+    """Each is counted while it is compared, which locks none of the others, and none stays counted."""
     verify(real_world, "Wrong-horse-1")
     with ThreadPoolExecutor(12) as pool:
         answers = Counter(pool.map(lambda _: verify(real_world, OPENING), range(12)))
@@ -65,8 +67,8 @@ def test_right_ones_at_once_are_all_right(real_world: World, compared: list[str]
     assert failures(real_world) == 1
 
 
-def test_right_and_wrong_ones_at_once_leave_the_wrong_ones_counted(real_world: World) -> None:
-    """Three wrong among twelve: whatever their order, those three counts stay and no other."""
+def test_only_wrong_passwords_stay_counted(real_world: World) -> None:
+    """Three wrong among twelve concurrent ones, in any order."""
     passwords = [OPENING, OPENING, OPENING, "Wrong-horse-1"] * 3
     with ThreadPoolExecutor(12) as pool:
         answers = Counter(pool.map(lambda password: verify(real_world, password), passwords))
@@ -74,10 +76,10 @@ def test_right_and_wrong_ones_at_once_leave_the_wrong_ones_counted(real_world: W
     assert failures(real_world) == 3
 
 
-def test_one_of_many_renewals_at_once_is_stored(
+def test_one_of_several_concurrent_renewals_is_stored(
     real_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four compare with the old hash and renew it; one new hash stands, and it is right."""
+    """Four requests renew the old hash; one new hash is stored, and it verifies."""
     hasher = real_world.service.hasher
     LoginItem("11010148").update(
         [LoginItem.password_hash.set(imported_hash(OPENING)), LoginItem.failures.remove()]

@@ -1,4 +1,4 @@
-"""The Official Account's side of a conversation, and a recovery whose way changes under it."""
+"""Replies of the Official Account, and recoveries whose method changes."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def text(content: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("words", ["找回密码", " 找 回 密 码 ", "忘记密码", "密码找回"])
-def test_the_word_leads_to_the_page(world: World, words: str) -> None:
-    """As people type it."""
+def test_a_keyword_is_answered_with_the_link_to_the_page(world: World, words: str) -> None:
+    """In the forms that people type."""
     assert tell(world, text(words)) == f"请{HERE}点此找回密码</a>。"
 
 
 @pytest.mark.parametrize("words", ["你好", "怎么办？", "123456", "验证", "code"])
-def test_other_words_are_answered_with_help(world: World, words: str) -> None:
-    """The way to the page, the word for a code, and whom to call."""
-    said = tell(world, text(words))
-    assert HERE in said
-    assert "010-88250337/0338" in said
+def test_other_texts_are_answered_with_help(world: World, words: str) -> None:
+    """The link to the page and the number of the support."""
+    reply = tell(world, text(words))
+    assert HERE in reply
+    assert "010-88250337/0338" in reply
 
 
-def test_what_needs_no_answer_gets_none(world: World) -> None:
-    """Going, opening the page by the menu, pictures, places, items of another menu."""
+def test_other_messages_have_no_reply(world: World) -> None:
+    """Unfollows, views of the page, pictures, locations, unknown menu items."""
     for fields in (
         event("unsubscribe"),
         event("VIEW", EventKey="https://recovery.example/wechat/enter"),
@@ -50,8 +50,8 @@ def test_what_needs_no_answer_gets_none(world: World) -> None:
         assert tell(world, fields) == ""
 
 
-def test_followers_are_kept_as_they_come_and_go(world: World) -> None:
-    """By the time of WeChat's events, in whatever order they arrive."""
+def test_follows_and_unfollows_are_stored(world: World) -> None:
+    """By the time of the events, in any order of arrival."""
     following = world.service.followers.is_following
     now = world.clock.time
     assert following("o-alice") is None
@@ -66,8 +66,8 @@ def test_followers_are_kept_as_they_come_and_go(world: World) -> None:
     assert FollowerItem.count() == 2
 
 
-def test_within_one_recovery_the_way_changes_with_the_binding(world: World) -> None:
-    """The token of before the unbinding goes on by SMS, inside a WeChat, and binds that one."""
+def test_an_unbinding_changes_the_method_within_a_recovery(world: World) -> None:
+    """The token from before continues by SMS, and binds the WeChat of the recovery."""
     add_firm(world.service.hasher, openid="o-alice")
     token = world.token(openid="o-new")
     assert world.call("POST", "/recovery/unbinding", DETAILS, token=token).status_code == 200
@@ -77,14 +77,14 @@ def test_within_one_recovery_the_way_changes_with_the_binding(world: World) -> N
     assert world.login_item().openid == "o-new"
 
 
-def test_there_is_nothing_to_unbind_where_nothing_is_bound(world: World) -> None:
-    """Right details or not: the recovery has another way, and no try is counted."""
+def test_an_unbound_login_cannot_be_unbound(world: World) -> None:
+    """The request is refused, and no attempt is counted."""
     answer = world.call("POST", "/recovery/unbinding", DETAILS, token=world.token())
     assert (answer.status_code, answer.json_body["code"]) == (401, "recovery-expired")
 
 
-def test_another_binding_than_at_the_start_stays(world: World) -> None:
-    """The person saw one WeChat bound; by now it is another one's."""
+def test_a_binding_changed_since_the_start_stays(world: World) -> None:
+    """Another WeChat was bound after the recovery began."""
     add_firm(world.service.hasher, openid="o-alice")
     token = world.token()
     add_firm(world.service.hasher, openid="o-bob")

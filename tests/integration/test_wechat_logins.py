@@ -1,4 +1,4 @@
-"""One WeChat bound to many logins: each message names its login, each code is for it alone."""
+"""One WeChat bound to several logins: each message has its login, each code sets one password."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def world(world: World) -> World:
 
 
 def send(world: World, *logins: str) -> dict[str, str]:
-    """Send a code for each login, a minute apart; the tokens."""
+    """Send a code for each login, a minute apart; return the tokens by login."""
     tokens = {}
     for login in logins:
         world.clock.time += 60
@@ -36,15 +36,15 @@ def send(world: World, *logins: str) -> dict[str, str]:
 
 
 def fetched(world: World, openid: str = "o-alice") -> dict[str, str]:
-    """The codes that the menu item brings, by login, in their order."""
+    """Fetch the codes by the menu item; return them by login, in the order of the reply."""
     world.clock.time += 1
     return dict(
         re.findall(r"账号([0-9]+(?:_cw)?)的登录密码，验证码([0-9]{6})", tell(world, TAPPED, openid))
     )
 
 
-def test_every_live_code_is_named_with_its_login(world: World) -> None:
-    """Newest first; each of them works, and each for its login alone."""
+def test_the_reply_has_every_live_code_with_its_login(world: World) -> None:
+    """Newest first; each code is right for its own login only."""
     tokens = send(world, MAIN, FINANCE, OTHER)
     codes = fetched(world)
     assert list(codes) == [OTHER, FINANCE, MAIN]
@@ -57,8 +57,8 @@ def test_every_live_code_is_named_with_its_login(world: World) -> None:
     assert fetched(world) == {}
 
 
-def test_one_code_reads_as_ever(world: World) -> None:
-    """A sentence about one login, and the care to take."""
+def test_a_single_code_has_its_own_sentence(world: World) -> None:
+    """With the login, the code, its end and a warning."""
     send(world, FINANCE)
     text = tell(world, TAPPED)
     assert text.startswith(f"您正在找回账号{FINANCE}的登录密码，验证码")
@@ -67,7 +67,7 @@ def test_one_code_reads_as_ever(world: World) -> None:
 
 
 def test_a_resent_code_replaces_its_own_login_s(world: World) -> None:
-    """The other login's stays."""
+    """The code of the other login stays."""
     send(world, MAIN, FINANCE)
     before = fetched(world)
     tokens = send(world, MAIN)
@@ -77,8 +77,8 @@ def test_a_resent_code_replaces_its_own_login_s(world: World) -> None:
     assert world.confirm(tokens[MAIN], after[MAIN], "Another-horse-8").status_code == 200
 
 
-def test_what_is_no_longer_live_is_not_fetched(world: World) -> None:
-    """Too old, used up, tried too often, bound elsewhere: the others are still there."""
+def test_only_live_codes_are_fetched(world: World) -> None:
+    """Not an expired code, one without attempts left, or one bound to another WeChat."""
     send(world, OTHER)
     world.clock.time += 200
     tokens = send(world, MAIN, FINANCE)
@@ -91,15 +91,15 @@ def test_what_is_no_longer_live_is_not_fetched(world: World) -> None:
     assert fetched(world) == fetched(world, "o-bob") == {}
 
 
-def test_a_rebound_login_s_code_is_for_neither(world: World) -> None:
-    """A code was made for one WeChat; the one that is bound afterwards does not inherit it."""
+def test_a_code_of_a_rebound_login_is_not_fetched(world: World) -> None:
+    """Neither by the old nor by the new WeChat."""
     send(world, MAIN)
     LoginItem(MAIN).update([LoginItem.openid.set("o-bob")])
     assert fetched(world, "o-bob") == fetched(world) == {}
 
 
-def test_a_code_that_did_not_go_out_is_not_fetched(world: World) -> None:
-    """Taken back with its send."""
+def test_a_cancelled_code_is_not_fetched(world: World) -> None:
+    """It is removed with its send."""
     tokens = send(world, MAIN)
     tell(world, {"MsgType": "event", "Event": "unsubscribe"})
     world.clock.time += 60
@@ -107,15 +107,15 @@ def test_a_code_that_did_not_go_out_is_not_fetched(world: World) -> None:
     assert fetched(world) == {}
 
 
-def test_more_logins_than_one_read_takes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An office that keeps the books of many firms: every one of its codes is found."""
+def test_codes_are_read_in_several_batches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A WeChat may be bound to more logins than one batch has."""
     monkeypatch.setattr(dynamo, "_BATCH", 3)
     send(world, MAIN, FINANCE, OTHER)
     assert len(fetched(world)) == 3
 
 
-def test_a_code_lies_sealed_with_its_login(world: World) -> None:
-    """And goes with the code: nothing is left to fetch or to open."""
+def test_a_pending_code_is_stored_sealed(world: World) -> None:
+    """It is removed when the code is used."""
     token = send(world, MAIN)[MAIN]
     code = fetched(world)[MAIN]
     item = CodeItem.get(f"code#{MAIN}")
@@ -127,8 +127,8 @@ def test_a_code_lies_sealed_with_its_login(world: World) -> None:
     assert to.logins == {MAIN}
 
 
-def test_the_push_names_the_login(town: Town) -> None:
-    """Two logins, one WeChat, two messages; the code of one is nothing to the other."""
+def test_a_pushed_message_has_the_login(town: Town) -> None:
+    """Two logins of one WeChat receive two messages; each code is right for its login only."""
     town.phone("o-alice").follow()
     for login in (MAIN, FINANCE):
         LoginItem(login).update([LoginItem.openid.set("o-alice")])

@@ -1,4 +1,4 @@
-"""The push of a code by template message: what each answer of WeChat means for the person."""
+"""The push of a code by template message, for each answer of WeChat."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HAS_LEFT = {"subscribe": 0, "openid": "o-alice"}
 
 @pytest.fixture
 def wechat() -> Any:
-    """WeChat's platform, whose answers the test chooses; o-alice follows."""
+    """WeChat's platform with the test's answers; o-alice follows."""
     with playing() as platform:
         platform.answers[INFO] = [FOLLOWS]
         yield platform
@@ -37,19 +37,19 @@ def wechat() -> Any:
 
 @pytest.fixture
 def world(make_world: MakeWorld, wechat: WeChat) -> World:
-    """A firm whose logins are bound to o-alice, and an account that has a template."""
+    """A firm whose logins are bound to o-alice, and an account with a template."""
     world = make_world(WECHAT_API_URL=wechat.url, WECHAT_CODE_TEMPLATE_ID="template")
     add_firm(world.service.hasher, openid="o-alice")
     return world
 
 
 def last_send() -> AuditItem:
-    """What the audit says of the last code."""
+    """Return the audit event of the last send."""
     return [item for item in AuditItem.query("11010148") if item.event == "code-sent"][-1]
 
 
 def counted(world: World) -> int:
-    """Sends that stand against the login and the WeChat."""
+    """Return the number of sends that count against the login and the WeChat."""
     code = CodeItem.get("code#11010148")
     to = DestinationItem.get(world.service.codes.destination_id("wechat", "o-alice"))
     assert len(code.sends) == len(to.sends)
@@ -57,13 +57,13 @@ def counted(world: World) -> int:
 
 
 def fetched(world: World) -> str:
-    """What the menu item 获取验证码 brings."""
+    """Return the reply to the menu item 获取验证码."""
     world.clock.time += 1
     return tell(world, TAPPED)
 
 
-def test_a_push_that_is_taken_is_sent(world: World, wechat: WeChat) -> None:
-    """The message's name is kept, by which its receipt will be known."""
+def test_an_accepted_push_is_sent(world: World, wechat: WeChat) -> None:
+    """The message id is stored, by which its receipt is found."""
     wechat.answers[SEND] = [SENT]
     answer = world.send(world.token())
     assert (answer.status_code, answer.json_body["delivery"]) == (202, "sent")
@@ -73,16 +73,16 @@ def test_a_push_that_is_taken_is_sent(world: World, wechat: WeChat) -> None:
     assert counted(world) == 1
 
 
-def test_a_pushed_code_may_be_fetched_as_well(world: World, wechat: WeChat) -> None:
-    """Who overlooks the message taps the menu item, and gets the same code."""
+def test_a_pushed_code_can_be_fetched_as_well(world: World, wechat: WeChat) -> None:
+    """The menu item returns the same code."""
     wechat.answers[SEND] = [SENT]
     token = world.token()
     world.send(token)
     assert world.confirm(token, code_in(fetched(world)), "Another-horse-8").status_code == 200
 
 
-def test_who_does_not_follow_is_offered_unbinding(world: World, wechat: WeChat) -> None:
-    """43004: the sentence says how to go on, nothing is counted, and the next try is free."""
+def test_a_person_who_does_not_follow_is_offered_unbinding(world: World, wechat: WeChat) -> None:
+    """Errcode 43004: nothing is counted, and the next request is possible at once."""
     wechat.answers[SEND] = [refusal(43004, "require subscribe")]
     token = world.token()
     answer = world.send(token)
@@ -101,7 +101,7 @@ def test_who_does_not_follow_is_offered_unbinding(world: World, wechat: WeChat) 
     [40037, 47003, 48001, 45009, 40164, 43101, 43019, 40003],
 )
 def test_a_refused_push_is_fetched_instead(world: World, wechat: WeChat, errcode: int) -> None:
-    """Whatever the fault of the account or the wish of the person: the code waits in the account."""
+    """For any other refusal the code can be fetched in the account."""
     wechat.answers[SEND] = [refusal(errcode)]
     token = world.token()
     answer = world.send(token)
@@ -113,10 +113,10 @@ def test_a_refused_push_is_fetched_instead(world: World, wechat: WeChat, errcode
 
 
 @pytest.mark.parametrize("errcode", [40164, 40125])
-def test_an_account_without_a_token_is_no_hindrance(
+def test_without_an_access_token_the_code_is_fetched(
     world: World, wechat: WeChat, caplog: pytest.LogCaptureFixture, errcode: int
 ) -> None:
-    """Its address is not on the list, say: somebody is woken, and the person fetches the code."""
+    """For example where the IP address is not allowed: an alarm is raised."""
     tell(world, {"MsgType": "event", "Event": "subscribe"})
     wechat.answers[STABLE] = [refusal(errcode)]
     answer = world.send(world.token())
@@ -125,20 +125,20 @@ def test_an_account_without_a_token_is_no_hindrance(
     assert code_in(fetched(world))
 
 
-def test_a_refused_push_to_who_has_left_is_no_code(world: World, wechat: WeChat) -> None:
-    """They could not fetch it either."""
+def test_a_refused_push_to_a_former_follower_fails(world: World, wechat: WeChat) -> None:
+    """They could not fetch the code either."""
     wechat.answers[SEND], wechat.answers[INFO] = [refusal(45009)], [HAS_LEFT]
     answer = world.send(world.token())
     assert (answer.status_code, answer.json_body["code"]) == (409, "not-following")
     assert counted(world) == 0
 
 
-@pytest.mark.parametrize("silence", [None, (502, b""), {"msgid": 1, "errmsg": "ok"}], ids=str)
+@pytest.mark.parametrize("no_answer", [None, (502, b""), {"msgid": 1, "errmsg": "ok"}], ids=str)
 def test_a_push_without_an_answer_counts_as_sent(
-    world: World, wechat: WeChat, silence: object
+    world: World, wechat: WeChat, no_answer: object
 ) -> None:
-    """It may have arrived, so it is not sent again; the code may be fetched, too."""
-    wechat.answers[SEND] = [silence]
+    """It may have arrived, so that it is not repeated; the code can be fetched as well."""
+    wechat.answers[SEND] = [no_answer]
     token = world.token()
     answer = world.send(token)
     assert (answer.status_code, answer.json_body["delivery"]) == (202, "sent")
@@ -154,10 +154,10 @@ def test_a_push_without_an_answer_counts_as_sent(
     [{SEND: [BUSY]}, {STABLE: [None]}, {STABLE: [BUSY]}],
     ids=["busy", "no answer to the token", "busy at the token"],
 )
-def test_a_push_that_did_not_go_out_costs_nothing(
+def test_a_failed_push_is_not_counted(
     world: World, wechat: WeChat, answers: dict[str, list[Any]]
 ) -> None:
-    """unavailable, and the very next try goes out."""
+    """The answer is `unavailable`, and the next request is sent at once."""
     wechat.answers.update(answers)
     token = world.token()
     answer = world.send(token)
@@ -169,8 +169,8 @@ def test_a_push_that_did_not_go_out_costs_nothing(
     assert world.send(token).status_code == 202
 
 
-def test_a_busy_platform_gets_the_same_message_again(world: World, wechat: WeChat) -> None:
-    """After a pause, under the same client_msg_id, so that the person gets one."""
+def test_a_push_to_a_busy_platform_is_repeated(world: World, wechat: WeChat) -> None:
+    """After a pause and with the same client_msg_id, so that one message arrives."""
     wechat.answers[SEND] = [BUSY, SENT]
     assert world.send(world.token()).json_body["delivery"] == "sent"
     first, second = wechat.asked(SEND)
@@ -179,10 +179,8 @@ def test_a_busy_platform_gets_the_same_message_again(world: World, wechat: WeCha
 
 
 @pytest.mark.parametrize("errcode", [40001, 40014, 42001])
-def test_a_token_revoked_midway_costs_no_message(
-    world: World, wechat: WeChat, errcode: int
-) -> None:
-    """One refresh, one repeat, and the person notices nothing."""
+def test_a_revoked_token_is_renewed(world: World, wechat: WeChat, errcode: int) -> None:
+    """The push is repeated once with the new token."""
     wechat.answers[SEND] = [{**STALE, "errcode": errcode}, SENT]
     answer = world.send(world.token())
     assert (answer.status_code, answer.json_body["delivery"]) == (202, "sent")
@@ -190,7 +188,7 @@ def test_a_token_revoked_midway_costs_no_message(
     assert last_send().outcome == "sent"
 
 
-def test_who_never_followed_is_not_said_to_have_left(world: World, wechat: WeChat) -> None:
-    """A WeChat can be bound without following; the sentence is true of it as well."""
+def test_a_person_who_never_followed_has_the_right_message(world: World, wechat: WeChat) -> None:
+    """A WeChat can be bound without following; the message includes that case."""
     wechat.answers[SEND] = [refusal(43004, "require subscribe")]
     assert "尚未关注" in world.send(world.token()).json_body["detail"]

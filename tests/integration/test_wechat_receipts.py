@@ -1,4 +1,4 @@
-"""TEMPLATESENDJOBFINISH: what became of a template message, kept with the code that it carried."""
+"""Receipts of template messages (TEMPLATESENDJOBFINISH), stored with their sends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BLOCKED, BROKEN = "failed:user block", "failed: system failed"
 
 @pytest.fixture
 def wechat() -> Iterator[WeChat]:
-    """WeChat's platform, which takes messages and names them 101, 102, …"""
+    """WeChat's platform, which accepts messages with the ids 101, 102, …"""
     with playing() as platform:
         platform.answers[SEND] = [
             {"errcode": 0, "errmsg": "ok", "msgid": number} for number in range(101, 110)
@@ -44,13 +44,13 @@ def send(world: World, login: str = "11010148") -> None:
 def receipt(
     world: World, message_id: object, status: str = "success", openid: str = "o-alice", **more: Any
 ) -> None:
-    """WeChat tells; the account has nothing to say to it."""
+    """Deliver a receipt, which has no reply."""
     fields = {"MsgType": "event", "Event": "TEMPLATESENDJOBFINISH", "Status": status, **more}
     assert tell(world, {**fields, "MsgID": message_id}, openid) == ""
 
 
 def sends(login: str = "11010148") -> list[tuple[str | None, str | None, str | None]]:
-    """Name, receipt and reason of each code, oldest first."""
+    """Return message id, receipt and reason of each send, oldest first."""
     return [
         (item.message_id, item.receipt, item.reason)
         for item in AuditItem.query(login)
@@ -67,10 +67,10 @@ def sends(login: str = "11010148") -> list[tuple[str | None, str | None, str | N
         ("failed", "failed", None),
     ],
 )
-def test_a_receipt_stands_with_its_code(
+def test_a_receipt_is_stored_with_its_send(
     world: World, status: str, kept: str, reason: str | None
 ) -> None:
-    """Delivered, or why not, in WeChat's own words."""
+    """Delivered, or failed with WeChat's reason."""
     send(world)
     receipt(world, 101, status)
     assert sends() == [("101", kept, reason)]
@@ -86,29 +86,29 @@ def test_a_repeat_changes_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("message_id", [999, 1, ""])
-def test_an_unknown_name_is_passed_over(world: World, message_id: object) -> None:
-    """Of a message that is not ours, or of a notice: no code gets it."""
+def test_an_unknown_message_id_is_ignored(world: World, message_id: object) -> None:
+    """It belongs to a notice or to another program's message."""
     send(world)
     receipt(world, message_id, BLOCKED)
     assert sends() == [("101", None, None)]
 
 
-def test_a_receipt_of_nobody_is_passed_over(world: World) -> None:
-    """An openid that no code went to."""
+def test_a_receipt_of_an_unknown_openid_is_ignored(world: World) -> None:
+    """No code was sent to the openid."""
     receipt(world, 101)
     receipt(world, 101, openid="o-stranger")
     assert AuditItem.count() == 0
 
 
-def test_another_s_receipt_is_not_taken(world: World) -> None:
-    """The name alone does not do: the event must come from the WeChat that the code went to."""
+def test_a_receipt_of_another_openid_is_ignored(world: World) -> None:
+    """The event must have the openid that the code was sent to."""
     send(world)
     receipt(world, 101, BLOCKED, openid="o-mallory")
     assert sends() == [("101", None, None)]
 
 
-def test_a_late_receipt_finds_its_own_code(world: World) -> None:
-    """A newer code of the login, or of another login, does not take it."""
+def test_a_late_receipt_finds_its_own_send(world: World) -> None:
+    """Also where newer codes were sent to the same WeChat."""
     send(world)
     world.clock.time += 60
     send(world, "11010148_cw")
@@ -120,8 +120,8 @@ def test_a_late_receipt_finds_its_own_code(world: World) -> None:
     assert sends("11010148_cw") == [("102", "delivered", None)]
 
 
-def test_a_receipt_may_overtake_the_answer(world: World) -> None:
-    """The send has no name yet; it takes the receipt, and keeps both when its answer comes."""
+def test_a_receipt_may_arrive_before_the_answer(world: World) -> None:
+    """The send has no message id yet; receipt and id are both stored in the end."""
     send(world)
     (item,) = AuditItem.query("11010148")
     item.update([AuditItem.message_id.remove(), AuditItem.outcome.set("handed-over")])
@@ -131,37 +131,37 @@ def test_a_receipt_may_overtake_the_answer(world: World) -> None:
     assert next(iter(AuditItem.query("11010148"))).outcome == "sent"
 
 
-def test_a_push_without_an_answer_is_known_by_its_receipt(world: World, wechat: WeChat) -> None:
-    """What was unknown is told after all."""
+def test_a_push_without_an_answer_gets_its_receipt(world: World, wechat: WeChat) -> None:
+    """The receipt settles the unknown outcome."""
     wechat.answers[SEND] = [None]
     send(world)
     receipt(world, 555, CreateTime=world.clock.time + 2)
     assert sends() == [("555", "delivered", None)]
 
 
-def test_a_later_message_s_receipt_is_not_the_silent_one_s(world: World, wechat: WeChat) -> None:
-    """Minutes afterwards it is a notice's."""
+def test_a_receipt_a_minute_later_belongs_to_another_message(world: World, wechat: WeChat) -> None:
+    """It may be that of a notice."""
     wechat.answers[SEND] = [None]
     send(world)
     receipt(world, 555, CreateTime=world.clock.time + 61)
     assert sends() == [(None, None, None)]
 
 
-def test_a_code_to_be_fetched_has_no_receipt(world: World, wechat: WeChat) -> None:
-    """Nothing was pushed, so what WeChat tells is of something else."""
+def test_a_pending_code_has_no_receipt(world: World, wechat: WeChat) -> None:
+    """Nothing was pushed, so that the receipt belongs to another message."""
     wechat.answers[SEND] = [refusal(45009)]
     send(world)
     receipt(world, 101)
     assert sends() == [(None, None, "template refused: 45009")]
 
 
-def test_operators_see_it(
+def test_operators_see_the_receipt(
     world: World,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     serial_moto: None,
 ) -> None:
-    """`account` and `audit` say that it did not arrive, and why, in Chinese."""
+    """`account` and `audit` show that the message was not delivered and why, in Chinese."""
     monkeypatch.setenv("COLUMNS", "200")
     send(world)
     receipt(world, 101, BLOCKED)

@@ -1,4 +1,4 @@
-"""WeChat delivers a message up to three times, also in parallel: one effect, one answer."""
+"""WeChat delivers a message up to three times, also concurrently: one effect, one reply."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from chalicelib.handlers import wechat as door
+from chalicelib.handlers import wechat as handler
 from chalicelib.store import models
 from chalicelib.store.models import AuditItem, FollowerItem, SeenItem
 from tests.conftest import MakeWorld, World, add_firm
@@ -33,7 +33,7 @@ RECEIPT = {
 
 @pytest.fixture
 def platform() -> Iterator[WeChat]:
-    """WeChat's platform, which takes every message."""
+    """WeChat's platform, which accepts every message."""
     with playing() as wechat:
         wechat.answers[SEND] = [SENT]
         yield wechat
@@ -47,8 +47,8 @@ def real_world(make_real_world: MakeWorld, platform: WeChat) -> World:
     return world
 
 
-def thrice(world: World, fields: Mapping[str, object]) -> set[str]:
-    """Three deliveries of one message at once, each encrypted and signed anew; what is answered."""
+def deliver_thrice(world: World, fields: Mapping[str, object]) -> set[str]:
+    """Deliver one message three times concurrently, encrypted and signed each time; return the replies."""
     common = {"CreateTime": world.clock.time, **fields}
     deliveries = [signed(world, common) for _ in range(3)]
     assert len({delivery.body for delivery in deliveries}) == 3
@@ -65,70 +65,72 @@ def scene_event(world: World, event: str) -> dict[str, object]:
 
 
 def test_a_message_delivered_three_times_at_once_has_one_answer(real_world: World) -> None:
-    """A person asks for the code by a word."""
+    """A text that requests the code."""
     real_world.send(real_world.token())
-    (answer,) = thrice(real_world, ASKED)
+    (answer,) = deliver_thrice(real_world, ASKED)
     assert code_in(answer)
     assert len(list(SeenItem.scan(SeenItem.id.startswith("seen#")))) == 1
 
 
 def test_a_tap_delivered_three_times_at_once_has_one_answer(real_world: World) -> None:
-    """The menu item 获取验证码, with a code and without."""
-    (nothing,) = thrice(real_world, TAPPED)
+    """The menu item 获取验证码, without a code and with one."""
+    (nothing,) = deliver_thrice(real_world, TAPPED)
     assert "没有可领取的验证码" in nothing
     real_world.clock.time += 1
     real_world.send(real_world.token())
-    (answer,) = thrice(real_world, TAPPED)
+    (answer,) = deliver_thrice(real_world, TAPPED)
     assert code_in(answer)
 
 
 @pytest.mark.parametrize("event", ["subscribe", "SCAN"])
 def test_a_scan_delivered_three_times_at_once_has_one_answer(real_world: World, event: str) -> None:
-    """The link with the login, thrice the same."""
-    (answer,) = thrice(real_world, scene_event(real_world, event))
+    """The link with the login."""
+    (answer,) = deliver_thrice(real_world, scene_event(real_world, event))
     assert "账号11010148" in answer
 
 
-def test_coming_and_going_delivered_three_times_at_once_is_kept_once(real_world: World) -> None:
-    """One follower, with the time of the event; and a late repeat of the first undoes nothing."""
+def test_follows_and_unfollows_delivered_three_times_at_once_are_stored_once(
+    real_world: World,
+) -> None:
+    """With the time of the event; a late repeat of the first event changes nothing."""
     followed_at = real_world.clock.time
-    (welcome,) = thrice(real_world, SUBSCRIBED)
+    (welcome,) = deliver_thrice(real_world, SUBSCRIBED)
     assert "欢迎关注" in welcome
     (follower,) = FollowerItem.scan()
     assert (follower.openid, follower.following, follower.since) == ("o-alice", True, followed_at)
     real_world.clock.time += 5
-    assert thrice(real_world, LEFT) == {""}
+    assert deliver_thrice(real_world, LEFT) == {""}
     assert real_world.service.followers.is_following("o-alice") is False
-    thrice(real_world, {**SUBSCRIBED, "CreateTime": followed_at})
+    deliver_thrice(real_world, {**SUBSCRIBED, "CreateTime": followed_at})
     assert real_world.service.followers.is_following("o-alice") is False
 
 
-def test_a_receipt_delivered_three_times_at_once_is_kept_once(real_world: World) -> None:
-    """On the one send that it is of."""
+def test_a_receipt_delivered_three_times_at_once_is_stored_once(real_world: World) -> None:
+    """With its send."""
     real_world.send(real_world.token())
-    assert thrice(real_world, RECEIPT) == {""}
+    assert deliver_thrice(real_world, RECEIPT) == {""}
     (send,) = AuditItem.query("11010148")
     assert (send.receipt, send.reason) == ("failed", "user block")
 
 
-def test_a_repeat_is_answered_as_before_whatever_has_happened(world: World) -> None:
-    """The person resends, or uses the code up, while WeChat still waits for its first answer."""
+def test_a_repeat_has_the_same_reply(world: World) -> None:
+    """Also where a new code was sent, or the code used, in the meantime."""
     world.login_item().update([models.LoginItem.openid.set("o-alice")])
     tell(world, SUBSCRIBED)
-    asked: dict[str, object] = {**ASKED, "CreateTime": world.clock.time}
-    before = tell(world, asked)
+    message: dict[str, object] = {**ASKED, "CreateTime": world.clock.time}
+    before = tell(world, message)
     assert "没有可领取的验证码" in before
     token = world.token()
     world.send(token)
-    assert tell(world, asked) == before
+    assert tell(world, message) == before
     code = code_in(tell(world, {**ASKED, "MsgId": 23_457}))
     assert world.confirm(token, code, "Another-horse-8").status_code == 200
     assert code in tell(world, {**ASKED, "MsgId": 23_457})
     assert "没有可领取的验证码" in tell(world, {**ASKED, "MsgId": 23_458})
 
 
-def test_what_a_repeat_will_be_told_is_unreadable_and_ends(world: World) -> None:
-    """The table shows no code, and its memory is as short as a code's life."""
+def test_the_stored_reply_is_sealed_and_expires(world: World) -> None:
+    """The table has no code in plain text, and the reply expires with the code."""
     world.login_item().update([models.LoginItem.openid.set("o-alice")])
     tell(world, SUBSCRIBED)
     world.send(world.token())
@@ -142,12 +144,12 @@ def test_what_a_repeat_will_be_told_is_unreadable_and_ends(world: World) -> None
     assert "没有可领取的验证码" in tell(world, {**ASKED, "CreateTime": world.clock.time - 300})
 
 
-def test_a_store_that_hangs_costs_no_more_than_wechat_waits(
+def test_a_hanging_store_does_not_exceed_wechat_s_time_out(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """`success` before WeChat gives up, and somebody is told; never its fault message."""
-    assert door.DEADLINE < 5
-    monkeypatch.setattr(door, "DEADLINE", 0.3)
+    """The reply is `success` within WeChat's five seconds, and an alarm is raised."""
+    assert handler.DEADLINE < 5
+    monkeypatch.setattr(handler, "DEADLINE", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as hole:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{hole.getsockname()[1]}")
         models.bind("recovery")
@@ -158,10 +160,10 @@ def test_a_store_that_hangs_costs_no_more_than_wechat_waits(
     assert alarms(caplog) == ["callback"]
 
 
-def test_a_store_that_fails_is_an_alarm_and_no_fault_for_the_person(
+def test_a_failing_store_raises_an_alarm_and_has_no_reply(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever the message was; and nothing of it is in the log."""
+    """For any message, of which nothing is logged."""
     client: Any = boto3.client("dynamodb")
     for table in ("followers", "ephemera"):
         client.delete_table(TableName=f"recovery-{table}")

@@ -1,4 +1,4 @@
-"""From the PC to the phone and back: what a QR code carries, and all that it does not."""
+"""QR codes from the PC to the phone: their content, and what they do not contain."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from tests.support.official_account import LINK, MakeTown, Phone, Town, login_of
 
 
 def ticket_of(town: Town) -> str:
-    """What the newest QR code says."""
+    """Return the URL of the newest QR code."""
     return town.wechat.account.live_tickets(town.world.clock())[0].url
 
 
 def filled_in(phone: Phone) -> str | None:
-    """The login on the page that the account's last message leads to."""
+    """Open the link in the account's last message; return the login on its page."""
     link = LINK.search(phone.chat[-1])
     assert link is not None
     return login_of(phone.browse(link[1]))
 
 
-def test_a_stranger_follows_and_a_follower_scans_alike(town: Town) -> None:
-    """Both get the link with the login, and both are told to leave it if it is not theirs."""
+def test_new_and_old_followers_receive_the_link(town: Town) -> None:
+    """With the login, and with a warning to ignore it if it is not theirs."""
     town.pc("11010148")
     stranger, follower = town.phone("o-stranger"), town.phone("o-follower")
     follower.follow()
@@ -33,8 +33,8 @@ def test_a_stranger_follows_and_a_follower_scans_alike(town: Town) -> None:
     assert town.world.service.followers.is_following("o-stranger") is True
 
 
-def test_each_pc_has_a_code_of_its_own(town: Town) -> None:
-    """The scene of one recovery leads to its login and to no other."""
+def test_each_pc_has_its_own_qr_code(town: Town) -> None:
+    """The scene leads to the login of its recovery."""
     codes = {}
     for login in ("11010148", "11010148_cw"):
         town.pc(login)
@@ -45,8 +45,8 @@ def test_each_pc_has_a_code_of_its_own(town: Town) -> None:
         assert filled_in(alice) == login
 
 
-def test_a_code_ends_with_its_recovery(town: Town) -> None:
-    """WeChat forgets it after the same half hour; the link from it ends then as well."""
+def test_a_qr_code_ends_with_its_recovery(town: Town) -> None:
+    """Both the QR code and its link are valid for half an hour."""
     pc = town.pc("11010148")
     code = ticket_of(town)
     alice = town.phone("o-alice")
@@ -61,8 +61,8 @@ def test_a_code_ends_with_its_recovery(town: Town) -> None:
     assert filled_in(bob) is None
 
 
-def test_a_forged_scene_is_as_good_as_none(town: Town) -> None:
-    """Another login, a later end, another key, rubbish: the person is welcomed, and that is all."""
+def test_a_forged_scene_is_ignored(town: Town) -> None:
+    """Another login, a later end, another key, random text: the reply is the plain welcome."""
     good = town.world.service.scenes.make("11010148", town.world.clock() + 60)
     login, end, mac = good.split(".")
     alice = town.phone("o-alice")
@@ -85,8 +85,8 @@ def test_a_forged_scene_is_as_good_as_none(town: Town) -> None:
         assert login_of(alice.browse(f"/wechat/enter?scene={scene}")) is None
 
 
-def test_the_scanner_gets_the_login_and_nothing_else(town: Town) -> None:
-    """Neither the PC's token nor its code: what the phone does is a recovery of its own."""
+def test_a_scan_discloses_the_login_only(town: Town) -> None:
+    """Neither the PC's token nor its code; the phone begins its own recovery."""
     pc = town.pc("11010148")
     scanner = town.phone("o-scanner")
     scanner.scan(ticket_of(town))
@@ -99,7 +99,7 @@ def test_the_scanner_gets_the_login_and_nothing_else(town: Town) -> None:
     assert set(scanner.cookies) == {"__Host-oauth_state", "__Host-wechat"}
     phone = scanner.start("11010148").json_body
     assert phone["token"] != pc["token"]
-    # The scanner cannot go on with what the PC has begun, nor the PC with what the phone has.
+    # The PC's recovery cannot use the phone's code.
     town.world.send(phone["token"])
     code = town.world.phones.codes[0]
     refused = town.world.confirm(pc["token"], code)
@@ -107,9 +107,11 @@ def test_the_scanner_gets_the_login_and_nothing_else(town: Town) -> None:
     assert town.world.confirm(phone["token"], code).status_code == 200
 
 
-def test_an_attacker_s_page_learns_one_word(town: Town) -> None:
-    """Somebody opens a recovery of another's login and gets them to scan it: the page says `done`
-    when they have recovered, and it can do nothing with that."""
+def test_an_attacker_s_page_learns_the_state_only(town: Town) -> None:
+    """An attacker begins a recovery of a victim's login, and the victim scans its QR code.
+
+    The attacker's page shows `done` when the victim has recovered; its token allows nothing.
+    """
     attacker = town.pc("11010148")
     victim = town.phone("o-victim")
     victim.scan(ticket_of(town))
@@ -145,17 +147,17 @@ def test_an_attacker_s_page_learns_one_word(town: Town) -> None:
 
 
 def test_a_pc_never_sends_an_sms(town: Town) -> None:
-    """Who is not in a WeChat cannot let the phone ring: the SMS belongs to a WeChat to be bound."""
+    """An SMS is sent only inside a WeChat, which is bound by the code."""
     pc = town.pc("11010148")
     answer = town.world.send(pc["token"])
     assert (answer.status_code, answer.json_body["field"]) == (422, "method")
     assert town.world.phones.sent == []
 
 
-def test_without_a_code_of_wechat_the_page_draws_its_own(
+def test_without_a_qr_code_of_wechat_the_page_draws_its_own(
     make_town: MakeTown,
 ) -> None:
-    """The platform is busy: the QR code leads straight into the page, with the same login."""
+    """Where the platform fails, the QR code leads directly to the page with the login."""
     town = make_town()
     town.wechat.fail(45009, path="/cgi-bin/qrcode/create")
     pc = town.pc("11010148")
@@ -167,8 +169,8 @@ def test_without_a_code_of_wechat_the_page_draws_its_own(
     assert login_of(town.phone("o-alice").browse(url)) == "11010148"
 
 
-def test_a_scene_fits_into_what_wechat_takes(world: World) -> None:
-    """64 characters at the most, for the longest login that there is."""
+def test_a_scene_has_at_most_64_characters(world: World) -> None:
+    """WeChat's limit, for the longest login."""
     scene = world.service.scenes.make("1" * 20 + "_cw", 2**33)
     assert len(scene) <= 64
     assert world.service.scenes.login(scene) == "1" * 20 + "_cw"

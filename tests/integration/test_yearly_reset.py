@@ -45,39 +45,39 @@ def test_the_main_login_is_never_touched(reset: ResetWorld) -> None:
     assert not list(AuditItem.query("11010148"))
 
 
-def test_operators_are_told_once(reset: ResetWorld) -> None:
-    """When the last login is accounted for, one message with numbers goes out, and no more."""
+def test_operators_are_notified_once(reset: ResetWorld) -> None:
+    """After the last login one announcement with the counts is sent."""
     add_logins(60)
     reset.schedule()
     assert reset.announcements() == []
     reset.work()
-    told = reset.announcements()
-    assert len(told) == 1
-    assert "共61个账号，重置61个，跳过0个，失败0个" in told[0]
+    announcements = reset.announcements()
+    assert len(announcements) == 1
+    assert "共61个账号，重置61个，跳过0个，失败0个" in announcements[0]
     reset.schedule()
     reset.work()
     assert reset.announcements() == []
     assert reset.adds_up()
 
 
-def test_nothing_secret_is_queued_told_or_kept(
+def test_no_secret_is_queued_announced_or_stored(
     reset: ResetWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither a password nor the ID digits stand in a message, the report, the log or an item."""
+    """No message, announcement, log line or item has a password or ID digits."""
     caplog.set_level("DEBUG", logger="chalicelib")
     reset.schedule()
     messages = reset.receive()
     assert json.loads(messages[0]["Body"]) == {"year": YEAR, "chunk": "chunk#00000000"}
     reset.delete(messages, reset.invoke(messages))
-    kept = [json.dumps(item.attribute_values, default=str) for item in RunItem.scan()]
-    kept += [json.dumps(item.attribute_values, default=str) for item in AuditItem.scan()]
-    for text in (*kept, *reset.announcements(), caplog.text):
+    stored = [json.dumps(item.attribute_values, default=str) for item in RunItem.scan()]
+    stored += [json.dumps(item.attribute_values, default=str) for item in AuditItem.scan()]
+    for text in (*stored, *reset.announcements(), caplog.text):
         assert "123X" not in text
         assert "argon2" not in text
 
 
 def test_the_schedule_may_fire_twice_and_late(reset: ResetWorld) -> None:
-    """The year is that of the event's time in Beijing, whenever it arrives; one year, one reset."""
+    """The year is that of the event's time in Beijing; each year has one reset."""
     reset.schedule()
     reset.schedule()
     reset.work()
@@ -90,7 +90,7 @@ def test_the_schedule_may_fire_twice_and_late(reset: ResetWorld) -> None:
 
 
 def test_the_next_year_resets_again(reset: ResetWorld) -> None:
-    """A year later the same login gets the default password once more."""
+    """A year later the login has the default password again."""
     reset.schedule()
     reset.work()
     first = LoginItem.get("11010148_cw").password_hash
@@ -107,7 +107,7 @@ def test_the_next_year_resets_again(reset: ResetWorld) -> None:
     [("province", "no-province"), ("head_id_last4", "no-id-digits")],
 )
 def test_a_login_without_its_parts_is_skipped(reset: ResetWorld, missing: str, reason: str) -> None:
-    """It keeps its password, and the report says why."""
+    """It keeps its password, and the notes have the reason."""
     item = LoginItem.get("11010148_cw")
     setattr(item, missing, None)
     item.save()
@@ -121,7 +121,7 @@ def test_a_login_without_its_parts_is_skipped(reset: ResetWorld, missing: str, r
 
 
 def test_a_password_recovered_during_the_run_stays(reset: ResetWorld) -> None:
-    """A person who was faster than the worker keeps the password that they chose."""
+    """A password recovered before the worker's write is kept."""
     reset.schedule()
     world = reset.world
     token = world.token("11010148_cw")
@@ -134,7 +134,7 @@ def test_a_password_recovered_during_the_run_stays(reset: ResetWorld) -> None:
     assert [note.reason for note in reset.story.notes(YEAR)] == ["changed"]
 
 
-def test_a_recovery_under_way_ends_with_the_reset(reset: ResetWorld) -> None:
+def test_a_reset_ends_a_recovery_in_progress(reset: ResetWorld) -> None:
     """A code sent before the reset sets no password after it; a new recovery does."""
     world = reset.world
     token = world.token("11010148_cw")
@@ -152,7 +152,7 @@ def test_a_recovery_under_way_ends_with_the_reset(reset: ResetWorld) -> None:
 
 
 def test_a_login_that_vanished_is_skipped(reset: ResetWorld) -> None:
-    """A firm taken out of the tables after the planning is nobody's failure."""
+    """A login deleted after the planning is not a failure."""
     reset.schedule()
     LoginItem.get("11010148_cw").delete()
     reset.work()
@@ -160,8 +160,8 @@ def test_a_login_that_vanished_is_skipped(reset: ResetWorld) -> None:
     assert reset.adds_up()
 
 
-def test_planning_is_handed_on_when_its_time_is_up(reset: ResetWorld) -> None:
-    """A function that is about to be ended leaves the rest of the planning to a worker."""
+def test_planning_continues_in_a_worker_after_its_time_out(reset: ResetWorld) -> None:
+    """A function near its time-out leaves the rest of the planning to a worker."""
     add_logins(30)
     reset.schedule(context=Context(left=1))
     run = reset.story.status(YEAR)
@@ -173,7 +173,7 @@ def test_planning_is_handed_on_when_its_time_is_up(reset: ResetWorld) -> None:
 
 
 def test_an_empty_directory_ends_at_once(reset: ResetWorld) -> None:
-    """A run without a login is a run that has ended, and is told."""
+    """A run without logins ends and is announced."""
     for item in LoginItem.scan():
         item.delete()
     reset.schedule()
@@ -181,10 +181,10 @@ def test_an_empty_directory_ends_at_once(reset: ResetWorld) -> None:
     assert len(reset.announcements()) == 1
 
 
-def test_failures_come_again_and_are_reported_in_the_end(
+def test_failed_logins_are_retried_and_reported(
     reset: ResetWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A login that fails keeps nobody else; on the last delivery it is reported, and a start mends it."""
+    """Other logins are reset; the last delivery reports the failure, and a new start retries it."""
     add_logins(3)
     real = ResetRuns.reset
 
@@ -215,22 +215,22 @@ def test_failures_come_again_and_are_reported_in_the_end(
     assert "失败0个" in reset.announcements()[0]
 
 
-def test_one_that_stands_in_the_way_keeps_nobody_else(
+def test_a_concurrent_recovery_does_not_stop_its_chunk(
     reset: ResetWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A person who recovers while their chunk is being hashed keeps theirs; the others get theirs."""
+    """A password recovered while its chunk is hashed is kept; the other logins are reset."""
     add_logins(3)
     reset.schedule()
     hasher = reset.world.service.hasher
     real = hasher.hash
 
-    def slow(password: str) -> str:
+    def recover_and_hash(password: str) -> str:
         item = LoginItem.get("21000001_cw")
         item.changed_at = reset.world.clock()
         item.save()
         return real(password)
 
-    monkeypatch.setattr(hasher, "hash", slow)
+    monkeypatch.setattr(hasher, "hash", recover_and_hash)
     reset.work()
     years = {item.login: item.reset_year for item in LoginItem.scan(LoginItem.login.contains("_"))}
     assert years == {
@@ -242,17 +242,17 @@ def test_one_that_stands_in_the_way_keeps_nobody_else(
     assert [(n.login, n.reason) for n in reset.story.notes(YEAR)] == [("21000001_cw", "changed")]
 
 
-def test_a_bad_message_leaves_its_batch_alone(reset: ResetWorld) -> None:
-    """What cannot be read comes again by itself, and ends as a dead letter."""
+def test_an_unreadable_message_does_not_fail_its_batch(reset: ResetWorld) -> None:
+    """Only it is delivered again, and becomes a dead letter."""
     reset.schedule()
     messages = reset.receive()
-    bad = {**messages[0], "MessageId": "bad", "Body": "not JSON"}
-    assert reset.invoke([bad, *messages]) == {"bad"}
+    unreadable = {**messages[0], "MessageId": "unreadable", "Body": "not JSON"}
+    assert reset.invoke([unreadable, *messages]) == {"unreadable"}
     assert LoginItem.get("11010148_cw").reset_year == YEAR
 
 
-def test_dead_letters_are_named_and_go_back(reset: ResetWorld) -> None:
-    """What failed too often stands in the status, and can be put into the queue again."""
+def test_dead_letters_are_listed(reset: ResetWorld) -> None:
+    """Chunks whose messages failed too often are listed by year."""
     reset.schedule()
     messages = reset.receive()
     reset.sqs.send_message(QueueUrl=reset.dead, MessageBody=messages[0]["Body"])
@@ -262,8 +262,8 @@ def test_dead_letters_are_named_and_go_back(reset: ResetWorld) -> None:
     assert reset.story.dead(YEAR - 1) == []
 
 
-def test_a_redrive_works_the_dead_letters(reset: ResetWorld) -> None:
-    """Each goes back once, and the run ends by it."""
+def test_a_redrive_returns_dead_letters_to_the_queue(reset: ResetWorld) -> None:
+    """Each is moved once, and the run ends."""
     reset.schedule()
     messages = reset.receive()
     reset.sqs.send_message(QueueUrl=reset.dead, MessageBody=messages[0]["Body"])
@@ -275,7 +275,7 @@ def test_a_redrive_works_the_dead_letters(reset: ResetWorld) -> None:
 
 
 def test_a_forecast_changes_nothing(reset: ResetWorld) -> None:
-    """It counts what would happen, login by login, and writes nothing."""
+    """It counts the outcomes without writing."""
     add_logins(2)
     item = LoginItem.get("21000001_cw")
     item.province = None
@@ -291,8 +291,8 @@ def test_a_forecast_changes_nothing(reset: ResetWorld) -> None:
 
 
 @pytest.mark.parametrize("year", [1999, 2029, 20270])
-def test_a_year_that_cannot_be_meant_is_refused(reset: ResetWorld, year: int) -> None:
-    """A slip of the finger must not use up the years to come."""
+def test_an_implausible_year_is_refused(reset: ResetWorld, year: int) -> None:
+    """A mistyped year must not mark later years as reset."""
     with pytest.raises(InvalidInput):
         reset.story.start(year, "local")
     assert not list(RunItem.scan())

@@ -1,6 +1,6 @@
-"""The yearly reset on Amazon's own DynamoDB Local: many firms, and the worst of nights.
+"""The yearly reset on DynamoDB Local: many firms, killed workers and repeated messages.
 
-`RESET_FIRMS=12000` runs it at the size of the country, which takes some minutes.
+`RESET_FIRMS=12000` runs it for as many firms as there are, in some minutes.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from tests.support.yearly_reset import (
 
 FIRMS = int(os.environ.get("RESET_FIRMS", "600"))
 THREADS = 4
-# One call in so many kills the worker that makes it.
-DEADLY = 40
+# One call in so many kills its worker.
+KILL_RATE = 40
 
 
 @pytest.fixture
@@ -37,8 +37,11 @@ def reset(real_yearly: ResetWorld) -> ResetWorld:
     return real_yearly
 
 
-def _worst_of_nights(reset: ResetWorld, dice: random.Random) -> int:
-    """Each batch up to three times and in parallel, workers killed at random; how many were."""
+def _work_with_crashes(reset: ResetWorld, dice: random.Random) -> int:
+    """Deliver each batch up to three times concurrently and kill workers at random.
+
+    Return the number of killed workers.
+    """
     killed: list[int] = []
 
     def attempt(messages: list[dict[str, Any]]) -> set[str]:
@@ -49,7 +52,7 @@ def _worst_of_nights(reset: ResetWorld, dice: random.Random) -> int:
             return {message["MessageId"] for message in messages}
 
     def fault(_: str) -> BaseException | None:
-        return Crash() if dice.random() < 1 / DEADLY else None
+        return Crash() if dice.random() < 1 / KILL_RATE else None
 
     with (
         ThreadPoolExecutor(THREADS) as pool,
@@ -61,20 +64,20 @@ def _worst_of_nights(reset: ResetWorld, dice: random.Random) -> int:
             dice.shuffle(tries)
             answers = list(pool.map(attempt, tries))
             for batch in batches:
-                given = [
+                results = [
                     answer for tried, answer in zip(tries, answers, strict=True) if tried is batch
                 ]
-                reset.delete(batch, set.intersection(*given))
+                reset.delete(batch, set.intersection(*results))
     return len(killed)
 
 
-def test_the_worst_of_nights_sets_each_login_once(reset: ResetWorld, tell: Tell) -> None:
-    """Killed workers, triple deliveries, two starts at once: one run, each finance login set once."""
+def test_each_login_is_reset_once_in_spite_of_crashes(reset: ResetWorld, tell: Tell) -> None:
+    """Killed workers, repeated deliveries, two concurrent starts: one run, each finance login once."""
     add_logins(FIRMS)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: reset.story.start(YEAR, "schedule"), range(2)))
-    killed = _worst_of_nights(reset, random.Random(1))
-    # What the queue gave up, a second start takes up.
+    killed = _work_with_crashes(reset, random.Random(1))
+    # A second start queues the chunks whose messages were lost.
     reset.story.start(YEAR, "schedule")
     reset.work()
     assert killed
@@ -95,13 +98,13 @@ def test_the_worst_of_nights_sets_each_login_once(reset: ResetWorld, tell: Tell)
     run = reset.story.status(YEAR)
     assert run is not None
     assert (run.logins, run.done) == (FIRMS, FIRMS)
-    # A worker that dies between telling and noting it makes the next one tell again.
+    # A worker that is killed between the announcement and its record causes a second one.
     assert 1 <= len(reset.announcements()) <= 2
     tell(f"yearly reset of {FIRMS} firms: {killed} workers killed")
 
 
 def test_planning_needs_no_more_memory_for_more_logins(reset: ResetWorld) -> None:
-    """The plan holds a page of logins at a time, however many there are."""
+    """The plan has one page of logins in memory at a time."""
     peaks: list[int] = []
     for first, count in ((21_000_000, 600), (22_000_000, 1_800)):
         add_logins(count, first=first)
@@ -109,5 +112,5 @@ def test_planning_needs_no_more_memory_for_more_logins(reset: ResetWorld) -> Non
         reset.story.start(YEAR if not peaks else YEAR - 1, "schedule")
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    # Four times the logins; a list of them all would show.
+    # Four times the logins; a list of them all would take more.
     assert peaks[1] < 1.6 * peaks[0]

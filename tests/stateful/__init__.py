@@ -1,1 +1,1 @@
-"""The service driven at random against a small model of its rules."""
+"""A state machine that drives the service at random and compares it with a model of its rules."""

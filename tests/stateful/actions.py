@@ -1,4 +1,4 @@
-"""All that can happen: what people do, and what WeChat, operators and time do."""
+"""The actions of WeChat, operators, the yearly reset and the clock."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ BY = {"actor": "arn:aws-cn:iam::1:user/zhang", "reason": "本人来函"}
 
 
 class Actions(Driver):
-    """Recoveries, and all that comes between their steps."""
+    """The actions of a recovery, and everything that may happen between them."""
 
     # WeChat.
 
     def follows(self, draw: Draw) -> None:
-        self._follows(self.openid(draw), True, told=True)
+        self._follows(self.openid(draw), True, notified=True)
 
     def follows_silently(self, draw: Draw) -> None:
-        """The event of it is lost."""
-        self._follows(self.openid(draw), True, told=False)
+        """The event of it never arrives."""
+        self._follows(self.openid(draw), True, notified=False)
 
     def leaves(self, draw: Draw) -> None:
-        self._follows(self.openid(draw), False, told=True)
+        self._follows(self.openid(draw), False, notified=True)
 
     def leaves_silently(self, draw: Draw) -> None:
-        self._follows(self.openid(draw), False, told=False)
+        self._follows(self.openid(draw), False, notified=False)
 
-    def _follows(self, openid: str, following: bool, *, told: bool) -> None:
-        self.model.follow(openid, following, told=told)
-        if told:
+    def _follows(self, openid: str, following: bool, *, notified: bool) -> None:
+        self.model.follow(openid, following, notified=notified)
+        if notified:
             self.environment.event(openid, "subscribe" if following else "unsubscribe")
 
     def template_comes(self, _: Draw) -> None:
@@ -47,19 +47,19 @@ class Actions(Driver):
         self._fetches(self.openid(draw))
 
     def fetches_elsewhere(self, draw: Draw) -> None:
-        """Somebody else than the one bound."""
+        """Another person than the bound one fetches."""
         self._fetches(BOB if self.openid(draw) == ALICE else ALICE)
 
     def _fetches(self, openid: str) -> None:
-        told = self.environment.write(openid)
-        assert told == self.model.fetch(openid)
-        self.count("fetch", min(len(told), 2))
+        codes = self.environment.write(openid)
+        assert codes == self.model.fetch(openid)
+        self.count("fetch", min(len(codes), 2))
 
     def fetches_again(self, _: Draw) -> None:
         assert self.environment.last_message is not None
-        message, told = self.environment.last_message
-        assert self.environment.deliver(message) == told
-        self.count("fetch again", len(told) and "some")
+        message, codes = self.environment.last_message
+        assert self.environment.deliver(message) == codes
+        self.count("fetch again", len(codes) and "some")
 
     # Operators.
 
@@ -79,8 +79,8 @@ class Actions(Driver):
     def operator_changes_phone(self, draw: Draw) -> None:
         name = self.name(draw)
         others = [phone for phone in PHONES if phone != self.model.logins[name].phone]
-        among = others if self.leading else PHONES
-        self._phone(name, among[draw(DIE) % len(among)])
+        phones = others if self.in_scenario else PHONES
+        self._phone(name, phones[draw(DIE) % len(phones)])
 
     def _phone(self, name: str, phone: str) -> None:
         changed = self.world.service.support.change_phone(name, phone, **BY).changed
@@ -88,7 +88,7 @@ class Actions(Driver):
         self.count("phone changed", changed)
 
     def operator_keeps_phone(self, draw: Draw) -> None:
-        """The operator binds the phone that is bound."""
+        """The operator binds the phone that is bound already."""
         name = self.name(draw)
         phone = self.model.logins[name].phone
         self._phone(name, phone or PHONES[0])
@@ -115,11 +115,11 @@ class Actions(Driver):
         self._begin_year(reporting_year(self.world.clock.time))
 
     def next_year_begins(self, _: Draw) -> None:
-        """An operator may start a year's run before the year."""
+        """An operator may start a run before its year begins."""
         self._begin_year(reporting_year(self.world.clock.time) + 1)
 
     def _begin_year(self, year: int) -> None:
-        # Two years are never under way together.
+        # Runs of two years are never in progress at the same time.
         year = self.model.begun or year
         self.count("year", self.model.begin(year))
         self.environment.reset.schedule(f"{year - 1}-12-31T16:00:00Z")
@@ -128,7 +128,7 @@ class Actions(Driver):
         year = self.model.begun
         assert year is not None
         outcomes = self.model.work()
-        # One at a time: moto's tables are not made for several threads.
+        # One message at a time: moto's tables are not safe for several threads.
         assert self.environment.reset.work(at_once=1) > 0
         run = self.environment.reset.story.status(year)
         assert run is not None

@@ -1,4 +1,4 @@
-"""What people do in a recovery and at the login page, each action with what the model says of it."""
+"""The actions of people in a recovery and at the login page, each compared with the model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPENIDS = st.sampled_from([ALICE, BOB])
 OUTCOMES = st.sampled_from([Outcome.SENT] * 4 + [Outcome.UNKNOWN])
 PASSWORDS = ("Correct-horse-7", "Battery-staple-8", "Wiederfinden-9")
 DIE = st.integers(0, 2**20 - 1)
-"""Taken modulo something: sampled_from would favour what stands first."""
+"""Used modulo a length: `sampled_from` would prefer the first elements."""
 
 WRONG = "999999"
 
@@ -28,14 +28,14 @@ Pair = tuple[Claims, str]
 
 
 class Driver(RuleBasedStateMachine):
-    """One story's people and things.
+    """One run's recoveries, and the choice of what an action applies to.
 
-    Where a scenario leads, an action is done to what the scenario is about; else to anything.
+    An action of a scenario applies to the scenario's login; any other action to any login.
     """
 
     environment: ClassVar[Environment]
     answers: ClassVar[Counter[str]] = Counter()
-    """How often each kind of answer was given, over all stories."""
+    """How often each kind of answer was received, over all runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,20 +44,20 @@ class Driver(RuleBasedStateMachine):
         self.model = self.environment.model
         self.recoveries: list[Pair] = []
         self.codes: dict[str, list[str]] = {name: [] for name in self.model.logins}
-        """By login the codes that were sent, oldest first."""
+        """The codes that were sent by login, oldest first."""
         self.last: tuple[Pair, str, str] | None = None
         """The last confirmation: its recovery, code and password."""
-        self.leading = False
+        self.in_scenario = False
         self.focus, self.visitor = next(iter(self.model.logins)), ALICE
 
     def check(self, what: str, answer: HTTPResponse, expected: Answer) -> None:
         """Compare an answer with the model's."""
         body = answer.json_body
         if answer.status_code == 503:
-            # No rule says so here: the program itself has broken.
+            # No rule gives this answer: the program failed.
             raise RuntimeError(f"{what}: {body}")
-        seen = {name: body.get(name) for name in expected.body}
-        assert (answer.status_code, seen) == (expected.status, expected.body), f"{what}: {body}"
+        members = {name: body.get(name) for name in expected.body}
+        assert (answer.status_code, members) == (expected.status, expected.body), f"{what}: {body}"
         wait = body.get("retry_after")
         assert answer.headers.get("Retry-After") == (None if wait is None else str(wait))
         self.count(what, expected.kind)
@@ -66,23 +66,23 @@ class Driver(RuleBasedStateMachine):
         """Count an answer."""
         self.answers[f"{what} {kind}"] += 1
 
-    # Whom an action is about.
+    # What an action applies to.
 
     def name(self, draw: Draw) -> str:
         names = list(self.model.logins)
-        return self.focus if self.leading else names[draw(DIE) % len(names)]
+        return self.focus if self.in_scenario else names[draw(DIE) % len(names)]
 
     def pick(self, draw: Draw, pairs: Sequence[Pair] = ()) -> Pair:
-        """A recovery: that of the scenario, or mostly the latest one."""
+        """Choose a recovery: the scenario's, or the latest one in half of the cases."""
         among = list(pairs or self.recoveries)
-        if self.leading:
+        if self.in_scenario:
             own = [pair for pair in among if pair[0].login == self.focus]
             return (own or among)[-1]
         die = draw(DIE)
         return among[-1] if die % 2 else among[die // 2 % len(among)]
 
     def own(self, login: str) -> list[Pair]:
-        """The recoveries of a login, oldest first."""
+        """Return the recoveries of a login, oldest first."""
         return [pair for pair in self.recoveries if pair[0].login == login]
 
     @property
@@ -92,18 +92,18 @@ class Driver(RuleBasedStateMachine):
 
     @property
     def once_bound(self) -> list[Pair]:
-        """The recoveries of logins that had a WeChat then."""
+        """The recoveries of logins that had a WeChat when they began."""
         return [pair for pair in self.recoveries if pair[0].bound]
 
     def openid(self, draw: Draw) -> str:
-        if not self.leading:
+        if not self.in_scenario:
             return str(draw(OPENIDS))
         return self.model.logins[self.focus].openid or self.visitor
 
     # A recovery.
 
     def starts(self, draw: Draw) -> None:
-        self._starts(self.name(draw), self.visitor if self.leading else draw(OPENIDS))
+        self._starts(self.name(draw), self.visitor if self.in_scenario else draw(OPENIDS))
 
     def starts_outside(self, draw: Draw) -> None:
         self._starts(self.name(draw), None)
@@ -113,7 +113,7 @@ class Driver(RuleBasedStateMachine):
         self._starts(self.name(draw), self.visitor)
 
     def neighbour_starts(self, draw: Draw) -> None:
-        """The scenario goes on with another login whose codes go to the same phone or WeChat."""
+        """Continue the scenario with another login whose codes go to the same phone or WeChat."""
         logins, name = self.model.logins, self.name(draw)
         destination = logins[name].destination
         others = [
@@ -137,7 +137,7 @@ class Driver(RuleBasedStateMachine):
     def sends(self, draw: Draw) -> None:
         self._sends(self.pick(draw), draw(OUTCOMES))
 
-    def sends_in_vain(self, draw: Draw) -> None:
+    def sends_undeliverable(self, draw: Draw) -> None:
         self._sends(self.pick(draw), Outcome.REFUSED)
 
     def _sends(self, pair: Pair, outcome: Outcome) -> None:
@@ -161,18 +161,18 @@ class Driver(RuleBasedStateMachine):
         self._confirms(self.pick(draw, self.with_code), WRONG, PASSWORDS[0])
 
     def confirms_old(self, draw: Draw) -> None:
-        """With any code that was ever sent, the last one mostly."""
+        """Confirm with one of the last three codes that were sent."""
         pair = self.pick(draw)
         sent = self.codes[pair[0].login] or [WRONG]
         self._confirms(pair, sent[-1 - draw(DIE) % 3 % len(sent)], self.password(draw))
 
     def confirms_late(self, draw: Draw) -> None:
-        """With the last code that was sent, whatever has become of it."""
+        """Confirm with the last code that was sent, live or not."""
         pair = self.pick(draw)
         self._confirms(pair, (self.codes[pair[0].login] or [WRONG])[-1], self.password(draw))
 
     def confirms_by_older(self, draw: Draw) -> None:
-        """With the live code, in an earlier recovery of the login than the latest."""
+        """Confirm with the live code in a recovery of the login that is not the latest."""
         latest = self.pick(draw, self.with_code)
         code = self.model.logins[latest[0].login].code
         assert code is not None
@@ -184,19 +184,19 @@ class Driver(RuleBasedStateMachine):
         self._repeats()
 
     def confirms_again_otherwise(self, draw: Draw) -> None:
-        """With another password."""
+        """Repeat the last confirmation with another password."""
         assert self.last is not None
         others = [other for other in PASSWORDS if other != self.last[2]]
         self._repeats(password=others[draw(DIE) % len(others)])
 
     def confirms_again_elsewhere(self, _: Draw) -> None:
-        """In another recovery."""
+        """Repeat the last confirmation in another recovery."""
         assert self.last is not None
         own = self.own(self.last[0][0].login)
         self._repeats(next((pair for pair in reversed(own) if pair != self.last[0]), own[0]))
 
     def confirms_again_mistyped(self, _: Draw) -> None:
-        """With another code."""
+        """Repeat the last confirmation with another code."""
         self._repeats(digits=WRONG)
 
     def _repeats(self, pair: Pair | None = None, digits: str = "", password: str = "") -> None:
@@ -217,7 +217,7 @@ class Driver(RuleBasedStateMachine):
         return PASSWORDS[draw(DIE) % len(PASSWORDS)]
 
     def unbinds(self, draw: Draw) -> None:
-        self._unbinds(self.pick(draw, self.once_bound if self.leading else ()), None)
+        self._unbinds(self.pick(draw, self.once_bound if self.in_scenario else ()), None)
 
     def unbinds_wrong(self, draw: Draw) -> None:
         self._unbinds(self.pick(draw, self.once_bound), draw(DIE) % 3)
@@ -231,10 +231,10 @@ class Driver(RuleBasedStateMachine):
         answer = self.world.call("POST", "/recovery/unbinding", body, token=pair[1])
         self.check("unbind", answer, expected)
 
-    def asks(self, draw: Draw) -> None:
+    def polls(self, draw: Draw) -> None:
         claims, token = self.pick(draw)
         expected = self.model.progress(claims)
-        self.check("ask", self.world.call("GET", "/recovery", token=token), expected)
+        self.check("poll", self.world.call("GET", "/recovery", token=token), expected)
 
     # The login page.
 
@@ -246,7 +246,7 @@ class Driver(RuleBasedStateMachine):
         self._verifies(self.name(draw), "Never-such-a-1")
 
     def verifies_another(self, draw: Draw) -> None:
-        """With a password that some login has, or had."""
+        """Verify with a password that some login has or had."""
         among = [*PASSWORDS, OPENING, *DEFAULTS.values()]
         self._verifies(self.name(draw), among[draw(DIE) % len(among)])
 

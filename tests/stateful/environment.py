@@ -1,4 +1,4 @@
-"""What the machine drives: a service on moto with few logins, and outsiders that cost nothing."""
+"""What the machine drives: a service on moto with five logins, and cheap doubles around it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support import moto_direct, yearly_reset
 from tests.support.callbacks import Signed, post, said, signed
 from tests.support.yearly_reset import MIDNIGHT, ResetWorld
 
-# Low, so that a story of fifty steps meets each of them; how they are kept depends on no number.
+# Low, so that a run of fifty steps reaches each of them; the code that applies them is the same.
 LIMITS = {
     "LIMIT_STARTS_PER_LOGIN_HOUR": "5",
     "LIMIT_STARTS_PER_ADDRESS_HOUR": "12",
@@ -60,7 +60,8 @@ HEAD = "阿依古丽·买买提"
 
 
 def logins() -> dict[str, Login]:
-    """Two logins on one phone, one on another; one with a WeChat and no phone; one without either."""
+    """Return five logins: two on one phone, one on another with a WeChat, one with a WeChat alone, one
+    with neither."""
     destinations: dict[str, tuple[str | None, str | None]] = {
         "11010148": (SHARED, None),
         "11010148_cw": (SHARED, None),
@@ -83,7 +84,7 @@ _NOTICES = {title: notice for notice, title in NOTICE_TITLES.items()}
 
 @dataclass
 class Dice:
-    """The service's randomness: it makes the code that the test has thrown, and writes no budget."""
+    """The service's randomness: it returns the test's next code, and writes no budget."""
 
     code: int = 0
 
@@ -93,7 +94,7 @@ class Dice:
 
 @dataclass
 class Platform:
-    """WeChat as far as a recovery meets it."""
+    """A double of the WeChat platform: followers, QR codes and template messages."""
 
     following: set[str]
     may_push: bool = False
@@ -114,65 +115,65 @@ class Platform:
         if openid not in self.following:
             return TemplateResult(TemplateOutcome.NOT_FOLLOWING, errcode=43004)
         if template_id == "code-template":
-            told = fields["character_string1"], fields["character_string2"]
+            login, text = fields["character_string1"], fields["character_string2"]
         else:
-            told = fields["character_string2"], _NOTICES[fields["thing1"]]
-        self.pushed.append((openid, *told))
+            login, text = fields["character_string2"], _NOTICES[fields["thing1"]]
+        self.pushed.append((openid, login, text))
         return TemplateResult(TemplateOutcome.SENT)
 
 
 @dataclass
 class Environment:
-    """The service and the model of it."""
+    """The service and its model."""
 
     reset: ResetWorld
     model: Model
     dice: Dice
     platform: Platform
-    given: frozenset[str]
-    """The service's parts that are not built by itself."""
+    doubles: frozenset[str]
+    """Names of the service's attributes that `build_anew` keeps."""
     messages: int = 0
     last_message: tuple[Signed, dict[str, str]] | None = None
     written_at: int = 0
 
     def build_anew(self) -> None:
-        """Let the service build all of its parts anew, none of which then remembers anything."""
+        """Make the service build all of its parts again, so that no state remains in them."""
         parts = self.reset.world.service.__dict__
-        for name in set(parts) - self.given:
+        for name in set(parts) - self.doubles:
             del parts[name]
 
     def outbox(self) -> list[tuple[str, str]]:
-        """What has gone to phones since this was asked last."""
+        """Return the SMS sent since the last call, as pairs of phone and template."""
         sent = [(sms.to, sms.template) for sms in self.reset.world.phones.sent]
         self.reset.world.phones.sent.clear()
         return sent
 
     def write(self, openid: str) -> dict[str, str]:
-        """Somebody writes 验证码 to the account; the codes it tells, by login."""
+        """Write 验证码 to the account as this person; return the codes in the reply by login."""
         self.messages += 1
         fields = {"MsgType": "text", "Content": "验证码", "MsgId": self.messages}
         message = signed(self.reset.world, fields, openid)
-        told = self.deliver(message)
-        self.last_message, self.written_at = (message, told), self.reset.world.clock.time
-        return told
+        codes = self.deliver(message)
+        self.last_message, self.written_at = (message, codes), self.reset.world.clock.time
+        return codes
 
     @property
     def may_repeat(self) -> bool:
-        """Whether WeChat may still deliver the last message again: it does so within seconds."""
+        """Whether WeChat may deliver the last message again, which it does within seconds."""
         return self.last_message is not None and self.reset.world.clock.time <= self.written_at + 30
 
     def deliver(self, message: Signed) -> dict[str, str]:
-        """WeChat delivers it, perhaps again; the codes it is told, by login."""
+        """Deliver the message, perhaps again; return the codes in the reply by login."""
         text = said(self.reset.world, post(self.reset.world, message))
         return dict(re.findall(r"账号([0-9]+(?:_cw)?)的登录密码，验证码([0-9]{6})", text))
 
     def event(self, openid: str, event: str) -> None:
-        """An event of WeChat arrives."""
+        """Deliver an event of WeChat."""
         fields: dict[str, Any] = {"MsgType": "event", "Event": event}
         assert post(self.reset.world, signed(self.reset.world, fields, openid)).status_code == 200
 
     def items(self, table: str, *kinds: str) -> list[dict[str, Any]]:
-        """What stands in a table, straight out of moto: a scan would cost more than a step does."""
+        """Return a table's items from moto's memory: a scan would take longer than a step."""
         return [
             {name: _plain(value.to_json()) for name, value in item.attrs.items()}
             for item in _tables()[f"recovery-{table}"].all_items()
@@ -180,18 +181,18 @@ class Environment:
         ]
 
     def events(self) -> Iterator[tuple[str, str]]:
-        """Logins and events of the audit."""
+        """Yield the login and the event of each audit entry."""
         for item in _tables()["recovery-audit"].all_items():
             yield item.attrs["login"].value, item.attrs["event"].value
 
     def begin(self) -> None:
-        """Forget everything, and enrol the logins anew."""
+        """Empty the tables and the doubles, and enrol the logins again."""
         for table in _tables().values():
             table.items.clear()
         _empty_queues()
         self.reset.world.clock.time = MIDNIGHT
-        for told in (self.reset.world.phones.sent, self.reset.world.phones.outcomes):
-            told.clear()
+        self.reset.world.phones.sent.clear()
+        self.reset.world.phones.outcomes.clear()
         self.platform.pushed.clear()
         service = self.reset.world.service
         service.addresses = AddressLimiter(service.settings.limits.starts_per_address)
@@ -204,7 +205,7 @@ class Environment:
 
 
 def _empty_queues() -> None:
-    """Also of what is being worked; moto's own way is there once in a minute, as AWS's is."""
+    """Delete all messages, those in flight too; a purge is allowed once in a minute only."""
     for queue in get_backend("sqs")["123456789012"]["cn-north-1"].queues.values():
         queue._messages.clear()
 
@@ -236,8 +237,8 @@ def running() -> Iterator[Environment]:
         dice, platform = Dice(), Platform(set())
         service.randbelow = dice
         service.__dict__["platform"] = platform
-        given = frozenset(service.__dict__)
-        yield Environment(reset, Model(RULES, {}, {}, MIDNIGHT), dice, platform, given)
+        doubles = frozenset(service.__dict__)
+        yield Environment(reset, Model(RULES, {}, {}, MIDNIGHT), dice, platform, doubles)
 
 
 def _enrol(model: Model, service: container.Service) -> None:

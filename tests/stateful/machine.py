@@ -1,4 +1,4 @@
-"""The machine: what happens next, and what must be true whatever has happened."""
+"""The state machine: the choice of the next action, and the invariants."""
 
 from __future__ import annotations
 
@@ -15,56 +15,56 @@ from tests.stateful.rules import Window
 from tests.stateful.scenarios import ANYTIME, FIRST, POSSIBLE, SCENARIOS, Action, Scenario
 
 OFF_SCENARIO = 12
-"""One action in so many is not the scenario's."""
+"""One of so many actions is not one of the scenario."""
 
 
 class Machine(Actions):
-    """One story."""
+    """One run of actions."""
 
     steps: ClassVar[Counter[str]] = Counter()
-    """How often each action was done, over all stories."""
+    """How often each action was done, over all runs."""
 
     def __init__(self) -> None:
         super().__init__()
         self.scenario: list[Action] = []
-        self.right: set[tuple[str, str]] = set()
+        self.verified: set[tuple[str, str]] = set()
 
-    # A rule for each action would leave the choice to hypothesis, which favours few.
+    # With one rule for each action hypothesis would choose, and it prefers a few of them.
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
-        """One step."""
+        """Do one action."""
         action = self.next_action(data.draw)
         self.steps[action.__name__] += 1
         action(self, data.draw)
 
     def next_action(self, draw: Draw) -> Action:
-        """The scenario's next one mostly."""
+        """Return the scenario's next action, or sometimes any other."""
         die: int = draw(DIE)
-        self.leading = die % OFF_SCENARIO > 0
-        if self.leading:
+        self.in_scenario = die % OFF_SCENARIO > 0
+        if self.in_scenario:
             if not self.scenario:
                 self.choose_scenario(draw)
             while self.scenario:
                 action = self.scenario.pop(0)
                 if self.is_possible(action):
                     return action
-        may = [
+        possible = [
             action
             for action, often in ANYTIME.items()
             if self.is_possible(action)
             for _ in range(often)
         ]
-        self.leading = False
-        return may[die // OFF_SCENARIO % len(may)]
+        self.in_scenario = False
+        return possible[die // OFF_SCENARIO % len(possible)]
 
     def choose_scenario(self, draw: Draw) -> None:
-        """Choose a scenario, and the login that it is about."""
+        """Choose a scenario and its login."""
         offered = [(scenario, names) for scenario in SCENARIOS if (names := self.fitting(scenario))]
         among = [each for each in offered for _ in range(each[0].weight)]
         die = draw(DIE)
         scenario, names = among[die % len(among)]
         die //= len(among)
-        # Most scenarios need what a day gives back, and some begin otherwise where codes are pushed.
+        # Most scenarios need the limits of a new day, and some differ where codes are pushed.
         first = FIRST[draw(DIE) % len(FIRST)]
         self.scenario = [*first, *scenario.actions]
         self.focus = names[die % len(names)]
@@ -77,19 +77,19 @@ class Machine(Actions):
         needed = POSSIBLE.get(action)
         return needed is None or bool(needed(self))
 
-    # What must be true after each step.
+    # What holds after each step.
 
     @invariant()
-    def people_were_told(self) -> None:
-        """Each message that the rules ask for has gone out, and no other."""
+    def messages_are_as_in_the_model(self) -> None:
+        """Each message that the rules require was sent, and no other."""
         assert sorted(self.environment.outbox()) == sorted(self.model.sms)
         assert sorted(self.environment.platform.pushed) == sorted(self.model.pushed)
-        for told in (self.model.sms, self.model.pushed, self.environment.platform.pushed):
-            told.clear()
+        for messages in (self.model.sms, self.model.pushed, self.environment.platform.pushed):
+            messages.clear()
 
     @invariant()
-    def histories_tell_it(self) -> None:
-        """Nothing happened to a login that its history does not tell, and nothing is told twice."""
+    def audit_is_as_in_the_model(self) -> None:
+        """The audit has one entry for each event of a login, and no other."""
         history: Counter[tuple[str, str]] = Counter(self.environment.events())
         for name, login in self.model.logins.items():
             for event, often in login.audit.items():
@@ -97,13 +97,13 @@ class Machine(Actions):
         assert not history
 
     @invariant()
-    def logins_are_as_the_model_has_them(self) -> None:
-        """Password, binding and what else lasts; and at most one live code a login."""
+    def logins_are_as_in_the_model(self) -> None:
+        """Password, binding and the other stored attributes, and at most one live code per login."""
         codes = {item["id"]: item for item in self.environment.items("ephemera", "code#")}
         for item in self.environment.items("logins"):
             name = item["login"]
             login, code = self.model.logins[name], codes.get(f"code#{name}", {})
-            lasting = {
+            attributes = {
                 "phone": login.phone,
                 "openid": login.openid,
                 "must_change": login.must_change,
@@ -112,15 +112,15 @@ class Machine(Actions):
                 "password_version": login.version,
                 "reset_year": login.reset_year,
             }
-            assert {each: item.get(each) for each in lasting} == lasting, name
+            assert {each: item.get(each) for each in attributes} == attributes, name
             assert self._is_password(item["password_hash"], login.password), name
-            live = None if login.code is None else login.code.kept
-            kept = (code.get("code_expires_at"), code.get("attempts"), code.get("method"))
-            assert (kept if "digest" in code else None) == live, name
+            live = None if login.code is None else login.code.stored
+            stored = (code.get("code_expires_at"), code.get("attempts"), code.get("method"))
+            assert (stored if "digest" in code else None) == live, name
 
     @invariant()
-    def counts_are_as_the_model_has_them(self) -> None:
-        """What still counts against somebody, and nothing else, stands in the tables."""
+    def counts_are_as_in_the_model(self) -> None:
+        """The tables have the events that still count, and no other."""
         now, rules = self.model.now, self.model.rules
         items = {item["id"]: item for item in self.environment.items("ephemera", "code#", "to#")}
         for item in self.environment.items("logins"):
@@ -138,12 +138,12 @@ class Machine(Actions):
             ]
             for kind, holder, events, (_, seconds) in counted:
                 since = now - seconds
-                kept = sorted(at for at in holder.get(kind, ()) if at > since)
-                assert kept == sorted(at for at in events if at > since), (name, kind)
+                stored = sorted(at for at in holder.get(kind, ()) if at > since)
+                assert stored == sorted(at for at in events if at > since), (name, kind)
 
     def _is_password(self, stored: str, password: str) -> bool:
-        if (stored, password) not in self.right:
+        if (stored, password) not in self.verified:
             if not self.world.service.hasher.verify(stored, password):
                 return False
-            self.right.add((stored, password))
+            self.verified.add((stored, password))
         return True

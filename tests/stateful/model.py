@@ -1,4 +1,4 @@
-"""The rules in small, continued: WeChat, operators and the year."""
+"""The second half of the model: WeChat, operators and the yearly reset."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from tests.stateful.rules import Login, Run, wait
 
 
 class Model(Recoveries):
-    """Recoveries, and all that comes between their steps."""
+    """Recoveries, and everything that may happen between their steps."""
 
     # WeChat.
 
-    def follow(self, openid: str, following: bool, *, told: bool) -> None:
-        """Somebody follows or leaves, and the event of it arrives or is lost."""
+    def follow(self, openid: str, following: bool, *, notified: bool) -> None:
+        """Follow or leave; `notified` where the event of it arrives."""
         (self.following.add if following else self.following.discard)(openid)
-        if told:
+        if notified:
             self.known_following[openid] = following
 
     def fetch(self, openid: str) -> dict[str, str]:
-        """The codes that the account tells this person, by login."""
+        """Return the codes that this person may fetch from the account, by login."""
         return {
             name: login.code.digits
             for name in self.pending.get(openid, ())
@@ -32,7 +32,7 @@ class Model(Recoveries):
     # Operators.
 
     def change_phone(self, name: str, phone: str) -> bool:
-        """Bind another phone; whether anything was changed."""
+        """Bind another phone; return whether anything changed."""
         login = self.logins[name]
         if login.phone == phone:
             return False
@@ -42,7 +42,7 @@ class Model(Recoveries):
         return True
 
     def operator_unbinds(self, name: str) -> bool | None:
-        """Undo the binding; None where the login would be left without a way."""
+        """Undo the binding; None where the login would be left without a method."""
         login = self.logins[name]
         if login.openid is None:
             return False
@@ -52,7 +52,7 @@ class Model(Recoveries):
         return True
 
     def unlock(self, name: str) -> bool:
-        """Empty the counts; whether there were any."""
+        """Clear the counts; return whether there were any."""
         login = self.logins[name]
         lists = (
             login.starts,
@@ -71,12 +71,12 @@ class Model(Recoveries):
         return True
 
     def sent_to(self, login: Login) -> list[int]:
-        """When codes went to where this login's go now, whichever logins share that."""
+        """Return the times of all codes sent to this login's destination, which logins may share."""
         method, destination = login.destination
         return self.sends_to.setdefault((method, destination or ""), [])
 
     def locks(self, name: str) -> dict[str, int]:
-        """The limits that are used up, and until when."""
+        """Return the limits that are used up, with the time of their end."""
         login, rules = self.logins[name], self.rules
         to = self.sent_to(login)
         waits = {
@@ -97,7 +97,7 @@ class Model(Recoveries):
     # The year.
 
     def begin(self, year: int) -> str:
-        """Start the year's run, or start it again; which of them."""
+        """Start the year's run; return the state that it was in."""
         if year in self.runs:
             return "finished before" if self.runs[year].finished else "under way"
         self.runs[year] = Run(self.now)
@@ -105,11 +105,11 @@ class Model(Recoveries):
 
     @property
     def begun(self) -> int | None:
-        """The year whose run has begun and is not finished."""
+        """The year whose run has begun and has not finished."""
         return next((year for year, run in self.runs.items() if not run.finished), None)
 
     def work(self) -> dict[str, str]:
-        """Work what has begun; what became of each login."""
+        """Finish the run that has begun; return the outcome of each login."""
         year = self.begun
         assert year is not None
         run = self.runs[year]

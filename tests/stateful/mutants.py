@@ -1,4 +1,4 @@
-"""Rules taken out of the service, one at a time: each makes a story go wrong that the machine tells."""
+"""Mutants: the service without one of its rules, each of which the state machine must detect."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _PHONE_LEFT = Together(
 
 
 MUTANTS: dict[str, Defence] = {
-    # What a recovery's end does.
+    # The end of a recovery.
     "wrong passwords stay counted": SourceMutation(
         code_updates.change_login, "LoginItem.failures.remove(),"
     ),
@@ -54,11 +54,11 @@ MUTANTS: dict[str, Defence] = {
         code_updates.use_code, "CodeItem.wrongs[0].remove(),"
     ),
     "the code stays live": SourceMutation(code_updates.use_code, _ENDED_LINE, "\n"),
-    "nothing is asked of the login": SAME_LOGIN,
+    "the login is not checked at the end": SAME_LOGIN,
     "the WeChat is not bound": SourceMutation(
         code_updates.change_login, 'LoginItem.openid.set(text("bind")), '
     ),
-    "no time of recovery": SourceMutation(
+    "the time of recovery is not stored": SourceMutation(
         code_updates.change_login, "LoginItem.recovered_at.set(now_param),"
     ),
     "a repeat is refused": SourceMutation(
@@ -79,18 +79,18 @@ MUTANTS: dict[str, Defence] = {
     "no notice on WeChat": SourceMutation(
         Recovery._set_password, "openid=bind or claims.bound_openid", "openid=None"
     ),
-    "an SMS recovery binds nobody": SourceMutation(
+    "an SMS recovery binds no WeChat": SourceMutation(
         Recovery._set_password, 'claims.visitor_openid if attempt.method == "sms" else None', "None"
     ),
-    # What ends a code, and a recovery.
+    # The end of a code and of a recovery.
     "an unbinding leaves the code": SourceMutation(Bindings.unbind, _ENDED),
     "an operator's change leaves the code": SourceMutation(accounts._without_code, _ENDED),
     "the yearly reset leaves the code": SourceMutation(reset_runs._add_reset, _ENDED),
     "the yearly reset leaves the version": SourceMutation(reset_runs._add_reset, _VERSION),
-    "the yearly reset asks for no change": SourceMutation(
+    "the yearly reset requires no change": SourceMutation(
         reset_runs._add_reset, "LoginItem.must_change.set(True),"
     ),
-    "the yearly reset overrides people": _NEITHER_CHANGED,
+    "the yearly reset overrides changed passwords": _NEITHER_CHANGED,
     "an earlier year overrides a later": _NO_LATER_YEAR,
     "a recovery survives a new password": SourceMutation(
         code_updates.login_unchanged,
@@ -100,11 +100,11 @@ MUTANTS: dict[str, Defence] = {
     "a recovery survives a new phone": SourceMutation(
         code_updates.login_unchanged, "(LoginItem.phone == destination) & "
     ),
-    "codes go to any login": SourceMutation(
+    "codes are sent for a changed login": SourceMutation(
         code_updates.check_login, "login_unchanged(method)", "LoginItem.login.exists()"
     ),
     "a code lives twice as long": Value(code_updates, "LIFETIME", 600),
-    "a late code is taken": SourceMutation(
+    "an expired code is accepted": SourceMutation(
         code_updates.count_attempt, "& (CodeItem.code_expires_at > now_param)"
     ),
     "a recovery lives twice as long": SourceMutation(
@@ -169,7 +169,7 @@ MUTANTS: dict[str, Defence] = {
         Bindings.unbind, ", CodeItem.wrong_details[0].remove()"
     ),
     "any details are right": SourceMutation(Unbinding.unbind, "not all(right)", "False"),
-    "no way may be left": _PHONE_LEFT,
+    "the last method may be removed": _PHONE_LEFT,
     "wrong passwords have no limit": SourceMutation(
         logins._count_password,
         "LoginItem.login.exists() & within_limits(LoginItem.failures, windows, now_param)",
@@ -191,31 +191,31 @@ MUTANTS: dict[str, Defence] = {
         Limits.starts_per_address, "HOUR", "MINUTE"
     ),
     # WeChat and operators.
-    "codes are told to who was bound": SourceMutation(
+    "a former WeChat may fetch codes": SourceMutation(
         pending_codes.PendingCodes.pending_for, "bound and "
     ),
-    "late codes are told": SourceMutation(
+    "expired codes may be fetched": SourceMutation(
         pending_codes.PendingCodes._may_be_fetched, "and code.code_expires_at > now"
     ),
-    "codes without tries are told": SourceMutation(
+    "codes without attempts left may be fetched": SourceMutation(
         pending_codes.PendingCodes._may_be_fetched,
         "and code.attempts < self._limits.tries_per_code",
     ),
-    "who has left is not remembered": SourceMutation(
+    "a follower who left is not stored": SourceMutation(
         CodeDelivery._by_wechat,
         "self._followers.left(destination.address, audit.time_of(send))",
         "pass",
     ),
-    "codes wait for who has left": SourceMutation(
+    "codes wait for a follower who left": SourceMutation(
         CodeDelivery._by_wechat, "not self._still_follows(destination.address)", "False"
     ),
-    "a repeated message is answered anew": SourceMutation(
+    "a repeated message gets another answer": SourceMutation(
         MessageDedup.first_answer, "unseen,\n", 'SeenItem.id != "",\n'
     ),
-    "the old phone is not told": SourceMutation(
+    "the old phone is not notified": SourceMutation(
         Support.change_phone, "for number in (before.phone, phone)", "for number in (phone,)"
     ),
-    "the WeChat is not told by operators": SourceMutation(
+    "the WeChat is not notified of operators' changes": SourceMutation(
         Support._notify, "before.openid is not None", "False"
     ),
     "unlocking leaves wrong passwords": SourceMutation(
@@ -225,4 +225,4 @@ MUTANTS: dict[str, Defence] = {
         Accounts.unlock, "DestinationItem.sends.set([]), "
     ),
 }
-"""By what becomes of the service."""
+"""Mutants by name; the name states how the service behaves."""

@@ -1,7 +1,7 @@
-"""The rules of the service in small: what people's calls must answer, and what is true afterwards.
+"""The first half of the model: the answers and effects of a recovery's calls.
 
-Pure, and written down a second time from the rules rather than from the service's code: a window
-is counted here, where the store asks for one entry of a list; a transaction is an `if`.
+Pure, and written from the rules instead of the service's code: a window is counted here, where the
+store compares one entry of a list; a transaction is an `if`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CODE_LIFETIME, TOKEN_LIFETIME = 300, 1_800
 
 @dataclass
 class Recoveries:
-    """The logins and all that they share."""
+    """The logins, and the state that they share."""
 
     rules: Rules
     logins: dict[str, Login]
@@ -39,23 +39,23 @@ class Recoveries:
     address: list[int] = field(default_factory=list)
     sends_to: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     pending: dict[str, set[str]] = field(default_factory=dict)
-    """By openid the logins whose codes may be fetched there."""
+    """The logins whose codes may be fetched, by openid."""
     following: set[str] = field(default_factory=set)
-    """Who follows the account, as WeChat knows it."""
+    """The followers of the account on WeChat's side."""
     known_following: dict[str, bool] = field(default_factory=dict)
-    """The same as WeChat's events told it."""
+    """Who follows according to WeChat's events and answers."""
     may_push: bool = False
     runs: dict[int, Run] = field(default_factory=dict)
     sms: list[tuple[str, str]] = field(default_factory=list)
-    """What went to phones in this step: phone and template."""
+    """The SMS sent in this step: phone and template."""
     pushed: list[tuple[str, str, str]] = field(default_factory=list)
-    """What went to WeChats in this step: openid, login, and the code or the notice."""
+    """The template messages of this step: openid, login, and the code or the notice."""
     recoveries: int = 0
 
     # A recovery.
 
     def start(self, name: str, visitor: str | None) -> tuple[Answer, Claims | None]:
-        """Name the login."""
+        """Begin a recovery."""
         if over := wait(self.address, self.rules.starts_address, self.now):
             return answer(429, "too-many-requests", why="address", retry_after=over), None
         self.address.append(self.now)
@@ -91,7 +91,7 @@ class Recoveries:
         return "follow" if visitor is None else "sms"
 
     def is_over(self, claims: Claims) -> bool:
-        """Whether the token itself is too old."""
+        """Return whether the token is too old."""
         return self.now >= claims.at + TOKEN_LIFETIME
 
     @staticmethod
@@ -101,7 +101,7 @@ class Recoveries:
         return None if login.destination == (method, destination) else expired("other destination")
 
     def send(self, claims: Claims, digits: str, *, accepted: bool) -> Answer:
-        """Ask for a code, which will be `digits`; `accepted` where a gateway would take it."""
+        """Request a code, which will be `digits`; `accepted` where a gateway would accept it."""
         if self.is_over(claims):
             return expired("too old")
         login = self.logins[claims.login]
@@ -109,7 +109,7 @@ class Recoveries:
         if undone and login.version == claims.version:
             # The binding was undone within this recovery.
             method = self._method(login, claims.visitor)
-            assert method is not None, "who has no phone keeps the binding"
+            assert method is not None, "a login without a phone keeps its binding"
             return self._send(claims, method, login.phone, digits, accepted, " after unbinding")
         return self._send(claims, claims.method, claims.phone, digits, accepted)
 
@@ -132,7 +132,7 @@ class Recoveries:
         if over := wait(login.wrong_codes, self.rules.wrong_codes, self.now):
             return answer(429, "too-many-attempts", retry_after=over)
         to = self.sends_to.setdefault((method, destination), [])
-        over, which = longest(
+        over, name = longest(
             {
                 "login": wait(login.sends, self.rules.sends_login, self.now),
                 **{
@@ -142,7 +142,7 @@ class Recoveries:
             }
         )
         if over:
-            return answer(429, "too-many-requests", why=which, retry_after=over)
+            return answer(429, "too-many-requests", why=name, retry_after=over)
         login.audit["code-sent"] += 1
         refused, delivery = self._deliver(method, destination, accepted)
         if method == "wechat":
@@ -163,12 +163,12 @@ class Recoveries:
             self.sms.append((destination, "code"))
             return (None if accepted else answer(502, "delivery-failed")), "sent"
         if destination not in self.following and self.may_push:
-            # WeChat says so to a push, and that is remembered.
+            # WeChat's answer to the push reports it, and the service stores that.
             self.known_following[destination] = False
             return answer(409, "not-following", why="pushed"), "sent"
         if self.may_push:
             return None, "sent"
-        # Without a push the events are believed, and WeChat is asked where none has come.
+        # Without a push WeChat's events decide; WeChat is requested where none has arrived.
         known = self.known_following.get(destination)
         if destination in self.following if known is None else known:
             return None, "pull"
@@ -177,7 +177,7 @@ class Recoveries:
         ), "pull"
 
     def confirm(self, claims: Claims, digits: str, password: str) -> Answer:
-        """Set a password."""
+        """Set a password by a code."""
         if self.is_over(claims):
             return expired("too old")
         if len(password) < 8:
@@ -242,7 +242,7 @@ class Recoveries:
         login.changed_at = self.now
 
     def progress(self, claims: Claims) -> Answer:
-        """Ask how far it is."""
+        """Return how far the recovery is."""
         login = self.logins[claims.login]
         if self.is_over(claims):
             return expired("too old")
@@ -283,7 +283,7 @@ class Recoveries:
     # The login page.
 
     def verify(self, name: str, password: str) -> Answer:
-        """Ask whether it is the password."""
+        """Compare a password at the login page."""
         wrong: dict[str, Any] = {"valid": False, "must_change": False, "changed_at": 0}
         login = self.logins.get(name)
         if login is None:

@@ -1,4 +1,4 @@
-"""The words of the model: answers, limits, and what is known of a login."""
+"""The types of the model: answers, limits and logins."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Window = tuple[int, int]
-"""How many events, in how many seconds."""
+"""The number of events allowed, in how many seconds."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer: its status, and members that its body must have with these very values."""
+    """An answer: its status, and members that its body must have with these values."""
 
     status: int
     body: dict[str, Any]
     why: str = field(default="", compare=False)
-    """What led to it, where one answer has several causes; nobody outside is told."""
+    """The cause, where one answer has several; it is not part of the response."""
 
     @property
     def kind(self) -> str:
-        """A short name, the same for all answers that came about in one way."""
+        """A short name, the same for all answers with the same cause."""
         return f"{self.body.get('code', self.status)} {self.why}".rstrip()
 
 
 def answer(status: int, code: str | None = None, *, why: str = "", **members: Any) -> Answer:
-    """An answer; `code` is a problem's."""
+    """Make an answer; `code` is that of a problem."""
     return Answer(status, members if code is None else {"code": code, **members}, why)
 
 
 def expired(why: str) -> Answer:
-    """The recovery is over."""
+    """Make the answer of a recovery that is over."""
     return answer(401, "recovery-expired", why=why)
 
 
 def no_code(why: str) -> Answer:
-    """There is no code that could be used."""
+    """Make the answer where there is no code to use."""
     return answer(410, "code-expired", why=why)
 
 
@@ -48,7 +48,7 @@ class Rules:
     starts_login: Window
     starts_address: Window
     sends_destination: Mapping[str, Window]
-    """By a name for the answers' causes."""
+    """Windows by name; the name is the cause of an answer."""
     sends_login: Window
     tries: int
     wrong_codes: Window
@@ -62,21 +62,21 @@ class Rules:
 
 
 def wait(events: Sequence[int], window: Window, now: int) -> int:
-    """Seconds until one more event fits into the window; 0 where it does now."""
+    """Return the seconds until one more event fits into the window; 0 where it fits now."""
     most, seconds = window
     within = sorted(at for at in events if at > now - seconds)
-    # Room comes when so many have left that one less than the limit remains.
+    # One more event fits when the window has one event less than its limit.
     return within[len(within) - most] + seconds - now if len(within) >= most else 0
 
 
 def longest(waits: Mapping[str, int]) -> tuple[int, str]:
-    """The longest wait and its name; 0 where nobody has to wait."""
+    """Return the longest wait in seconds and its name; 0 where there is none."""
     return max((seconds, name) for name, seconds in waits.items())
 
 
 @dataclass(frozen=True)
 class Claims:
-    """What a recovery saw when it began."""
+    """The state of a login when its recovery began."""
 
     number: int
     login: str
@@ -98,17 +98,17 @@ class Code:
     tries: int = 0
 
     @property
-    def kept(self) -> tuple[int, int, str]:
-        """How it is stored, but for its digits."""
+    def stored(self) -> tuple[int, int, str]:
+        """Its stored attributes without the digits."""
         return self.until, self.tries, self.method
 
 
 @dataclass
 class Used:
-    """A code after its use: what its own recovery may repeat."""
+    """A code after its use, which the same recovery may repeat."""
 
     digits: str
-    claims: int
+    recovery: int
 
 
 @dataclass
@@ -121,7 +121,7 @@ class Login:
     changed_at: int
     must_change: bool
     finance: bool = False
-    """Whether the yearly reset is for it."""
+    """Whether the yearly reset applies to it."""
     version: int = 1
     recovered_at: int | None = None
     reset_year: int | None = None
@@ -142,7 +142,7 @@ class Login:
 
 @dataclass
 class Run:
-    """A yearly reset that has begun."""
+    """A yearly reset that has begun, at this time."""
 
     at: int
     finished: bool = False

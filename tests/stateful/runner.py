@@ -1,4 +1,4 @@
-"""Having hypothesis tell the machine's stories."""
+"""Runs the state machine by hypothesis."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.stateful.machine import Machine
 
 LENGTH = 50
-"""Steps of one story at the most."""
+"""The maximal number of steps in one run."""
 
 RUNS = 10
-"""Stories of one telling. After so many hypothesis begins to vary what it has told already, which
-finds less here than new stories do."""
+"""Runs of one seed. After so many hypothesis begins to vary earlier runs, which finds less here than
+new runs do."""
 
 STEPS = 4_000
-"""Steps that the suite takes."""
+"""Steps of the suite."""
 
 
 def seeds(steps: int) -> range:
-    """Of the tellings that make so many steps."""
+    """Return the seeds that are needed for so many steps."""
     return range(-(-steps // (LENGTH * RUNS)))
 
 
 def run(seeds: Iterable[int], phases: Sequence[Phase]) -> None:
-    """Stories that follow from the seeds alone. Raises what goes wrong in them.
+    """Run the machine once for each seed, reproducibly. Raises what a run raises.
 
-    hypothesis likes to draw numbers that it has read in the modules that are loaded, which are others
-    wherever other tests ran before.
+    hypothesis prefers to draw constants of the loaded modules, which depend on the tests that ran
+    before; this is switched off.
     """
     with patch.object(HypothesisProvider, "_maybe_draw_constant", lambda *_, **__: None):
         for number in seeds:
@@ -39,7 +39,7 @@ def run(seeds: Iterable[int], phases: Sequence[Phase]) -> None:
             run_state_machine_as_test(
                 Machine,
                 settings=settings(
-                    # The first story is the simplest one, which is next to nothing.
+                    # The first run is the simplest one, with hardly any step.
                     max_examples=RUNS + 1,
                     stateful_step_count=LENGTH,
                     database=None,

@@ -1,8 +1,7 @@
-"""Scenarios: short ways into the corners of the rules, which chance alone would seldom find.
+"""Scenarios: short sequences of actions that reach cases which random actions would seldom reach.
 
-The machine leaves a scenario at any step for any other action, and comes back to it or not; so a scenario
-makes some orders likely and none impossible. An action that is not possible when its turn comes is
-passed over.
+The machine may do any other action between two of a scenario, so that a scenario makes some orders
+likely and none impossible. An action that is not possible when its turn comes is skipped.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ Action = Callable[[Any, Draw], None]
 
 POSSIBLE: dict[Action, Callable[[A], object]] = {
     **dict.fromkeys(
-        (A.sends, A.sends_in_vain, A.confirms_old, A.confirms_late, A.confirms_weak, A.asks),
+        (A.sends, A.sends_undeliverable, A.confirms_old, A.confirms_late, A.confirms_weak, A.polls),
         lambda machine: machine.recoveries,
     ),
     **dict.fromkeys(
@@ -39,12 +38,12 @@ POSSIBLE: dict[Action, Callable[[A], object]] = {
     A.fetches_again: lambda machine: machine.environment.may_repeat,
     A.workers_work: lambda machine: machine.model.begun,
 }
-"""What must be there for an action; the others are always possible."""
+"""The condition of an action; the actions that are not listed are always possible."""
 
 ANYTIME: dict[Action, int] = {
     A.time_passes: 6,
     A.sends: 6,
-    A.sends_in_vain: 1,
+    A.sends_undeliverable: 1,
     A.confirms: 4,
     A.confirms_wrong: 3,
     A.confirms_old: 3,
@@ -56,7 +55,7 @@ ANYTIME: dict[Action, int] = {
     A.confirms_again_mistyped: 1,
     A.unbinds: 3,
     A.unbinds_wrong: 1,
-    A.asks: 3,
+    A.polls: 3,
     A.starts: 6,
     A.starts_outside: 1,
     A.starts_in_other_wechat: 1,
@@ -84,14 +83,14 @@ ANYTIME: dict[Action, int] = {
     A.next_year_begins: 1,
     A.workers_work: 2,
 }
-"""Every action, and how often it is done out of scenario."""
+"""Every action, with its weight outside of a scenario."""
 
 
 def any_login(_: Login) -> bool:
     return True
 
 
-def with_way(login: Login) -> bool:
+def with_method(login: Login) -> bool:
     return login.openid is not None or login.phone is not None
 
 
@@ -103,15 +102,15 @@ def by_wechat(login: Login) -> bool:
     return login.openid is not None
 
 
-def unbindable(login: Login) -> bool:
+def may_unbind(login: Login) -> bool:
     return login.openid is not None and login.phone is not None
 
 
-def kept_bound(login: Login) -> bool:
+def must_stay_bound(login: Login) -> bool:
     return login.openid is not None and login.phone is None
 
 
-def without_way(login: Login) -> bool:
+def without_method(login: Login) -> bool:
     return login.openid is None and login.phone is None
 
 
@@ -120,12 +119,12 @@ def shared(login: Login) -> bool:
 
 
 def of_finance(login: Login) -> bool:
-    return login.finance and with_way(login)
+    return login.finance and with_method(login)
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Actions in order, for a login that fits."""
+    """Actions in order, for a login that `fits` accepts."""
 
     fits: Callable[[Login], bool]
     actions: tuple[Action, ...]
@@ -135,7 +134,7 @@ class Scenario:
 def scenario(
     fits: Callable[[Login], bool], *actions: Action | tuple[Action, ...], weight: int = 2
 ) -> Scenario:
-    """A scenario; some actions may stand together."""
+    """Make a scenario; some of its actions may be given as tuples."""
     flat: list[Action] = []
     for action in actions:
         flat += action if isinstance(action, tuple) else (action,)
@@ -154,56 +153,58 @@ FIRST: tuple[tuple[Action, ...], ...] = (
     (A.template_comes,),
     (A.template_goes,),
 )
-"""What may precede a scenario."""
+"""What may precede a scenario; one of them is chosen."""
 
 SCENARIOS = (
-    # A recovery as it should go, and its repeats.
-    scenario(by_sms, A.starts, A.sends, A.asks, A.confirms, A.asks, A.confirms_again, A.verifies),
-    scenario(by_wechat, A.starts, A.sends, A.fetches, A.confirms, A.confirms_again, A.asks),
+    # A successful recovery, and its repeats.
+    scenario(by_sms, A.starts, A.sends, A.polls, A.confirms, A.polls, A.confirms_again, A.verifies),
+    scenario(by_wechat, A.starts, A.sends, A.fetches, A.confirms, A.confirms_again, A.polls),
     scenario(
-        with_way,
+        with_method,
         (A.starts, A.starts, A.sends, A.confirms, A.confirms_again_otherwise),
         (A.confirms_again_mistyped, A.confirms_again_elsewhere, A.confirms_again),
         weight=5,
     ),
-    scenario(with_way, A.starts, A.starts, A.sends, A.confirms_by_older, A.asks, A.sends),
+    scenario(with_method, A.starts, A.starts, A.sends, A.confirms_by_older, A.polls, A.sends),
     scenario(
-        with_way,
+        with_method,
         (A.starts, A.starts, A.sends, A.confirms, A.minute_passes, A.starts, A.sends),
         (A.confirms_by_older, A.confirms),
         weight=4,
     ),
     # Guessing.
     scenario(
-        with_way, A.starts, A.sends, GUESSES, A.confirms, A.fetches, A.operator_looks, weight=3
+        with_method, A.starts, A.sends, GUESSES, A.confirms, A.fetches, A.operator_looks, weight=3
     ),
     scenario(
-        with_way,
+        with_method,
         (A.starts, A.sends, *GUESSES, A.minute_passes, A.sends, *GUESSES),
         (A.minute_passes, A.sends, A.operator_looks, A.hour_passes, A.starts, A.sends),
         (A.confirms_wrong, A.operator_looks),
         weight=8,
     ),
     scenario(
-        with_way,
+        with_method,
         (A.starts, A.sends, A.confirms_wrong, A.confirms_wrong, A.confirms),
         (A.minute_passes, A.starts, A.sends, *GUESSES, A.operator_looks, A.minute_passes, A.sends),
         weight=1,
     ),
-    scenario(by_sms, A.starts, A.sends, A.five_minutes_pass, A.confirms, A.asks, A.confirms_weak),
+    scenario(by_sms, A.starts, A.sends, A.five_minutes_pass, A.confirms, A.polls, A.confirms_weak),
     scenario(
         by_wechat,
-        (A.follows, A.starts, A.sends, A.five_minutes_pass, A.fetches, A.confirms, A.asks),
+        (A.follows, A.starts, A.sends, A.five_minutes_pass, A.fetches, A.confirms, A.polls),
         weight=4,
     ),
     # Sending.
     scenario(
-        with_way,
+        with_method,
         (A.starts, A.sends, A.sends, A.minute_passes, A.sends, A.minute_passes, A.sends),
         (A.operator_looks, A.half_hour_passes, A.starts, A.sends),
         weight=3,
     ),
-    scenario(with_way, (A.starts, A.sends, A.hour_passes) * 4, A.starts, A.sends, A.operator_looks),
+    scenario(
+        with_method, (A.starts, A.sends, A.hour_passes) * 4, A.starts, A.sends, A.operator_looks
+    ),
     scenario(
         shared,
         (A.day_passes, A.starts, A.sends, A.hour_passes, A.starts, A.sends, A.hour_passes),
@@ -212,13 +213,13 @@ SCENARIOS = (
         weight=4,
     ),
     scenario(shared, A.starts, A.sends, A.neighbour_starts, A.sends, A.minute_passes, A.sends),
-    scenario(by_sms, A.starts, A.sends_in_vain, A.asks, A.sends, A.confirms),
-    scenario(with_way, A.starts, A.sends, A.operator_unlocks, A.sends, A.confirms),
-    # Too late, or not the right way.
-    scenario(with_way, A.starts, A.sends, A.half_hour_passes, A.asks, A.sends, A.confirms_late),
-    scenario(unbindable, A.starts, A.half_hour_passes, A.unbinds, weight=1),
-    scenario(by_sms, A.starts_outside, A.sends, A.confirms_late, A.asks, A.starts, A.sends),
-    scenario(without_way, A.starts, A.asks, A.operator_changes_phone, RECOVERS, weight=1),
+    scenario(by_sms, A.starts, A.sends_undeliverable, A.polls, A.sends, A.confirms),
+    scenario(with_method, A.starts, A.sends, A.operator_unlocks, A.sends, A.confirms),
+    # Too late, or by a wrong method.
+    scenario(with_method, A.starts, A.sends, A.half_hour_passes, A.polls, A.sends, A.confirms_late),
+    scenario(may_unbind, A.starts, A.half_hour_passes, A.unbinds, weight=1),
+    scenario(by_sms, A.starts_outside, A.sends, A.confirms_late, A.polls, A.starts, A.sends),
+    scenario(without_method, A.starts, A.polls, A.operator_changes_phone, RECOVERS, weight=1),
     scenario(any_login, (A.starts,) * 6, A.operator_looks, A.minute_passes, A.starts, weight=3),
     scenario(
         any_login,
@@ -228,8 +229,8 @@ SCENARIOS = (
     ),
     # The login page.
     scenario(any_login, LOCKS, A.verifies, A.operator_looks, A.half_hour_passes, A.verifies),
-    scenario(with_way, LOCKS, RECOVERS, A.verifies, A.verifies_another, weight=3),
-    scenario(with_way, A.verifies_wrong, RECOVERS, A.verifies, weight=4),
+    scenario(with_method, LOCKS, RECOVERS, A.verifies, A.verifies_another, weight=3),
+    scenario(with_method, A.verifies_wrong, RECOVERS, A.verifies, weight=4),
     scenario(any_login, A.verifies_wrong, (A.verifies,) * 4, LOCKS, A.minute_passes, A.verifies),
     scenario(
         any_login,
@@ -255,33 +256,35 @@ SCENARIOS = (
         weight=4,
     ),
     # Unbinding.
-    scenario(unbindable, A.starts, A.sends, A.unbinds, A.fetches, A.asks, A.sends, A.confirms),
+    scenario(may_unbind, A.starts, A.sends, A.unbinds, A.fetches, A.polls, A.sends, A.confirms),
     scenario(
-        unbindable,
+        may_unbind,
         (A.starts_outside, A.starts, A.unbinds, A.sends, A.confirms_by_older),
         weight=3,
     ),
-    scenario(unbindable, A.starts_outside, A.unbinds, A.sends, A.asks, weight=3),
-    scenario(unbindable, A.starts, A.unbinds_wrong, A.unbinds, A.starts, A.sends, A.confirms),
-    scenario(unbindable, A.starts, A.unbinds, A.unbinds, A.operator_unbinds, weight=1),
+    scenario(may_unbind, A.starts_outside, A.unbinds, A.sends, A.polls, weight=3),
+    scenario(may_unbind, A.starts, A.unbinds_wrong, A.unbinds, A.starts, A.sends, A.confirms),
+    scenario(may_unbind, A.starts, A.unbinds, A.unbinds, A.operator_unbinds, weight=1),
     scenario(
         by_wechat,
         (A.starts, A.unbinds_wrong, A.unbinds_wrong, A.unbinds, A.operator_looks, A.hour_passes),
         (A.starts, A.unbinds),
         weight=3,
     ),
-    scenario(kept_bound, A.starts, A.unbinds, A.operator_unbinds, weight=3),
+    scenario(must_stay_bound, A.starts, A.unbinds, A.operator_unbinds, weight=3),
     scenario(
-        unbindable, A.starts, A.sends, A.operator_unbinds, A.confirms_late, A.sends, A.unbinds
+        may_unbind, A.starts, A.sends, A.operator_unbinds, A.confirms_late, A.sends, A.unbinds
     ),
     scenario(
-        unbindable,
+        may_unbind,
         (A.starts, A.sends, A.operator_unbinds, A.starts_in_other_wechat, A.sends, A.confirms),
         (A.starts, A.sends, A.fetches_elsewhere, A.fetches),
         weight=8,
     ),
     # Operators.
-    scenario(by_sms, A.starts, A.sends, A.operator_changes_phone, A.confirms_late, A.sends, A.asks),
+    scenario(
+        by_sms, A.starts, A.sends, A.operator_changes_phone, A.confirms_late, A.sends, A.polls
+    ),
     scenario(by_sms, A.starts, A.operator_changes_phone, A.sends, A.starts, A.sends, weight=3),
     scenario(by_sms, A.starts, A.sends, A.operator_keeps_phone, A.confirms, A.confirms_again),
     scenario(
@@ -295,7 +298,7 @@ SCENARIOS = (
         (A.operator_keeps_phone, A.operator_unbinds, A.operator_unbinds),
     ),
     scenario(
-        with_way,
+        with_method,
         (A.starts, A.sends, *GUESSES, A.minute_passes, A.sends, A.confirms_wrong),
         (A.confirms_wrong, A.operator_unlocks, A.sends, A.confirms),
         weight=1,
@@ -303,13 +306,13 @@ SCENARIOS = (
     # The year.
     scenario(
         of_finance,
-        (A.starts, A.sends, A.year_begins, A.workers_work, A.confirms_late, A.sends, A.asks),
+        (A.starts, A.sends, A.year_begins, A.workers_work, A.confirms_late, A.sends, A.polls),
         (A.verifies, A.minute_passes, A.starts, A.sends, A.confirms, A.verifies),
         weight=3,
     ),
     scenario(
         of_finance,
-        (*RECOVERS, A.second_passes, A.starts, A.year_begins, A.workers_work, A.asks, A.verifies),
+        (*RECOVERS, A.second_passes, A.starts, A.year_begins, A.workers_work, A.polls, A.verifies),
         weight=4,
     ),
     scenario(

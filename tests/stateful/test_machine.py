@@ -1,7 +1,7 @@
-"""Recoveries, unbindings, follows, operators, yearly runs and the clock, in any order at all.
+"""Recoveries, unbindings, follows, operators, yearly resets and the clock, in any order.
 
-hypothesis tells the story; the model says what each call must answer. MACHINE_STEPS asks for more
-steps than the suite takes, told at random; MACHINE_SEED tells those of a failure again.
+hypothesis chooses the actions; the model predicts each answer. MACHINE_STEPS sets the number of steps
+and makes them random; MACHINE_SEED repeats those of a failure.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from tests.stateful.runner import STEPS, seeds
 
 
 @pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
-def test_every_story_goes_as_the_model_says(tell: Tell) -> None:
-    """Whatever happens in whatever order, each answer and each login are what the rules say."""
+def test_the_service_agrees_with_the_model_in_every_run(tell: Tell) -> None:
+    """In any order of actions each answer and each login are as in the model."""
     Machine.steps.clear()
     Machine.answers.clear()
     steps = int(os.environ.get("MACHINE_STEPS", STEPS))
-    # With more steps others than in the suite, and others each time.
-    anew = secrets.randbelow(2**32) if "MACHINE_STEPS" in os.environ else 0
-    first = int(os.environ.get("MACHINE_SEED", anew))
+    # A given number of steps is for other runs than the suite's, and for others each time.
+    random_seed = secrets.randbelow(2**32) if "MACHINE_STEPS" in os.environ else 0
+    first = int(os.environ.get("MACHINE_SEED", random_seed))
     numbers = [first + number for number in seeds(steps)]
     tell(f"machine, MACHINE_SEED={first}")
     with environment.running() as Machine.environment:
@@ -35,7 +35,7 @@ def test_every_story_goes_as_the_model_says(tell: Tell) -> None:
     tell(f"machine, {Machine.steps.total()} steps: {_table(Machine.steps)}")
     tell(f"machine, {len(Machine.answers)} kinds of answers: {_table(Machine.answers)}")
     assert Machine.steps.total() >= steps
-    # A machine that never meets a rule says nothing about it.
+    # A rule that was never reached was not tested.
     assert steps < STEPS or not EXPECTED - set(Machine.answers)
 
 
@@ -90,7 +90,7 @@ EXPECTED = {
             "too-many-attempts day",
             "weak-password",
         ),
-        "ask": (
+        "poll": (
             "200 code_sent",
             "200 done",
             "200 open",
@@ -157,8 +157,8 @@ EXPECTED = {
     }.items()
     for kind in kinds
 }
-"""Every kind of answer that the model gives, but what nothing leads to: a phone is never taken away,
-so that no recovery loses its last way."""
+"""Every kind of answer of the model that can be reached. A phone is never removed, so that no
+recovery loses its last method."""
 
 
 def _table(counts: Counter[str]) -> str:

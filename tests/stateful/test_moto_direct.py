@@ -1,4 +1,4 @@
-"""DynamoDB at hand does to an item what moto does."""
+"""The direct calls of moto change an item as moto does."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from tests.support.dynamodb_updates import updated
 
 
 @pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
-def test_updates_are_moto_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every update of some stories leaves the item as moto's own way leaves it."""
-    seen: dict[str, tuple[Any, Any, Any]] = {}
+def test_direct_updates_equal_those_of_moto(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every update of some runs results in the same item as a request to moto."""
+    updates: dict[str, tuple[Any, Any, Any]] = {}
 
-    def noted(item: Any, part: Any) -> Any:
+    def record(item: Any, part: Any) -> Any:
         after = updated(item, part)
-        # Of each expression the last few, on whatever items.
-        seen[f"{part['UpdateExpression']} {len(seen) % 5}"] = item, part, after
+        # The last few updates of each expression.
+        updates[f"{part['UpdateExpression']} {len(updates) % 5}"] = item, part, after
         return after
 
-    monkeypatch.setattr(moto_direct, "updated", noted)
+    monkeypatch.setattr(moto_direct, "updated", record)
     with environment.running() as Machine.environment:
         run(seeds(1), [Phase.generate])
         tables = moto_direct.backend()
-        for item, part, after in seen.values():
+        for item, part, after in updates.values():
             tables.get_table(part["TableName"]).items.clear()
             if item != part["Key"]:
                 tables.put_item(part["TableName"], item)
             names, values = "ExpressionAttributeNames", "ExpressionAttributeValues"
-            left = tables.update_item(
+            stored = tables.update_item(
                 part["TableName"],
                 part["Key"],
                 part["UpdateExpression"],
                 part.get(names, {}),
                 part.get(values, {}),
             )
-            assert _sorted(moto_direct.plain(left.attrs)) == _sorted(after), part
-    assert len({part["UpdateExpression"] for _, part, _ in seen.values()}) > 20
+            assert _sorted(moto_direct.plain(stored.attrs)) == _sorted(after), part
+    assert len({part["UpdateExpression"] for _, part, _ in updates.values()}) > 20
 
 
 def _sorted(item: dict[str, Any]) -> dict[str, Any]:
-    """A set has no order."""
+    """Sort the sets of an item, which have no order."""
     return {
         name: {"SS": sorted(value["SS"])} if "SS" in value else value
         for name, value in item.items()

@@ -1,4 +1,4 @@
-"""The machine is worth its time: without any one of these rules its stories go wrong."""
+"""The state machine detects each mutant of the service."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.stateful.runner import STEPS, run, seeds
 
 
 @pytest.fixture(scope="module")
-def the_environment() -> Iterator[environment.Environment]:
-    """One for all of them, since each story begins it anew; afterwards all is well again."""
+def shared_environment() -> Iterator[environment.Environment]:
+    """One environment for all mutants; afterwards the unchanged service agrees with the model."""
     with environment.running() as Machine.environment:
         yield Machine.environment
         Machine.environment.build_anew()
@@ -24,15 +24,13 @@ def the_environment() -> Iterator[environment.Environment]:
 
 
 @pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
-@pytest.mark.parametrize("broken", MUTANTS.values(), ids=MUTANTS.keys())
-def test_a_broken_rule_is_noticed(
-    the_environment: environment.Environment, broken: Defence
-) -> None:
-    """The suite's own stories, and no more of them, meet what no rule allows.
+@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS.keys())
+def test_a_mutant_is_detected(shared_environment: environment.Environment, mutant: Defence) -> None:
+    """The runs of the suite, and no more of them, find a difference from the model.
 
-    An error of another kind would only show that the program broke.
+    An exception of another kind would only show that the mutant fails by itself.
     """
-    # Parts that were built before may hold on to what the rule made of them.
-    the_environment.build_anew()
-    with broken.taken_out(), pytest.raises(AssertionError):
+    # Parts that were built before may keep values that the mutated code computes.
+    shared_environment.build_anew()
+    with mutant.taken_out(), pytest.raises(AssertionError):
         run(seeds(STEPS), [Phase.generate])
