@@ -60,6 +60,9 @@ def make_place(
         # altcha compares with the machine's clock as well.
         world.clock.time = int(time.time())
         service = world.service
+        # The access token of the menu, made by another clock, would stay valid for weeks.
+        town.wechat.tokens.revoke()
+        del service.platform
         service.proofs = Proofs([SETTINGS["SIGNING_KEYS"].encode()], service.clock, cost=1)
         service.randbelow = _randbelow
         world.pauses.wait = MovingClock(world)

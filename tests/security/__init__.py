@@ -1,1 +1,1 @@
-"""Attacks on the service through its doors, each with the line of defence that holds it off."""
+"""Attacks on the service, each with the lines of code that prevent it."""

@@ -1,4 +1,4 @@
-"""What attackers of a recovery do again and again, and what they look at."""
+"""Common actions of attackers, and doubles of the password hasher."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ DETAILS = {
 
 
 def draw(world: World, *codes: str) -> None:
-    """Have the service issue these codes, in turn, and then 600000 and on."""
+    """Make the service draw these codes in order, then 600000 and up."""
     left = itertools.chain(map(int, codes), itertools.count(600_000))
     world.service.code_issuer.randbelow = lambda _: next(left)
 
 
 def guess(world: World, token: str, code: str = WRONG) -> str:
-    """One guess; the word that it is answered with, `right` where the password is set."""
+    """Confirm with this code; return `right`, or the code of the problem."""
     answer = world.confirm(token, code)
     return "right" if answer.status_code == 200 else str(answer.json_body["code"])
 
 
 def version(login: str = "11010148") -> int:
-    """How many passwords the login has had."""
+    """Return the login's password version."""
     return int(LoginItem.get(login, consistent_read=True).password_version)
 
 
 def code_item(login: str = "11010148") -> CodeItem:
-    """The login's code as it is stored."""
+    """Return the login's stored code."""
     return CodeItem.get(f"code#{login}", consistent_read=True)
 
 
-class Meanwhile(CheapHasher):
-    """Does something between the comparison of a right code and its use."""
+class InterruptingHasher(CheapHasher):
+    """A hasher that calls `act` between the comparison of a right code and its use."""
 
     def __init__(self, world: World, act: Callable[[], object]) -> None:
         super().__init__(peppers(world.service))
@@ -59,25 +59,25 @@ class Meanwhile(CheapHasher):
         return super().hash(password)
 
 
-class Counting(CheapHasher):
-    """Counts how often argon2 is worked."""
+class CountingHasher(CheapHasher):
+    """A hasher that counts the computations of argon2."""
 
     def __init__(self, world: World) -> None:
         super().__init__(peppers(world.service))
-        self.worked = 0
+        self.computations = 0
         world.service.hasher = self
 
     def hash(self, password: str) -> str:
-        self.worked += 1
+        self.computations += 1
         return super().hash(password)
 
     def verify(self, stored: str, password: str) -> bool:
-        self.worked += 1
+        self.computations += 1
         return super().verify(stored, password)
 
 
 def recorded(world: World) -> list[HTTPResponse]:
-    """Every answer from now on."""
+    """Return a list to which every later answer is added."""
     answers: list[HTTPResponse] = []
     request = world.http.request
 
@@ -90,24 +90,24 @@ def recorded(world: World) -> list[HTTPResponse]:
 
 
 def all_of(answer: HTTPResponse) -> str:
-    """Headers and body, a token in it laid open as far as one can without a key."""
+    """Return headers and body, with the readable parts of a token in it."""
     body = answer.body.decode()
     opened = ""
     if answer.headers.get("Content-Type", "").startswith("application/json"):
         token = answer.json_body.get("token")
-        opened = laid_open(token) if token else ""
+        opened = readable_parts(token) if token else ""
     return f"{answer.headers} {body} {opened}"
 
 
-def ticket_in(token: str) -> list[Any]:
-    """What a token carries, whoever signed it."""
-    _, ticket = json.loads(base64_decode(token.rpartition(".")[0]))
-    return list(ticket)
+def claims_in(token: str) -> list[Any]:
+    """Return the claims of a token without verifying it."""
+    _, claims = json.loads(base64_decode(token.rpartition(".")[0]))
+    return list(claims)
 
 
-def laid_open(token: str) -> str:
-    """What a token shows to whoever holds it: its parts, and those parts' bytes."""
-    parts = ticket_in(token)
+def readable_parts(token: str) -> str:
+    """Return what a token shows without its key: its claims, and their decoded bytes."""
+    parts = claims_in(token)
     raw = [base64.urlsafe_b64decode(part) for part in parts if _is_base64(part)]
     return f"{parts} {raw}"
 

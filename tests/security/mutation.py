@@ -1,8 +1,8 @@
-"""An attack proves its own defence: with the line of defence taken out, its test must fail.
+"""Proof that a test depends on a defence: with the defence removed, the test must fail.
 
-`@attack(number, defence, …)` runs a test once as it is and once more for each defence named, with
-that one taken out of the running program. The functions' code is swapped in place, so that it does
-not matter who holds a reference to them.
+`@attack(number, defence, …)` runs a test once with the unchanged program, and once more for each defence
+with that one removed. The code object of the function is replaced, so that every reference to the
+function uses the changed code.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ import pytest
 
 
 class Defence(Protocol):
-    """Something that can be taken out of the running program for a while."""
+    """Code that can be removed from the running program for a time."""
 
     @property
     def named(self) -> str:
-        """Where it stands, and what it says."""
+        """Its place and its text."""
 
     def taken_out(self) -> AbstractContextManager[None]:
-        """The program without it, until the block ends."""
+        """Remove it until the block ends."""
 
 
 @dataclass(frozen=True)
 class SourceMutation:
-    """A piece of a function's source; in its place comes `instead`, by default nothing."""
+    """A piece of a function's source, replaced by `instead`, by default by nothing."""
 
     function: Callable[..., Any]
     text: str
     instead: str = ""
     further: tuple[tuple[str, str], ...] = ()
-    """Other pieces of the same function, and what comes in their place."""
+    """Other pieces of the same function, with their replacements."""
 
     @property
     def named(self) -> str:
@@ -55,7 +55,7 @@ class SourceMutation:
         bare = _bare(self.function)
         source = textwrap.dedent(inspect.getsource(bare))
         for text, instead in self._pieces:
-            assert source.count(text) == 1, f"not once in the source: {self.named}"
+            assert source.count(text) == 1, f"not exactly once in the source: {self.named}"
             source = source.replace(text, instead)
         before = bare.__code__
         bare.__code__ = _compiled(bare, source)
@@ -70,27 +70,27 @@ def _flat(text: str) -> str:
 
 
 def _bare(function: Any) -> FunctionType:
-    """The function itself, out of what decorates it."""
+    """Return the undecorated function."""
     if isinstance(function, property):
         function = function.fget
-    found = inspect.unwrap(getattr(function, "__func__", function))
-    assert isinstance(found, FunctionType), found
-    return found
+    bare = inspect.unwrap(getattr(function, "__func__", function))
+    assert isinstance(bare, FunctionType), bare
+    return bare
 
 
 def _compiled(function: FunctionType, source: str) -> CodeType:
-    """The code of a function of this name and these free variables, out of its changed source."""
+    """Compile the changed source of a function with the same name and free variables."""
     head = source.index("def ")
     start = source.rfind("\n", 0, head) + 1
-    # Decorators have done their work. Free variables are given by an outer function of their names.
+    # Decorators are left out. An outer function provides the free variables.
     inner = textwrap.indent(source[start:], "    ")
     free = function.__code__.co_freevars
     outer = f"def outer({', '.join(free)}):\n{inner}\n    return {function.__name__}\n"
     flags = function.__code__.co_flags & _FUTURE
-    found: dict[str, Any] = {}
+    namespace: dict[str, Any] = {}
     code = compile(outer, inspect.getfile(function), "exec", flags=flags, dont_inherit=True)
-    exec(code, dict(function.__globals__), found)
-    changed: CodeType = found["outer"](*[None] * len(free)).__code__
+    exec(code, dict(function.__globals__), namespace)
+    changed: CodeType = namespace["outer"](*[None] * len(free)).__code__
     assert changed.co_freevars == free, f"other free variables: {changed.co_freevars}"
     return changed
 
@@ -101,7 +101,7 @@ _FUTURE = 0x1000000
 
 @dataclass(frozen=True)
 class Value:
-    """An attribute of a module or a class; in its place comes `instead`."""
+    """An attribute of a module or a class, replaced by `instead`."""
 
     holder: Any
     attribute: str
@@ -120,7 +120,7 @@ class Value:
 
 
 class Together:
-    """Several lines, any of which holds the attack off alone: they are taken out at once."""
+    """Several defences, each of which alone prevents the attack: they are removed together."""
 
     def __init__(self, *defences: Defence) -> None:
         self._defences = defences
@@ -139,7 +139,7 @@ class Together:
 
 @dataclass(frozen=True)
 class Attack:
-    """What the table says of an attack."""
+    """One row of the table of attacks."""
 
     number: int
     test: str
@@ -147,16 +147,16 @@ class Attack:
 
 
 ATTACKS: list[Attack] = []
-"""Every attack that has been declared so far."""
+"""The attacks declared so far."""
 
 
 def attack(number: int, *defences: Defence) -> Callable[[Callable[..., None]], Any]:
-    """Declare a test as an attack of this number, held off by these defences.
+    """Declare a test as the attack of this number, prevented by these defences.
 
     Without any one of them the test must fail by an assertion; another exception would only show
-    that taking the line out broke the program.
+    that the changed program fails by itself.
     """
-    assert defences, "an attack names what holds it off"
+    assert defences, "an attack has at least one defence"
 
     def declared(test: Callable[..., None]) -> Any:
         ATTACKS.append(Attack(number, test.__name__, tuple(each.named for each in defences)))
@@ -170,9 +170,9 @@ def attack(number: int, *defences: Defence) -> Callable[[Callable[..., None]], A
 
         functools.update_wrapper(run, test)
         del run.__wrapped__  # type: ignore[attr-defined]
-        wanted = list(inspect.signature(test).parameters.values())
+        parameters = list(inspect.signature(test).parameters.values())
         out = inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        run.__signature__ = inspect.Signature([out, *wanted])  # type: ignore[attr-defined]
+        run.__signature__ = inspect.Signature([out, *parameters])  # type: ignore[attr-defined]
         names = _names(defences)
         return pytest.mark.parametrize("out", [None, *defences], ids=["holds", *names])(run)
 

@@ -1,4 +1,4 @@
-"""Lines of defence that hold off several attacks."""
+"""Defences against several attacks."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _SHARED_KEY = "\"code#\" + login.removesuffix('_cw')"
 TRIES_OF_A_CODE = SourceMutation(
     code_updates.count_attempt, "& (CodeItem.attempts < limits.tries_per_code)"
 )
-"""Five tries on one code, in the write that counts them."""
+"""A code has five attempts, checked by the write that counts them."""
 
 A_CODE_FOR_EACH_LOGIN = tuple(
     SourceMutation(step, _KEY, _SHARED_KEY)
     for step in (Codes.consume_attempt, Codes.reserve, Codes.complete)
 )
-"""Without these a firm's two logins have one code."""
+"""Each login has its own code; without these a firm's two logins share one."""
 
 SAME_LOGIN = SourceMutation(code_updates.change_login, "login_unchanged(method)", "None")
-"""A password is set where phone, binding and password are still what they were at the start."""
+"""A password is set only where phone, binding and password are unchanged since the start."""
 
 ONE_BUCKET = SourceMutation(
     Codes.reserve,
     "self.destination_id(destination.method, destination.address)",
     "self.destination_id(destination.method, destination.address + login)",
 )
-"""Codes are counted by where they go, whichever login they are for."""
+"""Sends are counted by destination, not by login."""

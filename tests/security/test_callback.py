@@ -1,4 +1,4 @@
-"""WeChat's callback: forged, replayed, foreign and poisonous deliveries: 39 to 46."""
+"""Attacks 39 to 46: forged, replayed, foreign and malicious deliveries to WeChat's callback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from chalice.test import HTTPResponse
 
 from chalicelib import runtime
-from chalicelib.handlers import wechat as door
+from chalicelib.handlers import wechat as handler
 from chalicelib.settings import Secret, parsers, schema
 from chalicelib.store.followers import Followers
 from chalicelib.store.message_dedup import MessageDedup
@@ -42,14 +42,14 @@ def query(delivery: Signed) -> dict[str, str]:
 
 
 def changed(delivery: Signed, **parameters: str | None) -> Signed:
-    """The delivery with other parameters; None leaves one out."""
+    """Return the delivery with other parameters; None removes one."""
     kept = {**query(delivery), **parameters}
     text = "&".join(f"{name}={value}" for name, value in kept.items() if value is not None)
     return Signed(text, delivery.body)
 
 
 def enveloped(world: World, encrypted: str, *, prolog: str = "", written: str = "") -> Signed:
-    """A delivery of any ciphertext under a right signature; `written` is how it is spelt there."""
+    """Return a delivery of any ciphertext with a right signature; `written` replaces it in the XML."""
     timestamp, nonce = str(world.clock.time), "1234567890"
     signed_text = signature.sign(TOKEN, timestamp, nonce, encrypted)
     body = (
@@ -62,7 +62,7 @@ def enveloped(world: World, encrypted: str, *, prolog: str = "", written: str = 
 
 
 def sealed(world: World, xml: str, *, app_id: str | None = None) -> str:
-    """The ciphertext of an inner message."""
+    """Return the ciphertext of an inner message."""
     cipher = world.service.cipher
     if app_id is not None:
         cipher = MessageCipher(SETTINGS["WECHAT_AES_KEY"], app_id)
@@ -79,9 +79,9 @@ def inner(openid: str = "o-mallory", more: str = "") -> str:
 # 39
 
 
-@attack(39, SourceMutation(door._open_plain, "not service.settings.wechat_plain or "))
-def test_no_words_under_a_captured_plain_signature(world: World) -> None:
-    """It covers a timestamp and a nonce; whoever saw one could say anything as anybody."""
+@attack(39, SourceMutation(handler._open_plain, "not service.settings.wechat_plain or "))
+def test_a_captured_plain_signature_authorizes_no_message(world: World) -> None:
+    """It covers only timestamp and nonce, so that it would authorize any message of any sender."""
     for kind in ("raw", None):
         captured = changed(signed(world, SUBSCRIBED), encrypt_type=kind, msg_signature=None)
         answer = post(world, Signed(captured.query, inner().encode()))
@@ -92,13 +92,13 @@ def test_no_words_under_a_captured_plain_signature(world: World) -> None:
 @attack(
     39,
     SourceMutation(
-        door._open,
+        handler._open,
         'not _is_signed(_parameter("msg_signature"), outer.encrypted)',
         "False",
     ),
 )
-def test_a_captured_signature_opens_no_other_body(world: World) -> None:
-    """Neither the plain signature in the other's place, nor that of another message."""
+def test_a_captured_signature_authorizes_no_other_body(world: World) -> None:
+    """Neither the plain signature in place of the other, nor that of another message."""
     one, other = signed(world, SUBSCRIBED), signed(world, SUBSCRIBED, "o-mallory")
     for delivery in (
         Signed(one.query, other.body),
@@ -121,12 +121,12 @@ MISSING = SourceMutation(
 
 
 @attack(40, NO_TOKEN, NO_KEY, Together(MISSING, NO_TOKEN), Together(MISSING, NO_KEY))
-def test_an_empty_or_poor_token_or_key_starts_no_service(
+def test_an_empty_or_malformed_token_or_key_is_refused_at_the_start(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the one anybody could sign, with the other anybody could encrypt: no door opens."""
-    poor = {"WECHAT_TOKEN": ("", " ", "x"), "WECHAT_AES_KEY": ("", " ", "A" * 42)}
-    for name, values in poor.items():
+    """With such a token anybody could sign, with such a key anybody could encrypt."""
+    malformed = {"WECHAT_TOKEN": ("", " ", "x"), "WECHAT_AES_KEY": ("", " ", "A" * 42)}
+    for name, values in malformed.items():
         for value in values:
             for setting, good in SETTINGS.items():
                 monkeypatch.setenv(setting, value if setting == name else good)
@@ -139,8 +139,8 @@ def test_an_empty_or_poor_token_or_key_starts_no_service(
 
 
 @attack(40, SourceMutation(signature.is_right, "not token or "))
-def test_an_empty_token_would_sign_nothing(world: World) -> None:
-    """Were it ever to come this far."""
+def test_an_empty_token_verifies_no_signature(world: World) -> None:
+    """A second check, should the settings ever allow it."""
     delivery = signed(world, SUBSCRIBED)
     given = query(delivery)
     encrypted = delivery.body.partition(b"<Encrypt>")[2].partition(b"</Encrypt>")[0].decode()
@@ -156,10 +156,10 @@ def test_an_empty_token_would_sign_nothing(world: World) -> None:
 @attack(
     41,
     SourceMutation(Followers.note, "(FollowerItem.since <= at)", "FollowerItem.openid.exists()"),
-    SourceMutation(door.callback, "if not plain:", "if False:"),
+    SourceMutation(handler.callback, "if not plain:", "if False:"),
 )
-def test_a_replayed_delivery_changes_nothing_and_tells_nobody(world: World) -> None:
-    """What was captured and comes again later undoes nothing, and its answer is sealed."""
+def test_a_replayed_delivery_changes_and_discloses_nothing(world: World) -> None:
+    """A later replay of a captured delivery has no effect, and its reply is encrypted."""
     captured = signed(world, SUBSCRIBED)
     post(world, captured)
     world.clock.time += 10
@@ -181,9 +181,9 @@ def test_a_replayed_delivery_changes_nothing_and_tells_nobody(world: World) -> N
 
 
 @attack(41, SourceMutation(signature.is_right, " or not well_formed(timestamp, nonce)"))
-def test_a_signature_fits_no_other_split_of_its_parts(world: World) -> None:
-    """Digits moved between the timestamp and the nonce leave the sum as it is."""
-    # They are signed side by side only where the text, which is random, does not sort between them.
+def test_a_signature_is_valid_for_one_split_of_its_parts(world: World) -> None:
+    """Moving digits between timestamp and nonce does not change the hash."""
+    # They are adjacent in the signed text only where the random ciphertext does not sort between them.
     while True:
         delivery = signed(world, SUBSCRIBED)
         given = query(delivery)
@@ -211,8 +211,10 @@ def test_a_signature_fits_no_other_split_of_its_parts(world: World) -> None:
         MessageDedup.first_answer, "return answer if first is None else", "return answer or"
     ),
 )
-def test_three_retries_at_once_have_one_effect_and_one_answer(make_real_world: MakeWorld) -> None:
-    """Also where the person has asked for another code since the first delivery."""
+def test_three_concurrent_deliveries_have_one_effect_and_one_reply(
+    make_real_world: MakeWorld,
+) -> None:
+    """Also where another code was requested since the first delivery."""
     world = make_real_world()
     add_firm(world.service.hasher, openid="o-alice")
     tell(world, SUBSCRIBED)
@@ -225,27 +227,27 @@ def test_three_retries_at_once_have_one_effect_and_one_answer(make_real_world: M
         "CreateTime": 5,
     }
 
-    def thrice() -> set[str]:
+    def deliver_thrice() -> set[str]:
         deliveries = [signed(world, fields) for _ in range(3)]
         with ThreadPoolExecutor(3) as pool:
             return {
                 said(world, one) for one in pool.map(lambda each: post(world, each), deliveries)
             }
 
-    (first,) = thrice()
+    (first,) = deliver_thrice()
     world.clock.time += 60
     assert world.send(token).status_code == 202
-    assert thrice() == {first}
+    assert deliver_thrice() == {first}
     newest = tell(world, {**fields, "MsgId": 8})
     assert newest != first
     assert world.confirm(token, code_in(newest), "Another-horse-8").status_code == 200
 
 
-@attack(42, SourceMutation(door._in_time, "outcome.result(DEADLINE)", "outcome.result()"))
-def test_an_answer_waits_for_no_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """WeChat gives up after five seconds; `success` goes out before, whatever the store does."""
-    assert door.DEADLINE < 5
-    monkeypatch.setattr(door, "DEADLINE", 0.1)
+@attack(42, SourceMutation(handler._in_time, "outcome.result(DEADLINE)", "outcome.result()"))
+def test_a_reply_does_not_wait_for_the_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reply is `success` before WeChat's time-out of five seconds."""
+    assert handler.DEADLINE < 5
+    monkeypatch.setattr(handler, "DEADLINE", 0.1)
     answered, released = threading.Event(), threading.Event()
     monkeypatch.setattr(Followers, "note", lambda *_: released.wait(60))
     answers: list[HTTPResponse] = []
@@ -268,8 +270,8 @@ def test_an_answer_waits_for_no_store(world: World, monkeypatch: pytest.MonkeyPa
 
 
 @attack(43, SourceMutation(messages._fields, "parser.StartDoctypeDeclHandler = _refuse"))
-def test_a_document_type_is_refused_with_all_its_entities(world: World) -> None:
-    """Files, addresses, bombs, and the harmless one: outside and inside of the encryption."""
+def test_a_document_type_with_entities_is_refused(world: World) -> None:
+    """Files, URLs, entity bombs and harmless entities, outside and inside of the encryption."""
     text = sealed(world, inner())
     middle = len(text) // 2
     plain = f'<!DOCTYPE xml [<!ENTITY e "{text[middle:]}">]>'
@@ -292,12 +294,12 @@ def test_a_document_type_is_refused_with_all_its_entities(world: World) -> None:
 @attack(
     43,
     Together(
-        SourceMutation(door.callback, "len(raw) > MAXIMUM_BYTES", "False"),
+        SourceMutation(handler.callback, "len(raw) > MAXIMUM_BYTES", "False"),
         SourceMutation(messages._fields, "len(xml) > MAXIMUM_BYTES", "False"),
     ),
 )
 def test_five_megabytes_are_refused_unread(world: World) -> None:
-    """However well they are signed."""
+    """Also with a right signature."""
     delivery = signed(world, SUBSCRIBED)
     large = Signed(delivery.query, delivery.body + b" " * 5_000_000)
     assert post(world, large).status_code == 400
@@ -309,12 +311,12 @@ def test_five_megabytes_are_refused_unread(world: World) -> None:
 
 @attack(
     44,
-    SourceMutation(door.verify, "not right or "),
-    SourceMutation(door.verify, "_text(echo)", '_text(echo, "text/html; charset=utf-8")'),
-    SourceMutation(door._text, "{**HEADERS, ", "{"),
+    SourceMutation(handler.verify, "not right or "),
+    SourceMutation(handler.verify, "_text(echo)", '_text(echo, "text/html; charset=utf-8")'),
+    SourceMutation(handler._text, "{**HEADERS, ", "{"),
 )
-def test_an_echo_is_given_to_wechat_alone_and_never_as_a_page(world: World) -> None:
-    """Otherwise the address would show anybody's script under our name."""
+def test_an_echo_needs_a_signature_and_is_plain_text(world: World) -> None:
+    """Otherwise a link could run a script on the service's origin."""
     script = "%3Cscript%3Ealert(1)%3C/script%3E"
     path = f"/wechat/callback?timestamp=1800000000&nonce=n&echostr={script}"
     right = signature.sign(TOKEN, "1800000000", "n")
@@ -332,12 +334,12 @@ def test_an_echo_is_given_to_wechat_alone_and_never_as_a_page(world: World) -> N
 
 @attack(
     45,
-    SourceMutation(door._parameter, "len(values) > 1 or "),
-    SourceMutation(door.callback, "(InvalidInput, MessageError)", "ZeroDivisionError"),
+    SourceMutation(handler._parameter, "len(values) > 1 or "),
+    SourceMutation(handler.callback, "(InvalidInput, MessageError)", "ZeroDivisionError"),
     SourceMutation(messages._value, "len(found) > 1", "False"),
 )
-def test_repeated_parameters_and_signed_rubbish_get_one_refusal(world: World) -> None:
-    """The same word for every fault, and never a failure of ours."""
+def test_malformed_deliveries_have_one_refusal(world: World) -> None:
+    """The same answer for repeated parameters and for signed invalid messages, never an error 5xx."""
     good = signed(world, SUBSCRIBED, "o-mallory")
     refusals = [
         Signed(f"{good.query}&{name}={query(good)[name]}", good.body)
@@ -347,7 +349,7 @@ def test_repeated_parameters_and_signed_rubbish_get_one_refusal(world: World) ->
         enveloped(world, sealed(world, xml))
         for xml in (
             "",
-            "rubbish",
+            "no xml",
             "<xml/>",
             "<html></html>",
             "<xml><FromUserName/></xml>",
@@ -376,7 +378,7 @@ def test_repeated_parameters_and_signed_rubbish_get_one_refusal(world: World) ->
 
 @attack(46, SourceMutation(MessageCipher.decrypt, " or plain[_HEAD + length :] != self._app_id"))
 def test_a_message_for_another_account_is_refused(world: World) -> None:
-    """Of the same token and key, as one owner's accounts may have them; or with something behind."""
+    """Also with the same token and key, and with characters added to the app id."""
     own = SETTINGS["WECHAT_APP_ID"]
     for app_id in ("wxfedcba9876543210", own + "0", own[:-1], ""):
         delivery = enveloped(world, sealed(world, inner(), app_id=app_id))
@@ -386,7 +388,7 @@ def test_a_message_for_another_account_is_refused(world: World) -> None:
 
 @pytest.fixture
 def wechat() -> Iterator[WeChat]:
-    """WeChat's platform, which knows no openid of ours."""
+    """WeChat's platform, for which every openid is invalid."""
     with playing() as platform:
         platform.answers[INFO] = [refusal(40003, "invalid openid")]
         yield platform
@@ -397,11 +399,11 @@ FOREIGN = SourceMutation(WechatClient.is_following, "_errcode(answer) == _INVALI
 
 @attack(46, FOREIGN)
 def test_an_openid_of_another_account_gets_no_code(make_world: MakeWorld, wechat: WeChat) -> None:
-    """The same person has another openid in each account: a foreign one follows nothing here."""
+    """A person's openid differs in each account, so that a foreign one follows nothing here."""
     world = make_world(WECHAT_API_URL=wechat.url)
     add_firm(world.service.hasher, openid="o-of-another-account")
     refused = world.send(world.token())
     assert (refused.status_code, refused.json_body["code"]) == (409, "not-following")
-    # Nor does the address speak for the message: who taps is who WeChat says within.
+    # The openid in the query is ignored: the sender is the one in the encrypted message.
     tap = changed(signed(world, TAPPED, "o-mallory"), openid="o-of-another-account")
     assert "没有可领取的验证码" in said(world, post(world, tap))

@@ -1,4 +1,4 @@
-"""A code that is not this one, or not now, or not here: 7 to 15."""
+"""Attacks 7 to 15: codes in another form, at another time, or for another login."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.conftest import PASSWORD, SETTINGS, World, add_firm, peppers
 from tests.security.actions import (
     DETAILS,
     WRONG,
-    Meanwhile,
+    InterruptingHasher,
     all_of,
     code_item,
     draw,
@@ -88,8 +88,8 @@ FORMS: Sequence[Any] = (
     ),
     SourceMutation(payloads._check, "expected.accepts(value)", "expected.accepts(value.strip())"),
 )
-def test_six_digits_are_the_one_form_of_a_code(world: World) -> None:
-    """The right code in any other form is refused as malformed, and nothing is counted."""
+def test_a_code_must_be_six_ascii_digits(world: World) -> None:
+    """The right code in any other form is refused as malformed and not counted."""
     draw(world, "271828")
     token = world.token()
     world.send(token)
@@ -109,7 +109,7 @@ def test_six_digits_are_the_one_form_of_a_code(world: World) -> None:
     ),
 )
 def test_a_code_of_one_login_opens_no_other(world: World) -> None:
-    """Neither where the other has no code nor where it has one; they share phone and firm."""
+    """Whether the other login, which has the same phone and firm, has a code or not."""
     draw(world, "100001", "100002")
     main, finance = world.token(), world.token("11010148_cw")
     world.send(main)
@@ -123,8 +123,8 @@ def test_a_code_of_one_login_opens_no_other(world: World) -> None:
 
 
 @attack(8, SourceMutation(one_time.digest, OF_A_LOGIN, '("code", method, purpose, code)'))
-def test_a_stored_code_put_under_another_login_is_wrong_there(world: World) -> None:
-    """Who can write the table gains nothing by copying the digest of a code that they got."""
+def test_a_stored_code_copied_to_another_login_is_wrong(world: World) -> None:
+    """An attacker who can write the table gains nothing by copying a digest."""
     draw(world, "100001", "100002")
     main, finance = world.token(), world.token("11010148_cw")
     world.send(main)
@@ -135,8 +135,8 @@ def test_a_stored_code_put_under_another_login_is_wrong_there(world: World) -> N
     assert version("11010148_cw") == 1
 
 
-def _unbound_with_a_code(world: World) -> tuple[str, CodeItem]:
-    """A recovery whose code went to o-alice's WeChat before the binding was undone."""
+def _unbind_with_a_code(world: World) -> tuple[str, CodeItem]:
+    """Send a code to o-alice's WeChat, then undo the binding; return token and code."""
     add_firm(world.service.hasher, openid="o-alice")
     tell(world, {"MsgType": "event", "Event": "subscribe"})
     draw(world, "100001")
@@ -159,17 +159,17 @@ def _unbound_with_a_code(world: World) -> tuple[str, CodeItem]:
         ),
     ),
 )
-def test_a_code_ends_with_the_binding_that_it_went_to(world: World) -> None:
-    """A code that went to a WeChat sets no password once codes go to the phone."""
-    token, _ = _unbound_with_a_code(world)
+def test_an_unbinding_ends_the_code(world: World) -> None:
+    """A code sent to a WeChat sets no password after the unbinding."""
+    token, _ = _unbind_with_a_code(world)
     guess(world, token, "100001")
     assert version() == 1
 
 
 @attack(9, SourceMutation(one_time.digest, OF_A_LOGIN, '("code", login, purpose, code)'))
-def test_a_code_of_one_method_is_wrong_by_the_other(world: World) -> None:
-    """Even where the stored code came to say that it went to the phone."""
-    token, code = _unbound_with_a_code(world)
+def test_a_code_of_one_method_is_wrong_for_the_other(world: World) -> None:
+    """Even where the stored method was changed to SMS."""
+    token, code = _unbind_with_a_code(world)
     code.method = "sms"
     code.save()
     assert guess(world, token, "100001") == "code-wrong"
@@ -179,7 +179,7 @@ def test_a_code_of_one_method_is_wrong_by_the_other(world: World) -> None:
 
 @attack(9, SourceMutation(one_time.digest, OF_A_LOGIN, '("code", login, method, code)'))
 def test_a_code_of_another_purpose_sets_no_password(world: World) -> None:
-    """A code that was made for something else is wrong here, digits and all."""
+    """The purpose is part of the digest."""
     draw(world, "100001")
     token = world.token()
     world.send(token)
@@ -205,10 +205,10 @@ IN_USE = SourceMutation(code_updates.use_code, 'CodeItem.digest == text("digest"
     Together(IN_USE, SAME_LOGIN),
 )
 def test_of_two_right_confirms_at_once_one_succeeds(real_world: World) -> None:
-    """Both have compared before either is written; each has a recovery and a password of its own."""
+    """Both are compared before either is written; each has its own recovery and password."""
     draw(real_world, "100001")
     both = Barrier(2, timeout=60)
-    Meanwhile(real_world, both.wait)
+    InterruptingHasher(real_world, both.wait)
     tokens = [real_world.token(), real_world.token(openid="o-mallory")]
     real_world.send(tokens[0])
     passwords = ["Alice-horse-7", "Mallory-horse-7"]
@@ -228,7 +228,7 @@ def test_of_two_right_confirms_at_once_one_succeeds(real_world: World) -> None:
 
 @attack(11, SourceMutation(code_updates.new_code, 'CodeItem.digest.set(text("digest")),'))
 def test_a_resend_ends_the_earlier_code(world: World) -> None:
-    """The old one is wrong, and counts as such; the new one is right."""
+    """The old code is wrong and counted; the new one is right."""
     draw(world, "100001", "100002")
     token = world.token()
     world.send(token)
@@ -241,7 +241,7 @@ def test_a_resend_ends_the_earlier_code(world: World) -> None:
 
 @attack(11, IN_USE)
 def test_a_resend_ends_an_earlier_code_that_was_just_compared(world: World) -> None:
-    """A new code goes out between the comparison and the writing: the old one sets nothing."""
+    """A new code is sent between comparison and write, so that the old one sets nothing."""
     draw(world, "100001", "100002")
 
     def resend() -> None:
@@ -249,7 +249,7 @@ def test_a_resend_ends_an_earlier_code_that_was_just_compared(world: World) -> N
             world.clock.time += 60
             assert world.send(token).status_code == 202
 
-    Meanwhile(world, resend)
+    InterruptingHasher(world, resend)
     token = world.token()
     world.send(token)
     assert guess(world, token, "100001") == "code-expired"
@@ -263,8 +263,8 @@ def test_a_resend_ends_an_earlier_code_that_was_just_compared(world: World) -> N
     SourceMutation(Codes.is_live, " and item.code_expires_at > now"),
     SourceMutation(PendingCodes._may_be_fetched, "and code.code_expires_at > now"),
 )
-def test_a_code_ends_in_time_and_not_with_its_deletion(world: World) -> None:
-    """DynamoDB deletes days late: a code past its time is neither taken, nor shown, nor handed out."""
+def test_a_code_ends_before_its_item_is_deleted(world: World) -> None:
+    """DynamoDB deletes days late: an expired code is neither accepted, nor reported, nor fetched."""
     add_firm(world.service.hasher, "22010148", phone="+8613900005678", openid="o-bob")
     tell(world, {"MsgType": "event", "Event": "subscribe"}, "o-bob")
     draw(world, "100001", "100002")
@@ -282,7 +282,7 @@ def test_a_code_ends_in_time_and_not_with_its_deletion(world: World) -> None:
 
 
 def _is_uniform(counts: Counter[str], cells: int, degrees: int) -> bool:
-    """Pearson's chi-square test, with a bound that a sound source exceeds once in 10^12 runs."""
+    """Apply Pearson's chi-square test; a uniform source fails it once in 10^12 runs."""
     expected = counts.total() / cells
     statistic = sum((seen - expected) ** 2 / expected for seen in counts.values())
     statistic += (cells - len(counts)) * expected
@@ -304,7 +304,7 @@ SEEDED = {
     Value(container.Service.__init__, "__kwdefaults__", SEEDED),
 )
 def test_codes_are_uniform_and_from_the_system_s_randomness(world: World) -> None:
-    """Every digit at every place, each independent of its neighbours and of the code before."""
+    """Every digit at every place, independent of the other digits and of the code before."""
     service = container.Service(load(SETTINGS))
     assert service.randbelow is secrets.randbelow
     drawn = [one_time.generate(service.randbelow) for _ in range(20_000)]
@@ -332,8 +332,7 @@ def test_codes_are_uniform_and_from_the_system_s_randomness(world: World) -> Non
     ),
 )
 def test_no_answer_has_the_code(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor its digest: not the answer to the sending, to a wrong one, to the right one, to a repeat;
-    not that of a gateway that quotes it."""
+    """Nor its digest: after sends, wrong and right codes, repeats, and a gateway's error that quotes it."""
     draw(world, "719384", "719384")
     answers = recorded(world)
     token = world.token()
@@ -346,7 +345,7 @@ def test_no_answer_has_the_code(world: World, monkeypatch: pytest.MonkeyPatch) -
     world.send(token)
     world.call("GET", "/recovery", token=token)
     for code in (WRONG, "719384", "719384"):
-        # The person's own words come back in no answer either.
+        # The submitted code is not returned either.
         guess(world, token, code)
     world.call("GET", "/recovery", token=token)
     statuses = [answer.status_code for answer in answers]
@@ -366,8 +365,7 @@ def test_no_answer_has_the_code(world: World, monkeypatch: pytest.MonkeyPatch) -
     ),
 )
 def test_no_step_can_be_skipped(world: World) -> None:
-    """No code without a start, no password without a code; and a PC that no WeChat has joined neither
-    gets a code nor uses the phone's."""
+    """No code without a start, no password without a code; a PC neither receives nor uses a code."""
     draw(world, "100001")
     for step in ("code", "password", "unbinding"):
         assert world.call("POST", f"/recovery/{step}", {}, token=None).status_code == 401
@@ -386,8 +384,8 @@ def test_no_step_can_be_skipped(world: World) -> None:
     15,
     SourceMutation(code_updates.check_login, "login_unchanged(method)", "LoginItem.login.exists()"),
 )
-def test_no_step_can_be_taken_again_after_the_last(world: World) -> None:
-    """The new password ends every recovery that began before it: no code, no unbinding, no password."""
+def test_no_step_can_be_repeated_after_the_last(world: World) -> None:
+    """The new password ends every earlier recovery: no code, no unbinding, no password."""
     draw(world, "100001")
     used, open_still = world.token(), world.token(openid="o-mallory")
     world.send(used)

@@ -1,4 +1,4 @@
-"""The edge: hosts, certificates, origins, caches, frames, and what Chalice would let pass: 47 to 51."""
+"""Attacks 47 to 51: hosts, certificates, origins, caches, frames, and lax parsing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chalice.test import HTTPResponse
 
 from chalicelib import container, http_client
 from chalicelib.handlers import receipts, recovery, web
-from chalicelib.handlers import wechat as wechat_door
+from chalicelib.handlers import wechat as wechat_handler
 from chalicelib.handlers.http import cookies, payloads, problems
 from chalicelib.services import unbinding
 from chalicelib.services.qr_scenes import QrScenes
@@ -56,24 +56,24 @@ FROM_HOST = "'https://' + __import__('app').app.current_request.headers['host']"
     SourceMutation(WechatLogin._page, "self._site_url", FROM_HOST),
 )
 def test_no_link_is_built_from_a_host_header(make_world: MakeWorld, wechat: WeChat) -> None:
-    """The way to WeChat and back, a QR code, and what the account writes: all lead to our site."""
+    """OAuth redirects, QR codes and replies have the site's own URL."""
     world = make_world(WECHAT_API_URL=wechat.url)
     add_firm(world.service.hasher)
     away = world.call("GET", "/wechat/enter", headers=EVIL)
     query = parse_qs(urlsplit(away.headers["Location"]).query)
     assert query["redirect_uri"] == [f"{SITE}/wechat/enter"]
-    trip = away.headers["Set-Cookie"].partition(";")[0]
+    state_cookie = away.headers["Set-Cookie"].partition(";")[0]
     link = f"/wechat/enter?code=c&state={query['state'][0]}"
-    back = world.call("GET", link, headers={**EVIL, "Cookie": trip})
+    back = world.call("GET", link, headers={**EVIL, "Cookie": state_cookie})
     assert back.headers["Location"] == f"{SITE}/"
-    # WeChat draws no QR code now, so that the page's own leads straight there.
+    # Without a QR code of WeChat the service's own leads directly to the site.
     wechat.answers["/cgi-bin/qrcode/create"] = [{"errcode": 45009, "errmsg": "no more"}]
     started = world.call("POST", "/recovery", GOOD, headers=EVIL).json_body
     scene = world.service.scenes.make("11010148", world.clock() + 1800)
     drawn = segno.make(f"{SITE}/wechat/enter?scene={scene}", error="m")
     assert started["qr"] == drawn.svg_data_uri(scale=4, border=2, dark="#000", light="#fff")
-    told = tell(world, {"MsgType": "text", "MsgId": 1, "Content": "找回密码"})
-    assert f'"{SITE}/wechat/enter"' in told
+    reply = tell(world, {"MsgType": "text", "MsgId": 1, "Content": "找回密码"})
+    assert f'"{SITE}/wechat/enter"' in reply
     assert "evil" not in world.call("GET", "/", headers=EVIL).body.decode()
 
 
@@ -85,7 +85,7 @@ ANYBODY = "__import__('ssl')._create_unverified_context()"
 
 @pytest.fixture
 def untrusted(tmp_path: Path) -> Iterator[Server]:
-    """A server with a certificate that nobody vouches for, in the middle of the way."""
+    """A server with a self-signed certificate."""
     with serving(lambda _: (200, b'{"openid":"o-1"}'), self_signed(tmp_path / "tls.pem")) as server:
         yield server
 
@@ -98,10 +98,10 @@ def untrusted(tmp_path: Path) -> Iterator[Server]:
         f'pool["ssl_context"], pool["cert_reqs"] = {ANYBODY}, "CERT_NONE"',
     ),
 )
-def test_nothing_is_said_to_a_server_with_a_bad_certificate(
+def test_nothing_is_sent_to_a_server_with_an_untrusted_certificate(
     make_world: MakeWorld, untrusted: Server
 ) -> None:
-    """No code to a gateway, no AppSecret to WeChat."""
+    """Neither a code to a gateway nor the AppSecret to WeChat."""
     world = make_world(
         SMS_GATEWAYS="http",
         SMS_HTTP_URL=untrusted.url,
@@ -113,9 +113,9 @@ def test_nothing_is_said_to_a_server_with_a_bad_certificate(
     assert (sent.status_code, sent.json_body.get("code")) == (502, "delivery-failed")
     away = world.call("GET", "/wechat/enter")
     state = parse_qs(urlsplit(away.headers["Location"]).query)["state"][0]
-    trip = away.headers["Set-Cookie"].partition(";")[0]
+    state_cookie = away.headers["Set-Cookie"].partition(";")[0]
     link = f"/wechat/enter?code=c&state={state}"
-    assert world.call("GET", link, headers={"Cookie": trip}).status_code == 503
+    assert world.call("GET", link, headers={"Cookie": state_cookie}).status_code == 503
     assert untrusted.received == []
 
 
@@ -123,10 +123,10 @@ def test_nothing_is_said_to_a_server_with_a_bad_certificate(
     48,
     SourceMutation(URLLib3Session.__init__, "self._verify = verify", "self._verify = False"),
 )
-def test_nothing_is_said_to_a_store_with_a_bad_certificate(
+def test_nothing_is_sent_to_a_store_with_an_untrusted_certificate(
     world: World, untrusted: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hashes, phones and openids go there."""
+    """Its requests have hashes, phones and openids."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", untrusted.url)
     models.bind("recovery")
     assert world.start().status_code == 503
@@ -149,8 +149,8 @@ OWN_ORIGIN = SourceMutation(
     SourceMutation(cookies._write, "SameSite=Lax", "SameSite=None"),
     SourceMutation(cookies._write, "HttpOnly; "),
 )
-def test_another_site_s_page_makes_a_browser_start_nothing(world: World) -> None:
-    """Neither by what needs no asking first, nor in the name of a browser inside WeChat."""
+def test_another_site_cannot_start_a_recovery(world: World) -> None:
+    """Neither by requests without preflight, nor with the cookies of a browser inside WeChat."""
     simple = (
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -186,12 +186,12 @@ def test_another_site_s_page_makes_a_browser_start_nothing(world: World) -> None
     SourceMutation(problems.json_response, "**HEADERS, "),
     SourceMutation(problems.problem, "**HEADERS, "),
     SourceMutation(web.document, "**HEADERS, "),
-    SourceMutation(wechat_door._redirect, "**HEADERS, "),
-    SourceMutation(wechat_door._text, "**HEADERS, "),
-    SourceMutation(wechat_door._refusal, "**HEADERS, "),
+    SourceMutation(wechat_handler._redirect, "**HEADERS, "),
+    SourceMutation(wechat_handler._text, "**HEADERS, "),
+    SourceMutation(wechat_handler._refusal, "**HEADERS, "),
 )
-def test_nothing_of_a_recovery_is_kept_in_a_cache(world: World) -> None:
-    """Answers and refusals, the page, the way in, the callback."""
+def test_no_response_may_be_cached(world: World) -> None:
+    """Answers and problems, the page, OAuth redirects, the callback."""
     token = world.token()
     answers: list[HTTPResponse] = [
         world.start(),
@@ -233,8 +233,8 @@ def without(name: str) -> Value:
     SourceMutation(web.document, "if settings.secure:", "if False:"),
     SourceMutation(web.document, "html.escape(str(value))", "str(value)"),
 )
-def test_the_page_runs_no_other_script_and_stands_in_no_frame(make_world: MakeWorld) -> None:
-    """Nothing inline, nothing from elsewhere, and nothing that a setting or an address brings."""
+def test_the_page_runs_no_foreign_script_and_cannot_be_framed(make_world: MakeWorld) -> None:
+    """No inline or foreign script, and none from a setting or the URL."""
     world = make_world(LOGIN_URL='https://login.example/"><script>alert(1)</script>')
     answer = world.call("GET", "/?login=%3Cscript%3Ealert(2)%3C/script%3E&entry=%3Cscript%3E")
     policy = dict(
@@ -270,8 +270,8 @@ def test_the_page_runs_no_other_script_and_stands_in_no_frame(make_world: MakeWo
     SourceMutation(payloads._text, "except UnicodeEncodeError:", "except ZeroDivisionError:"),
     SourceMutation(payloads.json_object, ".strip().lower()", ".strip()"),
 )
-def test_lax_json_is_strict_here(world: World) -> None:
-    """A type in upper case is one; two of a key, NaN, depth, surrogates are 422, and never a 500."""
+def test_ambiguous_json_is_refused(world: World) -> None:
+    """Repeated keys, NaN, deep nesting and surrogates are 422; the media type is case-insensitive."""
     body = '{"user_type":"firm","login":%s}'
     for raw in (
         b'{"user_type":"firm","login":"11010149","login":"11010148"}',
@@ -311,8 +311,8 @@ def test_lax_json_is_strict_here(world: World) -> None:
     ),
     SourceMutation(QrScenes.login, "not scene.isascii() or "),
 )
-def test_no_compared_text_fails_for_not_being_ascii(make_world: MakeWorld) -> None:
-    """Python compares in constant time only what is ASCII; all else must be wrong, not a failure."""
+def test_text_that_is_not_ascii_is_compared_without_an_error(make_world: MakeWorld) -> None:
+    """`compare_digest` raises on such text, which must be wrong instead."""
     world = make_world(RECEIPTS_PATH="r" * 32)
     add_firm(world.service.hasher, openid="o-alice")
     chinese = "密钥é"
@@ -322,9 +322,9 @@ def test_no_compared_text_fails_for_not_being_ascii(make_world: MakeWorld) -> No
         return int(world.call(method, path, body, **how).status_code)
 
     away = world.call("GET", "/wechat/enter")
-    trip = {"Cookie": away.headers["Set-Cookie"].partition(";")[0]}
+    state_cookie = {"Cookie": away.headers["Set-Cookie"].partition(";")[0]}
     assert status("GET", "/recovery", token=chinese) == 401
-    assert status("GET", f"/wechat/enter?code=c&state={there}", headers=trip) == 401
+    assert status("GET", f"/wechat/enter?code=c&state={there}", headers=state_cookie) == 401
     assert status("GET", f"/wechat/enter?scene={there}.{there}") == 302
     signed = f"timestamp=1800000000&nonce=n&signature={there}&msg_signature={there}"
     assert status("GET", f"/wechat/callback?{signed}&echostr=e") == 403

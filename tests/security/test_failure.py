@@ -1,4 +1,4 @@
-"""Every dependency down, at every call: nothing half-done, and the same again succeeds: 64."""
+"""Attack 64: every dependency fails, at every call; nothing is half-done, and a repeat succeeds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from botocore.exceptions import EndpointConnectionError
 from chalice.test import HTTPResponse
 
 from chalicelib import runtime
-from chalicelib.handlers import wechat as wechat_door
+from chalicelib.handlers import wechat as wechat_handler
 from chalicelib.services.code_sender import CodeSender
 from chalicelib.services.notifications import Notifications
 from chalicelib.services.wechat_login import WechatLogin
@@ -38,14 +38,14 @@ DOWN = EndpointConnectionError(endpoint_url="https://down.example")
 
 
 def stored() -> str:
-    """Everything in the tables."""
+    """Return everything in the tables."""
     store = client()
     names = sorted(store.list_tables()["TableNames"])
     return json.dumps([store.scan(TableName=name)["Items"] for name in names])
 
 
 def failing_at(call: int) -> tuple[Callable[[str], Exception | None], list[str]]:
-    """A fault at the step's call of this number, and the calls that there were."""
+    """Return a fault at the call of this number, and the list of calls."""
     calls: list[str] = []
 
     def fault(operation: str) -> Exception | None:
@@ -67,10 +67,10 @@ def failing_at(call: int) -> tuple[Callable[[str], Exception | None], list[str]]
         "transact(build, CodeItem)",
         "run(self._new_code[sealing], f'code#{login}', values)\n        transact(build, CodeItem)",
     ),
-    SourceMutation(wechat_door.callback, "except Exception:", "except ZeroDivisionError:"),
+    SourceMutation(wechat_handler.callback, "except Exception:", "except ZeroDivisionError:"),
 )
 def test_a_store_that_fails_at_any_call_leaves_nothing_half_done(world: World) -> None:
-    """503, or `success` to WeChat; no SMS, no new password, no binding; and then it goes on."""
+    """The answer is 503, or `success` to WeChat, without effect; the repeat succeeds."""
     # No budget is written, so that each step has the same calls every time.
     world.service.randbelow = lambda _: 1
     token = world.token()
@@ -101,7 +101,7 @@ def test_a_store_that_fails_at_any_call_leaves_nothing_half_done(world: World) -
                 assert (answer.status_code, answer.body) == (200, b"success")
             else:
                 assert (answer.status_code, answer.json_body.get("code")) == (503, "unavailable")
-            # A try at a code or at the details is counted before it is compared.
+            # An attempt at a code or at the details is counted before it is compared.
             if step in ("subscribe", "start", "send") or call == 0:
                 assert stored() == before
         assert answer.status_code in (200, 201, 202)
@@ -113,7 +113,7 @@ def test_a_store_that_fails_at_any_call_leaves_nothing_half_done(world: World) -
 
 @pytest.fixture
 def wechat() -> Iterator[WeChat]:
-    """WeChat's platform, whose answers the test chooses."""
+    """WeChat's platform with the test's answers."""
     with playing() as platform:
         yield platform
 
@@ -133,10 +133,10 @@ NOT_TAKEN = SourceMutation(
     ),
     SourceMutation(WechatLogin.follow_link, "except ServiceError:", "except ZeroDivisionError:"),
 )
-def test_gateways_and_wechat_that_fail_cost_nobody_anything(
+def test_failures_of_gateways_and_wechat_are_not_counted(
     make_world: MakeWorld, wechat: WeChat
 ) -> None:
-    """No code that did not go out counts, no notice that fails undoes what it tells of."""
+    """An unsent code is not counted, and a failed notice undoes nothing."""
     world = make_world(
         WECHAT_API_URL=wechat.url,
         WECHAT_CODE_TEMPLATE_ID="template",
@@ -145,19 +145,19 @@ def test_gateways_and_wechat_that_fail_cost_nobody_anything(
     add_firm(world.service.hasher)
     refused = Outcome.TRY_ANOTHER
 
-    # The gateway is down for a code: it may be asked for again at once.
+    # The gateway fails for a code: another can be requested at once.
     token = world.token()
     world.phones.outcomes = [refused]
     answer = world.send(token)
     assert (answer.status_code, answer.json_body.get("code")) == (502, "delivery-failed")
     assert world.send(token).status_code == 202
-    # Both roads are down for the notice: the password is set all the same.
+    # Gateway and WeChat fail for the notice: the password is set all the same.
     wechat.answers[STABLE] = [(503, b"")]
     world.phones.outcomes = [refused]
     assert world.confirm(token, world.phones.codes[-1]).status_code == 200
     assert world.login_item().openid == "o-alice"
 
-    # WeChat is down for a code, at each of its two calls.
+    # WeChat fails for a code, at each of its two calls.
     world.clock.time += 60
     token = world.token()
     for broken in ({STABLE: [(503, b"")]}, {SEND: [BUSY]}):
@@ -167,16 +167,16 @@ def test_gateways_and_wechat_that_fail_cost_nobody_anything(
     wechat.answers = {SEND: [SENT]}
     assert world.send(token).status_code == 202
 
-    # WeChat is down for a QR code, and for somebody who enters.
+    # WeChat fails for a QR code, and for an OAuth login.
     wechat.answers = {QR: [(503, b"")], EXCHANGE: [None]}
     assert world.start("11010148_cw", openid=None).status_code == 201
 
     def enter() -> int:
         away = world.call("GET", "/wechat/enter")
         state = parse_qs(urlsplit(away.headers["Location"]).query)["state"][0]
-        trip = {"Cookie": away.headers["Set-Cookie"].partition(";")[0]}
+        state_cookie = {"Cookie": away.headers["Set-Cookie"].partition(";")[0]}
         link = f"/wechat/enter?code=c&state={state}"
-        return int(world.call("GET", link, headers=trip).status_code)
+        return int(world.call("GET", link, headers=state_cookie).status_code)
 
     assert enter() == 503
     wechat.answers[EXCHANGE] = [{"access_token": "a", "expires_in": 7200, "openid": "o-1"}]
@@ -189,10 +189,10 @@ def test_gateways_and_wechat_that_fail_cost_nobody_anything(
         SettingsSource._reload, "except Unavailable as error:", "except OSError as error:"
     ),
 )
-def test_a_secret_that_cannot_be_read_is_asked_for_again(
+def test_an_unreadable_secret_is_read_again(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """503 until it can be; from then on the process goes on with what it has."""
+    """The answer is 503 until it can be read; later failures keep the settings."""
     make_world()
     clock = Clock()
     monkeypatch.setattr(runtime, "now", clock)
@@ -218,10 +218,10 @@ def test_a_secret_that_cannot_be_read_is_asked_for_again(
         YearlyReset._resume, "self._queue.send([_message(run.year, chunk.part)])", "pass"
     ),
 )
-def test_a_queue_and_a_topic_that_fail_delay_the_reset_alone(
+def test_failures_of_queue_and_topic_only_delay_the_reset(
     yearly: ResetWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The schedule comes again and finishes it; operators are told once."""
+    """A repeated schedule finishes it, and operators are notified once."""
     add_firm(yearly.world.service.hasher)
 
     def down(*_: object, **__: object) -> None:

@@ -1,4 +1,4 @@
-"""Flooding people with codes, and the service with logins: 16 to 22."""
+"""Attacks 16 to 22: flooding people with codes, and the service with logins."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from chalicelib.store import logins as login_store
 from chalicelib.store.dynamo import within_limits
 from infra.deploy import package
 from tests.conftest import PASSWORD, PHONE, MakeWorld, World, add_firm
-from tests.security.actions import DETAILS, Meanwhile, draw, guess, version
+from tests.security.actions import DETAILS, InterruptingHasher, draw, guess, version
 from tests.security.mutation import SourceMutation, Together, Value, attack
 from tests.security.mutations import ONE_BUCKET, SAME_LOGIN
 
-# Chalice's own test client lets every signature pass; the local twin's test checks them.
+# Chalice's own test client lets every signature pass; the test of the local stack checks them.
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
 OPENING = "Opening-password-1"
@@ -30,7 +30,7 @@ START = {"user_type": "firm", "login": "11010148"}
 
 
 def may_log_in(world: World, password: str = OPENING) -> bool:
-    """Whether the login page lets the person in."""
+    """Return whether the login page accepts the password."""
     question = {"login": "11010148", "password": password}
     answer = world.call("POST", "/credentials/verify", question)
     return answer.status_code == 200 and bool(answer.json_body["valid"])
@@ -48,9 +48,8 @@ def may_log_in(world: World, password: str = OPENING) -> bool:
         "morsel.value if morsel else None",
     ),
 )
-def test_nobody_says_where_a_code_goes(world: World) -> None:
-    """A phone or an openid in a body is refused; in a query, a header or a cookie of one's own making
-    it is nothing. The code goes to the phone that is bound."""
+def test_a_request_cannot_set_the_destination_of_a_code(world: World) -> None:
+    """In a body it is refused; in a query, a header or a forged cookie it is ignored."""
     token = world.token()
     for field in ("phone", "openid", "destination", "to", "method"):
         added = {field: NEW_PHONE}
@@ -78,8 +77,8 @@ def _rebind(world: World) -> None:
     Together(CODE_STAYS, SAME_LOGIN),
     SourceMutation(code_updates.check_login, "login_unchanged(method)", "LoginItem.login.exists()"),
 )
-def test_a_new_phone_ends_the_code_that_the_old_one_got(world: World) -> None:
-    """Who has the old phone sets nothing with its code, and the recovery sends it no other."""
+def test_a_new_phone_ends_the_code_of_the_old_one(world: World) -> None:
+    """The old phone's code sets nothing, and its recovery sends no other."""
     draw(world, "100001")
     token = world.token()
     world.send(token)
@@ -97,8 +96,8 @@ def test_a_new_phone_ends_the_code_that_the_old_one_got(world: World) -> None:
 
 @attack(17, Together(CODE_STAYS, SAME_LOGIN))
 def test_a_new_phone_ends_a_code_that_was_just_compared(world: World) -> None:
-    """The phone changes between the comparison and the writing."""
-    Meanwhile(world, lambda: _rebind(world))
+    """The phone changes between comparison and write."""
+    InterruptingHasher(world, lambda: _rebind(world))
     draw(world, "100001")
     token = world.token()
     world.send(token)
@@ -115,8 +114,8 @@ def test_a_new_phone_ends_a_code_that_was_just_compared(world: World) -> None:
     ),
     ONE_BUCKET,
 )
-def test_fifty_parallel_sends_bring_a_phone_one_code(real_world: World) -> None:
-    """Two logins share the phone, fifty taps share its minute."""
+def test_fifty_parallel_requests_send_a_phone_one_code(real_world: World) -> None:
+    """For two logins with the same phone."""
     tokens = [real_world.token(), real_world.token("11010148_cw")] * 25
     with ThreadPoolExecutor(16) as pool:
         answers = Counter(pool.map(lambda token: real_world.send(token).status_code, tokens))
@@ -131,8 +130,8 @@ def test_fifty_parallel_sends_bring_a_phone_one_code(real_world: World) -> None:
     SourceMutation(Limits.sends_per_destination, "Window(self.sends_per_destination_day, DAY),"),
     ONE_BUCKET,
 )
-def test_a_phone_gets_five_codes_an_hour_and_ten_a_day(make_world: MakeWorld) -> None:
-    """Whichever of its logins they are for."""
+def test_a_phone_receives_five_codes_an_hour_and_ten_a_day(make_world: MakeWorld) -> None:
+    """For all of its logins together."""
     world = make_world(LIMIT_SENDS_PER_LOGIN_DAY="99")
     add_firm(world.service.hasher)
     sent = []
@@ -162,8 +161,8 @@ SPELLINGS = (
     SourceMutation(logins.parse_login, ".lower()"),
     SourceMutation(CredentialCheck.verify, "str(parse_login(login_text))", "login_text"),
 )
-def test_the_spellings_of_a_login_are_one_bucket(make_world: MakeWorld) -> None:
-    """Starts, codes and passwords are counted for the login that is meant, however it is typed."""
+def test_all_spellings_of_a_login_share_its_limits(make_world: MakeWorld) -> None:
+    """Starts, codes and passwords are counted by the normalized login."""
     world = make_world(LIMIT_STARTS_PER_LOGIN_HOUR=f"{len(SPELLINGS)}")
     add_firm(world.service.hasher)
     answers = [world.start(spelling) for spelling in SPELLINGS]
@@ -172,11 +171,11 @@ def test_the_spellings_of_a_login_are_one_bucket(make_world: MakeWorld) -> None:
     assert {world.start(spelling).status_code for spelling in SPELLINGS} == {429}
     sends = [world.send(answer.json_body["token"]).status_code for answer in answers]
     assert sends == [202, *[429] * (len(SPELLINGS) - 1)]
-    asked = []
+    statuses = []
     for spelling in (*SPELLINGS, "11010148_cw"):
         question = {"login": spelling, "password": "Wrong-horse-1"}
-        asked.append(world.call("POST", "/credentials/verify", question).status_code)
-    assert asked == [200] * 5 + [429]
+        statuses.append(world.call("POST", "/credentials/verify", question).status_code)
+    assert statuses == [200] * 5 + [429]
 
 
 COUNTED = SourceMutation(
@@ -185,8 +184,8 @@ COUNTED = SourceMutation(
 
 
 @attack(20, COUNTED)
-def test_a_sweep_over_all_logins_ends_at_the_address_s_limit(make_world: MakeWorld) -> None:
-    """Logins that exist and such that don't cost the same, and after the limit neither is told."""
+def test_an_enumeration_of_logins_ends_at_the_address_s_limit(make_world: MakeWorld) -> None:
+    """Existing and unknown logins count alike, and after the limit both are refused."""
     world = make_world(LIMIT_STARTS_PER_ADDRESS_HOUR="10")
     add_firm(world.service.hasher)
     swept = [world.start(f"{11010139 + number}").status_code for number in range(40)]
@@ -197,8 +196,8 @@ def test_a_sweep_over_all_logins_ends_at_the_address_s_limit(make_world: MakeWor
 
 
 @attack(20, Value(package, "TEMPLATES", package.TEMPLATES[:1]))
-def test_in_the_cloud_the_firewall_counts_the_starts_of_an_address() -> None:
-    """Over all instances; by the address that came in, which no header replaces."""
+def test_the_firewall_limits_the_requests_of_an_address() -> None:
+    """Over all instances, by the source address, which no header replaces."""
     firewall = package.additions()["Resources"].get("Firewall")
     assert firewall, "no firewall"
     limits = [rule["Statement"]["RateBasedStatement"] for rule in firewall["Properties"]["Rules"]]
@@ -215,8 +214,8 @@ def test_in_the_cloud_the_firewall_counts_the_starts_of_an_address() -> None:
         'request.headers.get("x-forwarded-for", identity.get("sourceIp", ""))',
     ),
 )
-def test_a_header_makes_no_other_address(make_world: MakeWorld) -> None:
-    """Whichever of the headers that proxies write, with a new address each time."""
+def test_no_header_replaces_the_source_address(make_world: MakeWorld) -> None:
+    """Each of the headers of proxies, with a new address each time."""
     world = make_world(LIMIT_STARTS_PER_ADDRESS_HOUR="3")
     add_firm(world.service.hasher)
     names = ("X-Forwarded-For", "x-real-ip", "Forwarded")
@@ -243,9 +242,8 @@ SMALL = {
 
 
 @attack(22, ENDS_BY_TIME, APART)
-def test_a_used_up_budget_ends_by_time_and_locks_nobody_out(make_world: MakeWorld) -> None:
-    """Somebody uses up all starts, codes and tries of a login. Its person logs in as ever, and may
-    recover it exactly when they were told."""
+def test_an_exhausted_limit_expires_and_does_not_lock_the_login_page(make_world: MakeWorld) -> None:
+    """An attacker exhausts starts, codes and attempts; the owner logs in, and recovers at Retry-After."""
     world = make_world(**SMALL)
     add_firm(world.service.hasher)
     draw(world)
@@ -272,9 +270,8 @@ def test_a_used_up_budget_ends_by_time_and_locks_nobody_out(make_world: MakeWorl
 
 
 @attack(22, ENDS_BY_TIME)
-def test_used_up_tries_at_the_details_end_by_time(make_world: MakeWorld) -> None:
-    """Guesses at the firm's details keep its person neither from logging in nor, a day later, from
-    unbinding."""
+def test_exhausted_attempts_at_the_details_expire(make_world: MakeWorld) -> None:
+    """Guesses at the details do not lock the login page, nor a later unbinding."""
     world = make_world(**SMALL)
     add_firm(world.service.hasher, openid="o-alice")
     wrong = {**DETAILS, "head_name": "某人"}
@@ -289,8 +286,8 @@ def test_used_up_tries_at_the_details_end_by_time(make_world: MakeWorld) -> None
 
 
 @attack(22, SourceMutation(code_updates.change_login, "LoginItem.failures.remove(),"))
-def test_wrong_passwords_of_others_do_not_keep_the_person_out(world: World) -> None:
-    """They lock the login at the login page for half an hour, unless its person recovers it."""
+def test_a_recovery_ends_a_lock_by_wrong_passwords(world: World) -> None:
+    """An attacker's wrong passwords lock the login until its owner recovers it."""
     for _ in range(6):
         may_log_in(world, "Wrong-horse-1")
     assert not may_log_in(world)

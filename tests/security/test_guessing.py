@@ -1,4 +1,4 @@
-"""Guessing a code by number: 1 to 6. However it is asked, the tries are counted together."""
+"""Attacks 1 to 6: guessing a code. All attempts are counted together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.security.mutation import SourceMutation, Value, attack
 from tests.security.mutations import TRIES_OF_A_CODE
 from tests.support.callbacks import tell
 
-# Chalice's own test client lets every signature pass; the local twin's test checks them.
+# Chalice's own test client lets every signature pass; the test of the local stack checks them.
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
 IN_A_DAY = SourceMutation(
@@ -37,7 +37,7 @@ NO_NEW_CODE = SourceMutation(
 
 @attack(1, TRIES_OF_A_CODE, SourceMutation(code_updates.count_attempt, "CodeItem.attempts.add(1),"))
 def test_two_hundred_parallel_guesses_compare_five(real_world: World) -> None:
-    """However many arrive together, five guesses are compared and the rest are refused."""
+    """Five guesses are compared and the others refused."""
     draw(real_world, "100001")
     token = real_world.token()
     real_world.send(token)
@@ -48,25 +48,25 @@ def test_two_hundred_parallel_guesses_compare_five(real_world: World) -> None:
 
 
 @attack(2, IN_A_DAY, NO_NEW_CODE)
-def test_new_codes_bring_no_new_day(world: World) -> None:
-    """A code and three guesses, again and again: ten guesses are compared, and no more codes go out."""
+def test_new_codes_do_not_reset_the_daily_limit(world: World) -> None:
+    """Three guesses for each code: ten guesses are compared, then no code is sent."""
     draw(world)
     token = world.token()
-    heard: list[str] = []
+    answers: list[str] = []
     sent = 0
     while world.send(token).status_code == 202:
         sent += 1
-        heard += [guess(world, token) for _ in range(3)]
+        answers += [guess(world, token) for _ in range(3)]
         world.clock.time += 61
-    assert Counter(heard) == {"code-wrong": 10, "too-many-attempts": 2}
+    assert Counter(answers) == {"code-wrong": 10, "too-many-attempts": 2}
     refused = world.send(token)
     assert (sent, refused.json_body["code"]) == (4, "too-many-attempts")
     assert guess(world, token, world.phones.codes[-1]) == "too-many-attempts"
 
 
 @attack(3, TRIES_OF_A_CODE, NO_NEW_CODE)
-def test_twenty_parallel_recoveries_share_one_cap(real_world: World) -> None:
-    """Twenty recoveries of one login guess at once: five tries on a code, ten in the day, for all."""
+def test_twenty_parallel_recoveries_share_the_limits(real_world: World) -> None:
+    """Five attempts per code and ten per day for all recoveries of a login."""
     draw(real_world)
     tokens = [real_world.token(openid=f"o-{n}") for n in range(20)]
     for sender in tokens[:2]:
@@ -87,11 +87,11 @@ def test_twenty_parallel_recoveries_share_one_cap(real_world: World) -> None:
         Budget.count, "if count >= self._limit / 2 > count - self._stride:", "if False:"
     ),
 )
-def test_one_code_tried_on_every_login_is_noticed_and_ended(
+def test_guesses_on_many_logins_raise_an_alarm_and_are_stopped(
     make_world: MakeWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One guess a login is within each login's limits; the service's budget alarms at half, and ends
-    it at the full."""
+    """One guess per login is within each login's limits; the service's budget raises an alarm at half
+    and refuses at its limit."""
     budget, logins = 4, [f"{30_000_000 + n}" for n in range(7)]
     world = make_world(
         LIMIT_WRONG_CODES_PER_SERVICE_HOUR=f"{budget}", LIMIT_STARTS_PER_ADDRESS_HOUR="1000"
@@ -103,21 +103,21 @@ def test_one_code_tried_on_every_login_is_noticed_and_ended(
         tokens.append(world.token(login))
         assert world.send(tokens[-1]).status_code == 202
 
-    heard = [guess(world, token) for token in tokens[:budget]]
-    assert heard == ["code-wrong"] * budget
-    told = [record.__dict__["alarm"] for record in caplog.records if "alarm" in record.__dict__]
-    assert told == ["budget-wrong-codes-half"]
-    heard = [guess(world, token) for token in tokens[budget:]]
-    assert heard == ["too-many-requests"] * (len(logins) - budget)
-    # The right one is not compared either.
+    answers = [guess(world, token) for token in tokens[:budget]]
+    assert answers == ["code-wrong"] * budget
+    alarms = [record.__dict__["alarm"] for record in caplog.records if "alarm" in record.__dict__]
+    assert alarms == ["budget-wrong-codes-half"]
+    answers = [guess(world, token) for token in tokens[budget:]]
+    assert answers == ["too-many-requests"] * (len(logins) - budget)
+    # The right code is not compared either.
     refused = world.confirm(tokens[-1], world.phones.codes[-1])
     assert (refused.status_code, version(logins[-1])) == (429, 1)
     assert 0 < int(refused.headers["Retry-After"]) <= 3_600
 
 
 @attack(4, Value(monitoring, "ALARMS", ()))
-def test_operators_are_told_of_a_spray() -> None:
-    """CloudWatch raises an alarm at half of the budget, and another at its end."""
+def test_alarms_exist_for_the_budget_of_wrong_codes() -> None:
+    """One at half of the budget and one at its end."""
     words = {alarm.dimensions.get("alarm") for alarm in monitoring.ALARMS}
     assert {"budget-wrong-codes-half", "budget-wrong-codes"} <= words
 
@@ -137,21 +137,21 @@ def _add(logins: list[str]) -> None:
 
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The codes that were compared with a stored one, whichever way they came."""
-    seen: list[str] = []
+    """The codes that were compared with a stored one."""
+    codes: list[str] = []
     matches = one_time.matches
 
-    def watched(code: str, *args: Any, **kwargs: Any) -> bool:
-        seen.append(code)
+    def record(code: str, *args: Any, **kwargs: Any) -> bool:
+        codes.append(code)
         return matches(code, *args, **kwargs)
 
-    monkeypatch.setattr(one_time, "matches", watched)
-    return seen
+    monkeypatch.setattr(one_time, "matches", record)
+    return codes
 
 
 @attack(5, TRIES_OF_A_CODE)
-def test_no_route_tries_a_code_uncounted(world: World, compared: list[str]) -> None:
-    """A code put to every route there is, in all places, is compared at one of them, which counts."""
+def test_no_route_compares_a_code_uncounted(world: World, compared: list[str]) -> None:
+    """Of all routes and parameters one compares a code, and counts the attempt."""
     draw(world, "100001")
     token = world.token()
     world.send(token)
@@ -180,11 +180,10 @@ def _everywhere(world: World, token: str, code: str) -> None:
 
 
 @attack(5, SourceMutation(Recovery._repeated, "used.recovery == claims.recovery and "))
-def test_the_way_of_a_lost_answer_is_its_recovery_s_alone(
+def test_a_used_code_can_be_repeated_by_its_recovery_only(
     world: World, compared: list[str]
 ) -> None:
-    """A used code may be sent again, uncounted, by the recovery that used it; another one's guesses
-    are not even compared."""
+    """Only the recovery that used a code may repeat it; guesses of another are not compared."""
     draw(world, "100001")
     mallory, alice = world.token(openid="o-mallory"), world.token()
     world.send(alice)
@@ -201,8 +200,8 @@ def test_the_way_of_a_lost_answer_is_its_recovery_s_alone(
         code_updates.use_code, "CodeItem.wrongs[0].remove(),", "CodeItem.wrongs.set([]),"
     ),
 )
-def test_a_success_gives_nobody_new_tries(world: World) -> None:
-    """Neither an attacker's success with a login of their own, nor the person's between guesses."""
+def test_a_success_does_not_reset_wrong_codes(world: World) -> None:
+    """Neither an attacker's success with another login, nor the owner's between guesses."""
     add_firm(world.service.hasher, "22010148", phone="+8613900005678")
     draw(world, "100001", "100002", "100003", "100004")
     victim = world.token()

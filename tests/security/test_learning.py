@@ -1,4 +1,4 @@
-"""Learning what is nobody else's business: 23 to 28."""
+"""Attacks 23 to 28: disclosure by answers, by time, and by tokens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.conftest import PASSWORD, PHONE, MakeWorld, World, add_firm
 from tests.security.actions import (
     DETAILS,
     WRONG,
-    Counting,
+    CountingHasher,
     all_of,
     code_item,
     draw,
@@ -38,7 +38,7 @@ from tests.security.mutation import SourceMutation, Together, Value, attack
 from tests.security.mutations import A_CODE_FOR_EACH_LOGIN, ONE_BUCKET, TRIES_OF_A_CODE
 from tests.support.yearly_reset import client, interrupted
 
-# Chalice's own test client lets every signature pass; the local twin's test checks them.
+# Chalice's own test client lets every signature pass; the test of the local stack checks them.
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
 OPENING = "Opening-password-1"
@@ -54,13 +54,13 @@ def unbind(world: World, token: str, mistaken: dict[str, str]) -> HTTPResponse:
     return world.call("POST", "/recovery/unbinding", {**DETAILS, **mistaken}, token=token)
 
 
-def ask(world: World, login: str, password: str) -> HTTPResponse:
+def verify(world: World, login: str, password: str) -> HTTPResponse:
     question = {"login": login, "password": password}
     return world.call("POST", "/credentials/verify", question)
 
 
-def alike(answers: Sequence[HTTPResponse]) -> bool:
-    """Whether nobody could tell the answers apart: by status, by header, by body."""
+def are_identical(answers: Sequence[HTTPResponse]) -> bool:
+    """Return whether all answers have the same status, headers and body."""
     return len({(one.status_code, str(one.headers), one.body) for one in answers}) == 1
 
 
@@ -73,12 +73,12 @@ def alike(answers: Sequence[HTTPResponse]) -> bool:
     ),
 )
 def test_no_answer_tells_which_detail_was_wrong(world: World) -> None:
-    """One of the three or all of them: status, headers and body are the same."""
+    """With one or all of them wrong, status, headers and body are the same."""
     add_firm(world.service.hasher, openid="o-alice")
     token = world.token(openid="o-mallory")
     answers = [unbind(world, token, mistaken) for mistaken in MISTAKEN]
     assert answers[0].json_body["code"] == "details-do-not-match"
-    assert alike(answers)
+    assert are_identical(answers)
 
 
 @attack(
@@ -90,16 +90,16 @@ def test_no_answer_tells_which_detail_was_wrong(world: World) -> None:
     ),
 )
 def test_no_answer_tells_a_wrong_password_from_an_unknown_login(world: World) -> None:
-    """Nor from a login without a password, nor a main login from a finance login."""
+    """Nor a login without a password, nor a main login from a finance login."""
     LoginItem("11010148_cw").update([LoginItem.password_hash.remove()])
-    answers = [ask(world, login, "Wrong-1") for login in ("11010148", "11010148_cw", "99999999")]
+    answers = [verify(world, login, "Wrong-1") for login in ("11010148", "11010148_cw", "99999999")]
     assert answers[0].json_body == {"valid": False, "must_change": False, "changed_at": 0}
-    assert alike(answers)
+    assert are_identical(answers)
 
 
 @attack(23, SourceMutation(Codes._attempt_refusal, " or not live", ""))
 def test_no_answer_tells_why_there_is_no_code(world: World) -> None:
-    """Never sent, past its time, used by somebody: one and the same."""
+    """Whether it was never sent, has expired, or was used."""
     draw(world, "100001")
     for firm in ("22010148", "33010148"):
         add_firm(world.service.hasher, firm, phone=f"+86139{firm}")
@@ -111,21 +111,21 @@ def test_no_answer_tells_why_there_is_no_code(world: World) -> None:
     assert guess(world, owner, world.phones.codes[-1]) == "right"
     answers = [world.confirm(token, WRONG) for token in tokens]
     assert answers[0].json_body["code"] == "code-expired"
-    assert alike(answers)
+    assert are_identical(answers)
 
 
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
-    """What is compared in constant time."""
+    """The pairs that were compared in constant time."""
     pairs: list[tuple[Any, Any]] = []
 
     def compare_digest(one: Any, other: Any) -> bool:
         pairs.append((one, other))
         return hmac.compare_digest(one, other)
 
-    watched = SimpleNamespace(new=hmac.new, compare_digest=compare_digest)
+    recorder = SimpleNamespace(new=hmac.new, compare_digest=compare_digest)
     for module in (one_time, unbinding):
-        monkeypatch.setattr(module, "hmac", watched)
+        monkeypatch.setattr(module, "hmac", recorder)
     return pairs
 
 
@@ -133,8 +133,10 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
     24,
     SourceMutation(one_time.matches, "hmac.compare_digest(made, stored)", "made == stored"),
 )
-def test_time_tells_nothing_of_a_code(world: World, compared: list[tuple[Any, Any]]) -> None:
-    """A near miss and a far one are compared alike: once, as digests, in constant time."""
+def test_the_time_of_an_answer_discloses_nothing_of_a_code(
+    world: World, compared: list[tuple[Any, Any]]
+) -> None:
+    """Every guess is compared once, as digests, in constant time."""
     draw(world, "100001")
     token = world.token()
     world.send(token)
@@ -155,8 +157,10 @@ def test_time_tells_nothing_of_a_code(world: World, compared: list[tuple[Any, An
         unbinding._same, "hmac.compare_digest(given.encode(), known.encode())", "given == known"
     ),
 )
-def test_time_tells_nothing_of_the_details(world: World, compared: list[tuple[Any, Any]]) -> None:
-    """Whichever is wrong, all three are compared, in constant time, after the same calls."""
+def test_the_time_of_an_answer_discloses_nothing_of_the_details(
+    world: World, compared: list[tuple[Any, Any]]
+) -> None:
+    """All three are always compared in constant time, after the same calls."""
     add_firm(world.service.hasher, openid="o-alice")
     token = world.token(openid="o-mallory")
     done = []
@@ -168,45 +172,44 @@ def test_time_tells_nothing_of_the_details(world: World, compared: list[tuple[An
 
 
 @attack(24, SourceMutation(CredentialCheck.verify, "self._hasher.verify_nothing(password)"))
-def test_time_tells_nothing_of_a_login(make_world: MakeWorld) -> None:
-    """An unknown login, one without a password, and a wrong password cost one argon2 and the same
-    calls."""
-    # A budget this small is written each time, a greater one by lot.
+def test_the_time_of_an_answer_discloses_nothing_of_a_login(make_world: MakeWorld) -> None:
+    """Unknown login, login without password, wrong password: one argon2 and the same calls."""
+    # A budget this small is written each time, a larger one at random.
     world = make_world(LIMIT_WRONG_PASSWORDS_PER_SERVICE_HOUR="100")
-    hasher = Counting(world)
+    hasher = CountingHasher(world)
     add_firm(hasher)
     LoginItem("11010148_cw").update([LoginItem.password_hash.remove()])
-    ask(world, "11010148", OPENING)
+    verify(world, "11010148", OPENING)
     done = []
     for login in ("11010148", "11010148_cw", "99999999"):
-        hasher.worked = 0
-        calls = _calls(partial(ask, world, login, "Wrong-1"))
-        done.append((calls, hasher.worked))
+        hasher.computations = 0
+        calls = _calls(partial(verify, world, login, "Wrong-1"))
+        done.append((calls, hasher.computations))
     assert done == [(done[0][0], 1)] * 3
 
 
 def _calls(act: Callable[[], object]) -> list[str]:
-    """The calls to DynamoDB that it takes."""
-    seen: list[str] = []
+    """Return the calls of `act` to DynamoDB."""
+    names: list[str] = []
 
-    def note(name: str) -> None:
-        seen.append(name)
+    def record(name: str) -> None:
+        names.append(name)
 
-    with interrupted([client()], note, after=False):
+    with interrupted([client()], record, after=False):
         act()
-    return seen
+    return names
 
 
 @attack(25, TRIES_OF_A_CODE)
-def test_a_refusal_tells_nothing_of_the_code(world: World) -> None:
-    """After five tries the right code is refused as any other is."""
+def test_a_refusal_discloses_nothing_of_the_code(world: World) -> None:
+    """After five attempts the right code has the same answer as any other."""
     draw(world, "100001")
     token = world.token()
     world.send(token)
     assert {guess(world, token) for _ in range(5)} == {"code-wrong"}
     answers = [world.confirm(token, code) for code in (WRONG, "100001", "100002")]
     assert answers[0].status_code == 429
-    assert alike(answers)
+    assert are_identical(answers)
 
 
 @attack(
@@ -215,26 +218,26 @@ def test_a_refusal_tells_nothing_of_the_code(world: World) -> None:
         login_store._count_password, "& within_limits(LoginItem.failures, windows, now_param)"
     ),
 )
-def test_a_refusal_tells_nothing_of_the_password(world: World) -> None:
-    """A locked login answers the right password as it answers a wrong one."""
-    assert {ask(world, "11010148", "Wrong-1").status_code for _ in range(5)} == {200}
-    answers = [ask(world, "11010148", password) for password in ("Wrong-1", OPENING)]
+def test_a_refusal_discloses_nothing_of_the_password(world: World) -> None:
+    """For a locked login the right password has the same answer as a wrong one."""
+    assert {verify(world, "11010148", "Wrong-1").status_code for _ in range(5)} == {200}
+    answers = [verify(world, "11010148", password) for password in ("Wrong-1", OPENING)]
     assert answers[0].status_code == 429
-    assert alike(answers)
+    assert are_identical(answers)
 
 
 @attack(
     25,
     SourceMutation(Bindings.count_details, "within_limits(CodeItem.wrong_details, windows, now),"),
 )
-def test_a_refusal_tells_nothing_of_the_details(world: World) -> None:
-    """After five wrong tries the right details are refused as wrong ones are."""
+def test_a_refusal_discloses_nothing_of_the_details(world: World) -> None:
+    """After five wrong attempts the right details have the same answer as wrong ones."""
     add_firm(world.service.hasher, openid="o-alice")
     token = world.token(openid="o-mallory")
     assert {unbind(world, token, MISTAKEN[0]).status_code for _ in range(5)} == {403}
     answers = [unbind(world, token, mistaken) for mistaken in (MISTAKEN[0], {})]
     assert answers[0].status_code == 429
-    assert alike(answers)
+    assert are_identical(answers)
 
 
 A_PHONE = re.compile(r"1[3-9][0-9]{9}")
@@ -247,8 +250,8 @@ A_PHONE = re.compile(r"1[3-9][0-9]{9}")
         Tokens.issue, 'self._sealer.seal("claims " + claims.recovery, hidden)', "hidden"
     ),
 )
-def test_of_a_phone_seven_digits_are_shown(world: World) -> None:
-    """Of an openid nothing is: in no answer, nor in a token that is laid open without its key."""
+def test_answers_and_tokens_show_seven_digits_of_a_phone(world: World) -> None:
+    """They show nothing of an openid, also when a token is decoded without its key."""
     add_firm(world.service.hasher, openid="o-alice")
     add_firm(world.service.hasher, "22010148", phone=PHONE)
     answers = recorded(world)
@@ -294,13 +297,12 @@ LOOK_ALIKES = (
     Value(logins, "_LOGIN", re.compile(r"(\d{8,20})(_cw)?")),
     SourceMutation(logins.parse_login, "_LOGIN.fullmatch(", "_LOGIN.match("),
 )
-def test_a_look_alike_is_no_login(world: World) -> None:
-    """Letters and digits of other scripts are refused at every door, and never taken for the login
-    that they look like."""
+def test_a_look_alike_of_a_login_is_refused(world: World) -> None:
+    """Letters and digits of other scripts are refused by every route."""
     for text in LOOK_ALIKES:
         answers = [
             world.start(text),
-            ask(world, text, OPENING),
+            verify(world, text, OPENING),
             world.call("GET", f"/proof?login={quote(text)}"),
         ]
         assert [answer.status_code for answer in answers] == [422] * 3, text
@@ -310,9 +312,8 @@ def test_a_look_alike_is_no_login(world: World) -> None:
 
 
 @attack(28, Together(*A_CODE_FOR_EACH_LOGIN), ONE_BUCKET)
-def test_a_firm_s_two_logins_have_two_codes_and_one_bucket(world: World) -> None:
-    """Each login's code lives beside the other's and has tries of its own; on the way to the phone
-    that they share, they are counted together."""
+def test_a_firm_s_two_logins_have_two_codes_and_one_limit(world: World) -> None:
+    """Each code has its own attempts; sends to the common phone are counted together."""
     draw(world, "100001", "100002")
     main, finance = world.token(), world.token("11010148_cw")
     assert world.send(main).status_code == 202
@@ -323,5 +324,5 @@ def test_a_firm_s_two_logins_have_two_codes_and_one_bucket(world: World) -> None
     assert {guess(world, finance) for _ in range(5)} == {"code-wrong"}
     assert guess(world, finance) == "too-many-attempts"
     assert guess(world, main, "100001") == "right"
-    assert ask(world, "11010148", PASSWORD).json_body["valid"] is True
-    assert ask(world, "11010148_cw", PASSWORD).json_body["valid"] is False
+    assert verify(world, "11010148", PASSWORD).json_body["valid"] is True
+    assert verify(world, "11010148_cw", PASSWORD).json_body["valid"] is False

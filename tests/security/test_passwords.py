@@ -1,4 +1,4 @@
-"""Stolen tables, other recoveries, weak passwords, proofs of work: 60 to 63."""
+"""Attacks 60 to 63: stolen tables, other recoveries, weak passwords, proofs of work."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PEPPER = SETTINGS["CODE_PEPPER"].encode()
 
 
 def dump() -> str:
-    """Every item of every table, as a thief of the tables has them."""
+    """Return every item of every table as text."""
     client = boto3.client("dynamodb")
     names = client.list_tables()["TableNames"]
     assert len(names) == 6
@@ -45,13 +45,13 @@ def dump() -> str:
 
 
 def guesses(code: str, login: str, method: str, pepper: bytes) -> set[str]:
-    """What a code might have been stored as, for who has no pepper or thinks of one."""
+    """Return the forms in which a code might be stored, with this pepper or without any."""
     made = codes.digest(
         code, login=login, method=method, purpose="password", version=1, pepper=pepper
     )
-    words = (code, f"{login}{code}", f"{login}:{code}", f"{login}\0{method}\0{code}")
+    texts = (code, f"{login}{code}", f"{login}:{code}", f"{login}\0{method}\0{code}")
     plain = {
-        hashlib.new(kind, word.encode()).hexdigest() for kind in ("sha256", "md5") for word in words
+        hashlib.new(kind, word.encode()).hexdigest() for kind in ("sha256", "md5") for word in texts
     }
     return {made.partition(":")[2], hmac.new(b"", code.encode(), "sha256").hexdigest(), *plain}
 
@@ -72,8 +72,8 @@ def guesses(code: str, login: str, method: str, pepper: bytes) -> set[str]:
     SourceMutation(CodeIssuer.issue, "self._sealer.seal(_sealing_purpose(login), code)", "code"),
     SourceMutation(MessageDedup.first_answer, "self._sealer.seal(purpose, answer)", "answer"),
 )
-def test_the_tables_alone_give_no_code_and_no_password(world: World) -> None:
-    """A million codes and 11,000 defaults are soon tried, so that nothing may tell which is right."""
+def test_the_tables_alone_disclose_no_code_and_no_password(world: World) -> None:
+    """All codes and default passwords can be tried, so that the tables must not confirm a guess."""
     draw(world, "004242", "004242")
     stored = world.service.hasher.hash(DEFAULT)
     LoginItem(FINANCE).update(
@@ -89,7 +89,7 @@ def test_the_tables_alone_give_no_code_and_no_password(world: World) -> None:
 
     stolen = dump()
     for login, method in ((MAIN, "sms"), (FINANCE, "wechat")):
-        # With the pepper the code is found, so that this looks for what there is.
+        # With the pepper the code is found, so that the search is effective.
         assert [guess for guess in guesses("004242", login, method, PEPPER) if guess in stolen]
         for number in range(4_200, 4_300):
             for pepper in (b"", b"pepper", b"q" * 32):
@@ -100,11 +100,11 @@ def test_the_tables_alone_give_no_code_and_no_password(world: World) -> None:
     for secret in (PASSWORD, DEFAULT):
         assert secret not in stolen
     for login, password in ((MAIN, PASSWORD), (FINANCE, DEFAULT)):
-        kept = world.login_item(login).password_hash
-        assert world.service.hasher.verify(kept, password)
-        assert not CheapHasher({1: b"q" * 32}).verify(kept, password)
+        stored_hash = world.login_item(login).password_hash
+        assert world.service.hasher.verify(stored_hash, password)
+        assert not CheapHasher({1: b"q" * 32}).verify(stored_hash, password)
         with pytest.raises(VerificationError):
-            Argon2().verify(kept.partition(":")[2], password)
+            Argon2().verify(stored_hash.partition(":")[2], password)
 
 
 # 61
@@ -120,8 +120,8 @@ def test_the_tables_alone_give_no_code_and_no_password(world: World) -> None:
     SourceMutation(code_updates.change_login, "LoginItem.changed_at.set(now_param),"),
 )
 @pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
-def test_a_recovery_ends_all_others_and_tells_when_sessions_must_end(world: World) -> None:
-    """Whoever had begun one, by the same road too; and the login page learns of the new password."""
+def test_a_recovery_ends_all_others_and_returns_when_sessions_must_end(world: World) -> None:
+    """Also those with the same destination; the login page receives the time of the change."""
     LoginItem(MAIN).update([LoginItem.openid.set("o-alice")])
     tell(world, {"MsgType": "event", "Event": "subscribe"})
     draw(world, *["123456"] * 3)
@@ -132,7 +132,7 @@ def test_a_recovery_ends_all_others_and_tells_when_sessions_must_end(world: Worl
     late = world.token(openid="o-alice")
     for token in (mine, other):
         assert world.send(token).status_code == 401
-        # Nor do they use the code of the one recovery that there is now.
+        # They cannot use the code of the new recovery either.
         assert world.send(late).status_code == 202
         assert world.confirm(token, "123456", "Mallory-horse-9").status_code == 401
         world.clock.time += 60
@@ -148,7 +148,7 @@ def test_a_recovery_ends_all_others_and_tells_when_sessions_must_end(world: Worl
     ),
 )
 def test_the_yearly_reset_ends_recoveries(yearly: ResetWorld) -> None:
-    """What was begun before it sends no code after it."""
+    """A recovery begun before the reset sends no code after it."""
     world = yearly.world
     add_firm(world.service.hasher)
     token = world.token(FINANCE)
@@ -171,7 +171,7 @@ def test_the_yearly_reset_ends_recoveries(yearly: ResetWorld) -> None:
     SourceMutation(Recovery.complete, "if reasons:", "if False:"),
 )
 def test_a_weak_password_costs_no_attempt(world: World) -> None:
-    """However often one is tried, the code has all of its five tries."""
+    """After any number of weak passwords the code has all of its five attempts."""
     token = world.token()
     world.send(token)
     code = world.phones.codes[0]
@@ -190,11 +190,11 @@ def test_a_weak_password_costs_no_attempt(world: World) -> None:
 
 
 def solved(world: World, challenge: dict[str, Any], solution: dict[str, Any] | None = None) -> str:
-    """The proof of a challenge, by its own solution or by another one's."""
+    """Return the proof of a challenge, with its own solution or another one's."""
     if solution is None:
-        found = altcha.solve_challenge(altcha.Challenge.from_dict(challenge))
-        assert found is not None
-        solution = {"counter": found.counter, "derivedKey": found.derived_key}
+        result = altcha.solve_challenge(altcha.Challenge.from_dict(challenge))
+        assert result is not None
+        solution = {"counter": result.counter, "derivedKey": result.derived_key}
     payload = {"challenge": challenge, "solution": solution}
     return base64.b64encode(json.dumps(payload).encode()).decode()
 
@@ -213,7 +213,7 @@ def solved(world: World, challenge: dict[str, Any], solution: dict[str, Any] | N
     SourceMutation(Proofs.check, "if not any(", "if False and any("),
 )
 def test_a_proof_of_work_pays_for_one_start(make_world: MakeWorld) -> None:
-    """Not for a second one, another login, another action, another time, or another challenge."""
+    """Not for a second start, another login, action or challenge, nor after its end."""
     world = make_world(PROOF_OF_WORK="1")
     add_firm(world.service.hasher)
     world.service.proofs = proofs = Proofs([SETTINGS["SIGNING_KEYS"].encode()], world.clock, cost=1)

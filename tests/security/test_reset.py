@@ -1,4 +1,4 @@
-"""The yearly reset and its guessable passwords: 56 to 59."""
+"""Attacks 56 to 59: the yearly reset and its guessable passwords."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
 
 def verify(world: World, password: str, login: str = FINANCE) -> tuple[int, Any]:
-    """What the login page is told: whether it may take it and must have it changed, or why not."""
+    """Return status and result of a verification: (valid, must_change), or the code of a problem."""
     answer = world.call("POST", "/credentials/verify", {"login": login, "password": password})
     body = answer.json_body
     return answer.status_code, body.get("code") or (body["valid"], body["must_change"])
@@ -62,15 +62,15 @@ def reset(real_yearly: ResetWorld) -> ResetWorld:
     ),
     SourceMutation(CredentialCheck.verify, "self._wrongs_budget.check(self._clock())", "pass"),
 )
-def test_a_spray_of_default_passwords_logs_nobody_in(make_world: MakeWorld) -> None:
-    """A right guess is no permission; five wrong ones lock the login, and the service's are counted."""
+def test_guessed_default_passwords_are_limited_and_must_be_changed(make_world: MakeWorld) -> None:
+    """A right guess is marked must_change; wrong ones lock the login, and count for the service."""
     world = make_world(LIMIT_WRONG_PASSWORDS_PER_SERVICE_HOUR="13")
     hasher = world.service.hasher
     for firm_no in ("11010148", "11010149", "11010150"):
         add_firm(hasher, firm_no)
         LoginItem(f"{firm_no}_cw").update([LoginItem.password_hash.set(hasher.hash(DEFAULT))])
     assert verify(world, DEFAULT) == (200, (True, True))
-    # Who knows the head's birthday still has hundreds of endings to try.
+    # The last four ID digits have hundreds of possible values even for a known birthday.
     for firm_no in ("11010149", "11010150"):
         tried = [verify(world, f"0101{n:03d}", f"{firm_no}_cw")[1] for n in range(5)]
         assert tried == [(False, False)] * 5
@@ -78,7 +78,7 @@ def test_a_spray_of_default_passwords_logs_nobody_in(make_world: MakeWorld) -> N
     for number in range(4):
         assert verify(world, f"0101{number:03d}")[0] in (200, 429)
     assert verify(world, DEFAULT) == (429, "too-many-requests")
-    # Nor does the password open a recovery's door in place of the code.
+    # The password is not accepted in place of a code.
     token = world.token(FINANCE)
     assert world.send(token).status_code == 202
     assert world.confirm(token, DEFAULT).status_code == 422
@@ -101,7 +101,7 @@ HEADER = "firm_no,name,province,approval_no,head_name,head_id_last4,phone,financ
 def test_a_default_password_must_be_changed_wherever_it_came_from(
     yearly: ResetWorld, tmp_path: Any
 ) -> None:
-    """By enrolment, by the reset, and for good until a recovery sets one that does not contain it."""
+    """After enrolment and after the reset, until a recovery sets one that does not contain it."""
     world = yearly.world
     path = tmp_path / "firms.csv"
     path.write_text(
@@ -130,7 +130,7 @@ def test_a_default_password_must_be_changed_wherever_it_came_from(
 
 
 def read_by_both() -> Callable[[ResetRuns, Any], Any]:
-    """Reading a chunk's logins, where neither of two workers goes on before both have read."""
+    """Return a read of a chunk's logins that waits until both workers have read."""
     barrier, real = threading.Barrier(2), ResetRuns.logins
 
     def read(self: ResetRuns, names: Any) -> Any:
@@ -147,8 +147,8 @@ def read_by_both() -> Callable[[ResetRuns, Any], Any]:
         ResetRuns._settle, "RunItem.finished == (not finished)", "RunItem.year.exists()"
     ),
 )
-def test_a_chunk_that_two_workers_finish_is_counted_once(reset: ResetWorld) -> None:
-    """One message, delivered twice at once; both workers have found the chunk open."""
+def test_a_chunk_finished_by_two_workers_is_counted_once(reset: ResetWorld) -> None:
+    """One message is delivered twice concurrently, and both workers find the chunk unfinished."""
     add_logins(5)
     reset.schedule()
     messages = reset.receive()
@@ -171,7 +171,7 @@ def test_a_chunk_that_two_workers_finish_is_counted_once(reset: ResetWorld) -> N
     SourceMutation(ResetRuns.open, "RunItem.year.does_not_exist()", "None"),
 )
 def test_each_login_is_reset_once_a_year(reset: ResetWorld) -> None:
-    """The event twice, each message twice and at once, and a worker that dies when it has written."""
+    """With the event repeated, concurrent deliveries, and workers that are killed after their writes."""
     add_logins(5)
     reset.schedule()
     first = reset.story.status(YEAR)
@@ -182,9 +182,9 @@ def test_each_login_is_reset_once_a_year(reset: ResetWorld) -> None:
     assert again is not None
     assert (again.started_at, again.logins) == (first.started_at, 6)
 
-    # Two workers have read the same logins before either writes; both then die, having written.
+    # Two workers read the same logins before either writes; both are killed after their writes.
 
-    def dies(operation: str) -> BaseException | None:
+    def crash(operation: str) -> BaseException | None:
         return Crash() if operation == "TransactWriteItems" else None
 
     def work(batch: list[dict[str, Any]]) -> None:
@@ -195,13 +195,13 @@ def test_each_login_is_reset_once_a_year(reset: ResetWorld) -> None:
     assert len(messages) == 2
     with (
         pytest.MonkeyPatch.context() as patch,
-        interrupted([client()], dies, after=True),
+        interrupted([client()], crash, after=True),
         ThreadPoolExecutor(2) as pool,
     ):
         patch.setattr(ResetRuns, "logins", read_by_both())
         list(pool.map(work, [[message] for message in messages]))
 
-    # Both messages come again, at once, and each once more; and the event a third time.
+    # Both messages are delivered again concurrently, each twice; the event a third time.
     with ThreadPoolExecutor(4) as pool:
         assert set(map(frozenset, pool.map(reset.invoke, [messages[:1], messages[1:]] * 2))) == {
             frozenset()
@@ -229,24 +229,24 @@ SAME_VERSION = SourceMutation(
 )
 
 
-def hooked(reset: ResetWorld, before_writing: Any) -> pytest.MonkeyPatch:
-    """Have something happen once, between a password's hashing and its writing."""
+def before_write(reset: ResetWorld, action: Any) -> pytest.MonkeyPatch:
+    """Call `action` once, between the hashing of a password and its write."""
     hasher, patch = reset.world.service.hasher, pytest.MonkeyPatch()
     real = hasher.hash
 
-    def hashed(password: str) -> str:
+    def hash_password(password: str) -> str:
         patch.undo()
         made = real(password)
-        before_writing()
+        action()
         return made
 
-    patch.setattr(hasher, "hash", hashed)
+    patch.setattr(hasher, "hash", hash_password)
     return patch
 
 
 @attack(59, NOT_CHANGED_SINCE)
-def test_a_person_who_was_faster_keeps_their_password(reset: ResetWorld) -> None:
-    """They recover after the run began, when its worker has read their login and hashed already."""
+def test_a_password_recovered_during_the_reset_is_kept(reset: ResetWorld) -> None:
+    """The recovery ends after the worker has read the login and hashed the default password."""
     world = reset.world
     token = world.token(FINANCE)
     world.send(token)
@@ -257,7 +257,7 @@ def test_a_person_who_was_faster_keeps_their_password(reset: ResetWorld) -> None
     def recover() -> None:
         recovered.append(world.confirm(token, world.phones.codes[0]).status_code)
 
-    hooked(reset, recover)
+    before_write(reset, recover)
     reset.work()
     assert recovered == [200]
     assert verify(world, PASSWORD) == (200, (True, False))
@@ -265,8 +265,8 @@ def test_a_person_who_was_faster_keeps_their_password(reset: ResetWorld) -> None
 
 
 @attack(59, Together(ENDS_CODE, SAME_VERSION))
-def test_a_recovery_that_was_slower_does_not_undo_the_reset(reset: ResetWorld) -> None:
-    """The reset comes between the code's comparison and the write; and a code from before is none."""
+def test_a_recovery_from_before_does_not_undo_the_reset(reset: ResetWorld) -> None:
+    """The reset ends between comparison and write of the code, which is refused afterwards."""
     world = reset.world
     token = world.token(FINANCE)
     world.send(token)
@@ -276,7 +276,7 @@ def test_a_recovery_that_was_slower_does_not_undo_the_reset(reset: ResetWorld) -
         reset.schedule()
         reset.work()
 
-    hooked(reset, run)
+    before_write(reset, run)
     assert world.confirm(token, code).status_code in (401, 410)
     assert world.confirm(token, code).status_code in (401, 410)
     assert verify(world, DEFAULT) == (200, (True, True))

@@ -1,4 +1,4 @@
-"""What keeps secrets long, whole and out of addresses: 29 to 31."""
+"""Attacks 29 to 31: truncated secrets, short ids, and secrets in URLs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from chalicelib.security.password_hasher import PasswordHasher
 from chalicelib.services.recovery import Recovery
 from chalicelib.services.wechat_login import WechatLogin
 from tests.conftest import PASSWORD, MakeWorld, World, add_firm
-from tests.security.actions import Counting, guess, ticket_in
+from tests.security.actions import CountingHasher, claims_in, guess
 from tests.security.mutation import SourceMutation, Value, attack
 from tests.support.wechat_platform import EXCHANGE, WeChat, playing
 
-# Chalice's own test client lets every signature pass; the local twin's test checks them.
+# Chalice's own test client lets every signature pass; the test of the local stack checks them.
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
-# 63 characters and 183 bytes: the policy's longest, less the one by which they differ.
+# 63 characters, 183 bytes: one less than the policy's maximum.
 LONG = "Aa1" + "密" * 60
 
 
@@ -44,7 +44,7 @@ def is_right(world: World, password: str) -> bool:
     ),
 )
 def test_the_last_character_of_the_longest_password_counts(world: World) -> None:
-    """Nothing is cut off: not after the 72 bytes of bcrypt, not elsewhere."""
+    """Nothing is truncated, for example after 72 bytes as by bcrypt."""
     token = world.token()
     world.send(token)
     longest = LONG + "甲"
@@ -65,10 +65,9 @@ def test_the_last_character_of_the_longest_password_counts(world: World) -> None
         'if len(raw) > MAXIMUM_BODY:\n        raise InvalidInput("body", INPUT_REASONS["body-too-large"])',
     ),
 )
-def test_nothing_is_computed_over_a_password_beyond_the_limit(world: World) -> None:
-    """One byte more than 1,024 is refused before anything is counted or hashed; five megabytes before
-    they are read as JSON."""
-    hasher = Counting(world)
+def test_an_oversized_password_is_refused_before_hashing(world: World) -> None:
+    """1,025 bytes before anything is counted or hashed; five megabytes before JSON is parsed."""
+    hasher = CountingHasher(world)
     token = world.token()
     world.send(token)
     code = world.phones.codes[0]
@@ -79,7 +78,7 @@ def test_nothing_is_computed_over_a_password_beyond_the_limit(world: World) -> N
         confirmed = world.confirm(token, code, password)
         for answer in (asked, confirmed):
             assert (answer.status_code, answer.json_body.get("field")) == (422, field)
-    assert hasher.worked == 0
+    assert hasher.computations == 0
     assert not world.login_item().failures
     assert guess(world, token, code) == "right"
 
@@ -101,7 +100,7 @@ _create = altcha.create_challenge
     Value(altcha, "create_challenge", _short_nonces),
 )
 def test_ids_have_128_random_bits(make_world: MakeWorld) -> None:
-    """Of recoveries, of round trips to WeChat, of proofs of work: each of the bits is now 0, now 1."""
+    """Ids of recoveries, OAuth states and proofs of work: every bit takes both values."""
     most = 48
     world = make_world(
         LIMIT_STARTS_PER_LOGIN_HOUR=f"{most}", LIMIT_STARTS_PER_ADDRESS_HOUR=f"{most}"
@@ -109,18 +108,18 @@ def test_ids_have_128_random_bits(make_world: MakeWorld) -> None:
     add_firm(world.service.hasher)
     recoveries, states, proofs = set(), set(), set()
     for _ in range(most):
-        recoveries.add(str(ticket_in(world.token())[0]))
+        recoveries.add(str(claims_in(world.token())[0]))
         url = urlsplit(world.call("GET", "/wechat/enter").headers["Location"])
         states.add(parse_qs(url.query)["state"][0])
         proofs.add(world.call("GET", "/proof").json_body["parameters"]["nonce"])
     for ids in (recoveries, states, proofs):
         assert len(ids) == most
-        # A bit of a sound source is the same 48 times over in one run of 2^47.
+        # A random bit has the same value 48 times in one of 2^47 runs.
         assert _bits(ids) >= 128
 
 
 def _bits(ids: set[str]) -> int:
-    """The bits that are not the same in all of these hexadecimal numbers."""
+    """Return the number of bits that differ among these hexadecimal numbers."""
     numbers = [int(one, 16) for one in ids]
     changing = 0
     for number in numbers:
@@ -130,7 +129,7 @@ def _bits(ids: set[str]) -> int:
 
 @pytest.fixture
 def wechat() -> Iterator[WeChat]:
-    """WeChat's platform, which tells that the browser is o-canary's."""
+    """WeChat's platform, which returns the openid o-canary."""
     with playing() as platform:
         granted = {"access_token": "a", "expires_in": 7200, "openid": "o-canary", "scope": "x"}
         platform.answers[EXCHANGE] = [granted]
@@ -155,31 +154,31 @@ def wechat() -> Iterator[WeChat]:
         '_qr(service.wechat_login.follow_link(started.scene) + "&token=" + started.token)',
     ),
 )
-def test_no_address_that_is_handed_out_has_a_secret(make_world: MakeWorld, wechat: WeChat) -> None:
-    """Not where the browser is sent, not what the QR code says, not a link of the page."""
+def test_no_url_of_the_service_has_a_secret(make_world: MakeWorld, wechat: WeChat) -> None:
+    """Neither redirects, nor the QR code, nor links of the page."""
     world = make_world(WECHAT_API_URL=wechat.url)
     add_firm(world.service.hasher)
     expires = world.clock.time + 1_800
     scene = world.service.scenes.make("11010148", expires)
 
     started = world.start(openid=None).json_body
-    # WeChat makes no QR code here, so that it leads straight to this service: to its login and no more.
+    # Without WeChat the QR code has the service's own URL, with the login only.
     link = f"https://recovery.example/wechat/enter?scene={scene}"
     drawn = segno.make(link, error="m")
     assert started["qr"] == str(drawn.svg_data_uri(scale=4, border=2, dark="#000", light="#fff"))
     assert started["token"] not in link
     assert scene.split(".")[:2] == ["11010148", f"{expires:x}"]
 
-    left = world.call("GET", f"/wechat/enter?scene={scene}")
-    sent_to = urlsplit(left.headers["Location"])
+    redirect = world.call("GET", f"/wechat/enter?scene={scene}")
+    sent_to = urlsplit(redirect.headers["Location"])
     query = parse_qs(sent_to.query)
     assert set(query) == {"appid", "redirect_uri", "response_type", "scope", "state"}
     assert query["redirect_uri"] == ["https://recovery.example/wechat/enter"]
     assert len(query["state"][0]) == 32
 
-    trip = _cookie(left)
+    state_cookie = _cookie(redirect)
     back = f"/wechat/enter?code=oauth-code&state={query['state'][0]}"
-    arrived = world.call("GET", back, headers={"Cookie": trip})
+    arrived = world.call("GET", back, headers={"Cookie": state_cookie})
     assert arrived.headers["Location"] == "https://recovery.example/?login=11010148"
 
     page = world.call("GET", "/?login=11010148", headers={"Cookie": _cookie(arrived)})
@@ -200,9 +199,8 @@ def _cookie(answer: HTTPResponse) -> str:
         'str(request.headers.get("authorization") or (request.query_params or {}).get("token", ""))',
     ),
 )
-def test_no_secret_is_taken_from_an_address(world: World) -> None:
-    """A token, a code, a password in a query are as good as none, so that nobody writes them there;
-    and no route has a place for one in its path, but those that vendors push receipts to."""
+def test_no_secret_is_accepted_in_a_url(world: World) -> None:
+    """Token, code and password in a query are ignored; only paths of receipts have a secret."""
     token = world.token()
     world.send(token)
     in_query = f"token=Bearer%20{token}"

@@ -1,4 +1,4 @@
-"""What logs and staff could give away: 52 to 55."""
+"""Attacks 52 to 55: secrets in logs, in errors, and in operators' commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chalice.test import HTTPResponse
 
 from app import app, yearly_reset
 from chalicelib.handlers import middleware
-from chalicelib.services import support as operations_story
+from chalicelib.services import support as support_module
 from chalicelib.services.diagnosis import Diagnosis
 from chalicelib.services.support import Support
 from chalicelib.sms.failover import Failover
@@ -56,8 +56,8 @@ def _fail(fault: RuntimeError | None, _: str) -> RuntimeError | None:
     Value(masking, "hide", lambda text: text),
     Value(middleware, "_secrets", lambda _: iter(())),
 )
-def test_no_secret_of_a_recovery_is_written_anywhere(watched: Watched, world: World) -> None:
-    """The store fails at each step, in words that quote what it was given; then all goes well."""
+def test_no_secret_of_a_recovery_is_logged(watched: Watched, world: World) -> None:
+    """Each step fails once with an error that quotes its arguments, then succeeds."""
     add_firm(world.service.hasher, phone=f"+86{CANARIES['phone']}")
     draw(world, CANARIES["code"], CANARIES["code"])
     token = world.token(openid=CANARIES["openid"])
@@ -69,8 +69,8 @@ def test_no_secret_of_a_recovery_is_written_anywhere(watched: Watched, world: Wo
     bodies = []
     for failing in (True, False):
         for names, step in steps:
-            given = " ".join(CANARIES[name] for name in names)
-            fault = RuntimeError(f"cannot write {given}") if failing else None
+            secrets = " ".join(CANARIES[name] for name in names)
+            fault = RuntimeError(f"cannot write {secrets}") if failing else None
             with interrupted([client()], partial(_fail, fault), after=False):
                 answer = step()
             assert answer.status_code in ((503,) if failing else (200, 201, 202))
@@ -87,19 +87,19 @@ def test_no_secret_of_a_recovery_is_written_anywhere(watched: Watched, world: Wo
 # 53
 
 
-class Forging:
-    """A gateway whose words are an attacker's."""
+class ForgingGateway:
+    """A gateway whose reason is chosen by an attacker."""
 
     name = "console"
 
-    def __init__(self, words: str) -> None:
-        self._words = words
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
 
     def send(self, _: Sms) -> Attempt:
-        return Attempt(self.name, Outcome.REFUSED, reason=self._words)
+        return Attempt(self.name, Outcome.REFUSED, reason=self._reason)
 
 
-WORDS = (
+REASON = (
     'no\r\n{"level":"ERROR","message":"forged","alarm":"forged"}\n'
     "INFO forged\u2028INFO forged\x1b[2J\u202edegrof\x00\x9b31m\ufeff"
 )
@@ -110,9 +110,9 @@ WORDS = (
     Value(masking, "flat", lambda text, lines=False: text),
     SourceMutation(logs._line, "json.dumps(cleaned, ", "repr(cleaned) or json.dumps(cleaned, "),
 )
-def test_words_from_outside_forge_no_line(watched: Watched, world: World) -> None:
-    """Neither a second line nor a terminal's command, in the cloud's log or on a terminal."""
-    world.service.sms = Failover([Forging(WORDS)])
+def test_external_text_forges_no_log_line(watched: Watched, world: World) -> None:
+    """Neither a second line nor a terminal control sequence, in JSON and in plain logs."""
+    world.service.sms = Failover([ForgingGateway(REASON)])
     before, plain = watched.log.getvalue(), io.StringIO()
     with logs.plainly(plain, logging.INFO):
         assert world.send(world.token()).status_code == 502
@@ -131,7 +131,7 @@ def test_words_from_outside_forge_no_line(watched: Watched, world: World) -> Non
 
 @dataclass(frozen=True)
 class Rendering:
-    """What renders a route's failures; without it the view stands alone."""
+    """The rendering of a route's errors; without it the bare view is called."""
 
     method: str
     path: str
@@ -156,8 +156,8 @@ class Rendering:
         middleware.observe, "raise FunctionFailed(type(error).__name__) from None", "raise"
     ),
 )
-def test_no_traceback_gets_out(yearly: ResetWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over HTTP a plain word; to Lambda, which writes down what is raised, the kind alone."""
+def test_no_traceback_is_returned(yearly: ResetWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP answers have no details; Lambda, which logs exceptions, receives the kind only."""
 
     def broken(*_: object) -> None:
         raise LookupError("words of the inside: /var/task/chalicelib")
@@ -183,7 +183,7 @@ def test_no_traceback_gets_out(yearly: ResetWorld, monkeypatch: pytest.MonkeyPat
         "resources": [],
         "detail": {},
     }
-    with pytest.raises(Exception) as raised:  # noqa: PT011 - whichever it is, Lambda writes it down
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - any exception is logged by Lambda
         yearly_reset(event, Context())
     assert str(raised.value) == "LookupError"
     assert raised.value.__cause__ is None
@@ -203,7 +203,7 @@ ROW = "11010148,示例会计师事务所,11,京财会许可〔2012〕0084号,甄
     SourceMutation(
         Diagnosis.overview, "mask_phone(snapshot.phone) if snapshot.phone", "snapshot.phone if True"
     ),
-    SourceMutation(operations_story._reason, "if not reason:", "if False:"),
+    SourceMutation(support_module._reason, "if not reason:", "if False:"),
     *(
         SourceMutation(change, "actor=actor", "actor='somebody'")
         for change in (Support.change_phone, Support.unbind, Support.unlock)
@@ -217,10 +217,10 @@ ROW = "11010148,示例会计师事务所,11,京财会许可〔2012〕0084号,甄
         ),
     ),
 )
-def test_operators_see_and_set_no_secret_and_sign_for_what_they_do(
+def test_commands_show_and_set_no_secret_and_are_audited(
     serial_moto: None, make_world: MakeWorld, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No command shows or takes a password or a code; each change has its author and its reason."""
+    """No command shows or accepts a password or a code; each change has an actor and a reason."""
     world = make_world()
     add_firm(world.service.hasher)
     assert set(ops.commands) == {

@@ -1,22 +1,22 @@
-"""The table of the attacks: all of them are there, each with what holds it off."""
+"""The table of attacks is complete, and the document has it."""
 
 from __future__ import annotations
 
 from tests.conftest import Tell
-from tests.security.__main__ import DOCUMENT, declared, written
+from tests.security.__main__ import DOCUMENT, declared, rendered
 
-MOST = 64
+NUMBER = 64
 
 
 def test_every_attack_is_made(tell: Tell) -> None:
-    """Sixty-four of them, and each names a line whose loss its test notices."""
+    """All sixty-four attacks have a test with a defence."""
     table = declared()
     lines = {line for attacks in table.values() for each in attacks for line in each.defences}
     tests = sum(len(attacks) for attacks in table.values())
-    tell(f"{len(table)} attacks in {tests} tests, held off by {len(lines)} lines of defence")
-    assert sorted(table) == list(range(1, MOST + 1))
+    tell(f"{len(table)} attacks in {tests} tests, prevented by {len(lines)} defences")
+    assert sorted(table) == list(range(1, NUMBER + 1))
 
 
-def test_the_document_is_the_table() -> None:
-    """docs/attacks.md is what `python -m tests.security` writes."""
-    assert DOCUMENT.read_text("utf-8") == written(declared())
+def test_the_document_is_up_to_date() -> None:
+    """docs/attacks.md is the output of `python -m tests.security`."""
+    assert DOCUMENT.read_text("utf-8") == rendered(declared())

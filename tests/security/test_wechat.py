@@ -1,4 +1,4 @@
-"""WeChat as a way in: relayed QR codes, OAuth, bindings, unbindings, codes in chats: 32 to 38."""
+"""Attacks 32 to 38: relayed QR codes, OAuth, bindings, unbindings, codes in chats."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ SIGNED_COOKIE = SourceMutation(
 ONE_CODE_ONE_USE = SourceMutation(
     code_updates.use_code, 'CodeItem.digest == text("digest")', "CodeItem.id.exists()"
 )
-ROAD_HOLDS = SourceMutation(
+DESTINATION_UNCHANGED = SourceMutation(
     code_updates.login_unchanged, "return unchanged", "return LoginItem.login.exists()"
 )
 
 
 @pytest.fixture
 def wechat() -> Iterator[WeChat]:
-    """WeChat's platform, which grants each OAuth code and takes each message."""
+    """WeChat's platform, which accepts each OAuth code and each message."""
     with playing() as platform:
         platform.answers[EXCHANGE] = [{"access_token": "a", "expires_in": 7200, "openid": "o-evil"}]
         platform.answers[SEND] = [SENT]
@@ -73,7 +73,7 @@ def wechat() -> Iterator[WeChat]:
 
 @pytest.fixture
 def pushing(make_world: MakeWorld, wechat: WeChat) -> World:
-    """Three logins of two firms, bound to o-alice, whom the account may push messages to."""
+    """A world with two firms bound to o-alice, to whom the account may push messages."""
     world = make_world(
         WECHAT_API_URL=wechat.url,
         WECHAT_CODE_TEMPLATE_ID="template",
@@ -89,7 +89,7 @@ def events(login: str = MAIN) -> list[str]:
 
 
 def unbind(world: World, token: str, **details: str) -> tuple[int, str | None]:
-    """Undo the binding with the public details, some of them changed."""
+    """Undo the binding with the public details, some replaced; return status and problem code."""
     answer = world.call("POST", "/recovery/unbinding", {**PUBLIC, **details}, token=token)
     return answer.status_code, answer.json_body.get("code")
 
@@ -98,8 +98,8 @@ def unbind(world: World, token: str, **details: str) -> tuple[int, str | None]:
 
 
 @attack(32, NOT_BY_FOLLOW, Together(NOT_BY_FOLLOW, BINDS_BY_SMS))
-def test_a_relayed_qr_code_moves_no_attacker_s_page_forward(town: Town) -> None:
-    """The victim scans the attacker's code, and even reads theirs out: the page stays behind."""
+def test_a_relayed_qr_code_does_not_advance_the_attacker_s_recovery(town: Town) -> None:
+    """The victim scans the attacker's QR code, and even discloses the SMS code."""
     attacker = town.pc(MAIN)["token"]
     victim = town.phone("o-victim")
     victim.scan(town.wechat.account.live_tickets(town.world.clock())[0].url)
@@ -116,7 +116,7 @@ def test_a_relayed_qr_code_moves_no_attacker_s_page_forward(town: Town) -> None:
     assert int(CodeItem.get(f"code#{MAIN}").attempts) == 0
     assert town.world.send(attacker).status_code == 422
     assert town.world.confirm(token, code).status_code == 200
-    # The page may say that somebody is done. It gets no session, no code and no binding by that.
+    # The page shows that the login was recovered, which gives no session, code or binding.
     assert town.state(attacker)["state"] == "done"
     assert town.world.confirm(attacker, code, "Mallory-horse-9").status_code == 410
     assert town.world.login_item().openid == "o-victim"
@@ -125,8 +125,8 @@ def test_a_relayed_qr_code_moves_no_attacker_s_page_forward(town: Town) -> None:
 # 33
 
 
-def entering(world: World, jar: dict[str, str], path: str) -> tuple[int, str]:
-    """One navigation of a browser; its status and where it leads."""
+def navigate(world: World, jar: dict[str, str], path: str) -> tuple[int, str]:
+    """Send one navigation of a browser; return its status and Location."""
     cookies = "; ".join(f"{name}={value}" for name, value in jar.items())
     answer = world.call("GET", path, headers={"Cookie": cookies})
     if kept := answer.headers.get("Set-Cookie"):
@@ -136,28 +136,28 @@ def entering(world: World, jar: dict[str, str], path: str) -> tuple[int, str]:
 
 
 @attack(33, STATE_OF_THIS_BROWSER, STATE_ONCE)
-def test_a_state_is_its_browser_s_and_works_once(pushing: World, wechat: WeChat) -> None:
-    """A link that the attacker began makes no browser theirs; one used up asks WeChat nothing."""
+def test_a_state_is_valid_in_its_browser_and_once(pushing: World, wechat: WeChat) -> None:
+    """A link with the attacker's state logs no other browser in; a used one sends nothing to WeChat."""
     attacker: dict[str, str] = {}
-    _, url = entering(pushing, attacker, "/wechat/enter")
+    _, url = navigate(pushing, attacker, "/wechat/enter")
     state = parse_qs(urlsplit(url).query)["state"][0]
     link = f"/wechat/enter?code=oauth-code&state={state}"
     stranger: dict[str, str] = {}
-    departed: dict[str, str] = {}
-    entering(pushing, departed, "/wechat/enter")
-    for victim in (stranger, departed):
-        assert entering(pushing, victim, link)[0] == 401
+    redirected: dict[str, str] = {}
+    navigate(pushing, redirected, "/wechat/enter")
+    for victim in (stranger, redirected):
+        assert navigate(pushing, victim, link)[0] == 401
         assert "__Host-wechat" not in victim
     assert wechat.asked(EXCHANGE) == []
-    assert entering(pushing, attacker, link)[0] == 302
+    assert navigate(pushing, attacker, link)[0] == 302
     del attacker["__Host-wechat"]
-    assert entering(pushing, attacker, link)[0] == 401
+    assert navigate(pushing, attacker, link)[0] == 401
     assert len(wechat.asked(EXCHANGE)) == 1
 
 
 @attack(33, SIGNED_COOKIE)
-def test_an_openid_comes_from_wechat_and_from_no_cookie_of_one_s_own(world: World) -> None:
-    """A cookie that somebody wrote, or signed with another key, names nobody."""
+def test_a_forged_cookie_has_no_openid(world: World) -> None:
+    """Neither an unsigned cookie nor one signed with another key."""
     signer = Signer([b"x" * 32], world.clock)
     forged = signer.sign("wechat-cookie", "o-alice", 7200)
     body = {"user_type": "firm", "login": MAIN}
@@ -169,19 +169,19 @@ def test_an_openid_comes_from_wechat_and_from_no_cookie_of_one_s_own(world: Worl
 # 34
 
 
-@attack(34, Together(ONE_CODE_ONE_USE, ROAD_HOLDS))
-def test_of_five_that_bind_at_once_one_wins_with_their_password(real_world: World) -> None:
-    """All have the right code, and have had their attempt counted, before the first one writes."""
+@attack(34, Together(ONE_CODE_ONE_USE, DESTINATION_UNCHANGED))
+def test_of_five_concurrent_bindings_one_is_stored_with_its_password(real_world: World) -> None:
+    """All have the right code and a counted attempt before the first one writes."""
     people = [f"o-{number}" for number in range(5)]
     tokens = {openid: real_world.token(openid=openid) for openid in people}
     real_world.send(tokens[people[0]])
     hasher, all_here = real_world.service.hasher, threading.Barrier(len(people))
 
-    def hashed(password: str) -> str:
+    def hash_together(password: str) -> str:
         all_here.wait(60)
         return type(hasher).hash(hasher, password)
 
-    hasher.hash = hashed  # type: ignore[method-assign]
+    hasher.hash = hash_together  # type: ignore[method-assign]
 
     def confirm(openid: str) -> int:
         code = real_world.phones.codes[0]
@@ -209,15 +209,15 @@ def test_of_five_that_bind_at_once_one_wins_with_their_password(real_world: Worl
     SourceMutation(Recovery._set_password, "phone=claims.phone", "phone=None"),
     SourceMutation(add_unbinding, "LoginItem.openid.remove(), "),
 )
-def test_a_binding_is_told_to_the_person_and_can_be_undone(town: Town) -> None:
-    """By SMS to the firm's phone and in the WeChat; afterwards codes go by SMS again."""
+def test_a_binding_is_notified_and_can_be_undone(town: Town) -> None:
+    """By SMS and by WeChat; after the unbinding codes go by SMS again."""
     alice = town.phone("o-alice")
     alice.follow()
     token = town.world.token()
     town.world.send(token)
     assert town.world.confirm(token, town.world.phones.codes[0]).json_body["wechat_bound"]
-    told = town.world.phones.sent[-1]
-    assert (told.to, told.template) == (PHONE, "wechat-bound")
+    notice = town.world.phones.sent[-1]
+    assert (notice.to, notice.template) == (PHONE, "wechat-bound")
     assert alice.chat[-1].splitlines()[1] == MAIN
     assert unbind(town.world, town.world.token()) == (200, None)
     assert town.world.login_item().openid is None
@@ -237,13 +237,13 @@ def test_a_binding_is_told_to_the_person_and_can_be_undone(town: Town) -> None:
     SourceMutation(add_unbinding, "transaction.save(event)", "pass"),
     SourceMutation(Bindings.unbind, "*END_CODE, "),
 )
-def test_public_details_lead_back_to_the_bound_phone_and_no_further(
+def test_public_details_lead_no_further_than_the_bound_phone(
     pushing: World, wechat: WeChat
 ) -> None:
-    """It is audited, told on both roads, ends the code that was out, and gives an SMS to the owner."""
+    """The unbinding is audited, notified by SMS and WeChat, and ends the code; the next one is an SMS."""
     token = pushing.token(openid="o-mallory")
     assert pushing.send(token).json_body["method"] == "wechat"
-    # The message's own name may have six digits in a row as well.
+    # The message id may have six digits in a row as well.
     code = code_in(str(json.loads(wechat.asked(SEND)[-1].body)["data"]))
     assert unbind(pushing, token) == (200, None)
     assert [(sms.to, sms.template) for sms in pushing.phones.sent] == [(PHONE, "wechat-unbound")]
@@ -266,8 +266,8 @@ def test_public_details_lead_back_to_the_bound_phone_and_no_further(
         Bindings.count_details, "within_limits(CodeItem.wrong_details, windows, now)", ANYTHING
     ),
 )
-def test_details_are_tried_five_times_a_day(pushing: World) -> None:
-    """In however many recoveries; then the right ones are refused as well."""
+def test_details_have_five_attempts_a_day(pushing: World) -> None:
+    """In all recoveries together; then the right details are refused as well."""
     for number in range(5):
         token = pushing.token(openid=f"o-{number}")
         assert unbind(pushing, token, head_name="张三") == (403, "details-do-not-match")
@@ -275,16 +275,16 @@ def test_details_are_tried_five_times_a_day(pushing: World) -> None:
     assert pushing.login_item().openid == "o-alice"
 
 
-NO_WAY_LEFT = SourceMutation(Unbinding.unbind, "account.phone is None", "False")
+KEEPS_ONE_METHOD = SourceMutation(Unbinding.unbind, "account.phone is None", "False")
 
 
 @attack(
     36,
-    NO_WAY_LEFT,
-    Together(NO_WAY_LEFT, SourceMutation(add_unbinding, " & LoginItem.phone.exists()")),
+    KEEPS_ONE_METHOD,
+    Together(KEEPS_ONE_METHOD, SourceMutation(add_unbinding, " & LoginItem.phone.exists()")),
 )
-def test_no_login_is_left_without_a_way(pushing: World) -> None:
-    """Without a phone the binding stays, and no notice goes out."""
+def test_no_login_is_left_without_a_method(pushing: World) -> None:
+    """Without a phone the binding stays, and no notice is sent."""
     LoginItem(MAIN).update([LoginItem.phone.remove()])
     assert unbind(pushing, pushing.token(openid="o-mallory")) == (409, "phone-not-bound")
     assert pushing.login_item().openid == "o-alice"
@@ -294,8 +294,8 @@ def test_no_login_is_left_without_a_way(pushing: World) -> None:
 # 37
 
 
-def held_codes(world: World, *logins: str) -> dict[str, tuple[str, str]]:
-    """Send a code for each login; by login the token, and the code that the chat shows for it."""
+def pending_codes(world: World, *logins: str) -> dict[str, tuple[str, str]]:
+    """Send a code for each login; return token and fetched code by login."""
     tell(world, {"MsgType": "event", "Event": "subscribe"})
     tokens = {}
     for login in logins:
@@ -315,20 +315,20 @@ def held_codes(world: World, *logins: str) -> dict[str, tuple[str, str]]:
         SourceMutation(CodeIssuer.matches, "login=login", "login='11010148'"),
     ),
 )
-def test_each_code_of_one_wechat_names_its_login_and_works_there_alone(
+def test_each_code_of_a_wechat_has_its_login_and_is_valid_for_it_only(
     make_world: MakeWorld,
 ) -> None:
-    """One accountant keeps the books of two firms: no code opens another login."""
+    """A WeChat may be bound to logins of several firms."""
     world = make_world()
     for firm_no in (MAIN, OTHER):
         add_firm(world.service.hasher, firm_no, openid="o-alice")
     draw(world, "111111", "222222", "333333")
-    held = held_codes(world, MAIN, FINANCE, OTHER)
-    assert [held[login][1] for login in (MAIN, FINANCE, OTHER)] == ["111111", "222222", "333333"]
+    pending = pending_codes(world, MAIN, FINANCE, OTHER)
+    assert [pending[login][1] for login in (MAIN, FINANCE, OTHER)] == ["111111", "222222", "333333"]
     for login in (FINANCE, OTHER):
-        refused = world.confirm(held[login][0], held[MAIN][1])
+        refused = world.confirm(pending[login][0], pending[MAIN][1])
         assert (refused.status_code, refused.json_body["code"]) == (400, "code-wrong")
-    for login, (token, code) in held.items():
+    for login, (token, code) in pending.items():
         assert world.confirm(token, code, f"Another-horse-{len(login)}").status_code == 200
 
 
@@ -343,8 +343,8 @@ def test_each_code_of_one_wechat_names_its_login_and_works_there_alone(
         "DestinationItem.id.exists() | DestinationItem.id.does_not_exist()",
     ),
 )
-def test_nobody_s_wechat_is_bombed(pushing: World, wechat: WeChat) -> None:
-    """Whichever of the logins bound to it is named: one a minute, and so many an hour and a day."""
+def test_a_wechat_is_not_flooded(pushing: World, wechat: WeChat) -> None:
+    """The limits per minute, hour and day apply to all logins bound to it together."""
 
     def pushed(times: int, pause: int) -> list[int]:
         answers = []
