@@ -275,23 +275,23 @@ Tell = Callable[[str], None]
 @pytest.fixture
 def tell(record_property: Callable[[str, object], None]) -> Tell:
     """Print a line in the summary of the run, from whichever process the test runs in."""
-    return lambda text: record_property("told", text)
+    return lambda text: record_property("printed", text)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the lines of the fixture `tell`."""
     reports = [report for group in terminalreporter.stats.values() for report in group]
-    told = [
+    lines = [
         str(text)
         for report in reports
         if getattr(report, "when", None) == "call"
         for name, text in report.user_properties
-        if name == "told"
+        if name == "printed"
     ]
-    if told:
-        terminalreporter.section("told by the tests")
-    for text in sorted(told):
-        terminalreporter.write_line(text)
+    if lines:
+        terminalreporter.section("printed by the tests")
+    for line in sorted(lines):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

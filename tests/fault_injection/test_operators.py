@@ -48,7 +48,7 @@ def insist(capsys: pytest.CaptureFixture[str], serial_moto: None) -> Run:
 def notified_at_most_once(person: Person, notices: list[str], number: int) -> None:
     """Assert that no notice is sent twice, and that none is missing unless a call failed.
 
-    Where the answer to a change was lost, the repeated command finds it done and notifies nobody; a
+    Where the answer to a change was lost, the repeated command finds it done and sends no notice; a
     notice that failed is shown to the operator, who may phone.
     """
     assert len(set(notices)) == len(notices)

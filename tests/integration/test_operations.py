@@ -105,9 +105,9 @@ def test_a_change_requires_a_reason(support: Support, world: World, reason: str)
 def test_a_failed_notice_is_reported_and_undoes_nothing(support: Support, world: World) -> None:
     """The change is stored; the operator sees which notice failed."""
     world.phones.outcomes = [Outcome.REFUSED, Outcome.UNKNOWN]
-    told = support.change_phone(LOGIN, NEW_PHONE, **BY).notified
-    assert [one.outcome for one in told] == ["failed", "unknown"]
-    assert "console" in str(told[0].reason)
+    notices = support.change_phone(LOGIN, NEW_PHONE, **BY).notified
+    assert [one.outcome for one in notices] == ["failed", "unknown"]
+    assert "console" in str(notices[0].reason)
     assert world.login_item().phone == "+8613900002222"
 
 

@@ -216,7 +216,7 @@ class Recoveries:
         if destination is None:
             return expired("no such destination")
         if code.method == "sms" and claims.visitor is None:
-            return no_code("nobody to bind")
+            return no_code("no WeChat to bind")
         if ended := self._expired(login, claims, code.method, destination):
             return ended
         login.wrong_codes.pop()

@@ -76,7 +76,7 @@ EXPECTED = {
             "200 sms",
             "200 wechat",
             "code-expired follow",
-            "code-expired nobody to bind",
+            "code-expired no WeChat to bind",
             "code-expired none",
             "code-expired repeat with another password",
             "code-expired too late",
