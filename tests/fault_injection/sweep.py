@@ -42,8 +42,10 @@ NOBODY = "http://127.0.0.1:9"
 
 @dataclass(frozen=True)
 class Kind:
-    """A way to fail. `aws` and `http` make the exceptions of botocore and HttpClient; None excludes
-    such calls."""
+    """A way to fail.
+
+    `aws` and `http` make the exceptions of botocore and HttpClient; None excludes such calls.
+    """
 
     name: str
     took_effect: bool

@@ -20,7 +20,7 @@ BLOCKED, BROKEN = "failed:user block", "failed: system failed"
 
 @pytest.fixture
 def wechat() -> Iterator[WeChat]:
-    """WeChat's platform, which accepts messages with the ids 101, 102, …"""
+    """WeChat's platform, which accepts messages with the ids 101, 102 and so on."""
     with playing() as platform:
         platform.answers[SEND] = [
             {"errcode": 0, "errmsg": "ok", "msgid": number} for number in range(101, 110)

@@ -90,8 +90,10 @@ def test_twenty_parallel_recoveries_share_the_limits(real_world: World) -> None:
 def test_guesses_on_many_logins_raise_an_alarm_and_are_stopped(
     make_world: MakeWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One guess per login is within each login's limits; the service's budget raises an alarm at half
-    and refuses at its limit."""
+    """The service's budget raises an alarm at half and refuses at its limit.
+
+    One guess per login is within each login's own limits.
+    """
     budget, logins = 4, [f"{30_000_000 + n}" for n in range(7)]
     world = make_world(
         LIMIT_WRONG_CODES_PER_SERVICE_HOUR=f"{budget}", LIMIT_STARTS_PER_ADDRESS_HOUR="1000"

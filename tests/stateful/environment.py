@@ -60,8 +60,10 @@ HEAD = "阿依古丽·买买提"
 
 
 def logins() -> dict[str, Login]:
-    """Return five logins: two on one phone, one on another with a WeChat, one with a WeChat alone, one
-    with neither."""
+    """Return five logins with different phones and WeChats.
+
+    Two have one phone, one has another phone and a WeChat, one a WeChat alone, one neither.
+    """
     destinations: dict[str, tuple[str | None, str | None]] = {
         "11010148": (SHARED, None),
         "11010148_cw": (SHARED, None),
