@@ -87,7 +87,7 @@ def test_the_description_is_served_without_its_schemas(
     unpacked: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     """The function serves the packaged file and imports no schema file: they are removed here."""
-    schemas = unpacked / "task" / "chalicelib" / "doors" / "openapi"
+    schemas = unpacked / "task" / "chalicelib" / "handlers" / "openapi"
     kept = {"__init__.py", "route.py"}
     taken = [path for path in schemas.glob("*.py") if path.name not in kept]
     assert schemas / "document.py" in taken
