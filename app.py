@@ -1,4 +1,4 @@
-"""Every Lambda entry point."""
+"""Define every Lambda entry point."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ app.register_blueprint(receipts.blueprint)
 
 @app.lambda_function(name="sms_receipts")
 def sms_receipts(event: dict[str, Any], _: object) -> dict[str, int]:
-    """What Amazon SNS's delivery logs tell, by a subscription of CloudWatch Logs."""
+    """Record the delivery receipts in Amazon SNS's logs, sent by a CloudWatch Logs subscription."""
     return receipts.from_logs(event)
 
 
-# 00:00 on 1 January in Beijing, told in UTC.
+# 00:00 on 1 January in Beijing; the cron expression is in UTC.
 @app.schedule(Cron("0", "16", "31", "12", "?", "*"), name="yearly_reset")
 def yearly_reset(event: CloudWatchEvent) -> None:
     """Give every finance login its default password of the new year."""
@@ -42,5 +42,5 @@ def yearly_reset(event: CloudWatchEvent) -> None:
 
 @app.on_sqs_message(queue="recovery-reset", batch_size=10, name="reset_accounts")
 def reset_accounts(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
-    """A batch of the yearly reset's chunks; what must come again is named in the answer."""
+    """Process a batch of the yearly reset's chunks and return the messages to deliver again."""
     return yearly_reset_events.work(event)

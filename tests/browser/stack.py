@@ -92,7 +92,9 @@ class LocalStack:
 
     def act(self, act: str, **words: Any) -> dict[str, Any]:
         """Perform an act on the phone page; `phone` is the actor."""
-        answer = requests.post(f"{self.url}/_phone/act", json={"act": act, **words}, timeout=TIMEOUT)
+        answer = requests.post(
+            f"{self.url}/_phone/act", json={"act": act, **words}, timeout=TIMEOUT
+        )
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found

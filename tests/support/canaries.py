@@ -1,5 +1,6 @@
 """Canaries: the secrets that are fed through every story, every spelling in which one may come out,
-and the hands that make what the service stands on quote them."""
+and the hands that make what the service stands on quote them.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +128,8 @@ def unmasked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def refusals(world: World) -> list[str]:
     """Every problem that the world answers from now on, headers and all, but for the field's name:
-    that is the caller's own word, and the API must name it."""
+    that is the caller's own word, and the API must name it.
+    """
     heard: list[str] = []
     request = world.http.request
 

@@ -221,7 +221,7 @@ SHAPES = [
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_a_response_of_another_shape_is_unavailable(serve: Serve, shape: Any) -> None:
-    """botocore raises AttributeError and TypeError for some of these."""
+    """Botocore raises AttributeError and TypeError for some of these."""
     serve(answer(json.dumps(shape).encode()))
     (kind,) = shape
     with unavailable():
@@ -244,7 +244,7 @@ def test_an_update_without_the_item_is_unavailable(serve: Serve) -> None:
 
 
 def test_a_wrong_checksum_is_repeated_and_never_accepted(serve: Serve) -> None:
-    """botocore itself returns the last attempt's response despite it."""
+    """Botocore itself returns the last attempt's response despite it."""
     wrong = answer(FOUND, x_amz_crc32=str(zlib.crc32(FOUND) ^ 1))
     right = answer(FOUND, x_amz_crc32=str(zlib.crc32(FOUND)))
     script = serve(wrong, right)
@@ -257,7 +257,7 @@ def test_a_wrong_checksum_is_repeated_and_never_accepted(serve: Serve) -> None:
 
 
 def test_a_truncated_body_is_repeated(serve: Serve) -> None:
-    """botocore accepts fewer bytes than declared; DynamoDB's checksum shows the loss."""
+    """Botocore accepts fewer bytes than declared; DynamoDB's checksum shows the loss."""
     cut = answer(FOUND[:20], length=len(FOUND), x_amz_crc32=str(zlib.crc32(FOUND)))
     script = serve(cut, answer(FOUND), closes=True)
     assert get() == "d"
@@ -425,7 +425,7 @@ LOST = answer(b"{}", 500)
 
 @pytest.mark.parametrize("before", [0, 1, 2])
 def test_is_done_is_called_only_for_a_refused_repeat(serve: Serve, before: int) -> None:
-    """botocore counts its repeats in a refusal's metadata, too, and keeps the item."""
+    """Botocore counts its repeats in a refusal's metadata, too, and keeps the item."""
     serve(*[LOST] * before, refusal("ConditionalCheckFailedException", Item=ITEM))
     seen: list[str] = []
 
@@ -592,7 +592,7 @@ def test_the_client_is_made_with_the_binding_and_tuned(serve: Serve) -> None:
 
 
 def test_threads_share_a_client(serve: Serve) -> None:
-    """This holds even where the first call makes the client."""
+    """Even where the first call makes the client."""
     serve(answer(FOUND))
     connection = connection_of(CodeItem)
     connection._client = None

@@ -217,7 +217,7 @@ def test_malformed_calls_get_wechat_s_codes(local_wechat: LocalWechat) -> None:
 
 
 def test_escaped_characters_stay_escaped(local_wechat: LocalWechat) -> None:
-    """WeChat does not decode \\u escapes, so a menu must be sent as UTF-8."""
+    r"""WeChat does not decode \u escapes, so a menu must be sent as UTF-8."""
     body = rb'{"button":[{"type":"click","name":"\u7801","key":"k"}]}'
     local_wechat.call("/cgi-bin/menu/create", body, access_token=local_wechat.token())
     assert local_wechat.wechat.account.item("码") is None

@@ -111,7 +111,6 @@ def test_without_an_identity_nothing_is_changed(
     run_ops: Run, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A caller without a known identity may only read."""
-
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
     for name, arguments in CHANGES.items():
         ran = run_ops(name, *arguments, "--reason", "x", "--json")

@@ -49,7 +49,8 @@ def test_each_of_them_has_an_upper_bound(name: str) -> None:
 
 def test_pynamodb_has_the_used_attributes() -> None:
     """Model._hash_keyname, _connection, _get_connection; Connection._tables, _client, client;
-    TransactWrite._update_items, _condition_check_items, _commit."""
+    TransactWrite._update_items, _condition_check_items, _commit.
+    """
     bind("recovery")
     assert CodeItem._hash_keyname == hash_key(CodeItem) == "id"
     assert callable(Model._get_connection)

@@ -48,7 +48,7 @@ def _error(code: str, message: str = "") -> bytes:
 
 @pytest.fixture
 def moto() -> Iterator[Any]:
-    """moto's SNS of the region."""
+    """Moto's SNS of the region."""
     with mock_aws():
         yield sns_backends[ACCOUNT][REGION]
 
@@ -139,7 +139,7 @@ def test_each_error_of_sns_has_its_outcome(code: str, status: int, outcome: Outc
 
 
 def test_the_final_codes_are_those_of_the_service() -> None:
-    """botocore's model of SNS has each of them; a misspelt one would never match."""
+    """Botocore's model of SNS has each of them; a misspelt one would never match."""
     shapes = _client().meta.service_model.error_shapes
     assert {shape.error_code for shape in shapes} >= FINAL
 
@@ -157,7 +157,7 @@ def test_the_final_codes_are_those_of_the_service() -> None:
     ],
 )
 def test_sns_is_called_once(reply: Any, outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
-    """botocore's retries are off, whatever the environment: each would be another SMS."""
+    """Botocore's retries are off, whatever the environment: each would be another SMS."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "4")
     with serving(lambda _: reply) as server:
         attempt = _gateway(server.url).send(SMS)
@@ -192,7 +192,7 @@ def test_a_client_that_cannot_be_made_fails_over() -> None:
 
 
 def test_missing_credentials_fail_over() -> None:
-    """botocore raises before it sends anything."""
+    """Botocore raises before it sends anything."""
     client = _client()
     with mock.patch.object(client, "publish", side_effect=NoCredentialsError):
         attempt = Sns(lambda: client, "s").send(SMS)
@@ -232,7 +232,7 @@ _BAD = [case for case in (*UNSENT, *UNANSWERED) if case.name not in _UNBOUNDED]
 
 @pytest.mark.parametrize("case", _BAD, ids=str)
 def test_a_bad_server(case: Case, certificate: Path) -> None:
-    """botocore raises the same classes for a failed handshake and for a failed response."""
+    """Botocore raises the same classes for a failed handshake and for a failed response."""
     with case.running(certificate) as (url, server):
         attempt = _gateway_of(url, case.timeouts, certificate).send(SMS)
     unsent = case.expected is RequestNotSent
@@ -271,7 +271,7 @@ def test_a_closed_port_fails_over() -> None:
 def test_an_unreachable_proxy_fails_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """botocore uses the environment's proxies."""
+    """Botocore uses the environment's proxies."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     attempt = _gateway("https://sns.invalid").send(SMS)
     assert attempt == Attempt("sns", Outcome.TRY_ANOTHER, reason="ProxyConnectionError")

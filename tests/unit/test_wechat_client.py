@@ -53,7 +53,7 @@ def test_the_oauth_address_has_wechat_s_form() -> None:
 def test_a_template_message_is_raw_utf8(
     wechat_platform: WeChat, wechat_client: WechatClient
 ) -> None:
-    """\\u escapes would be shown as they are; the token is in the URL, as WeChat requires."""
+    r"""\u escapes would be shown as they are; the token is in the URL, as WeChat requires."""
     wechat_platform.answers[SEND] = [SENT]
     assert send(wechat_client) == TemplateResult(TemplateOutcome.SENT, "3001234567890123456")
     (request,) = wechat_platform.asked(SEND)
