@@ -124,7 +124,7 @@ def test_a_recovery_ends_all_others_and_returns_when_sessions_must_end(world: Wo
     """Also those with the same destination; the login page receives the time of the change."""
     LoginItem(MAIN).update([LoginItem.openid.set("o-alice")])
     tell(world, {"MsgType": "event", "Event": "subscribe"})
-    draw(world, *["123456"] * 3)
+    draw(world, *["123456"] * 5)
     mine, other = world.token(openid="o-alice"), world.token(openid="o-mallory")
     world.send(mine)
     assert world.confirm(mine, "123456").status_code == 200
