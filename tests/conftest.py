@@ -50,6 +50,7 @@ pytest_plugins = [
     "tests.support.official_account",
     "tests.support.ops_runner",
     "tests.support.receipt_cases",
+    "tests.support.scripted_dynamodb",
     "tests.support.secrets_manager",
     "tests.support.serial_moto",
     "tests.support.wechat_platform",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,144 +15,21 @@ import pytest
 from botocore.credentials import RefreshableCredentials
 
 from chalicelib.domain.errors import Unavailable
-from chalicelib.store import connection as connections
-from chalicelib.store import dynamo
-from chalicelib.store.dynamo import ConditionFailed, read, read_together, transact, update
+from chalicelib.store.dynamo import read_together
 from chalicelib.store.models import CodeItem, LoginItem, bind
-from chalicelib.store.pynamodb_internals import Transaction, connection_of
+from chalicelib.store.pynamodb_internals import connection_of
 from tests.support.http_server import self_signed
-
-KEY = "code#11010148"
-ITEM = {"id": {"S": KEY}, "expires_at": {"N": "1"}, "digest": {"S": "d"}}
-FOUND = json.dumps({"Item": ITEM}).encode()
-UPDATED = json.dumps({"Attributes": ITEM}).encode()
-
-
-def answer(body: bytes, status: int = 200, *, length: int | None = None, **headers: str) -> bytes:
-    """Return an HTTP response; `length` is the declared Content-Length."""
-    lines = [
-        f"HTTP/1.1 {status} Scripted",
-        "Content-Type: application/x-amz-json-1.0",
-        f"Content-Length: {len(body) if length is None else length}",
-        *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
-    ]
-    return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-def refusal(code: str, status: int = 400, **members: Any) -> bytes:
-    """Return an error response as DynamoDB sends it."""
-    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "no", **members}
-    return answer(json.dumps(body).encode(), status)
-
-
-class Script:
-    """A server with one answer for each request; the last one is repeated for ever.
-
-    An empty answer closes the connection, also before the next request where `closes` is set.
-    """
-
-    def __init__(self, *answers: bytes, closes: bool = False) -> None:
-        self.answers = list(answers)
-        self.requests: list[tuple[str, dict[str, str], bytes]] = []
-        self.connections = 0
-        self._closes = closes
-        self._guard = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                accepted, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self._open.append(accepted)
-            threading.Thread(target=self._serve, args=[accepted], daemon=True).start()
-
-    def _serve(self, accepted: socket.socket) -> None:
-        with accepted, accepted.makefile("rb") as stream:
-            while line := stream.readline():
-                headers: dict[str, str] = {}
-                while (header := stream.readline().decode("latin-1").strip()) != "":
-                    name, _, value = header.partition(":")
-                    headers[name.lower()] = value.strip()
-                body = stream.read(int(headers.get("content-length", 0)))
-                with self._guard:
-                    self.requests.append((line.decode("latin-1"), headers, body))
-                    sent = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-                if not sent:
-                    return
-                accepted.sendall(sent)
-                if self._closes:
-                    return
-
-    def bodies(self) -> list[Any]:
-        """Return the requests' bodies, parsed."""
-        return [json.loads(body) for _, _, body in self.requests]
-
-    def close(self) -> None:
-        """Close the listener and every connection."""
-        with suppress(OSError):
-            # Otherwise the thread that waits in accept() keeps the port open for one more.
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for accepted in self._open:
-            accepted.close()
-
-
-Serve = Callable[..., Script]
-
-
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Start a server with a script, and connect a new client of the models to it."""
-    scripts: list[Script] = []
-    monkeypatch.setattr(dynamo, "_FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(dynamo, "_LONGEST_PAUSE", 0.002)
-
-    def start(*answers: bytes, path: str = "", closes: bool = False) -> Script:
-        script = Script(*answers, closes=closes)
-        scripts.append(script)
-        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", script.url + path)
-        bind("recovery")
-        return script
-
-    yield start
-    for script in scripts:
-        script.close()
-    monkeypatch.delenv("AWS_ENDPOINT_URL_DYNAMODB", raising=False)
-    bind("recovery")
-
-
-@contextmanager
-def unavailable() -> Iterator[None]:
-    """Assert that the block raises Unavailable for the store."""
-    with pytest.raises(Unavailable) as raised:
-        yield
-    assert raised.value.dependency == "store"
-
-
-def get() -> str | None:
-    item = read(CodeItem, KEY)
-    return None if item is None else item.digest
-
-
-def write(is_done: Callable[[CodeItem], bool] = lambda _: False) -> str | None:
-    return update(
-        CodeItem(KEY), [CodeItem.digest.set("d")], CodeItem.digest.does_not_exist(), is_done
-    ).digest
-
-
-def write_together() -> None:
-    def build(transaction: Transaction) -> None:
-        transaction.update(CodeItem(KEY), [CodeItem.digest.set("d")])
-
-    transact(build, CodeItem)
-
+from tests.support.scripted_dynamodb import (
+    FOUND,
+    ITEM,
+    KEY,
+    Serve,
+    answer,
+    get,
+    unavailable,
+    write,
+    write_together,
+)
 
 # What is no answer of DynamoDB, with a status of success and with one of failure.
 
@@ -416,163 +292,6 @@ def test_credentials_that_rotate_are_refreshed(
         for _, headers, _ in script.requests
     ]
     assert signed == [(f"key{number}", f"token-of-key{number}") for number in (1, 2, 3)]
-
-
-# What the store adds to botocore's repeats.
-
-LOST = answer(b"{}", 500)
-
-
-@pytest.mark.parametrize("before", [0, 1, 2])
-def test_is_done_is_called_only_for_a_refused_repeat(serve: Serve, before: int) -> None:
-    """Botocore counts its repeats in a refusal's metadata, too, and keeps the item."""
-    serve(*[LOST] * before, refusal("ConditionalCheckFailedException", Item=ITEM))
-    seen: list[str] = []
-
-    def is_done(item: CodeItem) -> bool:
-        seen.append(str(item.digest))
-        return True
-
-    if before:
-        assert write(is_done) == "d"
-        assert seen == ["d"]
-    else:
-        with pytest.raises(ConditionFailed) as raised:
-            write(is_done)
-        assert raised.value.items == (ITEM,)
-        assert seen == []
-
-
-def test_is_done_is_called_after_a_lost_answer_and_a_conflict(serve: Serve) -> None:
-    """The lost attempt may have preceded the conflict."""
-    serve(
-        LOST,
-        refusal("TransactionConflictException"),
-        refusal("ConditionalCheckFailedException", Item=ITEM),
-    )
-    assert write(lambda item: item.digest == "d") == "d"
-
-
-def cancelled(*codes: str) -> bytes:
-    reasons = [{"Code": code, **({"Message": "no"} if code != "None" else {})} for code in codes]
-    return refusal("TransactionCanceledException", CancellationReasons=reasons)
-
-
-PASSING = {
-    "a conflict": cancelled("TransactionConflict"),
-    "throttling": cancelled("ThrottlingError", "None"),
-    "throughput": cancelled("None", "ProvisionedThroughputExceeded"),
-    "the account's limit": cancelled("RequestLimitExceeded"),
-    "several": cancelled("TransactionConflict", "ThrottlingError"),
-}
-
-
-@pytest.mark.parametrize("passing", PASSING.values(), ids=PASSING)
-def test_a_transaction_with_a_passing_conflict_is_repeated(serve: Serve, passing: bytes) -> None:
-    """The attempts are bounded and share the token by which DynamoDB recognizes a repeat."""
-    script = serve(passing, passing, LOST, answer(b"{}"))
-    write_together()
-    assert len(script.requests) == 4
-    assert len({body["ClientRequestToken"] for body in script.bodies()}) == 1
-    assert len(set(map(json.dumps, script.bodies()))) == 1
-    script = serve(passing)
-    with unavailable():
-        write_together()
-    assert len(script.requests) == 8
-    write_token = script.bodies()[0]["ClientRequestToken"]
-    with unavailable():
-        write_together()
-    assert script.bodies()[-1]["ClientRequestToken"] != write_token
-
-
-FINAL = {
-    "of no valid form": cancelled("ValidationError"),
-    "too large": cancelled("ItemCollectionSizeLimitExceeded", "ThrottlingError"),
-    "for no reason": cancelled("None"),
-}
-
-
-@pytest.mark.parametrize("final", FINAL.values(), ids=FINAL)
-def test_a_transaction_that_cannot_succeed_is_not_repeated(serve: Serve, final: bytes) -> None:
-    """One request, then Unavailable."""
-    script = serve(final)
-    with unavailable():
-        write_together()
-    assert len(script.requests) == 1
-
-
-def test_a_failed_condition_counts_more_than_throttling(serve: Serve) -> None:
-    """A repeat would be refused as well; the item is returned."""
-    reasons = [
-        {"Code": "ThrottlingError", "Message": "no"},
-        {"Code": "ConditionalCheckFailed", "Message": "no", "Item": ITEM},
-    ]
-    script = serve(refusal("TransactionCanceledException", CancellationReasons=reasons))
-    with pytest.raises(ConditionFailed) as raised:
-        write_together()
-    assert (raised.value.items, raised.value.failed) == ((None, ITEM), (False, True))
-    assert len(script.requests) == 1
-
-
-def test_a_transaction_in_progress_is_repeated(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An earlier attempt with the same token is still being carried out."""
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    in_progress = refusal("TransactionInProgressException")
-    script = serve(*[in_progress] * 5, answer(b"{}"))
-    write_together()
-    assert len({body["ClientRequestToken"] for body in script.bodies()}) == 1
-    script = serve(in_progress)
-    with unavailable():
-        write_together()
-    assert len(script.requests) <= 8 * connections.ATTEMPTS
-
-
-def test_requests_for_unprocessed_keys_are_bounded(serve: Serve) -> None:
-    """The pauses grow; pynamodb itself would repeat without end."""
-    table = "recovery-ephemera"
-    left = {
-        "Responses": {table: []},
-        "UnprocessedKeys": {table: {"Keys": [{"id": {"S": KEY}}], "ConsistentRead": True}},
-    }
-    found = {"Responses": {table: [ITEM]}, "UnprocessedKeys": {}}
-    unprocessed = answer(json.dumps(left).encode())
-    script = serve(unprocessed, unprocessed, answer(json.dumps(found).encode()))
-    items = read_together([(CodeItem, KEY), (CodeItem, "code#2"), (LoginItem, "1")])
-    assert list(items) == [(CodeItem, KEY)]
-    requested = [body["RequestItems"] for body in script.bodies()]
-    assert set(requested[0]) == {table, "recovery-logins"}
-    assert requested[1:] == [left["UnprocessedKeys"]] * 2
-    script = serve(unprocessed)
-    with unavailable():
-        read_together([(CodeItem, KEY)])
-    assert len(script.requests) == 8
-
-
-def test_the_pauses_grow_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They sum to at most 1.6 s, and no attempt begins long after the first."""
-    slept: list[float] = []
-    clock = [0.0]
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        clock[0] += seconds
-
-    monkeypatch.setattr("time.sleep", sleep)
-    monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    assert len(list(dynamo._attempts())) == 8
-    longest = [0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5]
-    assert len(slept) == len(longest)
-    for pause, most in zip(slept, longest, strict=True):
-        assert most / 2 <= pause <= most
-    begun, starts = clock[0], []
-    for _ in dynamo._attempts():
-        starts.append(clock[0] - begun)
-        # Each attempt is slow.
-        clock[0] += 2
-    assert len(starts) == 2
-    assert starts[-1] < 3
 
 
 # The client's settings.
