@@ -83,11 +83,15 @@ _NAMES = (
     "signature",
     "msg_signature",
 )
+# Linear in the text: a value whose quotation mark is never closed extends to the end of its line, so
+# that no part of a line is searched for a second closing mark. A mark behind backslashes closes only
+# behind as many: one behind more is part of the value, quoted once more.
 _NAMED = _Lazily(
     "(?ix) (?<![0-9a-z_]) ( (?:"
     + "|".join(re.escape(name) for name in _NAMES)
     + r""") (?:\\*["'])? \s* [:=] \s* (?: \{ \s* ["'][snb]["'] : \s* )? )
-    ( (?P<q>\\+["']) .*? (?P=q) | "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*'
+    ( (?P<q>\\+["']) (?: .*? (?<!\\)(?P=q) | .* )
+      | "(?:[^"\\]|\\.)*+" | '(?:[^'\\]|\\.)*+' | ["'] .*
       | (?:bearer\s+)? [^\s"',;&<>()\[\]{}]+ )"""
 )
 

@@ -108,6 +108,12 @@ NAMED = [
     "https://x.example/a?appid=wx1&access_token=hunter2&type=1",
     "/wechat/enter?code=hunter2&state=1",
     "PhoneNumber='hunter2'",
+    # Cut before the closing mark, as long lines are.
+    'password="hunter2 and more hunter2',
+    "{'password': 'hunter2",
+    r'{"body": "{\"password\": \"hunter2 hunter2',
+    # A quotation mark within the value, quoted once more.
+    r'{"body": "{\"password\": \"a\\\" hunter2\"}"}',
 ]
 
 
