@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 from chalice.app import Chalice, MultiDict, Request
 
 from .. import runtime
-from ..domain.errors import ServiceError
+from ..domain.errors import InvalidInput, ServiceError
 from ..telemetry import logs, metrics
 from ..telemetry.invocation import Invocation, begun
 from ..telemetry.masking import MINIMUM, parts
@@ -102,7 +102,7 @@ def _secrets(request: Request) -> Iterator[str]:
 def _in_body(request: Request) -> Iterator[str]:
     try:
         body = raw_body(request)[:_MAXIMUM_BYTES].decode("utf-8", "replace")
-    except ValueError:
+    except InvalidInput:
         # No bytes can be decoded; no handler reads it either.
         return
     try:

@@ -39,7 +39,12 @@ def _parameter(name: str) -> str | None:
     # A repeated parameter is refused, since two parsers may read two different values of it.
     query = blueprint.current_request.query_params
     values = query.getlist(name) if query and name in query else []
-    if len(values) > 1 or any(len(value.encode()) > MAXIMUM_QUERY for value in values):
+    try:
+        refused = len(values) > 1 or any(len(value.encode()) > MAXIMUM_QUERY for value in values)
+    except UnicodeEncodeError:
+        # A lone surrogate has no form in UTF-8.
+        refused = True
+    if refused:
         raise InvalidInput(name, INPUT_REASONS["too-long"])
     return values[0] if values else None
 

@@ -1,20 +1,27 @@
-"""A recovery's token and the browser's cookies: signed, dated, and sealed where they must be."""
+"""A recovery's token and the browser's cookies: signed, dated, and sealed where necessary.
+
+A valid signature does not imply the shape of this release: keys outlive releases, so every payload
+is checked field by field before it is used.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import itsdangerous
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from itsdangerous import BadData
 from itsdangerous.encoding import base64_decode, base64_encode
+
+from ..domain.logins import LOGIN_PATTERN
 
 TOKEN_LIFETIME = 1_800
 """Seconds from the naming of the login to the end of the recovery."""
@@ -25,9 +32,10 @@ COOKIE_LIFETIME = 7_200
 
 @dataclass(frozen=True)
 class RecoveryClaims:
-    """What a recovery carries from step to step; all of it is in the token.
+    """The state of a recovery between its steps; the token holds all of it.
 
-    `phone` and `openid` are encrypted there: the token's holder has not yet proved anything.
+    `phone`, `default` and the openids are encrypted there: the token's holder has not yet proved
+    anything.
     """
 
     recovery: str
@@ -44,7 +52,28 @@ class RecoveryClaims:
     bound_openid: str | None
     """The openid that codes go to, for the method `wechat`."""
     visitor_openid: str | None
-    """The openid of the WeChat that the page was opened in, to be bound_openid after an SMS recovery."""
+    """The openid of the WeChat that the page was opened in; an SMS recovery binds it."""
+
+
+METHODS = frozenset({"sms", "wechat", "follow"})
+
+_SIGNED_FIELDS = (str, str, str, int, int, str)
+"""Types of recovery, login, method, version, started_at and the sealed fields."""
+
+_SEALED_FIELDS = (str | None,) * 4
+"""Types of phone, default, bound_openid and visitor_openid."""
+
+
+def has_shape(value: Any, types: Sequence[Any]) -> TypeGuard[list[Any]]:
+    """Return whether `value` is a list of items of these types, in order; a bool is not an int."""
+    return (
+        isinstance(value, list)
+        and len(value) == len(types)
+        and all(
+            isinstance(item, expected) and not isinstance(item, bool)
+            for item, expected in zip(value, types, strict=True)
+        )
+    )
 
 
 class Signer:
@@ -59,7 +88,7 @@ class Signer:
     def _signer(self, purpose: str) -> itsdangerous.Signer:
         found = self._signers.get(purpose)
         if found is None:
-            # itsdangerous wants the newest key last.
+            # itsdangerous signs with the last key.
             found = self._signers[purpose] = itsdangerous.Signer(
                 list(reversed(self._keys)),
                 salt=f"login-recovery.{purpose}",
@@ -69,24 +98,30 @@ class Signer:
         return found
 
     def sign(self, purpose: str, value: Any, lifetime: int) -> str:
-        """A URL-safe text that `verify` takes for `lifetime` seconds."""
+        """Return a URL-safe text that `verify` accepts for `lifetime` seconds."""
         # itsdangerous' own serializer tries to compress, which takes longer than all else.
         written = json.dumps([self._clock() + lifetime, value], separators=(",", ":")).encode()
         return self._signer(purpose).sign(base64_encode(written)).decode()
 
     def verify(self, purpose: str, text: str) -> Any | None:
-        """The value, or None where the text is forged, of another purpose, or too old."""
+        """Return the value, or None where the text is forged, of another purpose, or too old.
+
+        The value has any shape that a release has ever signed for this purpose.
+        """
         try:
             # Non-ASCII text has no valid signature; itsdangerous would raise on it.
             written = self._signer(purpose).unsign(text.encode("ascii"))
-            expires_at, value = json.loads(base64_decode(written))
+            envelope = json.loads(base64_decode(written))
         except (BadData, ValueError, TypeError, RecursionError):
             return None
+        if not has_shape(envelope, (int, object)):
+            return None
+        expires_at, value = envelope
         return value if expires_at > self._clock() else None
 
 
 class Sealer:
-    """Encrypts what a token or an item may carry but not show: AES-256-GCM under rotating keys."""
+    """Encrypts the confidential parts of tokens and items: AES-256-GCM under rotating keys."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._ciphers = [
@@ -94,13 +129,13 @@ class Sealer:
         ]
 
     def seal(self, purpose: str, text: str) -> str:
-        """URL-safe text that only `unseal` with the same purpose opens."""
+        """Return URL-safe text that only `unseal` with the same purpose opens."""
         nonce = secrets.token_bytes(12)
         sealed = self._ciphers[0].encrypt(nonce, text.encode(), purpose.encode())
         return base64.urlsafe_b64encode(nonce + sealed).decode()
 
     def unseal(self, purpose: str, sealed: str) -> str | None:
-        """The text, or None where it was not sealed by any of the keys for this purpose."""
+        """Return the text, or None where it was not sealed by any of the keys for this purpose."""
         try:
             raw = base64.urlsafe_b64decode(sealed)
         except ValueError:
@@ -114,14 +149,14 @@ class Sealer:
 
 
 class Tokens:
-    """Tickets to tokens and back."""
+    """Converts a recovery's claims to its token and back."""
 
     def __init__(self, signer: Signer, sealer: Sealer) -> None:
         self._signer = signer
         self._sealer = sealer
 
     def issue(self, claims: RecoveryClaims) -> str:
-        """The bearer token of a recovery, good for TOKEN_LIFETIME seconds."""
+        """Return the bearer token of a recovery, valid for TOKEN_LIFETIME seconds."""
         hidden = json.dumps(
             [claims.phone, claims.default, claims.bound_openid, claims.visitor_openid]
         )
@@ -140,15 +175,17 @@ class Tokens:
         )
 
     def read(self, token: str) -> RecoveryClaims | None:
-        """The claims, or None where the token is forged or too old."""
+        """Return the claims, or None where the token is forged, too old or of another release."""
         value = self._signer.verify("recovery", token)
-        if value is None:
+        if not has_shape(value, _SIGNED_FIELDS):
             return None
         recovery, login, method, version, started_at, sealed = value
-        hidden = self._sealer.unseal("claims " + recovery, sealed)
-        if hidden is None:
+        if method not in METHODS or re.fullmatch(LOGIN_PATTERN, login) is None:
             return None
-        phone, default, bound_openid, visitor_openid = json.loads(hidden)
+        hidden = self._unsealed("claims " + recovery, sealed)
+        if not has_shape(hidden, _SEALED_FIELDS):
+            return None
+        phone, default, bound_openid, visitor_openid = hidden
         return RecoveryClaims(
             recovery,
             login,
@@ -160,3 +197,10 @@ class Tokens:
             bound_openid,
             visitor_openid,
         )
+
+    def _unsealed(self, purpose: str, sealed: str) -> Any | None:
+        text = self._sealer.unseal(purpose, sealed)
+        try:
+            return None if text is None else json.loads(text)
+        except (ValueError, RecursionError):
+            return None

@@ -34,7 +34,11 @@ class QrScenes:
             hmac.compare_digest(self._mac(key, body), mac) for key in self._keys
         ):
             return None
-        return login if int(expires, 16) > self._clock() else None
+        try:
+            return login if int(expires, 16) > self._clock() else None
+        except ValueError:
+            # Signed by a release whose scenes had another form.
+            return None
 
     @staticmethod
     def _mac(key: bytes, body: str) -> str:

@@ -128,9 +128,10 @@ _ENCODED = _Lazily(
     ( (?: [0-9A-Za-z+/_-] | %2[BbFf] ){8,} (?: = | %3[Dd] ){0,2} )"""
 )
 
-# What a terminal obeys, and what makes one line look like two or read backwards.
+# Characters that control a terminal, that make one line look like two or read backwards, and lone
+# surrogates, for which a line could not be encoded and would be lost.
 _CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 
 _LONGEST = 20_000

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from chalice.app import Request
 
 from ...container import Service
-from ...security.tokens import COOKIE_LIFETIME
+from ...security.tokens import COOKIE_LIFETIME, has_shape
 
 if TYPE_CHECKING:
     from ...services.wechat_login import OAuthState
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def visitor_openid(service: Service, request: Request) -> str | None:
     """Return the openid of the WeChat that sent the request, or None where it is unknown."""
     openid = _read(service, request, "wechat")
-    return openid if isinstance(openid, str) else None
+    return openid if isinstance(openid, str) and openid else None
 
 
 def keep_visitor_openid(service: Service, openid: str) -> str:
@@ -29,7 +29,7 @@ def oauth_state(service: Service, request: Request) -> OAuthState | None:
     from ...services.wechat_login import OAuthState
 
     value = _read(service, request, "oauth_state")
-    return OAuthState(*value) if isinstance(value, list) else None
+    return OAuthState(*value) if has_shape(value, (str, str | None)) else None
 
 
 def keep_oauth_state(service: Service, oauth_state: OAuthState) -> str:

@@ -68,9 +68,16 @@ PASSWORD = TextField(name="password", maximum=PASSWORD_BYTES, blank=True)
 
 
 def raw_body(request: Request) -> bytes:
-    """Return the body's bytes, undecoded."""
-    raw = request.raw_body or b""
-    return raw.encode() if isinstance(raw, str) else raw
+    """Return the body's bytes, undecoded.
+
+    Raises InvalidInput where the event marks the body as base64 and it is not, or where its text
+    has no form in UTF-8.
+    """
+    try:
+        raw = request.raw_body or b""
+        return raw.encode() if isinstance(raw, str) else raw
+    except ValueError:
+        raise InvalidInput("body", INPUT_REASONS["body"]) from None
 
 
 def json_object(request: Request, fields: Sequence[TextField]) -> dict[str, str]:
@@ -126,6 +133,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise InvalidInput("body", INPUT_REASONS["body-duplicate"])
+    # An answer quotes an unknown name, and a lone surrogate in it has no form in UTF-8: ValueError.
+    "".join(found).encode()
     return found
 
 
@@ -227,7 +236,7 @@ class Unbind:
 
 def empty(request: Request) -> None:
     """Accept no body, or one without fields. Raises InvalidInput."""
-    if request.raw_body:
+    if raw_body(request):
         json_object(request, ())
 
 
