@@ -28,6 +28,7 @@ import hypothesis
 import pytest
 from argon2 import PasswordHasher as Argon2
 from botocore.loaders import create_loader
+from chalice.app import IAMAuthorizer
 from chalice.config import Config
 from chalice.local import LocalChalice
 from chalice.test import HTTPResponse, TestHTTPClient
@@ -82,6 +83,11 @@ SETTINGS = {
     "PROOF_OF_WORK": "0",
 }
 
+IDENTITY = {
+    "userArn": "arn:aws-cn:sts::123456789012:assumed-role/login-page/server",
+    "accessKey": "ASIAEXAMPLE",
+}
+
 PHONE = "+8613800001234"
 PASSWORD = "Correct-horse-7"
 
@@ -120,7 +126,7 @@ class Phones:
 
 
 class Door(TestHTTPClient):
-    """Chalice's test client, safe for several threads.
+    """Chalice's test client, safe for several threads, with a caller's identity on IAM routes.
 
     Chalice's own replaces os.environ by a copy for each request. After two concurrent requests one
     of the copies would stay, with whatever a test had set in it.
@@ -130,6 +136,20 @@ class Door(TestHTTPClient):
 
     def __init__(self) -> None:
         super().__init__(app, Config.create(chalice_app=app))
+        self.identity: dict[str, str] = {**IDENTITY}
+        """What API Gateway adds about the caller on routes with IAM authorization."""
+        converter = self._local_gateway.event_converter
+        create = converter.create_lambda_event
+
+        def create_with_identity(*args: Any, **kwargs: Any) -> Any:
+            event = create(*args, **kwargs)
+            context = event["requestContext"]
+            route = app.routes[context["resourcePath"]].get(context["httpMethod"])
+            if route is not None and isinstance(route.authorizer, IAMAuthorizer):
+                context["identity"].update(self.identity)
+            return event
+
+        converter.create_lambda_event = create_with_identity
 
     @contextmanager
     def _patched_env_vars(self, environment_variables: dict[str, str]) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The login page's server asks about a password. AWS IAM lets nobody else come this far."""
+"""Password verification for the login page's server, the one caller that IAM permits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from chalice.app import Blueprint, IAMAuthorizer, Response
 
 from .. import runtime
 from .http import payloads
-from .http.problems import json_response, render_errors
+from .http.problems import json_response, problem, render_errors
 
 blueprint = Blueprint(__name__)
 
@@ -19,7 +19,13 @@ blueprint = Blueprint(__name__)
 )
 @render_errors
 def verify() -> Response:
-    """Whether the password is right, and whether it must be changed."""
+    """Answer whether the password is right, and whether it must be changed.
+
+    403 `forbidden` where the event names no IAM identity: the route's authorization is a property of
+    the deployed API, and an API that lost it must not become an oracle for passwords.
+    """
+    if payloads.caller(blueprint.current_request) is None:
+        return problem("forbidden", 403)
     service = runtime.service()
     credentials = payloads.Verify.read(blueprint.current_request)
     verified = service.credential_check.verify(credentials.login, credentials.password)

@@ -115,7 +115,11 @@ class RuntimeApi:
 def api_event(
     method: str, path: str, body: Any = None, *, source: str = "203.0.113.7", **headers: str
 ) -> dict[str, Any]:
-    """Return an event of API Gateway's REST proxy integration, with a browser's headers."""
+    """Return an event of API Gateway's REST proxy integration, with a browser's headers.
+
+    On the route with IAM authorization it names a caller, as it does behind API Gateway.
+    """
+    signer = "arn:aws-cn:sts::123456789012:assumed-role/login-page/server"
     given = {
         "Accept": "*/*",
         "Accept-Encoding": "gzip, deflate, br",
@@ -146,7 +150,11 @@ def api_event(
             "path": f"/prod{path}",
             "stage": "prod",
             "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
-            "identity": {"sourceIp": source, "userAgent": given["User-Agent"]},
+            "identity": {
+                "sourceIp": source,
+                "userAgent": given["User-Agent"],
+                "userArn": signer if path == "/credentials/verify" else None,
+            },
         },
         "body": None if body is None else json.dumps(body),
         "isBase64Encoded": False,

@@ -250,3 +250,14 @@ def address(request: Request) -> str:
     """Return the peer's address as API Gateway saw it; never a header, which anybody can write."""
     identity = request.context.get("identity") or {}
     return str(identity.get("sourceIp", ""))
+
+
+def caller(request: Request) -> str | None:
+    """Return the ARN of the IAM identity that signed the request, as API Gateway verified it, or None.
+
+    API Gateway sets it on routes with IAM authorization alone. Source: Amazon API Gateway, "Variables
+    for data models, authorizers, mapping templates", `$context.identity.userArn`.
+    """
+    identity = request.context.get("identity") or {}
+    arn = identity.get("userArn")
+    return arn if isinstance(arn, str) and arn else None
