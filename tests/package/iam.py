@@ -100,8 +100,20 @@ def document(function: str, without: Grant | None = None) -> dict[str, Any]:
 
 def grants(function: str) -> list[Grant]:
     """Return every grant of a function."""
-    statements = document(function)["Statement"]
-    return [(statement["Action"], statement["Resource"]) for statement in statements]
+    return _by_effect(function, "Allow")
+
+
+def denials(function: str) -> list[Grant]:
+    """Return every action and resource that a function is denied."""
+    return _by_effect(function, "Deny")
+
+
+def _by_effect(function: str, effect: str) -> list[Grant]:
+    return [
+        (statement["Action"], statement["Resource"])
+        for statement in document(function)["Statement"]
+        if statement["Effect"] == effect
+    ]
 
 
 def _of(statement: dict[str, Any]) -> list[Grant]:
@@ -227,7 +239,7 @@ def _authorized(call: Any, resource: str) -> Iterator[tuple[str, str]]:
         yield action.removesuffix("Batch"), resource
     elif service == "sns":
         # A phone number is no resource.
-        yield action, call._get_param("TopicArn") or "*"
+        yield action, call._get_param("TopicArn") or call._get_param("TargetArn") or "*"
     elif service == "secretsmanager":
         secret = secretsmanager_backends[ACCOUNT][REGION].secrets.get(given["SecretId"])
         yield action, secret.arn if secret else arn(service, f"secret:{given['SecretId']}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.package import iam
-from tests.package.iam import FUNCTIONS, Call, Grant, Ledger, arn
+from tests.package.iam import ACCOUNT, FUNCTIONS, REGION, Call, Grant, Ledger, arn
 from tests.package.service_calls import FLOWS, Stage, prepare, staged
 from tests.support.wechat_platform import playing
 
@@ -107,3 +109,50 @@ def test_nothing_is_granted_on_everything() -> None:
         for action, resource in iam.grants(function):
             assert "*" not in action
             assert (resource == "*") == (function == "api" and action == "sns:Publish")
+
+
+TOPICS = [
+    arn("sns", "recovery-ops"),
+    arn("sns", "recovery-ops.fifo"),
+    arn("sns", "another"),
+    arn("sns", "endpoint/GCM/app/1"),
+    f"arn:aws-cn:sns:cn-northwest-1:{ACCOUNT}:recovery-ops",
+    f"arn:aws-cn:sns:{REGION}:999999999999:of-somebody-else",
+]
+
+
+def test_the_api_publishes_to_phones_alone() -> None:
+    """The star that an SMS requires includes no topic and no endpoint, of no region and no account."""
+    policy = iam.document("api")
+    assert iam.allows(policy, Call("api", "sns:Publish", "*"))
+    assert [
+        topic for topic in TOPICS if iam.allows(policy, Call("api", "sns:Publish", topic))
+    ] == []
+    denial = ("sns:Publish", "arn:aws-cn:sns:*:*:*")
+    assert iam.denials("api") == [denial]
+    without = iam.document("api", denial)
+    assert all(iam.allows(without, Call("api", "sns:Publish", topic)) for topic in TOPICS)
+
+
+def test_the_operations_topic_is_open_to_who_reports_the_reset() -> None:
+    """And to no other function; no function publishes to another topic."""
+    ops = arn("sns", "recovery-ops")
+    publishers = {
+        (function, topic)
+        for function in FUNCTIONS
+        for topic in TOPICS
+        if iam.allows(iam.document(function), Call(function, "sns:Publish", topic))
+    }
+    assert publishers == {("reset_accounts", ops), ("yearly_reset", ops)}
+
+
+def test_iam_refuses_a_topic_while_a_phone_passes(stage: Stage) -> None:
+    """Really called: the API's role sends an SMS and publishes to no topic."""
+    with stage.account.role("api"):
+        client = boto3.client("sns")
+        assert client.publish(PhoneNumber="+8613800001234", Message="m")["MessageId"]
+        topic = stage.resources["OpsTopic"]
+        for named in ({"TopicArn": topic}, {"TargetArn": topic}):
+            with pytest.raises(ClientError, match="not authorized"):
+                client.publish(Message="m", **named)
+    assert [call.resource for call in stage.ledger.refused] == [topic, topic]
