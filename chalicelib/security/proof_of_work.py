@@ -10,13 +10,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 LIFETIME = 300
-"""Seconds in which a challenge must be solved and handed in."""
+"""Seconds in which a challenge must be solved and returned."""
 
 ALGORITHM = "PBKDF2/SHA-256"
 COST = 1_000
 """PBKDF2 rounds of one try; about 0.3 ms in a phone's browser."""
-COUNTERS = range(500, 1_500)
-"""The solution lies in here, so that every challenge takes about the same time: 0.2 to 1 s."""
+COUNTERS = range(1_500)
+"""The solution of an ordinary challenge is one of these, each equally likely: 750 tries on average.
+
+It starts at 0, where every solver starts. A first solution above that would be work for honest
+solvers alone: others would skip the counters before it.
+"""
 
 MAXIMUM_LENGTH = 4_096
 
@@ -26,28 +30,36 @@ class Proof(NamedTuple):
 
     id: str
     login: str | None
+    factor: int
+    """How many times the ordinary work it stands for."""
 
 
 class Proofs:
-    """Makes challenges and checks their solutions; whether one was used before is the store's."""
+    """Makes challenges and checks their solutions; the store records which ones were used."""
 
     def __init__(
         self, keys: Sequence[bytes], clock: Callable[[], int], *, cost: int = COST
     ) -> None:
-        """`keys` newest first; derived, so that no other use of the same keys is touched."""
+        """`keys` newest first; the keys of proofs are derived from them."""
         self._keys = [hashlib.sha256(b"login-recovery.proof\0" + key).digest() for key in keys]
         self._clock = clock
         self._cost = cost
 
-    def challenge(self, action: str, login: str | None) -> dict[str, Any]:
-        """An ALTCHA v2 challenge as the widget and the page read it."""
+    def challenge(self, action: str, login: str | None, factor: int = 1) -> dict[str, Any]:
+        """Return an ALTCHA v2 challenge as the widget and the page read it.
+
+        It requires `factor` times the ordinary work on average. More counters, and not more rounds
+        in each: one try costs the service the same at any factor. The factor is signed with the rest.
+        """
         import altcha
 
-        data = {"action": action} if login is None else {"action": action, "login": login}
+        data: dict[str, Any] = {"action": action, "factor": factor}
+        if login is not None:
+            data["login"] = login
         challenge = altcha.create_challenge(
             ALGORITHM,
             self._cost,
-            counter=COUNTERS.start + secrets.randbelow(len(COUNTERS)),
+            counter=COUNTERS.start + secrets.randbelow(len(COUNTERS) * factor),
             expires_at=self._clock() + LIFETIME,
             data=data,
             hmac_secret=self._keys[0],
@@ -55,35 +67,42 @@ class Proofs:
         )
         return dict(challenge.to_dict())
 
-    def check(self, payload: str, action: str) -> Proof | None:
-        """The proof, or None where it is malformed, forged, too old, unsolved, or of another action."""
+    def check(self, payload: str, action: str, factor: int = 1) -> Proof | None:
+        """Return the proof of at least `factor` times the ordinary work for the action.
+
+        None where it is malformed, forged, too old, unsolved, of another action, or of less work.
+        """
         import altcha
 
         if len(payload) > MAXIMUM_LENGTH or not payload.isascii():
             return None
         try:
-            told = json.loads(base64.b64decode(payload))
-            challenge = altcha.Challenge.from_dict(told["challenge"])
-            solution = altcha.Solution.from_dict(told["solution"])
+            parsed = json.loads(base64.b64decode(payload))
+            challenge = altcha.Challenge.from_dict(parsed["challenge"])
+            solution = altcha.Solution.from_dict(parsed["solution"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
         expires_at = challenge.parameters.expires_at
         if type(expires_at) is not int or expires_at <= self._clock():
             return None
-        challenge.parameters.expires_at = _Asked(expires_at)
-        given = altcha.Payload(challenge, solution)
+        challenge.parameters.expires_at = _CheckedExpiry(expires_at)
+        solved = altcha.Payload(challenge, solution)
         if not any(
-            altcha.verify_solution(given, key, hmac_key_secret=key).verified for key in self._keys
+            altcha.verify_solution(solved, key, hmac_key_secret=key).verified for key in self._keys
         ):
             return None
-        data = challenge.parameters.data or {}
-        if data.get("action") != action:
+        # Signed, and still perhaps of another release's shape: one without factors made ordinary ones.
+        data = challenge.parameters.data
+        if not isinstance(data, dict) or data.get("action") != action:
             return None
-        return Proof(challenge.parameters.nonce, data.get("login"))
+        login, worth = data.get("login"), data.get("factor", 1)
+        if not isinstance(login, str | None) or type(worth) is not int or worth < factor:
+            return None
+        return Proof(challenge.parameters.nonce, login, worth)
 
 
-class _Asked(int):
-    """An expiry that was compared already: altcha would ask the machine's clock, and not ours."""
+class _CheckedExpiry(int):
+    """An expiry that was compared already: altcha would compare it with the machine's clock."""
 
     def __lt__(self, other: object) -> bool:
         return False

@@ -211,6 +211,7 @@ def solved(world: World, challenge: dict[str, Any], solution: dict[str, Any] | N
     SourceMutation(Proofs.check, 'data.get("action") != action', "False"),
     SourceMutation(Proofs.check, "expires_at <= self._clock()", "False"),
     SourceMutation(Proofs.check, "if not any(", "if False and any("),
+    SourceMutation(Proofs.check, " or worth < factor"),
 )
 def test_a_proof_of_work_pays_for_one_start(make_world: MakeWorld) -> None:
     """Not for a second start, another login, action or challenge, nor after its end."""
@@ -247,3 +248,21 @@ def test_a_proof_of_work_pays_for_one_start(make_world: MakeWorld) -> None:
     late = solved(world, challenge(MAIN))
     world.clock.time += LIFETIME
     assert start(late) == "invalid"
+
+    # Work for one factor is no work for a higher one, whatever else the sender writes into it.
+    ordinary, hard = proofs.challenge("recovery", MAIN), proofs.challenge("recovery", MAIN, 8)
+    proof = solved(world, ordinary)
+    assert proofs.check(proof, "recovery") is not None
+    assert proofs.check(proof, "recovery", 2) is None
+    worth = proofs.check(solved(world, hard), "recovery", 8)
+    assert worth is not None
+    assert worth.factor == 8
+    solution = json.loads(base64.b64decode(proof))["solution"]
+    for parameters in (
+        {**ordinary["parameters"], "data": hard["parameters"]["data"]},
+        {**hard["parameters"], "keyPrefix": ordinary["parameters"]["keyPrefix"]},
+        {**hard["parameters"], "cost": 0},
+    ):
+        for signature in (ordinary["signature"], hard["signature"]):
+            spliced = {"parameters": parameters, "signature": signature}
+            assert proofs.check(solved(world, spliced, solution), "recovery") is None

@@ -1,4 +1,5 @@
 // Worker that solves an ALTCHA challenge: PBKDF2 of nonce and counter until the prefix matches.
+// It starts at 0, where the solutions start: see COUNTERS in chalicelib/security/proof_of_work.py.
 "use strict";
 
 const BATCH = 32; // concurrent derivations; the browser distributes them over its cores
