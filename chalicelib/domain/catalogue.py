@@ -77,6 +77,7 @@ ENTRY: dict[str, str] = {
 PASSWORD_REASONS: dict[str, str] = {
     "too-short": "密码至少需要$minimum位",
     "too-long": "密码最多$maximum位",
+    "edge-spaces": "密码首尾不能有空格",
     "too-few-classes": "密码需包含大写字母、小写字母、数字、符号中的至少三种",
     "contains-login": "密码不能包含登录账号或会计师事务所编号",
     "contains-phone": "密码不能包含绑定的手机号",

@@ -1,4 +1,8 @@
-"""What a password must be, and the default password of finance logins."""
+"""The rules for passwords, and the default password of finance logins.
+
+Public rules depend on the password and the login alone; private ones on the login's phone and default
+password, which no answer may reveal before the right code was given.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +26,11 @@ class Profile(NamedTuple):
     minimum: int
     maximum: int
     classes: int
-    """How many of upper case, lower case, digits and symbols must occur; 0 asks for none."""
+    """How many of upper case, lower case, digits and symbols must occur; 0 requires none."""
 
 
 PROFILES: Mapping[str, Profile] = {
-    # MLPS (GB/T 22239-2019, level 3) asks for complexity; three of four classes is its usual reading.
+    # MLPS (GB/T 22239-2019, level 3) requires complexity; three of four classes is its usual reading.
     "mlps": Profile("mlps", minimum=8, maximum=64, classes=3),
     # NIST SP 800-63B-4, section 3.1.1.2: a single factor has 15 or more and no composition rules.
     "nist": Profile("nist", minimum=15, maximum=64, classes=0),
@@ -35,47 +39,70 @@ PROFILES: Mapping[str, Profile] = {
 # Longer input is refused before anything is computed over it.
 MAXIMUM_BYTES = 1_024
 
+_GUESSES = 1e8
+"""Fewer estimated guesses make a password weak: score 2 and below of the estimator, zxcvbn. A random
+password of eight characters has as many."""
+
+_WINDOW = 24
+"""Characters that are estimated at once. The estimator's time grows steeply with the length of texts
+with many symbols: 24 take 10 ms at worst, 64 took 280."""
+
 # What people write in place of letters to satisfy composition rules.
 _LEET = str.maketrans("@4301!$57", "aaeoiisst")
 
 
 def normalise(password: str) -> str:
-    """NFC, the form that is checked and hashed; white space within counts and stays."""
+    """Return NFC, the form that is checked and hashed; white space counts and stays."""
     return unicodedata.normalize("NFC", password)
 
 
+def is_too_long(password: str, profile: Profile) -> bool:
+    """Return whether the password is too long for any other rule to be checked."""
+    return len(normalise(password)) > profile.maximum
+
+
 def public_weaknesses(password: str, profile: Profile, login: Login) -> list[str]:
-    """Return the reasons, in Chinese, that follow from the password, the profile and the login."""
+    """Return every reason, in Chinese, why nobody with this login may have the password.
+
+    Empty where it is good. Where it is too long, that is the only reason.
+    """
+    if is_too_long(password, profile):
+        return [fill(PASSWORD_REASONS["too-long"], maximum=profile.maximum)]
     text = normalise(password)
-    lowered = text.casefold()
+    folded = _fold(text)
     found = []
     if len(text) < profile.minimum:
         found.append(fill(PASSWORD_REASONS["too-short"], minimum=profile.minimum))
-    if len(text) > profile.maximum:
-        found.append(fill(PASSWORD_REASONS["too-long"], maximum=profile.maximum))
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
         found.append(PASSWORD_REASONS["control-characters"])
+    if text != text.strip():
+        found.append(PASSWORD_REASONS["edge-spaces"])
     if _classes(text) < profile.classes:
         found.append(PASSWORD_REASONS["too-few-classes"])
-    if login.firm_no in lowered:
+    if login.firm_no in folded:
         found.append(PASSWORD_REASONS["contains-login"])
-    if _is_common(lowered):
+    if _is_common(folded) or _is_guessable(text, login):
         found.append(PASSWORD_REASONS["common"])
     return found
 
 
-def private_weaknesses(password: str, phone: str | None, default: str | None) -> list[str]:
-    """Return the reasons, in Chinese, that follow from what is stored of the login.
+def private_weaknesses(password: str, *, phone: str | None, default: str | None) -> list[str]:
+    """Return every reason, in Chinese, that depends on what only the login's owner may learn.
 
     `phone` is E.164 or None; `default` is the login's default `_cw` password, where known.
     """
-    lowered = normalise(password).casefold()
+    folded = _fold(password)
     found = []
-    if phone is not None and phone.removeprefix("+86") in lowered:
+    if phone is not None and phone.removeprefix("+86") in folded:
         found.append(PASSWORD_REASONS["contains-phone"])
-    if default is not None and default.casefold() in lowered:
+    if default is not None and default.casefold() in folded:
         found.append(PASSWORD_REASONS["contains-default"])
     return found
+
+
+def _fold(text: str) -> str:
+    # Full-width letters and digits are the same ones to who guesses.
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _classes(text: str) -> int:
@@ -110,6 +137,35 @@ def _is_common(lowered: str) -> bool:
         candidates.add(re.sub(r"[\W_]+", "", form))
     candidates.add(_TAIL.sub("", lowered).translate(_LEET))
     return not _blocklist().isdisjoint(candidates)
+
+
+def _is_guessable(text: str, login: Login) -> bool:
+    # Imported here, so that only the confirmation of a password loads it.
+    from zxcvbn_rs_py import zxcvbn  # noqa: PLC0415
+
+    words = _words(login)
+    # A lone surrogate is refused by another rule; the estimator raises on it.
+    plain = unicodedata.normalize("NFKC", text).encode("utf-8", "replace").decode()
+    repeated = _repeated(plain)
+    # A longer password is weak where both of its ends are.
+    windows = {repeated[:_WINDOW], repeated[-_WINDOW:]}
+    times = len(plain) / max(1, len(repeated))
+    return all(zxcvbn(window, words).guesses * times < _GUESSES for window in windows)
+
+
+def _repeated(text: str) -> str:
+    """Return the shortest part whose repetition, at least twice, makes the text; or the text."""
+    for length in range(1, len(text) // 2 + 1):
+        if text[length:] == text[:-length]:
+            return text[:length]
+    return text
+
+
+def _words(login: Login) -> list[str]:
+    """Return what the estimator counts as words beside its own dictionaries, the likeliest first."""
+    area_code = area_codes().get(login.firm_no[:2])
+    own = [str(login), login.firm_no, *([area_code] if area_code else [])]
+    return own + sorted(_blocklist(), key=len)
 
 
 def _is_run(lowered: str) -> bool:

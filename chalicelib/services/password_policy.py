@@ -8,6 +8,7 @@ from ..domain.logins import Kind, Login
 from ..domain.passwords import (
     Profile,
     default_password,
+    is_too_long,
     private_weaknesses,
     public_weaknesses,
 )
@@ -38,5 +39,8 @@ class PasswordPolicy:
         """Return the weaknesses that reveal stored facts, in Chinese.
 
         `phone` is in E.164; `default` is the login's default password. None where there is none.
+        Empty for a password that is too long, of which nothing else is checked.
         """
-        return private_weaknesses(password, phone, default)
+        if is_too_long(password, self._profile):
+            return []
+        return private_weaknesses(password, phone=phone, default=default)

@@ -62,11 +62,11 @@ def test_a_password_that_exists_is_never_overwritten(world: World) -> None:
     load(world, [row()])
     token = world.token("32990002_cw")
     world.send(token)
-    assert world.confirm(token, world.phones.codes[0], "Recovered-7").status_code == 200
+    assert world.confirm(token, world.phones.codes[0], "Recovered-horse-7").status_code == 200
     load(world, [row(opening_password="Opening-2", head_id_last4="9999", name="改名")])
     main, finance = world.login_item("32990002"), world.login_item("32990002_cw")
     assert world.service.hasher.verify(main.password_hash, "Opening-1")
-    assert world.service.hasher.verify(finance.password_hash, "Recovered-7")
+    assert world.service.hasher.verify(finance.password_hash, "Recovered-horse-7")
     assert not finance.must_change
     assert (main.head_id_last4, finance.head_id_last4) == ("9999", "9999")
 

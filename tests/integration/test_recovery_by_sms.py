@@ -131,7 +131,7 @@ def test_a_weak_password_costs_no_attempt(world: World) -> None:
     for _ in range(12):
         answer = world.confirm(token, world.phones.codes[0], "11010148")
         assert (answer.status_code, answer.json_body["code"]) == (422, "weak-password")
-        assert len(answer.json_body["reasons"]) == 2
+        assert len(answer.json_body["reasons"]) == 3
     assert world.confirm(token, world.phones.codes[0]).status_code == 200
 
 

@@ -96,7 +96,7 @@ HEADER = "firm_no,name,province,approval_no,head_name,head_id_last4,phone,financ
     SourceMutation(Enrolment._enrol, "must_change=True", "must_change=False"),
     SourceMutation(code_updates.change_login, "LoginItem.must_change.set(False),"),
     Value(password_policy, "default_password", lambda *_: None),
-    SourceMutation(passwords.private_weaknesses, "default.casefold() in lowered", "False"),
+    SourceMutation(passwords.private_weaknesses, "default.casefold() in folded", "False"),
 )
 def test_a_default_password_must_be_changed_wherever_it_came_from(
     yearly: ResetWorld, tmp_path: Any
