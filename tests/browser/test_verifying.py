@@ -40,13 +40,19 @@ def test_rules_tick_off_while_typing(visits: Visits, firm: Firm) -> None:
     kept = visit.page.locator("#rules .met")
     password = visit.field("新密码")
     expect(kept).to_have_count(0)
+    expect(rules).to_have_count(5)
     password.press_sequentially("Ab1")
-    expect(kept).to_have_count(2)
+    expect(kept).to_have_count(3)
     expect(rules.nth(1)).to_contain_text("已满足")
     password.press_sequentially("cdefg")
-    expect(kept).to_have_count(3)
+    expect(kept).to_have_count(4)
+    # The rule that the service alone checks is listed and never ticked.
+    expect(rules.nth(4)).to_contain_text("容易被猜到")
+    expect(rules.nth(4)).not_to_have_class("met")
     password.press("Backspace")
-    expect(kept).to_have_count(2)
+    expect(kept).to_have_count(3)
+    password.press_sequentially("g ")
+    expect(kept).to_have_count(3)
 
 
 def test_a_password_can_be_seen_and_pasted(visits: Visits, firm: Firm) -> None:

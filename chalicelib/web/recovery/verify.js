@@ -13,12 +13,22 @@ export const firmNo = () => (recovery ? recovery.login.split("_")[0] : "");
 /* Password rules */
 
 const KINDS = [/\p{Lu}/u, /\p{Ll}/u, /\p{Nd}/u, /[^\p{Lu}\p{Ll}\p{Nd}]/u];
+// Every public rule of chalicelib/domain/passwords.py. One without `met` is checked by the service alone:
+// its dictionaries are too large for a page.
 const RULES = [
   {
     text: `${page.minimum}至${page.maximum}位`,
     isMet: (text) => [...text].length >= page.minimum && [...text].length <= page.maximum,
   },
-  { text: "不含会计师事务所编号", isMet: (text) => text !== "" && !text.includes(firmNo()) },
+  {
+    text: "不含会计师事务所编号",
+    isMet: (text) => text !== "" && !text.normalize("NFKC").includes(firmNo()),
+  },
+  {
+    text: "首尾没有空格，不含换行等控制字符",
+    isMet: (text) => text !== "" && text === text.trim() && !/\p{Cc}/u.test(text),
+  },
+  { text: "不是常见或容易被猜到的密码（提交时检查）" },
 ];
 if (page.classes > 0) {
   RULES.splice(1, 0, {
@@ -39,6 +49,7 @@ for (const rule of RULES) {
 function unmetRules() {
   const text = $("password").value.normalize("NFC");
   return RULES.filter((rule) => {
+    if (!rule.isMet) return false;
     const met = rule.isMet(text);
     rule.state.textContent = met ? "，已满足" : "";
     rule.state.parentElement.className = met ? "met" : "";
@@ -48,7 +59,7 @@ function unmetRules() {
 
 $("password").addEventListener("input", () => {
   setError("password");
-  if (!unmetRules().length) announce("新密码符合要求");
+  if (!unmetRules().length) announce("新密码符合以上可即时检查的要求");
 });
 
 $("reveal").addEventListener("click", () => reveal($("password").type === "password"));
