@@ -127,7 +127,7 @@ _HEAD = re.compile(r"^[\W_\d]+")
 
 
 def _is_common(lowered: str) -> bool:
-    # The list holds roots: "Password1!" and "P@ssw0rd2026" are its "password" in a thin coat.
+    # The list has roots: "Password1!" and "P@ssw0rd2026" have the root "password".
     if len(set(lowered)) <= 2 or _is_run(lowered):
         return True
     candidates = {lowered, lowered.translate(_LEET)}
@@ -175,7 +175,10 @@ def _is_run(lowered: str) -> bool:
 
 @cache
 def area_codes() -> Mapping[str, str]:
-    """Province (two-digit GB/T 2260 code) to its capital's area code, leading zero included."""
+    """Return the area code of each province's capital, with its leading zero.
+
+    Provinces are two-digit codes of GB/T 2260.
+    """
     text = resources.files(__package__).joinpath("area_codes.csv").read_text("utf-8")
     return {row["province"]: row["area_code"] for row in csv.DictReader(text.splitlines())}
 
@@ -183,10 +186,11 @@ def area_codes() -> Mapping[str, str]:
 def default_password(
     province: str | None, head_id_last4: str | None, overrides: Mapping[str, str]
 ) -> str | None:
-    """The default password of a finance login, or None where the firm's record lacks a part.
+    """Return the default password of a finance login, or None where the firm's record lacks a part.
 
-    The area code of the capital of the firm's stored province, then the last four characters of
-    the chief accountant's ID number, X in upper case. `overrides` wins over the table.
+    It is the area code of the capital of the firm's stored province, followed by the last four
+    characters of the chief accountant's ID number, X in upper case. `overrides` replaces entries of
+    the table.
     """
     if not province or not head_id_last4:
         return None

@@ -65,15 +65,23 @@ _SEALED_FIELDS = (str | None,) * 4
 
 
 def has_shape(value: Any, types: Sequence[Any]) -> TypeGuard[list[Any]]:
-    """Return whether `value` is a list of items of these types, in order; a bool is not an int."""
+    """Return whether `value` is a list of items of these types, in order.
+
+    A bool is not an int, and a text with a lone surrogate, which has no form in UTF-8, is not a str.
+    """
     return (
         isinstance(value, list)
         and len(value) == len(types)
         and all(
-            isinstance(item, expected) and not isinstance(item, bool)
+            isinstance(item, expected)
+            and not isinstance(item, bool)
+            and not (isinstance(item, str) and _SURROGATE.search(item))
             for item, expected in zip(value, types, strict=True)
         )
     )
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Signer:

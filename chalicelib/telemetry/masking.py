@@ -1,8 +1,8 @@
-"""Nothing secret in a line, whatever wrote it.
+"""Masking: no log line contains a secret, whichever module wrote it.
 
-Two nets: what is known to be secret (the settings' keys, what the caller of this very request sent)
-is hidden wherever it stands; of the rest, what has the shape or the name of a secret. A password
-has no shape, so that the first net is the one that holds it.
+There are two methods. Known secrets (the settings' keys, and what the caller of the current request
+sent) are hidden wherever they occur. Beyond them, texts are hidden that have the shape or the name of
+a secret. A password has no shape, so only the first method hides it.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from . import invocation
 HIDDEN = "***"
 
 MINIMUM = 4
-"""Characters of a known secret; a shorter one would blank out half of every line."""
+"""Shortest known secret that is hidden, in characters; a shorter one would blank out most lines."""
 
 _always: frozenset[str] = frozenset()
 
 
 def hide_always(secrets: Iterable[str]) -> None:
-    """Hide these texts in every line of this process from now on."""
+    """Hide these texts in every later line of this process."""
     global _always  # noqa: PLW0603
     _always |= {secret for secret in secrets if len(secret) >= MINIMUM}
 
 
 class _Lazily:
-    """A pattern that is compiled when it is first looked for: most cold starts write no line."""
+    """A pattern that is compiled at its first use: most cold starts write no line."""
 
     def __init__(self, pattern: str) -> None:
         self._text = pattern
@@ -42,12 +42,12 @@ class _Lazily:
     def _pattern(self) -> re.Pattern[str]:
         return re.compile(self._text)
 
-    def sub(self, instead: str | Callable[[re.Match[str]], str], text: str) -> str:
-        """As a pattern's own."""
-        return self._pattern.sub(instead, text)
+    def sub(self, replacement: str | Callable[[re.Match[str]], str], text: str) -> str:
+        """Return the text with the replacement for each match, as `re.Pattern.sub`."""
+        return self._pattern.sub(replacement, text)
 
 
-# Names under which secrets stand in reprs, JSON, form bodies, headers and DynamoDB's typed values.
+# Names of secrets in reprs, JSON, form bodies, headers and DynamoDB's typed values.
 _NAMES = (
     "password",
     "passwd",
@@ -100,7 +100,7 @@ _SHAPES = _Lazily(
     (?:\$|%24) (?: argon2(?:id|i|d) | 2[abxy] | scrypt | pbkdf2[0-9a-z-]* | [156y] ) (?:\$|%24) [^\s"'<>)}\]]+  # PHC
     | (?:
         (?<![0-9A-Za-z_])
-        # Or behind an escape: %22 of an address, \x81 and \n of a repr, \u7801 of JSON.
+        # Or after an escape: %22 of a URL, \x81 and \n of a repr, \u7801 of JSON.
       | (?<=%[0-9A-Fa-f]{2}) | (?<=\\x[0-9A-Fa-f]{2}) | (?<=\\u[0-9A-Fa-f]{4}) | (?<=\\[nrt])
     ) (?:
         [1-9][0-9]{16}[0-9Xx]                  # an identity number
@@ -117,11 +117,11 @@ _SHAPES = _Lazily(
     """
 )
 
-# Base64 and the like: long, and of all kinds of characters. UUIDs and names of functions are not.
+# Base64 and similar: long, with digits and letters of both cases. UUIDs and function names have not.
 _OPAQUE = re.compile(r"[0-9A-Za-z+_=-]{24,}")
 _KINDS = (re.compile("[0-9]"), re.compile("[A-Z]"), re.compile("[a-z]"))
 
-# What may be base64 of something, in an address too; an escape before it is no part of it.
+# Possible base64, in a URL as well; an escape before it does not belong to it.
 _ENCODED = _Lazily(
     r"""(?x)
     ( %[0-9A-Fa-f]{2} | \\x[0-9A-Fa-f]{2} | \\u[0-9A-Fa-f]{4} | \\[nrt] )?
@@ -136,38 +136,41 @@ _CONTROL = re.compile(
 
 _LONGEST = 20_000
 
-# A word without a digit, and shorter than what base64 makes of anything worth hiding.
+# A word without digits, shorter than the base64 of any secret.
 _PLAIN = re.compile("[a-z]{0,7}")
 
-# What every way of writing a text down leaves as it is.
+# Characters that no encoding of a text changes.
 _UNRESERVED = re.compile(r"[0-9A-Za-z_.~-]+")
 
 
 def parts(text: str) -> list[str]:
-    """What of a text that somebody wrote may be a secret: all of it, and each longer word in it."""
+    """Return the possible secrets in a text that a person wrote: the text, and each longer word."""
     return [text, *_WORD.findall(text)]
 
 
-# Visible ASCII alone, since a secret in a Chinese sentence has no spaces around it.
+# Visible ASCII only: a secret in a Chinese sentence has no spaces around it.
 _WORD = re.compile(r"[!-~]{6,}")
 
 
 def hide(text: str) -> str:
-    """The text without anything that is known, named or shaped as a secret."""
+    """Return the text without anything that is known, named or shaped as a secret.
+
+    The time is linear in the text's length.
+    """
     known = _known()
     if _PLAIN.fullmatch(text):
-        # Too short for every shape, and for what encodes a secret: most of a line is such words.
+        # Too short for every shape and for an encoded secret; most of a line consists of such words.
         return _without_spellings(text, known)
     text = _without_known(text, known)
-    text = _ENCODED.sub(lambda found: _without_encoded(found, known), text)
+    text = _ENCODED.sub(lambda match: _without_encoded(match, known), text)
     text = _NAMED.sub(_without_value, text)
     text = _OPAQUE.sub(_without_opaque, text)
     return text if len(text) <= _LONGEST else text[:_LONGEST] + " (cut)"
 
 
 Known = tuple[str, ...]
-"""Every spelling of what is known to be secret. No pattern: each request brings secrets of its own, and
-compiling them cost ten times what looking for them does."""
+"""Every spelling of the known secrets. No pattern: each request has secrets of its own, and compiling a
+pattern costs ten times as much as searching for each spelling."""
 
 
 def _without_known(text: str, known: Known) -> str:
@@ -181,17 +184,17 @@ def _without_spellings(text: str, known: Known) -> str:
     return text
 
 
-def _without_encoded(found: re.Match[str], known: Known) -> str:
-    before, encoded = found[1] or "", found[2]
+def _without_encoded(match: re.Match[str], known: Known) -> str:
+    before, encoded = match[1] or "", match[2]
     if _encodes_a_secret(encoded, known):
         return before + HIDDEN
-    # A slash may be a path's as well.
+    # A slash may also separate the parts of a path.
     parts = encoded.split("/")
     return before + "/".join(HIDDEN if _encodes_a_secret(part, known) else part for part in parts)
 
 
 def _encodes_a_secret(encoded: str, known: Known) -> bool:
-    # Fewer encode less than a code.
+    # Fewer characters cannot encode a code.
     if len(encoded) < 8:
         return False
     digits = unquote(encoded).rstrip("=").translate(_URL_SAFE)
@@ -205,33 +208,33 @@ def _encodes_a_secret(encoded: str, known: Known) -> bool:
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
-def _without_value(found: re.Match[str]) -> str:
-    name, value = found[1], found[2]
-    # A vendor's or AWS's error code is a word, and what an operator looks for.
+def _without_value(match: re.Match[str]) -> str:
+    name, value = match[1], match[2]
+    # An error code of a vendor or of AWS is a word, and operators search for it.
     if name.strip("\"' :=").lower() == "code" and re.fullmatch(r"""["']?[A-Za-z.]+["']?""", value):
-        return found[0]
+        return match[0]
     return name + (value[0] + HIDDEN + value[0] if value[0] in "\"'" else HIDDEN)
 
 
-def _without_opaque(found: re.Match[str]) -> str:
-    return HIDDEN if all(kind.search(found[0]) for kind in _KINDS) else found[0]
+def _without_opaque(match: re.Match[str]) -> str:
+    return HIDDEN if all(kind.search(match[0]) for kind in _KINDS) else match[0]
 
 
 def flat(text: str, *, lines: bool = False) -> str:
-    """The text with control characters spelt out; `lines` keeps its line ends."""
-    return _CONTROL.sub(lambda found: _spelt(found[0], lines), text)
+    """Return the text with control characters escaped; `lines` keeps its line ends and tabs."""
+    return _CONTROL.sub(lambda match: _escaped(match[0], lines), text)
 
 
-def _spelt(character: str, lines: bool) -> str:
+def _escaped(character: str, lines: bool) -> str:
     if lines and character in "\n\t":
         return character
     return character.encode("unicode_escape").decode()
 
 
 def clean(value: Any, *, lines: bool = False, name: str = "") -> Any:
-    """A log line's value, fit to be written: its secrets hidden, its control characters spelt out.
+    """Return a log line's value with its secrets hidden and its control characters escaped.
 
-    Containers stay containers; what JSON does not know becomes text. `name` is the value's key.
+    Containers stay containers; a value that has no form in JSON becomes text. `name` is the value's key.
     """
     if value is None or isinstance(value, bool | float):
         return value
@@ -250,29 +253,29 @@ def clean(value: Any, *, lines: bool = False, name: str = "") -> Any:
 
 
 def _known() -> Known:
-    held = invocation.current()
-    return _spelt_out(_always, held.secrets if held is not None else frozenset())
+    call = invocation.current()
+    return _all_spellings(_always, call.secrets if call is not None else frozenset())
 
 
 @lru_cache(maxsize=8)
-def _spelt_out(always: frozenset[str], given: frozenset[str]) -> Known:
-    spellings = {spelling for secret in always | given for spelling in _spellings(secret)}
-    # The longest first, or a secret within another one would leave the other's ends standing.
+def _all_spellings(always: frozenset[str], of_call: frozenset[str]) -> Known:
+    spellings = {spelling for secret in always | of_call for spelling in _spellings(secret)}
+    # Longest first: a secret that contains another one must be hidden as a whole.
     return tuple(sorted(spellings, key=len, reverse=True))
 
 
 @lru_cache(maxsize=64)
 def _spellings(secret: str) -> frozenset[str]:
-    """The ways in which programs write a text down: as it is, in JSON, a repr, or an address.
+    """Return the forms of a text in logs: unchanged, in JSON, in a repr, in a URL.
 
-    Base64 is not among them, since what stands before the secret changes it: it is decoded.
+    Base64 is not among them, because it depends on the text before the secret: it is decoded instead.
     """
     if _UNRESERVED.fullmatch(secret):
         return frozenset({secret} if len(secret) >= MINIMUM else ())
     forms = {secret, *(unicodedata.normalize(form, secret) for form in ("NFC", "NFKC"))}
-    spelt: set[str] = set()
+    spellings: set[str] = set()
     for form in forms:
-        spelt |= {
+        spellings |= {
             form,
             repr(form)[1:-1],
             _in_repr(form),
@@ -283,13 +286,13 @@ def _spellings(secret: str) -> frozenset[str]:
             quote(form, safe="", errors="replace"),
             quote_plus(form, errors="replace"),
         }
-    # And JSON that is quoted in its turn, as botocore quotes what it sends.
+    # JSON within a quoted text, as botocore logs the bodies of its requests.
     for form in forms:
         for written in (json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1]):
-            spelt |= {_in_repr(written), json.dumps(written)[1:-1]}
-    return frozenset(form for form in spelt if len(form) >= MINIMUM)
+            spellings |= {_in_repr(written), json.dumps(written)[1:-1]}
+    return frozenset(form for form in spellings if len(form) >= MINIMUM)
 
 
 def _in_repr(text: str) -> str:
-    # A text with quotation marks of both kinds has its single ones escaped.
+    # In a text with quotation marks of both kinds, repr escapes the single ones.
     return repr('"' + text)[2:-1]

@@ -122,6 +122,8 @@ def test_a_signed_token_of_another_shape_is_no_token(world: World) -> None:
             if type(other) is not type(fields[index]) or isinstance(other, str)
         ]
     values += [[*fields[:-1], text] for text in sealed]
+    surrogates = json.dumps([SURROGATE, None, None, "o-alice"])
+    values.append([*fields[:-1], service.sealer.seal("claims " + CLAIMS.recovery, surrogates)])
     values.append([fields[0], SURROGATE, *fields[2:]])
     for value in values:
         token = service.signer.sign("recovery", value, 60)
@@ -148,11 +150,23 @@ def test_a_signed_cookie_or_scene_of_another_shape_is_none(world: World) -> None
     def cookie(name: str, value: Any) -> str:
         return cookies._write(service, name, value, 60).partition(";")[0]
 
-    for value in (None, 1, "a", {}, [], ["n"], [1, None], ["n", 1], ["n", None, 1], [None, None]):
+    for value in (
+        None,
+        1,
+        "a",
+        {},
+        [],
+        ["n"],
+        [1, None],
+        ["n", 1],
+        ["n", None, 1],
+        [None, None],
+        [SURROGATE, None],
+    ):
         event = with_query("/wechat/enter", code="c", state="n")
         event["headers"]["Cookie"] = cookie("oauth_state", value)
         assert no_failure(event) == (401, "recovery-expired"), value
-    for other in (None, 1, "", [], ["o-alice"], {}):
+    for other in (None, 1, "", [], ["o-alice"], {}, SURROGATE):
         event = api_event("POST", "/recovery", {"user_type": "firm", "login": "11010148"})
         event["headers"]["Cookie"] = cookie("wechat", other)
         answer = app(event, SimpleNamespace(aws_request_id="r"))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def visitor_openid(service: Service, request: Request) -> str | None:
     """Return the openid of the WeChat that sent the request, or None where it is unknown."""
     openid = _read(service, request, "wechat")
-    return openid if isinstance(openid, str) and openid else None
+    return str(openid) if has_shape([openid], (str,)) and openid else None
 
 
 def keep_visitor_openid(service: Service, openid: str) -> str:

@@ -13,7 +13,7 @@ export const firmNo = () => (recovery ? recovery.login.split("_")[0] : "");
 /* Password rules */
 
 const KINDS = [/\p{Lu}/u, /\p{Ll}/u, /\p{Nd}/u, /[^\p{Lu}\p{Ll}\p{Nd}]/u];
-// Every public rule of chalicelib/domain/passwords.py. One without `met` is checked by the service alone:
+// Every public rule of chalicelib/domain/passwords.py. One without `isMet` is checked by the service alone:
 // its dictionaries are too large for a page.
 const RULES = [
   {
