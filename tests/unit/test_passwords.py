@@ -19,8 +19,8 @@ from chalicelib.domain.passwords import (
     PROFILES,
     private_weaknesses,
     public_weaknesses,
-    weaknesses,
 )
+from chalicelib.services.password_policy import PasswordPolicy
 
 MLPS, NIST = PROFILES["mlps"], PROFILES["nist"]
 LOGIN = parse_login("11010148_cw")
@@ -58,8 +58,7 @@ def test_a_password_that_is_easy_to_guess_is_refused(password: str) -> None:
 def test_a_good_password_passes(password: str) -> None:
     """Random ones of eight characters, a few words, a sentence in pinyin, Chinese."""
     assert public_weaknesses(password, MLPS, LOGIN) == []
-    found = weaknesses(password, MLPS, login=LOGIN, phone="+8613800001234", default="010123X")
-    assert found == []
+    assert private_weaknesses(password, phone="+8613800001234", default="010123X") == []
 
 
 def test_few_random_passwords_are_taken_for_guessable_ones() -> None:
@@ -114,15 +113,15 @@ def test_nothing_is_checked_past_too_long(monkeypatch: pytest.MonkeyPatch) -> No
     def fail(*_: object) -> bool:
         raise AssertionError("checked past too-long")
 
-    for name in ("_classes", "_is_common", "_is_guessable", "private_weaknesses"):
+    policy = PasswordPolicy(MLPS, {})
+    for name in ("_classes", "_is_common", "_is_guessable"):
         monkeypatch.setattr(passwords, name, fail)
-    assert public_weaknesses(long, MLPS, LOGIN) == [TOO_LONG]
-    found = weaknesses(long, MLPS, login=LOGIN, phone="+8613800001234", default="010123X")
-    assert found == [TOO_LONG]
+    assert policy.public_weaknesses(long, LOGIN) == [TOO_LONG]
+    assert policy.private_weaknesses(long, "+8613800001234", "010123X") == []
     monkeypatch.undo()
-    allowed = weaknesses(long[:64], MLPS, login=LOGIN, phone="+8613800001234", default="010123X")
-    assert TOO_LONG not in allowed
-    assert PASSWORD_REASONS["contains-phone"] in allowed
+    assert TOO_LONG not in policy.public_weaknesses(long[:64], LOGIN)
+    found = policy.private_weaknesses(long[:64], "+8613800001234", "010123X")
+    assert PASSWORD_REASONS["contains-phone"] in found
 
 
 def test_private_rules_see_the_phone_and_the_default_alone() -> None:
