@@ -149,7 +149,7 @@ class Door(TestHTTPClient):
                 context["identity"].update(self.identity)
             return event
 
-        converter.create_lambda_event = create_with_identity
+        converter.create_lambda_event = create_with_identity  # type: ignore[method-assign]
 
     @contextmanager
     def _patched_env_vars(self, environment_variables: dict[str, str]) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
@@ -152,7 +153,8 @@ def test_iam_refuses_a_topic_while_a_phone_passes(stage: Stage) -> None:
         client = boto3.client("sns")
         assert client.publish(PhoneNumber="+8613800001234", Message="m")["MessageId"]
         topic = stage.resources["OpsTopic"]
-        for named in ({"TopicArn": topic}, {"TargetArn": topic}):
+        for named in ("TopicArn", "TargetArn"):
+            request: dict[str, Any] = {named: topic}
             with pytest.raises(ClientError, match="not authorized"):
-                client.publish(Message="m", **named)
+                client.publish(Message="m", **request)
     assert [call.resource for call in stage.ledger.refused] == [topic, topic]

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.handlers import credentials
 from chalicelib.handlers.http import payloads
 from tests.conftest import IDENTITY, World
-from tests.security.actions import Counting
+from tests.security.actions import CountingHasher
 from tests.security.mutation import SourceMutation, attack
 
 RIGHT = {"login": "11010148", "password": "Opening-password-1"}
@@ -33,7 +33,7 @@ IDENTITIES: list[dict[str, Any]] = [
 )
 def test_nobody_without_an_iam_identity_verifies_passwords(world: World) -> None:
     """An API deployed without its authorizer refuses right passwords too, and compares nothing."""
-    hasher = Counting(world)
+    hasher = CountingHasher(world)
     forged = {
         "X-Amz-User-Arn": IDENTITY["userArn"],
         "Authorization": "AWS4-HMAC-SHA256 Credential=ASIAEXAMPLE/20270115/cn-north-1",
@@ -46,7 +46,7 @@ def test_nobody_without_an_iam_identity_verifies_passwords(world: World) -> None
                 answer = world.call("POST", "/credentials/verify", asked, headers=forged)
                 assert (answer.status_code, answer.json_body["code"]) == (403, "forbidden")
                 assert "valid" not in answer.json_body
-    assert hasher.worked == 0
+    assert hasher.computations == 0
     assert not world.login_item().failures
     world.http.identity = {**IDENTITY}
     assert world.call("POST", "/credentials/verify", RIGHT).json_body["valid"] is True

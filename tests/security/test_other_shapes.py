@@ -114,7 +114,7 @@ def test_a_signed_token_of_another_shape_is_no_token(world: World) -> None:
         dict.fromkeys("abcdef"),
     ]
     for index in range(len(fields)):
-        others = [None, 1, True, 1.5, "x", [], {}]
+        others: list[Any] = [None, 1, True, 1.5, "x", [], {}]
         values += [
             [*fields[:index], other, *fields[index + 1 :]]
             for other in others
@@ -150,7 +150,7 @@ def test_a_signed_cookie_or_scene_of_another_shape_is_none(world: World) -> None
     def cookie(name: str, value: Any) -> str:
         return cookies._write(service, name, value, 60).partition(";")[0]
 
-    for value in (
+    states: list[Any] = [
         None,
         1,
         "a",
@@ -162,11 +162,13 @@ def test_a_signed_cookie_or_scene_of_another_shape_is_none(world: World) -> None
         ["n", None, 1],
         [None, None],
         [SURROGATE, None],
-    ):
+    ]
+    for value in states:
         event = with_query("/wechat/enter", code="c", state="n")
         event["headers"]["Cookie"] = cookie("oauth_state", value)
         assert no_failure(event) == (401, "recovery-expired"), value
-    for other in (None, 1, "", [], ["o-alice"], {}, SURROGATE):
+    openids: list[Any] = [None, 1, "", [], ["o-alice"], {}, SURROGATE]
+    for other in openids:
         event = api_event("POST", "/recovery", {"user_type": "firm", "login": "11010148"})
         event["headers"]["Cookie"] = cookie("wechat", other)
         answer = app(event, SimpleNamespace(aws_request_id="r"))
@@ -249,7 +251,8 @@ def test_an_event_of_another_shape_holds_up_no_other(
         for number, body in enumerate(bodies)
     ]
     del records[0]["attributes"]
-    event = SQSEvent({"Records": records}, SimpleNamespace(aws_request_id="r"))
+    context: Any = SimpleNamespace(aws_request_id="r")
+    event = SQSEvent({"Records": records}, context)
     try:
         answer = yearly_reset.work(event)
     except Exception as error:
@@ -257,9 +260,16 @@ def test_an_event_of_another_shape_holds_up_no_other(
     returned = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
     assert returned == [record["messageId"] for record in records[:-1]]
     assert taken == [2027]
-    for data in ({}, {"awslogs": None}, {"awslogs": {"data": 1}}, {"awslogs": {"data": "a"}}, []):
+    batches: list[Any] = [
+        {},
+        {"awslogs": None},
+        {"awslogs": {"data": 1}},
+        {"awslogs": {"data": "a"}},
+        [],
+    ]
+    for data in batches:
         try:
-            assert receipts.from_logs(data) == {"receipts": 0, "found": 0}  # type: ignore[arg-type]
+            assert receipts.from_logs(data) == {"receipts": 0, "found": 0}
         except Exception as error:
             pytest.fail(f"the batch failed: {error!r}")
 

@@ -10,7 +10,6 @@ from typing import Any
 import altcha
 import pytest
 
-from chalicelib.security import proof_of_work
 from chalicelib.security.proof_of_work import COUNTERS, Proofs
 from chalicelib.web.recovery.assets import read
 
@@ -30,7 +29,7 @@ def draws(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
         bounds.append(bound)
         return number if number >= 0 else bound + number
 
-    monkeypatch.setattr(proof_of_work.secrets, "randbelow", randbelow)
+    monkeypatch.setattr("chalicelib.security.proof_of_work.secrets.randbelow", randbelow)
     return bounds
 
 
