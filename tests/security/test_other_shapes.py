@@ -237,7 +237,7 @@ def test_an_event_of_another_shape_holds_up_no_other(
     taken: list[Any] = []
 
     class Reset:
-        def take(self, message: Any, **_: Any) -> None:
+        def process(self, message: Any, **_: Any) -> None:
             taken.append(message["year"])
 
     monkeypatch.setitem(world.service.__dict__, "yearly_reset", Reset())
