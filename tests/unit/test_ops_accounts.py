@@ -95,7 +95,7 @@ def test_unbind_and_unlock_report_their_effect(run_ops: Run, world: World) -> No
         assert ran.status == 0
         assert words.CHANGED[name].replace("$login", LOGIN) in ran.out
         again = run_ops(name, LOGIN, "--reason", "本人来函", "--json")
-        assert (again.status, again.json) == (0, {"login": LOGIN, "changed": False, "told": []})
+        assert (again.status, again.json) == (0, {"login": LOGIN, "changed": False, "notified": []})
 
 
 def test_unbinding_the_last_method_is_refused_with_advice(run_ops: Run, world: World) -> None:
