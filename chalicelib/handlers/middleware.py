@@ -18,6 +18,7 @@ from ..domain.errors import InvalidInput, ServiceError
 from ..telemetry import logs, metrics
 from ..telemetry.invocation import Invocation, begun
 from ..telemetry.masking import MINIMUM, parts
+from .http.cookies import cookie_header
 from .http.payloads import raw_body
 from .http.problems import log_error, problem
 
@@ -84,8 +85,7 @@ def _invocation(event: Any) -> Invocation:
 
 def _secrets(request: Request) -> Iterator[str]:
     """Yield the values of a request that no log line may contain, whatever the route is."""
-    for name in ("authorization", "cookie"):
-        value = str(request.headers.get(name, ""))
+    for value in (str(request.headers.get("authorization", "")), cookie_header(request)):
         words = value.replace("=", " ").replace(";", " ").split()
         if any(len(word) < MINIMUM for word in words):
             # Words this short are not masked one by one, so the value is masked as a whole.
