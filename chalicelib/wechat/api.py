@@ -64,8 +64,13 @@ def request(
 def _json_object(response: Response) -> dict[str, Any] | None:
     if response.status != 200:
         return None
+    # WeChat does not escape the control characters in names that people gave themselves, and cuts
+    # other texts within a character. None of them is used here.
+    # Sources: github.com/wechatpy/wechatpy/pull/154, lanrion/weixin_authorize/pull/52,
+    # node-webot/co-wechat-api/issues/63, chanxuehong/wechat/pull/187.
+    text = (response.body or b"").decode("utf-8-sig", "replace")
     try:
-        answer = json.loads(response.body or b"")
+        answer = json.loads(text, strict=False)
     except (ValueError, RecursionError):
         return None
     if not isinstance(answer, dict) or type(answer.get("errcode", 0)) is not int:

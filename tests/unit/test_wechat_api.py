@@ -89,6 +89,36 @@ def test_a_meaningless_response_leaves_a_message_unknown(
     assert len(wechat_platform.asked(SEND)) == 1
 
 
+@pytest.mark.parametrize(
+    "name",
+    [b"\x14a", b"a\x07b\x00\t\n\x1f", b"\xce\xf7\xff", b"\xe8\xaf", b"\xed\xa0\xbd", b"\\ud83d"],
+    ids=str,
+)
+def test_a_name_with_control_characters_or_broken_utf_8_is_read(
+    wechat_platform: WeChat, wechat_client: WechatClient, name: bytes
+) -> None:
+    """WeChat does not escape what is in a person's name, city or province; none of it is used.
+
+    Sources: github.com/wechatpy/wechatpy/pull/154, github.com/lanrion/weixin_authorize/pull/52,
+    github.com/node-webot/co-wechat-api/issues/63, github.com/chanxuehong/wechat/pull/187.
+    """
+    for bom in (b"", b"\xef\xbb\xbf"):
+        body = b'{"subscribe":1,"openid":"%s","nickname":"%s","city":"%s"}'
+        answer = bom + body % (OPENID.encode(), name, name)
+        wechat_platform.answers[INFO] = [(200, answer)]
+        assert wechat_client.is_following(OPENID)
+
+
+def test_broken_utf_8_in_an_openid_is_no_openid(
+    wechat_platform: WeChat, wechat_client: WechatClient
+) -> None:
+    """A substituted character never becomes part of a stored value."""
+    for openid in (b"o-\xff", b"o-\x00", b"o-\xed\xa0\xbd"):
+        wechat_platform.answers[CODE] = [(200, b'{"openid":"%s"}' % openid)]
+        with pytest.raises(Unavailable):
+            wechat_client.exchange("code")
+
+
 @pytest.mark.parametrize("status", [302, 307, 403, 404, 407, 413])
 def test_a_redirect_or_refusal_of_a_proxy_has_sent_nothing(
     wechat_platform: WeChat, wechat_client: WechatClient, status: int
