@@ -138,7 +138,7 @@ class CodeDelivery:
                 "thing3": f"{MINUTES}分钟内有效",
             },
             url=self._enter_url,
-            client_msg_id=send.at.replace("-", "")[:32],
+            client_msg_id=audit.client_msg_id(send.at),
         )
 
     def _still_follows(self, openid: str) -> bool:

@@ -83,7 +83,7 @@ class Conversation:
         return self._live_codes(message) if message.key == CODE_KEY else ""
 
     def _text(self, message: Text) -> str:
-        return _COMMANDS.get(fold(message.content), Conversation._help)(self, message)
+        return _COMMANDS.get(_words(message.content), Conversation._help)(self, message)
 
     def _page(self, _: Message) -> str:
         return fill(REPLIES["page"], url=self._enter_url)
@@ -127,21 +127,43 @@ class Conversation:
 
     def _add_receipt(self, message: TemplateSent) -> None:
         sends = self._pending_codes.sends_to("wechat", message.sender)
-        if sends is None or not message.message_id or not message.status:
+        if sends is None or not message.status:
             return
         delivered = message.status == "success"
         # WeChat writes "failed:user block" and "failed: system failed".
         reason = None if delivered else message.status.removeprefix("failed").lstrip(": ")[:100]
-        receipt = (message.message_id, "delivered" if delivered else "failed", reason)
-        received_at = message.created_at
-        if audit.add_wechat_receipt(sends.login, sends.at, *receipt, received_at):
+        receipt = ("delivered" if delivered else "failed", reason, message.created_at)
+        if not message.message_id:
+            self._add_unnamed_receipt(message, {sends.login, *sends.logins}, receipt)
+            return
+        if audit.add_wechat_receipt(sends.login, sends.at, message.message_id, *receipt):
             return
         for login in sorted(sends.logins):
-            at = audit.named_send(login, message.message_id, received_at - DAY)
-            if at is not None and audit.add_wechat_receipt(login, at, *receipt, received_at):
+            at = audit.named_send(login, message.message_id, message.created_at - DAY)
+            if at is not None and audit.add_wechat_receipt(login, at, message.message_id, *receipt):
                 return
         # The receipt of a notice: only the sends of codes keep their receipts.
         log.info("a receipt of no code was ignored")
+
+    def _add_unnamed_receipt(
+        self, message: TemplateSent, logins: set[str], receipt: tuple[str, str | None, int]
+    ) -> None:
+        """Store a receipt without a message id on the send with its client_msg_id, if it has one."""
+        for login in sorted(logins):
+            at = audit.send_with_client_msg_id(login, message.client_msg_id)
+            if at is not None and audit.add_wechat_receipt(login, at, None, *receipt):
+                return
+        self._count("ReceiptSkipped", gateway="wechat")
+        log.warning("a receipt of wechat without a message id was skipped")
+
+
+def _words(text: str) -> str:
+    """Return the letters and digits of a text alone.
+
+    People end a command with a full stop, or copy it with the quotation marks of our help; WeChat
+    adds punctuation to the voice messages that it recognises.
+    """
+    return "".join(filter(str.isalnum, fold(text)))
 
 
 class _Kind(NamedTuple):
@@ -166,4 +188,4 @@ _COMMANDS: Mapping[str, Callable[[Conversation, Message], str]] = {
     **dict.fromkeys(("找回密码", "密码找回", "忘记密码"), Conversation._page),
     **dict.fromkeys(("验证码", "获取验证码"), Conversation._live_codes),
 }
-"""What a person may write, folded, to get more than the help."""
+"""What a person may write, without punctuation, to get more than the help."""

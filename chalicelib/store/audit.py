@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import secrets
 from collections.abc import Mapping
 
@@ -19,6 +20,10 @@ _LONGEST_EVENT_DELAY = 60
 # Seconds that the link from a message to its send is stored. Vendors retry a phone that is switched
 # off for up to three days.
 _MESSAGE_RETENTION = 4 * DAY
+
+# WeChat accepts up to 64 characters.
+_CLIENT_MSG_ID_LENGTH = 32
+_CLIENT_MSG_ID = re.compile(r"[0-9]{13}[0-9a-f]{19}")
 
 # Orders the events of one process within one second, which is the clock's resolution.
 _sequence = itertools.count()
@@ -104,23 +109,23 @@ def _message_key(gateway: str, message_id: str) -> str:
 
 
 def add_wechat_receipt(
-    login: str, at: str, message_id: str, receipt: str, reason: str | None, event_time: int
+    login: str, at: str, message_id: str | None, receipt: str, reason: str | None, event_time: int
 ) -> bool:
     """Store WeChat's event about a template message on the send with the key `at`.
 
     `event_time` is WeChat's CreateTime, epoch seconds. The event may arrive before the answer that
     contains the message's id, and that answer may be lost; so a send without an id accepts an event
-    of about its own time. Returns False if the send is of another message. Raises Unavailable.
+    of about its own time. `message_id` is None where `at` itself is from the event's client_msg_id.
+    Returns False if the send is of another message. Raises Unavailable.
     """
-    has_no_id = AuditItem.message_id.does_not_exist()
-    has_this_id = AuditItem.message_id == message_id
-    near = abs(event_time - int(at[:13]) // 1000) <= _LONGEST_EVENT_DELAY
+    condition = AuditItem.gateway == "wechat-template"
+    if message_id is not None:
+        has_this_id = AuditItem.message_id == message_id
+        near = abs(event_time - int(at[:13]) // 1000) <= _LONGEST_EVENT_DELAY
+        condition &= (has_this_id | AuditItem.message_id.does_not_exist()) if near else has_this_id
     facts = {"receipt": receipt, "reason": reason, "message_id": message_id}
-    is_template = AuditItem.gateway == "wechat-template"
     try:
-        _settle(
-            login, at, facts, is_template & ((has_this_id | has_no_id) if near else has_this_id)
-        )
+        _settle(login, at, facts, condition)
     except ConditionFailed:
         return False
     return True
@@ -140,6 +145,23 @@ def named_send(login: str, message_id: str, since: int) -> str | None:
             )
         )
     return str(sends[-1].at) if sends else None
+
+
+def client_msg_id(at: str) -> str:
+    """Return the id that the template message of the send with the key `at` has at WeChat."""
+    return at.replace("-", "")[:_CLIENT_MSG_ID_LENGTH]
+
+
+def send_with_client_msg_id(login: str, given: str) -> str | None:
+    """Return the key of the login's send whose `client_msg_id` is `given`, or None.
+
+    Raises Unavailable.
+    """
+    if not _CLIENT_MSG_ID.fullmatch(given):
+        return None
+    with translate_errors():
+        sends = AuditItem.query(login, AuditItem.at.startswith(f"{given[:13]}-{given[13:]}"))
+        return next((str(send.at) for send in sends), None)
 
 
 def _settle(login: str, at: str, facts: Mapping[str, str | None], condition: Condition) -> None:

@@ -4,7 +4,7 @@ Alarms depend on these names and dimensions:
 
 RecoveryStarted, RecoveryCompleted, CodeWrong, Unbound; CodeSent by gateway and outcome;
 RefusedByLimit by limit; CallbackEvent by event; ResetProgress by outcome, in logins;
-PasswordVerified by outcome; Alarm by alarm, one for each log line with the extra `alarm`.
+PasswordVerified by outcome; ReceiptSkipped by gateway; Alarm by alarm, one for each log line with the extra `alarm`.
 """
 
 from __future__ import annotations

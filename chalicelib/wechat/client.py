@@ -203,8 +203,9 @@ class WechatClient:
         if errcode == _BUSY:
             raise Unavailable("wechat")
         if errcode == 0:
+            # WeChat also responds with a msgid of 0, which identifies no message.
             msgid = answer.get("msgid")
-            return TemplateResult(TemplateOutcome.SENT, None if msgid is None else str(msgid))
+            return TemplateResult(TemplateOutcome.SENT, str(msgid) if msgid else None)
         return TemplateResult(_OUTCOMES.get(errcode, TemplateOutcome.NO_TEMPLATE), errcode=errcode)
 
     def follow_qr(self, scene: str, lifetime_s: int) -> str:

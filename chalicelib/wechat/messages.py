@@ -1,4 +1,8 @@
-"""Strict parser of the messages and events in WeChat's callbacks.
+"""Parser of the messages and events in WeChat's callbacks.
+
+The envelope is parsed strictly, since anybody can send one. What it encrypts is WeChat's, so only a
+message without its sender is refused there: after an error WeChat shows the person that the
+account is out of order. A message of a kind or a form that is not handled becomes Other.
 
 Source of elements and events: WeChat Official Account guide, "Receiving standard messages" and
 "Receiving event pushes".
@@ -18,6 +22,12 @@ MAXIMUM_BYTES = 65_536
 # An openid, without characters that could break a log line or a key.
 _SENDER = re.compile(r"[!-~]{1,128}", re.ASCII)
 _CREATED_AT = re.compile(r"[0-9]{1,12}", re.ASCII)
+
+# Characters that XML 1.0 forbids. WeChat sends those that people paste, unescaped.
+# Sources: github.com/offu/WeRoBot/issues/420 and pull/809.
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_REFERENCE = re.compile(r"&#(?:x0*(?P<hex>[0-9A-Fa-f]+)|0*(?P<decimal>[0-9]+));", re.ASCII)
+_SUBSTITUTE = "\ufffd"
 
 
 class MessageError(Exception):
@@ -48,7 +58,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Text(Message):
-    """A text from a person."""
+    """A text from a person, or a voice message that WeChat has recognised as text."""
 
     content: str
 
@@ -91,12 +101,18 @@ class TemplateSent(Message):
     """Receipt of a template message; `status` is `success` or the reason of the failure."""
 
     message_id: str
+    """Empty where WeChat sent none, or 0."""
     status: str
+    client_msg_id: str
+    """The id that the sender of the message gave it; empty where WeChat did not return it."""
 
 
 @dataclass(frozen=True)
 class Other(Message):
-    """A message or event of another kind, such as an image."""
+    """A message or event of another kind, such as an image, or of an unknown form.
+
+    Of an unknown form, `recipient` is empty and `created_at` 0.
+    """
 
 
 Fields = dict[str, list[str]]
@@ -143,6 +159,22 @@ def _refuse(*_: object) -> None:
     raise MessageError
 
 
+def _readable(xml: bytes) -> bytes:
+    """Return the XML with a substitute for each character that XML forbids, escaped or not.
+
+    A substitute, since dropping characters could form a document type or a sender out of others.
+    """
+    text = _FORBIDDEN.sub(_SUBSTITUTE, xml.decode("utf-8", "replace"))
+    return _REFERENCE.sub(_allowed_reference, text).encode()
+
+
+def _allowed_reference(reference: re.Match[str]) -> str:
+    digits, base = (reference["hex"], 16) if reference["hex"] else (reference["decimal"], 10)
+    number = int(digits, base) if len(digits) <= 7 else 0
+    is_character = number <= 0x10FFFF and not _FORBIDDEN.match(chr(number))
+    return reference[0] if is_character else _SUBSTITUTE
+
+
 def _value(fields: Fields, name: str) -> str | None:
     found = fields.get(name)
     if not found:
@@ -160,6 +192,11 @@ def _required(fields: Fields, name: str) -> str:
     return value
 
 
+def _typed(fields: Fields, name: str) -> str:
+    """Return the text that a person wrote, without the characters that XML forbids."""
+    return (_value(fields, name) or "").replace(_SUBSTITUTE, "").strip()
+
+
 def envelope(xml: bytes) -> Envelope:
     """Parse the outer XML. Raises MessageError."""
     fields = _fields(xml)
@@ -167,25 +204,39 @@ def envelope(xml: bytes) -> Envelope:
 
 
 def message(xml: bytes) -> Message:
-    """Parse the inner XML. Raises MessageError."""
-    fields = _fields(xml)
-    sender, recipient = _required(fields, "FromUserName"), _required(fields, "ToUserName")
-    created = _required(fields, "CreateTime")
-    if not _SENDER.fullmatch(sender) or not _CREATED_AT.fullmatch(created):
+    """Parse the inner XML. Raises MessageError where it has no sender."""
+    fields = _fields(_readable(xml))
+    sender = _required(fields, "FromUserName")
+    if not _SENDER.fullmatch(sender):
+        raise MessageError
+    try:
+        return _handled(fields, sender)
+    except MessageError:
+        return Other(sender, "", 0, _whole_key(fields))
+
+
+def _handled(fields: Fields, sender: str) -> Message:
+    """Return the message as its type. Raises MessageError where that lacks an element."""
+    recipient, created = _required(fields, "ToUserName"), _required(fields, "CreateTime")
+    if not _CREATED_AT.fullmatch(created):
         raise MessageError
     kind = _required(fields, "MsgType")
     if kind == "event":
         return _event(fields, sender, recipient, int(created))
-    key = _key("message", _required(fields, "MsgId"), sender)
+    # Messages have MsgId, receipts and messages of devices MsgID.
+    message_id = _value(fields, "MsgId") or _value(fields, "MsgID")
+    key = _key("message", message_id, sender) if message_id else _whole_key(fields)
+    common = (sender, recipient, int(created), key)
     if kind == "text":
-        return Text(sender, recipient, int(created), key, _value(fields, "Content") or "")
-    return Other(sender, recipient, int(created), key)
+        return Text(*common, _typed(fields, "Content"))
+    if kind == "voice" and (recognised := _typed(fields, "Recognition")):
+        return Text(*common, recognised)
+    return Other(*common)
 
 
 def _event(fields: Fields, sender: str, recipient: str, created: int) -> Message:
     event = _required(fields, "Event")
     event_key = _value(fields, "EventKey") or ""
-    # Receipts contain MsgID, messages MsgId.
     message_id = _value(fields, "MsgID") or ""
     key = _key("event", sender, str(created), event, event_key, message_id)
     common = (sender, recipient, created, key)
@@ -200,8 +251,18 @@ def _event(fields: Fields, sender: str, recipient: str, created: int) -> Message
     if event == "VIEW":
         return Viewed(*common, event_key)
     if event == "TEMPLATESENDJOBFINISH":
-        return TemplateSent(*common, message_id, _value(fields, "Status") or "")
+        # WeChat also responds to a send with a message id of 0.
+        # Source: github.com/chanjarster/weixin-java-tools/pull/216
+        named = "" if message_id == "0" else message_id
+        client_msg_id = _value(fields, "client_msg_id") or ""
+        return TemplateSent(*common, named, _value(fields, "Status") or "", client_msg_id)
     return Other(*common)
+
+
+def _whole_key(fields: Fields) -> str:
+    """Return a key of all elements, for a message without an id of its own."""
+    parts = [part for name in sorted(fields) for part in (name, *fields[name])]
+    return _key("whole", *parts)
 
 
 def _key(*parts: str) -> str:

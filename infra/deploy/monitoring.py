@@ -167,6 +167,7 @@ def _dashboard() -> dict[str, Any]:
         ("Codes sent", [_search("CodeSent", "gateway,outcome")]),
         ("Refused by a limit", [_search("RefusedByLimit", "limit")]),
         ("WeChat's events", [_search("CallbackEvent", "event")]),
+        ("Receipts skipped", [_search("ReceiptSkipped", "gateway")]),
         ("Passwords verified", [_search("PasswordVerified", "outcome")]),
         ("Yearly reset, logins", [_search("ResetProgress", "outcome")]),
         ("Alarms", [_search("Alarm", "alarm")]),

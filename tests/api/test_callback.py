@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chalicelib.settings import Secret, SettingsError, load
 from chalicelib.store.models import FollowerItem
@@ -164,8 +166,54 @@ def test_every_message_is_answered(world: World, inner: dict[str, object]) -> No
     assert ("找回密码" in answer) is (inner["MsgType"] == "text")
 
 
-@pytest.mark.parametrize("control", ["\x00", "\x08", "\x1b", "\ufffe"])
-def test_a_control_character_is_refused(world: World, control: str) -> None:
-    """A signed malformed message is no failure of the service."""
-    delivery = signed(world, {"MsgType": "text", "MsgId": 1, "Content": f"a{control}b"})
-    refused(world, delivery, 400)
+@pytest.mark.parametrize("control", ["\x00", "\x08", "\x1b", "\ufffe", "&#27;", "&#55357;"])
+def test_a_character_that_xml_forbids_does_not_spoil_a_text(world: World, control: str) -> None:
+    """The person gets help, or what the other characters request."""
+    text = {"MsgType": "text", "MsgId": 1, "Content": f"a{control}b"}
+    assert "获取验证码请回复" in tell(world, text)
+    assert "找回密码" in tell(world, {**text, "MsgId": 2, "Content": f"找回{control}密码"})
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"MsgType": "device_event", "Event": "bind", "DeviceID": 1},
+        {"MsgType": "device_text", "Content": "aGk=", "MsgID": 7},
+        {"MsgType": "event", "Event": "user_get_card", "CardId": "p"},
+        {"MsgType": "event", "Event": "kf_create_session", "KfAccount": "a@gh_1"},
+        {"MsgType": "event", "Event": "qualification_verify_success", "ExpiredTime": 1},
+        {"MsgType": "event"},
+        {"MsgType": "made up"},
+        {"Event": "subscribe"},
+        {"MsgType": "event", "Event": "subscribe", "CreateTime": "soon"},
+        {"MsgType": "event", "Event": "subscribe", "ToUserName": ""},
+    ],
+    ids=str,
+)
+def test_a_signed_message_of_any_kind_is_answered(
+    world: World, inner: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    """`success` ends the delivery; after any other answer WeChat repeats it and warns the person."""
+    answer = post(world, signed(world, inner))
+    assert (answer.status_code, answer.body) == (200, b"success")
+    assert list(FollowerItem.scan()) == []
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_any_signed_message_is_answered_or_refused(world: World) -> None:
+    """Any elements and values in the ciphertext, and any bytes: never an error of the service."""
+    names = st.sampled_from(["MsgType", "Event", "EventKey", "Content", "MsgId", "CreateTime", "a"])
+    values = st.text(st.characters(exclude_categories=["Cs"]), max_size=9) | st.sampled_from(
+        ["text", "event", "SCAN", "<a>", "]]>", "&#0;"]
+    )
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.dictionaries(names, values, max_size=5), st.binary(max_size=40))
+    def deliver(fields: dict[str, str], raw: bytes) -> None:
+        for delivery in (
+            signed(world, fields),
+            Signed(signed(world, SUBSCRIBED).query, raw),
+        ):
+            assert post(world, delivery).status_code in (200, 400, 403)
+
+    deliver()

@@ -30,6 +30,46 @@ def test_a_keyword_is_answered_with_the_link_to_the_page(world: World, words: st
     assert tell(world, text(words)) == f"请{HERE}点此找回密码</a>。"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "验证码。",
+        "“验证码”",
+        "＂验证码＂",
+        '"验证码"',
+        "「验证码」",
+        "【验证码】",
+        "验证码！！",
+        "，验证码，",
+        " 验 证 码 ? ",
+        "验证码～",
+        "验证码🙏",
+        "验证\u200b码",
+        "获取验证码…",
+        "_验证码_",
+    ],
+)
+def test_punctuation_does_not_change_a_keyword(world: World, words: str) -> None:
+    """People end a word with a full stop, or copy the quotation marks of the help."""
+    assert "没有可领取的验证码" in tell(world, text(words))
+
+
+@pytest.mark.parametrize("words", ["没有验证码", "验证码123456", "验证码找回密码", "。", "“”"])
+def test_a_keyword_is_the_whole_text(world: World, words: str) -> None:
+    """Other letters or digits beside it make another text, which is answered with help."""
+    assert "如需人工帮助" in tell(world, text(words))
+
+
+def test_a_voice_message_is_read_as_its_text(world: World) -> None:
+    """WeChat ends what it recognised with punctuation. Without a text there is nothing to answer."""
+    voice = {"MsgType": "voice", "MsgId": 8, "MediaId": 1, "Format": "amr"}
+    assert "没有可领取的验证码" in tell(world, {**voice, "Recognition": "验证码。"})
+    assert "点此找回密码" in tell(world, {**voice, "MsgId": 9, "Recognition": "忘记密码！"})
+    assert "如需人工帮助" in tell(world, {**voice, "MsgId": 10, "Recognition": "怎么办？"})
+    assert tell(world, {**voice, "MsgId": 11, "Recognition": ""}) == ""
+    assert tell(world, {**voice, "MsgId": 12}) == ""
+
+
 @pytest.mark.parametrize("words", ["你好", "怎么办？", "123456", "验证", "code"])
 def test_other_texts_are_answered_with_help(world: World, words: str) -> None:
     """The link to the page and the number of the support."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from chalicelib.store import audit
 from chalicelib.store.models import AuditItem
+from chalicelib.telemetry import metrics
 from infra.ops import __main__ as commands
 from infra.ops import words
 from tests.conftest import MakeWorld, World, add_firm
@@ -85,7 +88,7 @@ def test_a_repeat_changes_nothing(world: World) -> None:
     assert AuditItem.count() == 1
 
 
-@pytest.mark.parametrize("message_id", [999, 1, ""])
+@pytest.mark.parametrize("message_id", [999, 1])
 def test_an_unknown_message_id_is_ignored(world: World, message_id: object) -> None:
     """It belongs to a notice or to another program's message."""
     send(world)
@@ -145,6 +148,62 @@ def test_a_receipt_a_minute_later_belongs_to_another_message(world: World, wecha
     send(world)
     receipt(world, 555, CreateTime=world.clock.time + 61)
     assert sends() == [(None, None, None)]
+
+
+def sent_client_msg_ids(wechat: WeChat) -> list[str]:
+    """Return the client_msg_id of each template message, oldest first."""
+    return [json.loads(request.body)["client_msg_id"] for request in wechat.asked(SEND)]
+
+
+@pytest.mark.parametrize("message_id", [0, ""])
+def test_a_receipt_without_an_id_is_found_by_its_client_msg_id(
+    world: World, wechat: WeChat, message_id: object
+) -> None:
+    """WeChat also responds to a send with a msgid of 0; the client_msg_id is ours."""
+    wechat.answers[SEND] = [{"errcode": 0, "errmsg": "ok", "msgid": 0}]
+    send(world)
+    world.clock.time += 60
+    send(world)
+    world.clock.time += 60
+    send(world, "11010148_cw")
+    first, second, finance = sent_client_msg_ids(wechat)
+    assert sends() == [(None, None, None)] * 2
+    receipt(world, message_id, client_msg_id=second)
+    receipt(world, message_id, BLOCKED, client_msg_id=first)
+    receipt(world, message_id, BROKEN, client_msg_id=finance)
+    assert sends() == [(None, "failed", "user block"), (None, "delivered", None)]
+    assert sends("11010148_cw") == [(None, "failed", "system failed")]
+
+
+@pytest.mark.parametrize(
+    "client_msg_id",
+    ["", "x", "password-reset.11010148.1800000000", "1800000000000" + "0" * 19, "0" * 64],
+)
+@pytest.mark.parametrize("message_id", [0, ""])
+def test_a_receipt_without_any_id_is_skipped_with_a_figure(
+    make_world: MakeWorld, wechat: WeChat, message_id: object, client_msg_id: str
+) -> None:
+    """It may belong to a notice, so that no send gets it, not even one without an id."""
+    wechat.answers[SEND] = [{"errcode": 0, "errmsg": "ok", "msgid": 0}]
+    world = make_world(WECHAT_API_URL=wechat.url, WECHAT_CODE_TEMPLATE_ID="template")
+    add_firm(world.service.hasher, openid="o-alice")
+    send(world)
+    written = io.StringIO()
+    metrics.print_to(written)
+    try:
+        receipt(world, message_id, BLOCKED, client_msg_id=client_msg_id)
+    finally:
+        metrics.print_to(None)
+    assert sends() == [(None, None, None)]
+    assert '"ReceiptSkipped"' in written.getvalue()
+
+
+def test_a_client_msg_id_of_another_openid_is_ignored(world: World, wechat: WeChat) -> None:
+    """A receipt reaches only the sends to its own sender."""
+    send(world)
+    (mine,) = sent_client_msg_ids(wechat)
+    receipt(world, 0, BLOCKED, openid="o-mallory", client_msg_id=mine)
+    assert sends() == [("101", None, None)]
 
 
 def test_a_pending_code_has_no_receipt(world: World, wechat: WeChat) -> None:

@@ -339,7 +339,10 @@ def test_an_echo_needs_a_signature_and_is_plain_text(world: World) -> None:
     SourceMutation(messages._value, "len(found) > 1", "False"),
 )
 def test_malformed_deliveries_have_one_refusal(world: World) -> None:
-    """The same answer for repeated parameters and for signed invalid messages, never an error 5xx."""
+    """The same answer for repeated parameters and for signed messages without a sender, never a 5xx.
+
+    A signed message that is unusable for another reason has no effect either.
+    """
     good = signed(world, SUBSCRIBED, "o-mallory")
     refusals = [
         Signed(f"{good.query}&{name}={query(good)[name]}", good.body)
@@ -356,8 +359,6 @@ def test_malformed_deliveries_have_one_refusal(world: World) -> None:
             inner(more="<FromUserName>o-alice</FromUserName>"),
             inner("o-mallory\x00"),
             inner("中文"),
-            inner().replace("1800000000", "soon"),
-            inner().replace("1800000000", "9" * 5_000),
             "<a>" * 5_000,
         )
     ]
@@ -370,6 +371,9 @@ def test_malformed_deliveries_have_one_refusal(world: World) -> None:
             "no-store",
             "nosniff",
         ]
+    for time in ("soon", "9" * 5_000):
+        timeless = sealed(world, inner().replace("1800000000", time))
+        assert post(world, enveloped(world, timeless)).body == b"success"
     assert followers() == {}
 
 
