@@ -30,18 +30,14 @@ from .vendor import (
 ALGORITHM = "ACS3-HMAC-SHA256"
 VERSION = "2017-05-25"
 
-# The number is invalid, or its owner has opted out or complained: any vendor would refuse it.
+# The number is invalid, or its owner has opted out: certainly a fault of the number.
 #
-# All other codes concern this vendor only (account, signature, template, balance, throttling), and
-# the next gateway may succeed. So does isv.BUSINESS_LIMIT_CONTROL: Aliyun counts the messages of all
-# its customers to the number, and our own limits on codes to one phone have allowed this message.
-FINAL = frozenset(
-    {
-        "isv.MOBILE_NUMBER_ILLEGAL",
-        "isv.BLACK_KEY_CONTROL_LIMIT",
-        "isv.CUSTOMER_REFUSED",
-    }
-)
+# All other codes concern this vendor (account, signature, template, content, balance, throttling), and
+# the next gateway may succeed. Two of them seem to concern the number: isv.BLACK_KEY_CONTROL_LIMIT is
+# also the answer to a word in the variables that this vendor forbids, and its list of complaints is
+# for promotions; isv.BUSINESS_LIMIT_CONTROL counts the messages of all its customers to the number.
+# docs/operations.md has the table of all codes.
+FINAL = frozenset({"isv.MOBILE_NUMBER_ILLEGAL", "isv.CUSTOMER_REFUSED"})
 
 
 def canonical_query(query: Mapping[str, str]) -> str:

@@ -29,12 +29,18 @@ from .vendor import word
 # At DEBUG botocore logs the parameters of each call, including text and phone.
 logging.getLogger("botocore").setLevel(logging.INFO)
 
-# The number is invalid or its owner has opted out: no gateway would reach it. SNS accepts most
-# messages to numbers that have opted out, and reports that only in its delivery log.
+# The owner of the number has opted out: certainly a fault of the number. SNS accepts most messages to
+# numbers that have opted out, and reports that only in its delivery log.
 #
-# All other codes, such as throttling and the monthly spending limit, concern this account only.
-# Source: the errors of Publish and OptedOutException in the API reference of Amazon SNS.
-FINAL = frozenset({"InvalidParameter", "ParameterValueInvalid", "OptedOut"})
+# All other codes concern this account (throttling, spending limit, permission), and the next gateway
+# may succeed. So does InvalidParameter with "… is not valid to publish to": that is also the answer
+# of a region without SMS, and of an account that may not send to the number's country.
+# Sources: the errors of Publish and OptedOutException in the API reference of Amazon SNS;
+# github.com/aws/aws-sdk-js/issues/1217 and 1368, github.com/boto/boto3/issues/2195.
+FINAL = frozenset({"OptedOut"})
+
+# The text by which SNS reports the same with the code InvalidParameter.
+_OPTED_OUT = "Phone number is opted out"
 
 
 def sns_config() -> Config:
@@ -95,9 +101,10 @@ class Sns:
         return Attempt(self.name, outcome, message_id=message_id)
 
     def _refusal(self, response: Any) -> Attempt:
-        code = word(response.get("Error", {}).get("Code")) or "?"
+        error = response.get("Error", {})
+        code = word(error.get("Code")) or "?"
         request = word(response.get("ResponseMetadata", {}).get("RequestId"))
-        final = code in FINAL
+        final = code in FINAL or _OPTED_OUT in str(error.get("Message", ""))
         return Attempt(
             self.name,
             Outcome.REFUSED if final else Outcome.TRY_ANOTHER,

@@ -32,11 +32,12 @@ SERVICE = "sms"
 VERSION = "2021-01-11"
 CONTENT_TYPE = "application/json"
 
-# The number is invalid, or its owner has opted out: any vendor would refuse it.
+# The number is invalid, or its owner has opted out: certainly a fault of the number.
 #
-# All other codes concern this vendor only (account, signature, template, balance, throttling), and
+# All other codes concern this vendor (account, signature, template, content, balance, throttling), and
 # the next gateway may succeed. So does LimitExceeded.PhoneNumber…: it counts messages of other
 # programs of the account, and our own limits on codes to one phone have allowed this message.
+# docs/operations.md has the table of all codes.
 FINAL = frozenset(
     {
         "FailedOperation.PhoneNumberInBlacklist",

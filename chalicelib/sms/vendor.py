@@ -101,7 +101,7 @@ class TemplateGateway(ABC):
     success: ClassVar[str]
     """Code of an accepted message."""
     final: ClassVar[frozenset[str]]
-    """Codes after which every other gateway would refuse the message too."""
+    """Codes of refusals that certainly concern the number: no other gateway is tried."""
     unknown: ClassVar[frozenset[str]] = frozenset()
     """Codes after which the message may have been sent."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.sms.gateway import Outcome
 from tests.conftest import PASSWORD, World, add_firm
+from tests.support.receipt_cases import TENCENT_ID, Make, SmsVendors, code_sent
 
 
 def test_an_old_password_is_replaced_and_the_wechat_bound(world: World) -> None:
@@ -186,6 +187,27 @@ def test_a_failed_delivery_is_not_counted(world: World) -> None:
     assert (failed.status_code, failed.json_body["code"]) == (502, "delivery-failed")
     assert world.send(token).status_code == 202
     assert world.confirm(token, world.phones.codes[-1]).status_code == 200
+
+
+@pytest.mark.parametrize("code", ["isv.BLACK_KEY_CONTROL_LIMIT", "isv.SMS_CONTENT_ILLEGAL"])
+def test_a_refusal_that_concerns_the_vendor_uses_the_next_gateway(
+    make: Make, vendors: SmsVendors, code: str
+) -> None:
+    """A word in the variables that one vendor forbids is no fault of the number."""
+    world = make("aliyun,tencent")
+    vendors.aliyun_says[0] = code
+    sent = code_sent(world)
+    assert (sent.gateway, sent.outcome, sent.message_id) == ("tencent", "sent", TENCENT_ID)
+
+
+def test_a_refusal_that_concerns_the_number_ends_the_send(make: Make, vendors: SmsVendors) -> None:
+    """No other vendor is tried, and nothing is counted against the person."""
+    world = make("aliyun,tencent")
+    vendors.aliyun_says[0] = "isv.MOBILE_NUMBER_ILLEGAL"
+    assert world.send(world.token()).json_body["code"] == "delivery-failed"
+    assert len(vendors.received) == 1
+    vendors.aliyun_says[0] = "OK"
+    assert code_sent(world).gateway == "aliyun"
 
 
 def test_a_time_out_of_a_gateway_counts_as_sent(world: World) -> None:

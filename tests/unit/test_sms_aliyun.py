@@ -20,6 +20,7 @@ from chalicelib.sms import aliyun as signing
 from chalicelib.sms.gateway import Attempt, Outcome
 from tests.support.http_server import Received, Reply, serving
 from tests.support.sms_cases import NOW, PHONE, SMS, aliyun, aliyun_body, quotes_the_message
+from tests.support.sms_codes import ALIYUN_FINAL, ALIYUN_TRY_ANOTHER
 
 FIELDS = ["PhoneNumbers", "SignName", "TemplateCode", "TemplateParam", "OutId"]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(
@@ -139,56 +140,10 @@ def test_values_of_any_text_arrive_unchanged(params: dict[str, str]) -> None:
     assert list(json.loads(read["TemplateParam"]).items()) == list(params.items())
 
 
-# "API error codes" of the domestic SMS, and the gateway's own codes before them.
-TRY_ANOTHER = [
-    "isv.SMS_SIGNATURE_SCENE_ILLEGAL",
-    "isv.EXTEND_CODE_ERROR",
-    "isv.SIGN_STATE_ILLEGAL",
-    "isv.DOMESTIC_NUMBER_NOT_SUPPORTED",
-    "isv.DENY_IP_RANGE",
-    "isv.DAY_LIMIT_CONTROL",
-    "isv.MONTH_LIMIT_CONTROL",
-    "isv.SMS_CONTENT_ILLEGAL",
-    "isv.SMS_SIGN_ILLEGAL",
-    "isp.RAM_PERMISSION_DENY",
-    "isv.OUT_OF_SERVICE",
-    "isv.PRODUCT_UN_SUBSCRIPT",
-    "isv.PRODUCT_UNSUBSCRIBE",
-    "isv.ACCOUNT_NOT_EXISTS",
-    "isv.ACCOUNT_ABNORMAL",
-    "isv.SMS_TEMPLATE_ILLEGAL",
-    "isv.SMS_SIGNATURE_ILLEGAL",
-    "isv.INVALID_PARAMETERS",
-    "isp.SYSTEM_ERROR",
-    "isp.GATEWAY_ERROR",
-    "isv.MOBILE_COUNT_OVER_LIMIT",
-    "isv.TEMPLATE_MISSING_PARAMETERS",
-    "isv.BUSINESS_LIMIT_CONTROL",
-    "isv.INVALID_JSON_PARAM",
-    "isv.PARAM_LENGTH_LIMIT",
-    "isv.PARAM_NOT_SUPPORT_URL",
-    "isv.AMOUNT_NOT_ENOUGH",
-    "isv.TEMPLATE_PARAMS_ILLEGAL",
-    "isv.SMS_TEST_SIGN_TEMPLATE_LIMIT",
-    "isv.SMS_TEST_NUMBER_LIMIT",
-    "isv.SECURITY_FROZEN_ACCOUNT",
-    "isv.UNSUPPORTED_CONTENT",
-    "template_parameter_count_illegal",
-    "SignatureDoesNotMatch",
-    "SignatureNonceUsed",
-    "InvalidTimeStamp.Expired",
-    "InvalidAccessKeyId.NotFound",
-    "Throttling.User",
-    "ServiceUnavailable",
-    "InternalError",
-]
-REFUSED = ["isv.MOBILE_NUMBER_ILLEGAL", "isv.BLACK_KEY_CONTROL_LIMIT", "isv.CUSTOMER_REFUSED"]
-
-
 def test_every_documented_code_has_its_outcome() -> None:
     """Status 200 alone is no success, and only faults of the number end the send."""
-    expected = dict.fromkeys(TRY_ANOTHER, Outcome.TRY_ANOTHER) | dict.fromkeys(
-        REFUSED, Outcome.REFUSED
+    expected = dict.fromkeys(ALIYUN_TRY_ANOTHER, Outcome.TRY_ANOTHER) | dict.fromkeys(
+        ALIYUN_FINAL, Outcome.REFUSED
     )
     codes = iter(expected)
     with serving(lambda _: (200, aliyun_body(next(codes)))) as server:

@@ -16,7 +16,7 @@ from tencentcloud.common.credential import Credential
 from tencentcloud.common.http.request import RequestInternal
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
-from tencentcloud.sms.v20210111 import errorcodes, models
+from tencentcloud.sms.v20210111 import models
 from tencentcloud.sms.v20210111.sms_client import SmsClient
 
 from chalicelib.http_client import HttpClient, RequestNotSent
@@ -31,6 +31,7 @@ from tests.support.sms_cases import (
     tencent_body,
     tencent_error,
 )
+from tests.support.sms_codes import TENCENT_COMMON, TENCENT_OF_SMS
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(
     ["【中注协】", "“引号”", 'a"b\\c', "\n\t", "𠮷", "+8613800001234"]
@@ -142,30 +143,6 @@ def test_values_go_in_the_order_of_the_template(params: dict[str, str]) -> None:
     assert json.loads(sent[0])["TemplateParamSet"] == list(params.values())
 
 
-CODES = sorted(
-    value for name, value in vars(errorcodes).items() if name.isupper() and isinstance(value, str)
-)
-COMMON = [
-    "ActionOffline",
-    "AuthFailure.InvalidAuthorization",
-    "AuthFailure.InvalidSecretId",
-    "AuthFailure.SecretIdNotFound",
-    "AuthFailure.SignatureExpire",
-    "AuthFailure.SignatureFailure",
-    "AuthFailure.UnauthorizedOperation",
-    "InternalError",
-    "InvalidAction",
-    "InvalidParameter",
-    "IpNotInWhitelist",
-    "LimitExceeded",
-    "RequestLimitExceeded",
-    "RequestLimitExceeded.IPLimitExceeded",
-    "ResourceInsufficient",
-    "ServiceUnavailable",
-    "UnknownParameter",
-]
-
-
 def _expected(code: str) -> Outcome:
     if code in {
         "FailedOperation.PhoneNumberInBlacklist",
@@ -185,10 +162,10 @@ def _expected(code: str) -> Outcome:
 @pytest.mark.parametrize("body", [tencent_body, tencent_error])
 def test_every_documented_code_has_its_outcome(body: Any) -> None:
     """For one number and for the whole request; a time-out within the vendor is not retried."""
-    codes = iter([*CODES, *COMMON])
+    codes = iter([*TENCENT_OF_SMS, *TENCENT_COMMON])
     with serving(lambda _: (200, body(next(codes)))) as server:
         gateway = tencent(server.url)
-        found = {code: gateway.send(SMS) for code in [*CODES, *COMMON]}
+        found = {code: gateway.send(SMS) for code in [*TENCENT_OF_SMS, *TENCENT_COMMON]}
     for code, attempt in found.items():
         assert (code, attempt.outcome) == (code, _expected(code))
         assert attempt.reason.startswith(f"{code} ")
@@ -198,4 +175,4 @@ def test_every_documented_code_has_its_outcome(body: Any) -> None:
 
 def test_the_compared_codes_are_the_vendor_s() -> None:
     """A misspelt code would never match."""
-    assert set(CODES) >= signing.FINAL | signing.PERHAPS_SENT
+    assert set(TENCENT_OF_SMS) >= signing.FINAL | signing.PERHAPS_SENT
