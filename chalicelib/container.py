@@ -271,7 +271,7 @@ class Service:
     def receipts(self) -> Receipts:
         from .services.receipts import Receipts
 
-        return Receipts()
+        return Receipts(count=count)
 
     @cached_property
     def conversation(self) -> Conversation:

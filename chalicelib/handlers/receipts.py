@@ -47,7 +47,7 @@ def tencent(key: str) -> Response:
     return _receive(key, vendors.tencent, vendors.TENCENT_TAKEN)
 
 
-def _receive(key: str, parse: Callable[[bytes], list[vendors.Receipt]], reply: str) -> Response:
+def _receive(key: str, parse: Callable[[bytes], vendors.Batch], reply: str) -> Response:
     from ..sms import receipts as vendors
 
     service = runtime.service()
@@ -56,11 +56,11 @@ def _receive(key: str, parse: Callable[[bytes], list[vendors.Receipt]], reply: s
         # The same response as for any unknown path, so that a guess reveals nothing.
         return problem("not-found", 404)
     try:
-        receipts = parse(payloads.raw_body(blueprint.current_request))
+        batch = parse(payloads.raw_body(blueprint.current_request))
     except vendors.ReceiptError as error:
         log.warning("a push of receipts was refused: %s", error)
         raise InvalidInput("body", INPUT_REASONS["body"]) from None
-    service.receipts.add(receipts)
+    service.receipts.add(batch)
     headers = {**HEADERS, "Content-Type": "application/json; charset=utf-8"}
     return Response(reply, headers=headers)
 
@@ -68,13 +68,15 @@ def _receive(key: str, parse: Callable[[bytes], list[vendors.Receipt]], reply: s
 def from_logs(event: Mapping[str, Any]) -> dict[str, int]:
     """Store a batch of SNS's delivery logs, as CloudWatch Logs sends it to a function.
 
-    Raises Unavailable; Lambda then invokes the function again. An unreadable batch would never
-    become readable, so it is dropped, and logged with an alarm.
+    Raises Unavailable; Lambda then invokes the function again. A batch without any readable line
+    would never become readable, so it is dropped, and logged with an alarm.
     """
     from ..sms import receipts as vendors
 
     try:
-        receipts = vendors.sns_batch(event["awslogs"]["data"])
+        batch = vendors.sns_batch(event["awslogs"]["data"])
+        if batch.skipped and not batch.receipts:
+            raise vendors.ReceiptError(batch.skipped[0])
     except (vendors.ReceiptError, KeyError, TypeError) as error:
         log.error(
             "delivery logs could not be read: %s",
@@ -82,4 +84,4 @@ def from_logs(event: Mapping[str, Any]) -> dict[str, int]:
             extra={"alarm": "receipts"},
         )
         return {"receipts": 0, "found": 0}
-    return {"receipts": len(receipts), "found": runtime.service().receipts.add(receipts)}
+    return {"receipts": len(batch.receipts), "found": runtime.service().receipts.add(batch)}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
 
-from ..sms.receipts import Receipt
+from ..sms.receipts import Batch, Receipt
 from ..store import audit
+from .ports import Count
 
 log = logging.getLogger(__name__)
 
@@ -18,15 +18,22 @@ _REFERENCE = re.compile(r"(?P<login>[0-9]{8,20}(?:_cw)?)/(?P<at>[0-9]{13}-[0-9a-
 class Receipts:
     """Stores receipts on the sends that they belong to."""
 
-    def add(self, receipts: Sequence[Receipt]) -> int:
+    def __init__(self, *, count: Count) -> None:
+        self._count = count
+
+    def add(self, batch: Batch) -> int:
         """Store each receipt on its send and return how many were matched to one.
 
         Receipts of notices, of other programs of the same vendor account, and of old sends match
         none and are ignored. Storing a receipt again changes nothing. Raises Unavailable; the
         vendor may then push all of them again.
         """
-        matched = sum(self._add(receipt) for receipt in receipts)
-        log.info("receipts stored", extra={"receipts": len(receipts), "found": matched})
+        if batch.skipped:
+            self._count("ReceiptSkipped", len(batch.skipped), gateway=batch.gateway)
+            reasons = "; ".join(sorted(set(batch.skipped)))
+            log.warning("%s receipts of %s skipped: %s", len(batch.skipped), batch.gateway, reasons)
+        matched = sum(self._add(receipt) for receipt in batch.receipts)
+        log.info("receipts stored", extra={"receipts": len(batch.receipts), "found": matched})
         return matched
 
     def _add(self, receipt: Receipt) -> bool:

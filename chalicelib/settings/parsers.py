@@ -18,10 +18,22 @@ from .secret import Secret
 GATEWAYS = ("sns", "aliyun", "tencent", "http", "console")
 """Names of the SMS gateways."""
 
+_BRACKETS = ("【】", "〖〗", "[]", "［］")
+
 
 def text(value: str) -> str:
     """Return the text without surrounding white space."""
     return value.strip()
+
+
+def sms_sign(value: str) -> str:
+    """Parse an SMS signature; the brackets that the vendors' consoles show around it are removed."""
+    sign = value.strip()
+    while len(sign) > 1 and sign[0] + sign[-1] in _BRACKETS:
+        sign = sign[1:-1].strip()
+    if not sign or any(bracket in sign for bracket in "【】"):
+        raise ValueError("must be one signature, without brackets")
+    return sign
 
 
 def secret(value: str) -> Secret:

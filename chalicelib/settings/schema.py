@@ -128,7 +128,7 @@ class Settings:
         parsers.gateways, "ordered list out of sns aliyun tencent http console"
     )
     sms_sign: str = setting(
-        parsers.text, "the filed SMS signature, without brackets", default="中注协行业管理"
+        parsers.sms_sign, "the filed SMS signature, without brackets", default="中注协行业管理"
     )
     sms_sns_region: str = setting(
         parsers.text, "region of SNS; empty: the function's own", default=""

@@ -16,6 +16,10 @@ How each vendor's push is authenticated:
 So a receipt is only information for operators; no decision depends on it. Vendors push receipts
 repeatedly and in any order. Receipts contain the phone number, which is never stored, not even as
 part of the vendor's reason.
+
+The vendor's account may have other programs, and vendors push the receipts of all of them. So an entry
+that cannot be read is skipped, and only a push that is no list of entries is refused: the vendor would
+repeat it, and the receipts beside it would be lost.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 MAXIMUM_BYTES = 262_144
 """Limit of a push or of a decompressed batch of logs. A hundred receipts have about 40,000."""
@@ -70,17 +74,26 @@ class Receipt:
     """Time of the report in epoch seconds; None where the vendor gives none."""
 
 
-def aliyun(body: bytes) -> list[Receipt]:
+class Batch(NamedTuple):
+    """The entries of one push, or of one batch of logs."""
+
+    gateway: str
+    receipts: list[Receipt]
+    skipped: list[str]
+    """Why each other entry could not be read."""
+
+
+def aliyun(body: bytes) -> Batch:
     """Return the receipts of an SmsReport push. Raises ReceiptError."""
-    return _each(_records(body), _aliyun)
+    return _batch("aliyun", _records(body), _aliyun)
 
 
-def tencent(body: bytes) -> list[Receipt]:
+def tencent(body: bytes) -> Batch:
     """Return the receipts of a status callback. Raises ReceiptError.
 
     `ext` contains our reference only where Tencent Cloud has enabled it for the account.
     """
-    return _each(_records(body), _tencent)
+    return _batch("tencent", _records(body), _tencent)
 
 
 def sns(line: str) -> Receipt:
@@ -90,7 +103,7 @@ def sns(line: str) -> Receipt:
     return _sns(_object(_json(line)))
 
 
-def sns_batch(packed: str) -> list[Receipt]:
+def sns_batch(packed: str) -> Batch:
     """Return the receipts in `event["awslogs"]["data"]`, as sent by CloudWatch Logs.
 
     It is base64 of gzip of JSON. A control message, by which CloudWatch tests the destination,
@@ -98,11 +111,11 @@ def sns_batch(packed: str) -> list[Receipt]:
     """
     batch = _object(_json(_unpack(packed)))
     if batch.get("messageType") == "CONTROL_MESSAGE":
-        return []
+        return Batch("sns", [], [])
     events = batch.get("logEvents")
     if batch.get("messageType") != "DATA_MESSAGE" or not isinstance(events, list):
         raise ReceiptError("not a batch of logs")
-    return _each(events, lambda event: sns(_text(event, "message", MAXIMUM_BYTES)))
+    return _batch("sns", events, lambda event: sns(_text(event, "message", MAXIMUM_BYTES)))
 
 
 def _aliyun(record: Mapping[str, Any]) -> Receipt:
@@ -160,10 +173,16 @@ def _dwell(delivery: Mapping[str, Any]) -> int:
     return 0
 
 
-def _each(records: list[Any], read: Callable[[Mapping[str, Any]], Receipt]) -> list[Receipt]:
+def _batch(gateway: str, records: list[Any], read: Callable[[Mapping[str, Any]], Receipt]) -> Batch:
     if len(records) > MAXIMUM_RECEIPTS:
         raise ReceiptError("too many receipts")
-    return [read(_object(record)) for record in records]
+    batch = Batch(gateway, [], [])
+    for record in records:
+        try:
+            batch.receipts.append(read(_object(record)))
+        except ReceiptError as error:
+            batch.skipped.append(str(error))
+    return batch
 
 
 def _records(body: bytes) -> list[Any]:
@@ -176,9 +195,10 @@ def _records(body: bytes) -> list[Any]:
 
 
 def _json(document: bytes | str) -> Any:
+    # One entry's broken text must not spoil the others.
+    text = document if isinstance(document, str) else document.decode("utf-8-sig", "replace")
     try:
-        text = document if isinstance(document, str) else document.decode("utf-8")
-        return json.loads(text)
+        return json.loads(text, strict=False)
     except (ValueError, RecursionError):
         # The cause would quote the document, which contains a phone number.
         raise ReceiptError("not JSON") from None

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import boto3
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app import app, sms_receipts
 from chalicelib.domain.errors import Unavailable
 from chalicelib.handlers import receipts as doors
 from chalicelib.store import audit
+from chalicelib.telemetry import metrics
 from tests.conftest import World
 from tests.support.receipt_cases import (
     KEY,
@@ -23,6 +27,7 @@ from tests.support.receipt_cases import (
     logs,
     push,
     sns_line,
+    tencent,
 )
 
 
@@ -52,13 +57,81 @@ def test_without_the_setting_every_path_is_not_found(world: World, vendor: str) 
     assert getattr(doors, vendor)("").status_code == 404
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b"\xff", b"[" * 5000, b'[{"success":1}]'])
+@pytest.mark.parametrize("body", [b"", b"{}", b"null", b"7", b"\xff", b"[" * 5000, b"<xml/>"])
 @pytest.mark.parametrize("vendor", ["aliyun", "tencent"])
 def test_a_malformed_push_is_refused(make: Make, vendor: str, body: bytes) -> None:
     """With a problem and never a 500."""
     world = make("aliyun")
     answer = world.call("POST", f"/receipts/{vendor}/{KEY}", body)
     assert (answer.status_code, answer.json_body["code"]) == (422, "invalid-input")
+
+
+FOREIGN: dict[str, list[Any]] = {
+    "aliyun": [
+        {**aliyun(None), "out_id": 20270115},
+        {**aliyun(None), "success": "true"},
+        {**aliyun(None), "biz_id": ""},
+        {},
+        None,
+        "text",
+    ],
+    "tencent": [
+        tencent(ext="e" * 300),
+        tencent(ext=7),
+        tencent(ext={"order": 7}),
+        tencent(sid=""),
+        {**tencent(), "report_status": "UNKNOWN"},
+        [],
+    ],
+}
+
+
+@pytest.mark.parametrize("vendor", FOREIGN)
+def test_an_entry_of_another_program_does_not_lose_the_others(
+    make: Make, vendor: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The push is taken, our receipt stored, and the other entries are counted."""
+    world = make(vendor)
+    at = code_sent(world).at
+    ours = aliyun(f"11010148/{at}") if vendor == "aliyun" else tencent()
+    written = io.StringIO()
+    metrics.print_to(written)
+    try:
+        answer = push(world, vendor, *FOREIGN[vendor], ours, *FOREIGN[vendor])
+    finally:
+        metrics.print_to(None)
+    assert answer.status_code == 200
+    assert fate()[2] == "delivered"
+    assert f'"gateway": "{vendor}"' in written.getvalue()
+    assert '"ReceiptSkipped": [12.0]' in written.getvalue()
+    assert f"12 receipts of {vendor} skipped" in caplog.text
+    assert PHONE not in caplog.text
+    assert push(world, vendor, *FOREIGN[vendor]).status_code == 200
+
+
+def test_a_line_of_another_form_does_not_lose_the_others(make: Make) -> None:
+    """In the delivery log of SNS; a batch of such lines alone is dropped with an alarm."""
+    world = make("sns")
+    at = code_sent(world).at
+    audit.name_message("sns", "m-1", "11010148", at, world.clock())
+    fate_of = sms_receipts(logs({"status": "PENDING"}, sns_line("m-1"), "text", None), None)
+    assert fate_of == {"receipts": 1, "found": 1}
+
+
+def test_any_json_is_taken_or_refused(make: Make) -> None:
+    """No push is answered with an error of the service."""
+    world = make("aliyun")
+    leaves = st.none() | st.booleans() | st.integers() | st.text(max_size=9) | st.just(PHONE)
+    names = st.sampled_from([*aliyun(None), *tencent(), "ext"])
+    entries = st.dictionaries(names, leaves | st.lists(leaves, max_size=2), max_size=4)
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(leaves | entries, max_size=3) | leaves, st.sampled_from(list(FOREIGN)))
+    def any_push(body: Any, vendor: str) -> None:
+        answer = world.call("POST", f"/receipts/{vendor}/{KEY}", json.dumps(body).encode())
+        assert answer.status_code == (200 if isinstance(body, list) else 422)
+
+    any_push()
 
 
 def test_a_failure_of_the_store_makes_the_vendor_repeat(

@@ -107,6 +107,29 @@ def test_each_value_is_in_its_own_field() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        "中注协",
+        " 中注协 ",
+        "【中注协】",
+        " 【 中注协 】 ",
+        "〖中注协〗",
+        "[中注协]",
+        "［中注协］",
+        "【【中注协】】",
+    ],
+)
+def test_the_brackets_of_a_signature_are_removed(given: str) -> None:
+    """The vendors' consoles show it with brackets, and their interfaces refuse it with them."""
+    assert load({**SETTINGS, "SMS_SIGN": given}).sms_sign == "中注协"
+
+
+def test_a_signature_may_end_with_brackets() -> None:
+    """Only a pair around the whole is removed."""
+    assert load({**SETTINGS, "SMS_SIGN": "中注协（北京）"}).sms_sign == "中注协（北京）"
+
+
 def test_secret_rows_hold_secrets_and_no_others_do() -> None:
     """By their declared types."""
     types = get_type_hints(Settings)
@@ -168,6 +191,15 @@ MALFORMED = {
         ",",
         "pigeon",
         "console,console",
+    ),
+    "SMS_SIGN": (
+        "must be one signature, without brackets",
+        "【】",
+        "[]",
+        "【 】",
+        "【中注协",
+        "中注协】",
+        "【甲】【乙】",
     ),
     "SMS_ALIYUN_TEMPLATES": ("must be a list like name=value,name=value", "code", "=1", "code="),
     "SMS_HTTP_URL": ("must be an http or https address without query", "sms.example"),

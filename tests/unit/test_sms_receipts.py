@@ -6,6 +6,7 @@ import base64
 import contextlib
 import gzip
 import json
+import re
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import astuple
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.sms import receipts
-from chalicelib.sms.receipts import Receipt, ReceiptError
+from chalicelib.sms.receipts import Batch, Receipt, ReceiptError
 
 PHONE = "13800001234"
 REFERENCE = "11010148_cw/1800000000000-00ff00ff00ff00ff"
@@ -77,7 +78,7 @@ def _batch(*lines: str) -> dict[str, Any]:
 def test_aliyun_s_documented_push_is_read() -> None:
     """One push has a delivered and a failed message; times are Beijing's."""
     failed = {**ALIYUN, "success": False, "err_code": "MOBILE_NOT_ON_SERVICE", "err_msg": "停机"}
-    assert receipts.aliyun(_push(ALIYUN, {**failed, "out_id": "", "report_time": ""})) == [
+    assert receipts.aliyun(_push(ALIYUN, {**failed, "out_id": "", "report_time": ""})).receipts == [
         Receipt(
             "aliyun",
             reference=REFERENCE,
@@ -100,7 +101,7 @@ def test_aliyun_s_documented_push_is_read() -> None:
 def test_tencent_s_documented_push_is_read() -> None:
     """The reference is there only for accounts that have `ext` enabled."""
     failed = {**TENCENT, "report_status": "FAIL", "errmsg": "MK:0001", "description": "空号"}
-    assert receipts.tencent(_push(TENCENT, {**failed, "ext": REFERENCE})) == [
+    assert receipts.tencent(_push(TENCENT, {**failed, "ext": REFERENCE})).receipts == [
         Receipt(
             "tencent",
             reference=None,
@@ -142,8 +143,10 @@ def test_an_sns_opt_out_is_a_failure_with_its_reason() -> None:
 def test_a_batch_of_sns_logs_is_unpacked() -> None:
     """CloudWatch Logs sends base64 of gzip; its control message has no receipts."""
     line = json.dumps(SNS)
-    assert receipts.sns_batch(_packed(_batch(line, line))) == [receipts.sns(line)] * 2
-    assert receipts.sns_batch(_packed({"messageType": "CONTROL_MESSAGE", "logEvents": [{}]})) == []
+    batch = receipts.sns_batch(_packed(_batch(line, line)))
+    assert batch == Batch("sns", [receipts.sns(line)] * 2, [])
+    control = receipts.sns_batch(_packed({"messageType": "CONTROL_MESSAGE", "logEvents": [{}]}))
+    assert control == Batch("sns", [], [])
 
 
 @pytest.mark.parametrize(
@@ -162,8 +165,8 @@ def test_no_receipt_holds_the_phone(quoted: str) -> None:
     """Not even where the vendor's text repeats it, in any spelling."""
     words = f"reject {quoted} no route"
     found = [
-        *receipts.aliyun(_push({**ALIYUN, "err_msg": words})),
-        *receipts.tencent(_push({**TENCENT, "description": words})),
+        *receipts.aliyun(_push({**ALIYUN, "err_msg": words})).receipts,
+        *receipts.tencent(_push({**TENCENT, "description": words})).receipts,
         receipts.sns(json.dumps({**SNS, "delivery": {"providerResponse": words}})),
     ]
     for receipt in found:
@@ -176,7 +179,7 @@ def test_no_receipt_holds_the_phone(quoted: str) -> None:
 def test_a_vendor_s_text_becomes_one_short_line() -> None:
     """A receipt cannot forge a line of the log."""
     words = "a\r\nERROR forged\x1b[31m\u2028b" + "x" * 10_000
-    (receipt,) = receipts.aliyun(_push({**ALIYUN, "err_msg": words}))
+    (receipt,) = receipts.aliyun(_push({**ALIYUN, "err_msg": words})).receipts
     assert receipt.reason.isprintable()
     assert len(receipt.reason) == receipts.MAXIMUM_REASON
 
@@ -188,9 +191,8 @@ def test_a_vendor_s_text_becomes_one_short_line() -> None:
         b"",
         b"{}",
         b"null",
-        b"[null]",
-        b"[[]]",
-        b"[{}]",
+        b"7",
+        b'"[]"',
         b"<xml/>",
         b"\xff\xfe",
         b"[" * 100_000,
@@ -207,28 +209,65 @@ def test_malformed_pushes_are_refused(read: Any, body: bytes) -> None:
 
 BAD_FIELDS: list[tuple[Any, dict[str, Any], str, Any]] = [
     (receipts.aliyun, ALIYUN, "success", "true"),
+    (receipts.aliyun, ALIYUN, "success", 1),
     (receipts.aliyun, ALIYUN, "success", None),
     (receipts.aliyun, ALIYUN, "biz_id", ""),
     (receipts.aliyun, ALIYUN, "biz_id", 7),
     (receipts.aliyun, ALIYUN, "biz_id", "b" * 257),
     (receipts.aliyun, ALIYUN, "biz_id", "b\nforged"),
+    (receipts.aliyun, ALIYUN, "out_id", 7),
     (receipts.aliyun, ALIYUN, "out_id", {"a": 1}),
     (receipts.aliyun, ALIYUN, "out_id", "o" * 257),
     (receipts.tencent, TENCENT, "report_status", "success"),
+    (receipts.tencent, TENCENT, "report_status", "UNKNOWN"),
     (receipts.tencent, TENCENT, "report_status", True),
     (receipts.tencent, TENCENT, "report_status", []),
     (receipts.tencent, TENCENT, "sid", None),
+    (receipts.tencent, TENCENT, "sid", ""),
+    (receipts.tencent, TENCENT, "sid", 7),
     (receipts.tencent, TENCENT, "ext", 7),
+    (receipts.tencent, TENCENT, "ext", {"a": 1}),
+    (receipts.tencent, TENCENT, "ext", "e" * 300),
 ]
 
 
 @pytest.mark.parametrize(("read", "record", "name", "value"), BAD_FIELDS)
-def test_a_field_of_the_wrong_form_is_refused_by_name(
-    read: Any, record: Any, name: str, value: Any
-) -> None:
-    """One malformed result or id refuses the whole push."""
-    with pytest.raises(ReceiptError, match=name):
-        read(_push(record, {**record, name: value}))
+def test_an_entry_of_another_form_is_skipped(read: Any, record: Any, name: str, value: Any) -> None:
+    """The entries beside it are read, and the reason names the field and quotes nothing.
+
+    Tencent Cloud returns up to 512 bytes of SessionContext as `ext`, and other programs of the
+    account put numbers and JSON into it and into Aliyun's OutId.
+    Source: cloud.tencent.com/document/api/382/55981, SessionContext.
+    """
+    whole = read(_push(record)).receipts
+    for entries in ([record, None, record], [None, record, record], [record, record, None]):
+        foreign = [{**record, name: value} if entry is None else entry for entry in entries]
+        batch = read(_push(*foreign))
+        assert batch.receipts == whole * 2
+        (reason,) = batch.skipped
+        assert reason.startswith(name)
+        assert not re.search(r"[0-9]|true|forged|bbb|ooo|eee|UNKNOWN", reason)
+
+
+@pytest.mark.parametrize("read", [receipts.aliyun, receipts.tencent])
+@pytest.mark.parametrize("entry", [b"null", b"[]", b"{}", b"7", b'"x"', b'{"success":1}'])
+def test_an_entry_that_is_no_receipt_is_skipped(read: Any, entry: bytes) -> None:
+    """A push of nothing else is taken too: the vendor would repeat it in vain."""
+    batch = read(b"[" + entry + b"," + entry + b"]")
+    assert batch.receipts == []
+    assert len(batch.skipped) == 2
+    assert read(b"[]").skipped == []
+
+
+def test_broken_text_in_one_entry_does_not_spoil_the_others() -> None:
+    """Control characters that are not escaped, GBK, and a byte order mark."""
+    push = _push({**ALIYUN, "err_msg": "@"}, ALIYUN)
+    for broken in (b"\x00\t\x1f", "停机".encode("gbk"), b"\xff\xed\xa0\xbd"):
+        for bom in (b"", b"\xef\xbb\xbf"):
+            batch = receipts.aliyun(bom + push.replace(b"@", broken))
+            assert [receipt.message_id for receipt in batch.receipts] == [ALIYUN["biz_id"]] * 2
+            assert batch.receipts[0].reason.isprintable()
+            assert batch.skipped == []
 
 
 @pytest.mark.parametrize("read", [receipts.aliyun, receipts.tencent])
@@ -252,11 +291,21 @@ def test_a_push_of_too_many_receipts_is_refused(read: Any) -> None:
     ],
 )
 def test_a_log_line_that_is_no_delivery_is_refused(line: str) -> None:
-    """Alone or in a batch."""
+    """In a batch it is skipped."""
     with pytest.raises(ReceiptError):
         receipts.sns(line)
-    with pytest.raises(ReceiptError):
-        receipts.sns_batch(_packed(_batch(line)))
+    good = json.dumps(SNS)
+    batch = receipts.sns_batch(_packed(_batch(good, line, good)))
+    assert batch.receipts == [receipts.sns(good)] * 2
+    assert len(batch.skipped) == 1
+
+
+def test_an_event_without_a_line_is_skipped() -> None:
+    """The lines beside it are read."""
+    events = [{"message": None}, {"message": json.dumps(SNS)}, 7]
+    batch = receipts.sns_batch(_packed({"messageType": "DATA_MESSAGE", "logEvents": events}))
+    assert batch.receipts == [receipts.sns(json.dumps(SNS))]
+    assert len(batch.skipped) == 2
 
 
 def _cut() -> str:
@@ -275,10 +324,9 @@ def _cut() -> str:
         _packed([]),
         _packed({"messageType": "DATA_MESSAGE"}),
         _packed({"messageType": "OTHER", "logEvents": []}),
-        _packed({"messageType": "DATA_MESSAGE", "logEvents": [{"message": None}]}),
         "A" * (receipts.MAXIMUM_BYTES + 1),
     ],
-    ids=range(10),
+    ids=range(9),
 )
 def test_malformed_batches_are_refused(packed: str) -> None:
     """Truncated, of another form, or not of logs."""
@@ -312,7 +360,7 @@ def test_a_decompression_bomb_is_not_unpacked() -> None:
 )
 def test_a_malformed_time_is_left_out(time: Any) -> None:
     """The delivery result counts all the same."""
-    (receipt,) = receipts.aliyun(_push({**ALIYUN, "report_time": time}))
+    (receipt,) = receipts.aliyun(_push({**ALIYUN, "report_time": time})).receipts
     assert receipt.at is None
 
 
@@ -332,20 +380,19 @@ def _mutated(record: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @given(_mutated(ALIYUN), _mutated({**TENCENT, "ext": ""}), _mutated(SNS))
-def test_any_json_in_any_field_is_read_or_refused(
+def test_any_json_in_any_field_is_read_or_skipped(
     aliyun: dict[str, Any], tencent: dict[str, Any], sns: dict[str, Any]
 ) -> None:
-    """No value makes a parser fail in another way."""
-    for read, body in (
-        (receipts.aliyun, _push(aliyun)),
-        (receipts.tencent, _push(tencent)),
-        (lambda body: [receipts.sns(body.decode())], json.dumps(sns).encode()),
+    """No value makes a parser fail in another way, and none spoils the entry beside it."""
+    line = json.dumps(SNS)
+    for batch in (
+        receipts.aliyun(_push(aliyun, ALIYUN)),
+        receipts.tencent(_push(tencent, TENCENT)),
+        receipts.sns_batch(_packed(_batch(json.dumps(sns), line))),
     ):
-        try:
-            found = read(body)
-        except ReceiptError:
-            continue
-        for receipt in found:
+        assert len(batch.receipts) + len(batch.skipped) == 2
+        assert batch.receipts[-1].delivered
+        for receipt in batch.receipts:
             assert isinstance(receipt.delivered, bool)
             assert receipt.reason.isprintable()
 
@@ -353,14 +400,14 @@ def test_any_json_in_any_field_is_read_or_refused(
 @given(st.binary(max_size=200), st.text(max_size=200))
 def test_any_bytes_are_refused_or_empty(body: bytes, packed: str) -> None:
     """They end in the one error, or in no receipts."""
-    readers: tuple[Callable[[], list[Any]], ...] = (
+    readers: tuple[Callable[[], Batch], ...] = (
         lambda: receipts.aliyun(body),
         lambda: receipts.tencent(body),
         lambda: receipts.sns_batch(packed),
     )
     for read in readers:
         with contextlib.suppress(ReceiptError):
-            assert read() == []
+            assert read().receipts == []
 
 
 @pytest.mark.parametrize(
