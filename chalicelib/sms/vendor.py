@@ -172,8 +172,10 @@ def _kind(error: Exception) -> str:
 
 
 def _json_object(content: bytes | None) -> dict[str, Any]:
+    # Broken text in a vendor's message must not hide the code beside it.
+    text = (content or b"").decode("utf-8-sig", "replace")
     try:
-        parsed = json.loads(content or b"")
+        parsed = json.loads(text, strict=False)
     except (ValueError, RecursionError):
         return {}
     return parsed if isinstance(parsed, dict) else {}

@@ -27,7 +27,14 @@ from tests.support.http_cases import (
     raw_server,
 )
 from tests.support.http_server import self_signed, serving
-from tests.support.sms_cases import ACCEPTED, MAKERS, SMS, quotes_the_message
+from tests.support.sms_cases import (
+    ACCEPTED,
+    MAKERS,
+    SMS,
+    aliyun_body,
+    quotes_the_message,
+    tencent_body,
+)
 
 each_gateway = pytest.mark.parametrize("name", MAKERS)
 each_template_gateway = pytest.mark.parametrize("name", ["aliyun", "tencent"])
@@ -197,6 +204,19 @@ def test_an_unreadable_response_counts_by_its_status(
         with serving(lambda _, body=body: (status, body)) as server:  # type: ignore[misc]
             attempt = MAKERS[name](server.url).send(SMS)
         assert attempt == Attempt(name, outcome, reason=f"HTTP {status}, unreadable"), body
+
+
+@each_template_gateway
+@pytest.mark.parametrize("broken", [b"\x00\n\x1b", "签名".encode("gbk"), b"\xed\xa0\xbd"], ids=repr)
+def test_broken_text_in_a_response_does_not_hide_its_code(name: str, broken: bytes) -> None:
+    """A refusal that is not read would count as a message that may have been sent."""
+    make = {"aliyun": aliyun_body, "tencent": tencent_body}[name]
+    for code, outcome in (("isv.MOBILE_COUNT_OVER_LIMIT", Outcome.TRY_ANOTHER), ("", Outcome.SENT)):
+        body = make(code) if code else ACCEPTED[name]
+        body = body.replace(b'"Message": "', b'"Message": "' + broken)
+        assert broken in body
+        with serving(lambda _, body=body: (200, b"\xef\xbb\xbf" + body)) as server:  # type: ignore[misc]
+            assert MAKERS[name](server.url).send(SMS).outcome is outcome
 
 
 @each_template_gateway
