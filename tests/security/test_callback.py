@@ -6,24 +6,31 @@ import secrets
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 from chalice.test import HTTPResponse
 
-from chalicelib import runtime
 from chalicelib.handlers import wechat as handler
-from chalicelib.settings import Secret, parsers, schema
 from chalicelib.store.followers import Followers
 from chalicelib.store.message_dedup import MessageDedup
-from chalicelib.store.models import FollowerItem, LoginItem
+from chalicelib.store.models import LoginItem
 from chalicelib.wechat import messages, signature
 from chalicelib.wechat.cipher import MessageCipher
 from chalicelib.wechat.client import WechatClient
-from tests.conftest import SETTINGS, Door, MakeWorld, World, add_firm
+from tests.conftest import SETTINGS, MakeWorld, World, add_firm
 from tests.security.actions import draw
 from tests.security.mutation import SourceMutation, Together, attack
-from tests.support.callbacks import TAPPED, Signed, post, said, signed, tell
+from tests.support.callbacks import (
+    TAPPED,
+    Signed,
+    changed,
+    followers,
+    post,
+    query,
+    said,
+    signed,
+    tell,
+)
 from tests.support.official_account import code_in
 from tests.support.wechat_platform import INFO, WeChat, playing, refusal
 
@@ -31,21 +38,6 @@ SUBSCRIBED: dict[str, object] = {"MsgType": "event", "Event": "subscribe"}
 LEFT: dict[str, object] = {"MsgType": "event", "Event": "unsubscribe"}
 TOKEN = SETTINGS["WECHAT_TOKEN"]
 HEADERS = ("Content-Type", "Cache-Control", "X-Content-Type-Options")
-
-
-def followers() -> dict[str, bool]:
-    return {item.openid: item.following for item in FollowerItem.scan()}
-
-
-def query(delivery: Signed) -> dict[str, str]:
-    return dict(pair.split("=", 1) for pair in delivery.query.split("&"))
-
-
-def changed(delivery: Signed, **parameters: str | None) -> Signed:
-    """Return the delivery with other parameters; None removes one."""
-    kept = {**query(delivery), **parameters}
-    text = "&".join(f"{name}={value}" for name, value in kept.items() if value is not None)
-    return Signed(text, delivery.body)
 
 
 def enveloped(world: World, encrypted: str, *, prolog: str = "", written: str = "") -> Signed:
@@ -110,47 +102,6 @@ def test_a_captured_signature_authorizes_no_other_body(world: World) -> None:
 
 
 # 40
-
-NO_TOKEN = SourceMutation(
-    parsers.callback_token, 'r"[0-9A-Za-z]{3,32}", value.strip()', 'r".*", value.strip()'
-)
-NO_KEY = SourceMutation(parsers.aes_key, "len(key) != 43 or len(decoded) != 32", "False")
-MISSING = SourceMutation(
-    schema.load, "if not raw.strip():", "if not raw.strip() and row.default is not None:"
-)
-
-
-@attack(40, NO_TOKEN, NO_KEY, Together(MISSING, NO_TOKEN), Together(MISSING, NO_KEY))
-def test_an_empty_or_malformed_token_or_key_is_refused_at_the_start(
-    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With such a token anybody could sign, with such a key anybody could encrypt."""
-    malformed = {"WECHAT_TOKEN": ("", " ", "x"), "WECHAT_AES_KEY": ("", " ", "A" * 42)}
-    for name, values in malformed.items():
-        for value in values:
-            for setting, good in SETTINGS.items():
-                monkeypatch.setenv(setting, value if setting == name else good)
-            with runtime.using(None):
-                assert Door().request("GET", "/health").status_code == 503
-    for setting, good in SETTINGS.items():
-        monkeypatch.setenv(setting, good)
-    with runtime.using(None):
-        assert Door().request("GET", "/health").status_code == 200
-
-
-@attack(40, SourceMutation(signature.is_right, "not token or "))
-def test_an_empty_token_verifies_no_signature(world: World) -> None:
-    """A second check, should the settings ever allow it."""
-    delivery = signed(world, SUBSCRIBED)
-    given = query(delivery)
-    encrypted = delivery.body.partition(b"<Encrypt>")[2].partition(b"</Encrypt>")[0].decode()
-    forged = signature.sign("", given["timestamp"], given["nonce"], encrypted)
-    world.service.settings = replace(world.service.settings, wechat_token=Secret(""))
-    assert post(world, changed(delivery, msg_signature=forged)).status_code == 403
-    assert followers() == {}
-
-
-# 41
 
 
 @attack(

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import fromstring
 
 from chalice.test import HTTPResponse
 
+from chalicelib.store.models import FollowerItem
 from chalicelib.wechat import signature
 from chalicelib.wechat.replies import NOTHING
 from tests.conftest import SETTINGS, World
@@ -62,3 +63,20 @@ def said(world: World, answer: HTTPResponse) -> str:
 def tell(world: World, fields: Mapping[str, object], openid: str = "o-alice") -> str:
     """Post a message once and return the text of the reply."""
     return said(world, post(world, signed(world, fields, openid)))
+
+
+def followers() -> dict[str, bool]:
+    """Return each stored openid, and whether it follows."""
+    return {item.openid: item.following for item in FollowerItem.scan()}
+
+
+def query(delivery: Signed) -> dict[str, str]:
+    """Return the parameters of a delivery."""
+    return dict(pair.split("=", 1) for pair in delivery.query.split("&"))
+
+
+def changed(delivery: Signed, **parameters: str | None) -> Signed:
+    """Return the delivery with other parameters; None removes one."""
+    kept = {**query(delivery), **parameters}
+    text = "&".join(f"{name}={value}" for name, value in kept.items() if value is not None)
+    return Signed(text, delivery.body)
