@@ -149,7 +149,10 @@ DIRECTORY_FAULTS: dict[str, str] = {
     "phone": "$column应为11位大陆手机号",
     "duplicate": "$column与第$row行重复",
     "columns-count": "列数与表头不一致",
-    "not-importable": "$column不是可用的argon2字符串",
+    "hash-unsound": "$column中的密码哈希不可用：不完整、格式有误，或验证所需的计算量超过上限",
+    "hash-foreign": "$column像是其他系统的密码哈希，本系统无法验证；请改填明文密码或支持的哈希，或留空",
+    "formula": "$column是表格软件的公式或错误值，请粘贴为文本值后重填",
+    "placeholder": "$column是占位符或被遮盖的内容，不是实际的值；没有时可空的列请留空",
     "scientific": "$column被Excel改成了科学计数法，请把该列设为文本后重填",
     "digits-lost": "$column是超过15位的数字，末尾已被Excel丢弃，请把该列设为文本后重填",
     "not-text": "$column应为文本，不能是日期、公式错误或逻辑值",
@@ -164,6 +167,7 @@ DIRECTORY_NOTES: dict[str, str] = {
     "phone-kept": "$login已绑定其他手机号，未改动；变更请用 ops phone",
     "phone-changed": "$login绑定的手机号已变更",
     "password-trimmed": "开户密码首尾的空格已去掉",
+    "password-hash": "开户密码是$scheme哈希，原样存入，首次验证成功时更新",
     "password-number": "开户密码在Excel中是数字，开头的0如有已被去掉",
 }
 

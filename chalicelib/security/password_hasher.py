@@ -15,6 +15,7 @@ from argon2 import PasswordHasher as Argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from ..domain.passwords import normalise
+from . import foreign_hashes
 
 # OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, two iterations, one degree of
 # parallelism.
@@ -28,10 +29,9 @@ _OWN = re.compile(r"v([0-9]+):(\$argon2id\$.+)", re.ASCII | re.DOTALL)
 class PasswordHasher:
     """Creates and verifies password hashes.
 
-    Two forms are stored: this class's `v<pepper version>:$argon2id$…`, and a PHC string `$argon2…`
-    without a pepper, imported from the old system. `_verify_imported` is the place for other forms
-    of old systems. `needs_rehash` is true for every imported hash, so that the first login replaces
-    it.
+    Two kinds are stored: this class's `v<pepper version>:$argon2id$…`, and hashes of previous
+    systems, without a pepper, in the forms of `foreign_hashes`. `needs_rehash` is true for each of
+    the latter, so that the first right password replaces it.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class PasswordHasher:
     def verify(self, stored: str, password: str) -> bool:
         """Return whether the password has the stored hash; False for a hash of unknown form."""
         own = _OWN.fullmatch(stored)
+        if own is None:
+            return foreign_hashes.verify(stored, _encoded(password))
         try:
-            if own is None:
-                return self._verify_imported(stored, password)
             pepper = self._peppers.get(int(own[1]))
             if pepper is None:
                 return False
@@ -79,14 +79,6 @@ class PasswordHasher:
         self.verify(self._decoy, password)
         return False
 
-    def _verify_imported(self, stored: str, password: str) -> bool:
-        """Return whether the password has an imported hash, at present argon2 only.
-
-        Add another form of an old system here: recognise it by its prefix (`$2b$`, `{SSHA}`) and
-        compare in constant time. `infra.ops.enrolment` must then accept it as an opening password.
-        """
-        return self._argon2.verify(stored, normalise(password))
-
     def needs_rehash(self, stored: str) -> bool:
         """Return whether the hash is to be replaced: old pepper, old parameters, or imported."""
         own = _OWN.fullmatch(stored)
@@ -97,5 +89,9 @@ class PasswordHasher:
     @staticmethod
     def _pepper(pepper: bytes, password: str) -> bytes:
         # Base64, since some argon2 implementations end the password at a NUL byte.
-        message = b"password\0" + normalise(password).encode("utf-8", "surrogatepass")
+        message = b"password\0" + _encoded(password)
         return base64.b64encode(hmac.new(pepper, message, hashlib.sha256).digest())
+
+
+def _encoded(password: str) -> bytes:
+    return normalise(password).encode("utf-8", "surrogatepass")

@@ -73,6 +73,7 @@ def _facts(report: Report, interrupted: bool) -> dict[str, Any]:
             {"row": result.row, "firm_no": result.firm_no, "notes": result.notes}
             for result in report.noted
         ],
+        "schemes": dict(sorted(report.schemes.items())),
         "hashes": report.hashes,
         "seconds": round(report.seconds, 2),
         "hashes_per_second": round(report.hashes_per_second, 1),

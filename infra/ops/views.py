@@ -160,6 +160,9 @@ def report(console: Console, loaded: Report) -> None:
     if loaded.hashes:
         rate = f"{loaded.hashes_per_second:.1f}"
         console.print(fill(words.HASHED, hashes=loaded.hashes, rate=rate))
+    if loaded.schemes:
+        counts = "、".join(f"{scheme} {count}" for scheme, count in sorted(loaded.schemes.items()))
+        console.print(fill(words.SCHEMES, counts=counts))
 
 
 def _row(result: Result, texts: Sequence[str]) -> Sequence[str]:

@@ -241,6 +241,7 @@ WECHAT_REFUSALS = {
 
 LOADING = "导入"
 LOADED = "导入 $loaded 家，无变化 $unchanged 家，拒绝 $refused 行；用时 $seconds 秒。"
+SCHEMES = "存入原系统的密码哈希：$counts（个）。"
 HASHED = "计算密码 $hashes 个，每秒 $rate 个。"
 REFUSED_TITLE = "被拒绝的行"
 REFUSED_COLUMNS = (ROW, FIRM_NO, "原因")

@@ -14,6 +14,14 @@ from tests.integration.test_verifying_passwords import OPENING, WRONG, failures,
 
 PEPPER = "p" * 32
 
+# Hashes of OPENING, with few iterations.
+FOREIGN = {
+    "bcrypt": "$2b$04$FSgJV1Zgdft0ohHtKp7.R.EcmQXuxeeIPpeQohsa3m624SNTrwF2K",
+    "Django": "pbkdf2_sha256$1000$saltsalt$nwGuBh6W5x4M8LVWS44au3Nt0N91xyNAgzFChs4FVBo=",
+    "Spring": "{pbkdf2@SpringSecurity_v5_8}73737373737373737373737373737373770a0b717d8b4afe8c01495847c04ce8a161fae35ac7be1378f70d351edbe831",
+    "Shiro": "$shiro1$SHA-256$1000$c3Nzc3Nzc3Nzc3Nzc3Nzcw==$KaHxTcJ57zCeTImT/J3cWi0wF2R4iGVpoYaMnVW3Sck=",
+}
+
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
 
@@ -25,12 +33,14 @@ def outdated_hash(kind: str) -> str:
     """Return a hash of OPENING by an import, another pepper or other parameters."""
     if kind == "imported":
         return imported_hash(OPENING)
+    if kind in FOREIGN:
+        return FOREIGN[kind]
     if kind == "old pepper":
         return CheapHasher({1: b"o" * 32}).hash(OPENING)
     return PasswordHasher({2: PEPPER.encode()}, memory_kib=16, passes=2).hash(OPENING)
 
 
-@pytest.mark.parametrize("kind", ["imported", "old pepper", "old parameters"])
+@pytest.mark.parametrize("kind", ["imported", "old pepper", "old parameters", *FOREIGN])
 def test_an_outdated_hash_is_renewed_by_the_right_password(
     make_world: MakeWorld, kind: str
 ) -> None:

@@ -12,6 +12,9 @@ from infra.ops import words
 from tests.conftest import PHONE, World
 from tests.support.ops_runner import FIRM, HEADER, NEW_PHONE, Run
 
+DJANGO = "pbkdf2_sha256$1000$0123456789abcdefSALTxy$knhC/VnS0PlHpxHJoB9YFHyfLI2sUcu7J5fKgDF7HuQ="
+SPRING = "{bcrypt}$2a$10$dXJ3SW6G7P50lGmMkkmwe.20cQQubK3.HZWzG3YB1tlRy.fqvM/BG"
+
 pytestmark = pytest.mark.usefixtures("serial_moto")
 
 
@@ -28,6 +31,7 @@ def test_an_import_reports_its_result(run_ops: Run, world: World, firms_file: Pa
         "unchanged": 1,
         "refused": [],
         "notes": [],
+        "schemes": {},
         "hashes": 0,
         "seconds": 0,
         "hashes_per_second": 0.0,
@@ -96,6 +100,27 @@ def test_an_import_that_was_cut_short_fails_the_command(
     assert ran.status == 1
     assert words.INTERRUPTED in ran.out
     assert run_ops("import", str(firms_file), "--json").json["interrupted"] is True
+
+
+def test_hashes_of_the_previous_system_are_listed_by_scheme(
+    run_ops: Run, world: World, firms_file: Path
+) -> None:
+    """Each row says which scheme its hash has; neither report contains a hash."""
+    lines = [FIRM.replace("Opening-1", DJANGO), FIRM.replace("Opening-1", SPRING)]
+    lines.append(FIRM.replace("Opening-1", "5f4dcc3b5aa765d61d8327deb882cf99"))
+    numbered = [line.replace("32990002", f"3299000{n}") for n, line in enumerate(lines)]
+    firms_file.write_text(HEADER + "".join(numbered), "utf-8")
+    as_json = run_ops("import", str(firms_file), "--json")
+    assert as_json.status == 1
+    assert as_json.json["schemes"] == {"PBKDF2 (Django)": 1, "bcrypt": 1}
+    assert "bcrypt" in as_json.json["notes"][1]["notes"][0]
+    assert "其他系统的密码哈希" in as_json.json["refused"][0]["reasons"][0]
+    shown = run_ops("import", str(firms_file))
+    assert "原系统的密码哈希" not in shown.out
+    for text in (as_json.out, as_json.err, shown.out, shown.err):
+        for secret in (DJANGO, SPRING, "5f4dcc3b"):
+            assert secret not in text
+    assert world.login_item("32990000").password_hash == DJANGO
 
 
 def test_phones_change_only_on_request(run_ops: Run, world: World, firms_file: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from chalicelib.domain.catalogue import DIRECTORY_FAULTS, DIRECTORY_NOTES, fill
 from chalicelib.domain.firms import FirmFacts
 from chalicelib.domain.logins import fold
+from chalicelib.security import foreign_hashes
 
 from . import cells
 
@@ -58,14 +59,11 @@ class Entry:
     """Of the main login."""
     finance_phone: str | None = field(repr=False)
     opening_password: str | None = field(repr=False)
-    """Of the main login: in the clear, or an argon2 PHC string."""
+    """Of the main login: in the clear, or a hash of `scheme`."""
     notes: tuple[str, ...] = ()
     """Remarks on the row for the operator, in Chinese."""
-
-    @property
-    def opening_is_hash(self) -> bool:
-        """Return whether the opening password is an argon2 PHC string."""
-        return self.opening_password is not None and cells.is_argon2(self.opening_password)
+    scheme: str | None = None
+    """Of the hash in `opening_password`, as foreign_hashes names it; None for a password."""
 
 
 def header_faults(header: Sequence[str]) -> list[str]:
@@ -120,4 +118,5 @@ def read_row(values: Mapping[str, str], faults: Sequence[str] = ()) -> Entry | l
         finance_phone=parsed.get("finance_phone"),
         opening_password=password,
         notes=(DIRECTORY_NOTES["password-trimmed"],) if trimmed else (),
+        scheme=None if password is None else foreign_hashes.scheme_of(password),
     )

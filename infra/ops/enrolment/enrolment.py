@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -40,6 +40,8 @@ class Result:
     notes: tuple[str, ...] = ()
     hashes: int = 0
     """Number of passwords hashed for the row."""
+    scheme: str | None = None
+    """Scheme of the hash that was stored as the opening password; None where none was."""
 
 
 @dataclass
@@ -50,6 +52,8 @@ class Report:
     unchanged: int = 0
     refused: list[Result] = field(default_factory=list)
     noted: list[Result] = field(default_factory=list)
+    schemes: Counter[str] = field(default_factory=Counter)
+    """Number of hashes of previous systems stored, by scheme."""
     hashes: int = 0
     seconds: float = 0.0
     """Wall-clock time of the load."""
@@ -57,6 +61,8 @@ class Report:
     def add(self, result: Result) -> None:
         """Add the result of one row."""
         self.hashes += result.hashes
+        if result.scheme is not None:
+            self.schemes[result.scheme] += 1
         if result.outcome == "refused":
             self.refused.append(result)
             return
@@ -151,7 +157,7 @@ class Enrolment:
                     facts.firm_no,
                     created=known.main is None,
                     phone=None if _phone(known.main) else entry.phone,
-                    password_hash=opening if entry.opening_is_hash else self._hashed(opening),
+                    password_hash=opening if entry.scheme else self._hashed(opening),
                     must_change=False,
                 ),
                 LoginChange(
@@ -162,7 +168,7 @@ class Enrolment:
                     must_change=True,
                 ),
             ]
-            hashes += (opening is not None and not entry.opening_is_hash) + (default is not None)
+            hashes += (opening is not None and entry.scheme is None) + (default is not None)
             # A changed fact is audited at both logins: it concerns the recoveries of both.
             facts_changed = known.facts != facts
             pairs = zip(changes, (known.main, known.finance), strict=True)
@@ -178,10 +184,19 @@ class Enrolment:
             except ConditionFailed:
                 known = self._directory.known([facts.firm_no])[facts.firm_no]
                 continue
-            return self._settled(row, entry, known, "loaded", hashes)
+            scheme = entry.scheme if opening is not None else None
+            return self._settled(row, entry, known, "loaded", hashes, scheme)
         return _refused(row, [DIRECTORY_FAULTS["store"]])
 
-    def _settled(self, row: Row, entry: Entry, known: Known, outcome: str, hashes: int) -> Result:
+    def _settled(
+        self,
+        row: Row,
+        entry: Entry,
+        known: Known,
+        outcome: str,
+        hashes: int,
+        scheme: str | None = None,
+    ) -> Result:
         firm_no, notes = entry.facts.firm_no, [*row.notes, *entry.notes]
         for login, phone, known_login in (
             (firm_no, entry.phone, known.main),
@@ -197,7 +212,11 @@ class Enrolment:
                 notes.append(fill(DIRECTORY_NOTES["phone-changed"], login=login))
         if entry.opening_password is None and not _has_password(known.main):
             notes.append(DIRECTORY_NOTES["no-password"])
-        return Result(row.number, firm_no, outcome, notes=tuple(notes), hashes=hashes)
+        if scheme is not None:
+            notes.append(fill(DIRECTORY_NOTES["password-hash"], scheme=scheme))
+        return Result(
+            row.number, firm_no, outcome, notes=tuple(notes), hashes=hashes, scheme=scheme
+        )
 
     def _hashed(self, password: str | None) -> str | None:
         return None if password is None else self._hasher.hash(password)
