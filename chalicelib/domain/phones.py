@@ -6,7 +6,7 @@ import re
 
 from .logins import fold
 
-_PHONE = re.compile(r"(?:\+86|0086|86)?(1[0-9]{10})", re.ASCII)
+_PHONE = re.compile(r"(?:\(?(?:\+?\(?86|0086)\)?)?(1[3-9][0-9]{9})", re.ASCII)
 _DASHES = re.compile(r"[-‐‑‒–—―−]")
 _DECIMAL = re.compile(r"([0-9]+)\.0+", re.ASCII)
 
