@@ -156,6 +156,7 @@ DIRECTORY_FAULTS: dict[str, str] = {
     "scientific": "$column被Excel改成了科学计数法，请把该列设为文本后重填",
     "digits-lost": "$column是超过15位的数字，末尾已被Excel丢弃，请把该列设为文本后重填",
     "not-text": "$column应为文本，不能是日期、公式错误或逻辑值",
+    "substitution": "$column中有?、□、*、&#…;等替代符号或乱码，原来的字已丢失，请按原件补全",
     "control": "$column含有控制字符或乱码",
     "quotes": "引号不成对或位置有误",
     "store": "写入失败，可重新导入",

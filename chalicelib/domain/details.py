@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from .ideographs import unify
 from .logins import fold
 
 _BRACKETS = re.compile(r"[\[\](){}<>〔〕【】〖〗「」『』《》〈〉]")
@@ -28,7 +29,7 @@ def approval_no(text: str) -> str:
     Brackets of any kind, 第, 号, 年, dashes and spaces become separators; numbers lose their leading
     zeros, since 0084 and 84 are the same number. The year and the serial number stay separate.
     """
-    folded = fold(text).translate(_TRADITIONAL).casefold()
+    folded = fold(unify(text)).translate(_TRADITIONAL).casefold()
     # A bracket separates the year from the serial number, so it becomes a space.
     separated = _BRACKETS.sub(" ", folded)
     separated = _DASHES.sub(" ", separated).replace("第", " ").replace("号", " ").replace("年", " ")
@@ -37,6 +38,9 @@ def approval_no(text: str) -> str:
 
 
 def name(text: str) -> str:
-    """Normalise a person's name: no spaces, no middle dots of any kind, one letter case."""
-    folded = fold(text)
+    """Normalise a person's name: no spaces, no middle dots of any kind, one letter case.
+
+    Radicals and private-use characters become the characters that they stand for.
+    """
+    folded = fold(unify(text))
     return _DOTS.sub("", unicodedata.normalize("NFC", folded)).casefold()

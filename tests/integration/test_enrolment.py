@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.store.models import FirmItem
+from chalicelib.store.models import FirmItem, LoginItem
 from infra.ops.enrolment.enrolment import Result
 from tests.conftest import MakeWorld, World, imported_hash
 from tests.support.enrolment_cases import ROW, events, load, row, stored
@@ -134,6 +134,20 @@ def test_a_bound_phone_is_changed_on_request(world: World) -> None:
     )
     assert changes == [("32990002", "+8613700000000")]
     assert (result.outcome, result.notes) == ("loaded", ("32990002绑定的手机号已变更",))
+
+
+@pytest.mark.parametrize("enrolled", ["甄\ue863", "甄䶮", "甄\u200b䶮_x000D_"])
+@pytest.mark.parametrize("typed", ["甄䶮", "甄\ue863"])
+def test_a_head_s_name_of_rare_characters_matches_at_an_unbinding(
+    world: World, enrolled: str, typed: str
+) -> None:
+    """However the previous system encoded it, and however the person's device does."""
+    load(world, [row(head_name=enrolled)])
+    LoginItem("32990002").update([LoginItem.openid.set("o-alice")])
+    details = {"firm_no": "32990002", "approval_no": ROW["approval_no"], "head_name": typed}
+    token = world.token("32990002")
+    assert world.call("POST", "/recovery/unbinding", details, token=token).status_code == 200
+    assert world.login_item("32990002").openid is None
 
 
 def test_a_hash_of_the_old_system_is_stored_unchanged(world: World) -> None:

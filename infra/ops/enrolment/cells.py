@@ -9,14 +9,18 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from chalicelib.domain.ideographs import unify
 from chalicelib.domain.logins import fold
 from chalicelib.domain.passwords import area_codes
 from chalicelib.domain.phones import fold_digits, phone_number, whole_digits
 
+from .lost_text import is_lost, unescape
 from .password_cell import password_fault
 from .placeholders import is_masked, is_placeholder, is_spreadsheet_artefact
 
 _MAXIMUM = 120
+# Before line breaks, spaces and escapes are reduced.
+_MAXIMUM_READ = 2_000
 
 _FIRM_NO = re.compile(r"[0-9]{8,20}", re.ASCII)
 _LAST4 = re.compile(r"[0-9]{3}[0-9X]", re.ASCII)
@@ -72,21 +76,29 @@ def parse_phone(text: str) -> str:
 
 
 def parse_text(text: str) -> str:
-    """Return a text of at most 120 characters with runs of white space reduced to one space."""
+    """Return a text of at most 120 characters, as a person would type it.
+
+    Runs of white space become one space, characters that only look like Chinese ones become those.
+    """
+    if len(text) > _MAXIMUM_READ:
+        raise CellError("too-long")
+    visible = "".join(c for c in unescape(text) if unicodedata.category(c) != "Cf")
     # Line breaks within a cell are layout.
-    cleaned = "".join(c for c in " ".join(text.split()) if unicodedata.category(c) != "Cf")
+    cleaned = unify(" ".join(visible.split()))
     if len(cleaned) > _MAXIMUM:
         raise CellError("too-long")
     if not cleaned:
         raise CellError("missing")
     # Unassigned and private-use characters pass: rare characters of names may be among them.
-    if any(unicodedata.category(c) == "Cc" or c == "\ufffd" for c in cleaned):
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in cleaned):
         raise CellError("control")
     folded = fold(cleaned)
     if is_spreadsheet_artefact(folded):
         raise CellError("formula")
     if is_placeholder(folded) or is_masked(folded):
         raise CellError("placeholder")
+    if is_lost(cleaned):
+        raise CellError("substitution")
     return cleaned
 
 

@@ -12,6 +12,7 @@ import unicodedata
 from chalicelib.domain.logins import fold
 from chalicelib.security import foreign_hashes
 
+from .lost_text import is_garbage
 from .placeholders import is_masked, is_placeholder, is_spreadsheet_artefact
 
 _MAXIMUM = 120
@@ -52,7 +53,9 @@ def password_fault(text: str) -> str | None:
         return "hash-foreign"
     if len(text) > _MAXIMUM:
         return "too-long"
-    if any(unicodedata.category(c) == "Cc" or c == "\ufffd" for c in text) or "锟斤拷" in text:
+    if any(unicodedata.category(c) == "Cc" or c == "\ufffd" for c in text):
+        return "control"
+    if is_garbage(text):
         return "control"
     folded = fold(text)
     if _SCIENTIFIC.fullmatch(folded):
