@@ -153,6 +153,8 @@ DIRECTORY_FAULTS: dict[str, str] = {
     "hash-foreign": "$column像是其他系统的密码哈希，本系统无法验证；请改填明文密码或支持的哈希，或留空",
     "formula": "$column是表格软件的公式或错误值，请粘贴为文本值后重填",
     "placeholder": "$column是占位符或被遮盖的内容，不是实际的值；没有时可空的列请留空",
+    "no-result": "$column是公式，但文件中没有它的结果，或结果为0；请复制后“粘贴为数值”再保存",
+    "merged": "$column在合并单元格中，没有自己的值；请取消合并，逐行填写",
     "scientific": "$column被Excel改成了科学计数法，请把该列设为文本后重填",
     "digits-lost": "$column是超过15位的数字，末尾已被Excel丢弃，请把该列设为文本后重填",
     "not-text": "$column应为文本，不能是日期、公式错误或逻辑值",
@@ -169,6 +171,7 @@ DIRECTORY_NOTES: dict[str, str] = {
     "phone-changed": "$login绑定的手机号已变更",
     "password-trimmed": "开户密码首尾的空格已去掉",
     "password-hash": "开户密码是$scheme哈希，原样存入，首次验证成功时更新",
+    "sheet-hidden": "另有隐藏的工作表“$sheet”有内容，没有导入；需要时用 --sheet 指定",
     "password-number": "开户密码在Excel中是数字，开头的0如有已被去掉",
 }
 
@@ -179,8 +182,17 @@ DIRECTORY_FILES: dict[str, str] = {
     "encoding": "文件编码应为UTF-8或GB18030",
     "broken-utf-8": "文件是UTF-8编码，但第$line行有损坏的字符",
     "old-excel": "不支持旧版Excel文件（.xls），请另存为XLSX或CSV",
-    "xlsx": "不是可读的XLSX文件",
-    "no-sheet": "XLSX文件中没有工作表",
+    "encrypted": "文件设有打开密码，请在Excel或WPS中取消密码后另存",
+    "other-format": "这是其他格式的表格文件（如XLSB、ODS、Numbers），请另存为XLSX或CSV",
+    "web-page": "这是网页或XML文件（有些系统导出的.xls其实是网页），请用Excel打开后另存为XLSX或CSV",
+    "xlsx": "不是可读的XLSX文件，请用Excel或WPS打开后重新另存为XLSX",
+    "no-sheet": "XLSX文件中没有可见的工作表",
+    "sheets-filled": "除第一个工作表“$first”外，工作表$names也有内容；请用 --sheet 指定要导入的一个，或删除其余的",
+    "sheet-unknown": "没有这个工作表，文件中有：$names",
+    "sheet-csv": "CSV文件没有工作表，不能使用 --sheet",
+    "too-large": "文件过大（上限$limit），请只保留名录，删除其余内容后另存",
+    "merges": "合并单元格过多，请取消合并后另存",
+    "no-header": "第$line行不是表头：没有一个认识的列名；第一行应为firm_no、name等列名，或会计师事务所编号、名称等",
     "header": "表头有误：$faults",
 }
 

@@ -31,22 +31,23 @@ def load(
     actor: str = "local",
     reason: str | None = None,
     rebind: Rebind | None = None,
+    sheet: str | None = None,
 ) -> Report:
     """Load every row without faults; return the totals, the refused rows and the time taken.
 
     `counted` is called first, with the number of rows; `progress` with each row's result, in order.
     `reason` is stored in the audit; the default is the file's name and digest. Bound phones stay
-    unless `rebind` is given. Raises DirectoryError (a ValueError) where the file cannot be read, in
-    which case nothing is loaded, and Interrupted.
+    unless `rebind` is given. `sheet` names the sheet of an XLSX file to read. Raises DirectoryError (a
+    ValueError) where the file cannot be read, in which case nothing is loaded, and Interrupted.
     """
-    count = directory_file.check(path)
+    count = directory_file.check(path, sheet)
     if counted is not None:
         counted(count)
     enrolment = container.enrolment(runtime.service(), rebind)
     report = Report()
     began = time.perf_counter()
     try:
-        rows = directory_file.rows(path)
+        rows = directory_file.rows(path, sheet)
         for result in enrolment.load(rows, actor=actor, reason=reason or source_of(path)):
             report.add(result)
             if progress is not None:

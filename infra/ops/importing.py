@@ -20,8 +20,9 @@ from .files.directory_file import DirectoryError
 @command("import", words.IMPORT, f"{words.IMPORT_MORE}\n\nFILE  {words.IMPORT_FILE}")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--reason", metavar="TEXT", help=words.IMPORT_REASON)
+@click.option("--sheet", metavar="NAME", help=words.IMPORT_SHEET)
 @click.option("--update-phones", is_flag=True, help=words.IMPORT_PHONES)
-def import_file(file: Path, reason: str | None, update_phones: bool) -> Answer:
+def import_file(file: Path, reason: str | None, sheet: str | None, update_phones: bool) -> Answer:
     """Enrol the firms of a directory file."""
     session.service()
     actor = session.caller()
@@ -43,6 +44,7 @@ def import_file(file: Path, reason: str | None, update_phones: bool) -> Answer:
                 actor=actor,
                 reason=why,
                 rebind=rebind,
+                sheet=sheet,
             )
     except enrol.Interrupted as error:
         report, interrupted = error.report, True

@@ -94,7 +94,7 @@ def test_a_damaged_utf_8_file_is_not_read_as_gb18030(path: Path) -> None:
         (b"firm_no,\xff\xfa\xff\n", "编码应为"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "旧版Excel"),
         (b"PK\x03\x04not a zip at all", "XLSX"),
-        ("firm_no;name\n", "缺少列firm_no"),
+        ("firm_no;name\n", "缺少列province"),
         (text_of(FIRM, header=[*COLUMN_NAMES, "wechat"]), "不认识的列wechat"),
         (text_of(header=[*COLUMN_NAMES, "phone"]), "列phone重复"),
     ],

@@ -10,6 +10,7 @@ import pytest
 from chalicelib.store.models import AuditItem
 from infra.ops import words
 from tests.conftest import PHONE, World
+from tests.support import xlsx_cases
 from tests.support.ops_runner import FIRM, HEADER, NEW_PHONE, Run
 
 DJANGO = "pbkdf2_sha256$1000$0123456789abcdefSALTxy$knhC/VnS0PlHpxHJoB9YFHyfLI2sUcu7J5fKgDF7HuQ="
@@ -121,6 +122,24 @@ def test_hashes_of_the_previous_system_are_listed_by_scheme(
         for secret in (DJANGO, SPRING, "5f4dcc3b"):
             assert secret not in text
     assert world.login_item("32990000").password_hash == DJANGO
+
+
+def test_a_sheet_is_selected_by_name(run_ops: Run, world: World, tmp_path: Path) -> None:
+    """Without a name the file is refused with the names of its sheets; nothing is on stderr."""
+    path = tmp_path / "firms.xlsx"
+    second = ("32990002", *xlsx_cases.FIRM[1:])
+    sheets = {"甲": xlsx_cases.FIRM, "乙": second}
+    write = {
+        name: xlsx_cases.sheet(xlsx_cases.row(), xlsx_cases.row(firm))
+        for name, firm in sheets.items()
+    }
+    xlsx_cases.write(path, write)
+    refused = run_ops("import", str(path), "--json")
+    assert (refused.status, refused.json["error"]) == (1, "directory-file")
+    assert "乙" in refused.json["message"]
+    loaded = run_ops("import", str(path), "--sheet", "乙", "--json")
+    assert (loaded.status, loaded.json["loaded"], loaded.err) == (0, 1, "")
+    assert world.login_item("32990002").phone == PHONE
 
 
 def test_phones_change_only_on_request(run_ops: Run, world: World, firms_file: Path) -> None:

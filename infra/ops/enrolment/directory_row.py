@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
@@ -11,31 +12,44 @@ from chalicelib.domain.logins import fold
 from chalicelib.security import foreign_hashes
 
 from . import cells
+from .trimming import trimmed
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the directory file, by the name in the header row."""
+    """A column of the directory file, by its names in the header row."""
 
     name: str
+    chinese: str
     parse: Callable[[str], str]
     required: bool = True
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("firm_no", cells.parse_firm_no),
-    Column("name", cells.parse_text),
-    Column("province", cells.parse_province),
-    Column("approval_no", cells.parse_text),
-    Column("head_name", cells.parse_text),
-    Column("head_id_last4", cells.parse_last4),
-    Column("phone", cells.parse_phone, required=False),
-    Column("finance_phone", cells.parse_phone, required=False),
-    Column("opening_password", cells.parse_password, required=False),
+    Column("firm_no", "会计师事务所编号", cells.parse_firm_no),
+    Column("name", "名称", cells.parse_text),
+    Column("province", "省份", cells.parse_province),
+    Column("approval_no", "批准文号", cells.parse_text),
+    Column("head_name", "主任会计师", cells.parse_text),
+    Column("head_id_last4", "身份证后四位", cells.parse_last4),
+    Column("phone", "手机号", cells.parse_phone, required=False),
+    Column("finance_phone", "财务手机号", cells.parse_phone, required=False),
+    Column("opening_password", "开户密码", cells.parse_password, required=False),
 )
 """Every column of the file; the first six are the fields of FirmFacts."""
 
 COLUMN_NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
+
+_BY_HEADER = {header: column.name for column in COLUMNS for header in (column.name, column.chinese)}
+
+
+def column_name(header: str) -> str:
+    """Return the column of a header cell in English or Chinese, or the cell itself."""
+    visible = "".join(header.split())
+    if any(unicodedata.category(c) == "Cc" for c in visible):
+        return header.strip()
+    folded = fold(visible).strip("\"'").lower()
+    return _BY_HEADER.get(folded, folded)
 
 
 @dataclass(frozen=True)
@@ -97,7 +111,7 @@ def read_row(values: Mapping[str, str], faults: Sequence[str] = ()) -> Entry | l
     for column in COLUMNS:
         if column.name not in values and faults:
             continue
-        text = values[column.name].strip()
+        text = trimmed(values[column.name])
         if not text:
             if column.required:
                 errors.append(fill(DIRECTORY_FAULTS["missing"], column=column.name))
@@ -111,12 +125,12 @@ def read_row(values: Mapping[str, str], faults: Sequence[str] = ()) -> Entry | l
     # Spaces around a password come from an export, not from the person who chose it.
     password = parsed.get("opening_password")
     raw = values["opening_password"]
-    trimmed = password is not None and raw.strip() != raw
+    was_trimmed = password is not None and password != raw
     return Entry(
         facts=FirmFacts(**{fact.name: parsed[fact.name] for fact in fields(FirmFacts)}),
         phone=parsed.get("phone"),
         finance_phone=parsed.get("finance_phone"),
         opening_password=password,
-        notes=(DIRECTORY_NOTES["password-trimmed"],) if trimmed else (),
+        notes=(DIRECTORY_NOTES["password-trimmed"],) if was_trimmed else (),
         scheme=None if password is None else foreign_hashes.scheme_of(password),
     )

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from chalicelib.domain.catalogue import DIRECTORY_FAULTS, DIRECTORY_FILES, DIRECTORY_NOTES, fill
-from infra.ops.enrolment.directory_row import Row, header_faults
+from infra.ops.enrolment.directory_row import COLUMN_NAMES, Row, column_name, header_faults
+from infra.ops.enrolment.trimming import trimmed
 
 from . import csv_file, xlsx_file
 from .lines import DirectoryError, Line
@@ -15,27 +16,39 @@ __all__ = ["DirectoryError", "check", "rows"]
 
 _ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0"
+# The name of the stream in an OLE file that has an XLSX file with a password.
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+_MAXIMUM_MEBIBYTES = 64
 
 
-def check(path: Path) -> int:
+def check(path: Path, sheet: str | None = None) -> int:
     """Read the file to its end and return the number of rows below the header.
 
     Called before loading, so that an unreadable file loads nothing. Raises DirectoryError, OSError.
     """
-    return sum(1 for _ in rows(path))
+    return sum(1 for _ in rows(path, sheet))
 
 
-def rows(path: Path) -> Iterator[Row]:
+def rows(path: Path, sheet: str | None = None) -> Iterator[Row]:
     """Yield the rows below the header; blank rows are omitted but counted in the row numbers.
 
-    The format is recognised by the first bytes, not by the name. Raises DirectoryError, OSError.
+    The format is recognised by the first bytes, not by the name. `sheet` is the sheet of an XLSX file
+    to read. Raises DirectoryError, OSError.
     """
     with path.open("rb") as file:
-        magic = file.read(4)
-    if magic == _ZIP:
-        yield from _rows(xlsx_file.lines(path), exact=False)
-    elif magic == _OLE:
-        raise DirectoryError(DIRECTORY_FILES["old-excel"])
+        start = file.read(64)
+    if path.stat().st_size > _MAXIMUM_MEBIBYTES << 20:
+        limit = f"{_MAXIMUM_MEBIBYTES} MiB"
+        raise DirectoryError(fill(DIRECTORY_FILES["too-large"], limit=limit))
+    if start.startswith(_ZIP):
+        yield from _rows(xlsx_file.lines(path, sheet), exact=False)
+    elif start.startswith(_OLE):
+        encrypted = _ENCRYPTED in path.read_bytes()
+        raise DirectoryError(DIRECTORY_FILES["encrypted" if encrypted else "old-excel"])
+    elif start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+        raise DirectoryError(DIRECTORY_FILES["web-page"])
+    elif sheet is not None:
+        raise DirectoryError(DIRECTORY_FILES["sheet-csv"])
     else:
         yield from _rows(csv_file.lines(path), exact=True)
 
@@ -45,41 +58,48 @@ def _rows(lines: Iterable[Line], *, exact: bool) -> Iterator[Row]:
 
     A sheet omits the empty cells at the end of a row.
     """
-    iterator = iter(lines)
-    header = _header(next(iterator, None))
-    for line in iterator:
-        cells = list(line.cells)
-        if line.broken:
-            yield Row(line.number, {}, (DIRECTORY_FAULTS["quotes"],))
+    header: list[str] = []
+    file_notes: tuple[str, ...] = ()
+    for line in lines:
+        file_notes += line.notes
+        if line.is_blank():
             continue
-        if not any(cell.strip() for cell in cells) and not line.wrong:
+        if not header:
+            header = _header(line)
             continue
-        extra = any(cell.strip() for cell in cells[len(header) :])
-        if extra or (exact and len(cells) < len(header)):
-            # Cells cannot be assigned to columns; the firm's number is a guess for the report.
-            where = header.index("firm_no")
-            known = {"firm_no": cells[where]} if where < len(cells) else {}
-            yield Row(line.number, known, (DIRECTORY_FAULTS["columns-count"],))
-            continue
-        yield _row(line, header, cells + [""] * (len(header) - len(cells)))
-
-
-def _header(line: Line | None) -> list[str]:
-    header = [cell.strip() for cell in line.cells] if line else []
-    while header and not header[-1]:
-        header.pop()
+        yield _row(line, header, file_notes, exact=exact)
+        file_notes = ()
     if not header:
         raise DirectoryError(DIRECTORY_FILES["empty"])
+
+
+def _header(line: Line) -> list[str]:
+    """Return the columns of the header row."""
+    header = [column_name(cell) for cell in line.cells]
+    while header and not header[-1]:
+        header.pop()
+    if not set(header) & set(COLUMN_NAMES):
+        raise DirectoryError(fill(DIRECTORY_FILES["no-header"], line=line.number))
     faults = header_faults(header)
     if faults:
         raise DirectoryError(fill(DIRECTORY_FILES["header"], faults="；".join(faults)))
     return header
 
 
-def _row(line: Line, header: list[str], cells: list[str]) -> Row:
+def _row(line: Line, header: list[str], file_notes: tuple[str, ...], *, exact: bool) -> Row:
+    if line.broken:
+        return Row(line.number, {}, (DIRECTORY_FAULTS["quotes"],), file_notes)
+    cells = list(line.cells)
+    extra = any(trimmed(cell) for cell in cells[len(header) :])
+    if extra or (exact and len(cells) < len(header)):
+        # Cells cannot be assigned to columns; the firm's number is a guess for the report.
+        where = header.index("firm_no")
+        known = {"firm_no": cells[where]} if where < len(cells) else {}
+        return Row(line.number, known, (DIRECTORY_FAULTS["columns-count"],), file_notes)
+    cells += [""] * (len(header) - len(cells))
     values: dict[str, str] = {}
     faults: list[str] = []
-    notes: list[str] = []
+    notes = list(file_notes)
     for index, column in enumerate(header):
         if index in line.wrong:
             faults.append(fill(DIRECTORY_FAULTS[line.wrong[index]], column=column))
