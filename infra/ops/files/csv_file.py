@@ -18,6 +18,8 @@ from .lines import DirectoryError, Line
 _DELIMITERS = ",;\t"
 # Excel reads the delimiter from such a first line.
 _SEPARATOR = re.compile(r"sep=.?", re.IGNORECASE)
+# As many as a sheet of Excel has.
+_MAXIMUM_ROWS = 1_048_576
 # The byte-order mark U+FEFF.
 _GB18030_MARK = b"\x84\x31\x95\x33"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -32,6 +34,8 @@ def lines(path: Path) -> Iterator[Line]:
         delimiter = _delimiter(file)
         file.seek(0)
         for number, cells in enumerate(_records(_without_marks(file), delimiter), 1):
+            if number > _MAXIMUM_ROWS:
+                raise DirectoryError(fill(DIRECTORY_FILES["too-large"], limit=_MAXIMUM_ROWS))
             if cells is None:
                 yield Line(number, (), broken=True)
             elif number == 1 and _SEPARATOR.fullmatch("".join(cells)):

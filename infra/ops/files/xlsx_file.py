@@ -18,7 +18,7 @@ from infra.ops.enrolment.lost_text import unescape
 
 from .lines import DirectoryError, Line
 from .xlsx_merges import Merges
-from .xlsx_package import DAMAGE, Package, open_package, parse
+from .xlsx_package import Package, damage_refused, open_package, parse
 from .xlsx_workbook import Sheet, Workbook
 
 # Excel stores 15 significant digits and replaces the rest with zeros.
@@ -37,19 +37,14 @@ def lines(path: Path, sheet: str | None = None) -> Iterator[Line]:
 
     Raises DirectoryError, OSError.
     """
-    with closing(open_package(path)) as archive:
-        try:
-            book = Workbook(Package(archive))
-            selected = book.select(sheet)
-            hidden = book.hidden(selected)
-            notes = tuple(fill(DIRECTORY_NOTES["sheet-hidden"], sheet=name) for name in hidden)
-            for line in _lines(book, selected):
-                yield replace(line, notes=notes) if notes else line
-                notes = ()
-        except DirectoryError:
-            raise
-        except DAMAGE:
-            raise DirectoryError(DIRECTORY_FILES["xlsx"]) from None
+    with closing(open_package(path)) as archive, damage_refused():
+        book = Workbook(Package(archive))
+        selected = book.select(sheet)
+        hidden = book.hidden(selected)
+        notes = tuple(fill(DIRECTORY_NOTES["sheet-hidden"], sheet=name) for name in hidden)
+        for line in _lines(book, selected):
+            yield replace(line, notes=notes) if notes else line
+            notes = ()
 
 
 @dataclass

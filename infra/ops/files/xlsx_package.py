@@ -6,11 +6,13 @@ file that unpacks to gigabytes needs neither the memory nor the time.
 
 from __future__ import annotations
 
+import errno
 import posixpath
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from xml.parsers import expat  # nosec B407
@@ -28,7 +30,8 @@ _MAXIMUM_PARTS = 10_000
 _CHUNK = 1 << 16
 _RELATIONSHIPS = "_rels/{}.rels"
 
-DAMAGE = (
+# What the standard library raises for a damaged package, and for one with a password.
+_DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     expat.ExpatError,
@@ -39,7 +42,22 @@ DAMAGE = (
     RuntimeError,
     OverflowError,
 )
-"""What the standard library raises for a damaged package, and for one with a password."""
+
+
+@contextmanager
+def damage_refused() -> Iterator[None]:
+    """Raise DirectoryError for every error of a damaged package. Other errors of files pass."""
+    try:
+        yield
+    except DirectoryError:
+        raise
+    except _DAMAGE:
+        raise DirectoryError(DIRECTORY_FILES["xlsx"]) from None
+    except OSError as error:
+        # The package states an impossible position of a part.
+        if error.errno != errno.EINVAL:
+            raise
+        raise DirectoryError(DIRECTORY_FILES["xlsx"]) from None
 
 
 class Event(NamedTuple):
@@ -63,7 +81,7 @@ class Relationship(NamedTuple):
 
 
 class Package:
-    """The parts of an open zip file. All methods raise DirectoryError or one of DAMAGE."""
+    """The parts of an open zip file. To be used within `damage_refused`."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         """Read the list of parts. Some programs write paths with backslashes or other case."""
@@ -114,10 +132,8 @@ class Package:
 
 def open_package(path: Path) -> zipfile.ZipFile:
     """Open the zip file. Raises DirectoryError where it is no XLSX, and says what it is; OSError."""
-    try:
+    with damage_refused():
         archive = zipfile.ZipFile(path)
-    except DAMAGE:
-        raise DirectoryError(DIRECTORY_FILES["xlsx"]) from None
     names = {_path(name) for name in archive.namelist()}
     if {"xl/workbook.bin", "content.xml", "index/document.iwa"} & names:
         archive.close()

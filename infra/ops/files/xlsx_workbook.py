@@ -35,7 +35,7 @@ class Sheet:
 
 
 class Workbook:
-    """A workbook. All methods raise DirectoryError or one of `xlsx_package.DAMAGE`."""
+    """A workbook. To be used within `xlsx_package.damage_refused`."""
 
     def __init__(self, package: Package) -> None:
         """Read the list of sheets, the strings and the formats."""
