@@ -65,7 +65,8 @@ class PasswordHasher:
         """Return whether the password has the stored hash; False for a hash of unknown form."""
         own = _OWN.fullmatch(stored)
         if own is None:
-            return foreign_hashes.verify(stored, _encoded(password))
+            text = normalise(password).encode("utf-8", "surrogatepass")
+            return foreign_hashes.verify(stored, text)
         try:
             pepper = self._peppers.get(int(own[1]))
             if pepper is None:
@@ -89,9 +90,5 @@ class PasswordHasher:
     @staticmethod
     def _pepper(pepper: bytes, password: str) -> bytes:
         # Base64, since some argon2 implementations end the password at a NUL byte.
-        message = b"password\0" + _encoded(password)
+        message = b"password\0" + normalise(password).encode("utf-8", "surrogatepass")
         return base64.b64encode(hmac.new(pepper, message, hashlib.sha256).digest())
-
-
-def _encoded(password: str) -> bytes:
-    return normalise(password).encode("utf-8", "surrogatepass")
