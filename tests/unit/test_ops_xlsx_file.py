@@ -12,6 +12,7 @@ from openpyxl import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
 from infra.ops.enrolment.directory_row import COLUMN_NAMES, Entry, Row, read_row
+from infra.ops.files import xlsx_package
 from infra.ops.files.directory_file import DirectoryError, check, rows
 from tests.support import xlsx_cases
 from tests.support.xlsx_cases import FIRM, cell, row, sheet, write
@@ -343,3 +344,18 @@ def test_texts_of_only_invisible_characters_are_empty(path: Path) -> None:
     assert isinstance(entry, Entry)
     assert (read.number, entry.phone, entry.opening_password) == (4, None, "p-1")
     assert entry.notes == ("开户密码首尾的空格已去掉",)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 97, 1_000])
+def test_tags_are_found_across_the_chunks_of_a_stream(
+    path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """The last content, the end of its row, and the merges, wherever a chunk ends."""
+    empty = '<row><c s="1"/></row>' * 5
+    merges = '<mergeCells><mergeCell ref="G2:G3"/></mergeCells>'
+    content = sheet(row(), row(FIRM), row(OTHER), empty, row(FIRM), empty, after=merges)
+    write(path, {"名录": content})
+    expected = list(rows(path))
+    monkeypatch.setattr(xlsx_package, "_CHUNK", size)
+    assert list(rows(path)) == expected
+    assert [(read.number, len(read.faults)) for read in expected] == [(2, 0), (3, 1), (9, 0)]
