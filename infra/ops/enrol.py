@@ -33,7 +33,7 @@ def load(
     rebind: Rebind | None = None,
     sheet: str | None = None,
 ) -> Report:
-    """Load every row without faults; return the totals, the refused rows and the time taken.
+    """Load every row without faults; return the totals, the refused rows and the duration.
 
     `counted` is called first, with the number of rows; `progress` with each row's result, in order.
     `reason` is stored in the audit; the default is the file's name and digest. Bound phones stay

@@ -73,7 +73,7 @@ def _facts(report: Report, interrupted: bool) -> dict[str, Any]:
         ],
         "notes": [
             {"row": result.row, "firm_no": result.firm_no, "notes": result.notes}
-            for result in report.noted
+            for result in report.with_notes
         ],
         "schemes": dict(sorted(report.schemes.items())),
         "hashes": report.hashes,

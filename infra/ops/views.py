@@ -139,15 +139,15 @@ def menu(console: Console, buttons: Sequence[Mapping[str, str]], was_set: bool) 
 
 
 def report(console: Console, loaded: Report) -> None:
-    """Print the totals of a load with the refused and the noted rows."""
+    """Print the totals of a load with the refused rows and the rows with notes."""
     if loaded.refused:
         rows = [_row(result, result.reasons) for result in loaded.refused[:_MOST_ROWS]]
         _table(console, words.REFUSED_TITLE, words.REFUSED_COLUMNS, rows)
         _more(console, len(loaded.refused))
-    if loaded.noted:
-        rows = [_row(result, result.notes) for result in loaded.noted[:_MOST_ROWS]]
-        _table(console, words.NOTED_TITLE, words.NOTED_COLUMNS, rows)
-        _more(console, len(loaded.noted))
+    if loaded.with_notes:
+        rows = [_row(result, result.notes) for result in loaded.with_notes[:_MOST_ROWS]]
+        _table(console, words.NOTES_TITLE, words.NOTES_COLUMNS, rows)
+        _more(console, len(loaded.with_notes))
     console.print(
         fill(
             words.LOADED,

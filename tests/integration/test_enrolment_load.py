@@ -59,7 +59,7 @@ def test_firms_are_looked_up_by_fifties(world: World) -> None:
     """One BatchGetItem may read a hundred items, which are the logins of fifty firms."""
     directory = Forgetful()
     list(load_lazily(world, firm_rows(120), directory=directory, hasher=Instant()))
-    assert directory.asked == [50, 50, 20]
+    assert directory.lookups == [50, 50, 20]
 
 
 class Uneven(CheapHasher):

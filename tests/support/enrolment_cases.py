@@ -103,12 +103,12 @@ class Forgetful(Directory):
     """A store that accepts every firm and keeps none."""
 
     def __init__(self) -> None:
-        self.asked: list[int] = []
+        self.lookups: list[int] = []
         self.written = 0
 
     def known(self, firm_nos: Sequence[str]) -> dict[str, Known]:
         """Report every firm as absent."""
-        self.asked.append(len(firm_nos))
+        self.lookups.append(len(firm_nos))
         return dict.fromkeys(firm_nos, Known(None, None, None))
 
     def write(self, facts: FirmFacts, changes: Sequence[LoginChange], **_: Any) -> None:
@@ -117,7 +117,7 @@ class Forgetful(Directory):
 
 
 class Instant(CheapHasher):
-    """A hasher that takes no time and no memory."""
+    """A hasher that needs no time and no memory."""
 
     def __init__(self) -> None:
         super().__init__(PEPPERS)

@@ -98,7 +98,7 @@ def test_a_million_empty_rows_cost_little(tmp_path: Path) -> None:
 
 
 def test_a_firm_below_many_empty_rows_is_found(tmp_path: Path) -> None:
-    """None is given up for the sake of speed."""
+    """No row between two firms is skipped to save time."""
     chunks = [START, row().encode(), *empty_rows(20_000), row(FIRM).encode(), END]
     path = with_sheet(tmp_path / "firms.xlsx", chunks)
     assert [read.number for read in rows(path)] == [20_002]
@@ -297,6 +297,6 @@ def test_a_damaged_file_shows_no_secret_and_no_traceback(
         path.write_bytes(content)
         ran = run_ops("import", str(path), *(["--json"] if seed % 2 else []))
         assert ran.status in (0, 1)
-        shown = ran.out + ran.err
+        output = ran.out + ran.err
         for part in ("Traceback", "Canary", "Open-9", "13912345678", "12345678", "7391"):
-            assert part not in shown, seed
+            assert part not in output, seed

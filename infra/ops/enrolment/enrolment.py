@@ -51,7 +51,7 @@ class Report:
     loaded: int = 0
     unchanged: int = 0
     refused: list[Result] = field(default_factory=list)
-    noted: list[Result] = field(default_factory=list)
+    with_notes: list[Result] = field(default_factory=list)
     schemes: Counter[str] = field(default_factory=Counter)
     """Number of hashes of previous systems stored, by scheme."""
     hashes: int = 0
@@ -71,7 +71,7 @@ class Report:
         else:
             self.unchanged += 1
         if result.notes:
-            self.noted.append(result)
+            self.with_notes.append(result)
 
     @property
     def hashes_per_second(self) -> float:

@@ -88,17 +88,17 @@ def _records(physical: Iterable[str], delimiter: str) -> Iterator[list[str] | No
         return waiting.popleft() if waiting else next(source, None)
 
     while (line := following()) is not None:
-        taken, quotes = [line], line.count('"')
-        while quotes % 2 and len(taken) < _MOST_LINES and (line := following()) is not None:
-            taken.append(line)
+        block, quotes = [line], line.count('"')
+        while quotes % 2 and len(block) < _MOST_LINES and (line := following()) is not None:
+            block.append(line)
             quotes += line.count('"')
-        reader = csv.reader(taken, delimiter=delimiter, strict=True)
+        reader = csv.reader(block, delimiter=delimiter, strict=True)
         try:
             record: list[str] | None = next(reader, [])
             used = reader.line_num
         except csv.Error:
             record, used = None, 1
-        waiting.extendleft(reversed(taken[used:]))
+        waiting.extendleft(reversed(block[used:]))
         yield record
 
 
