@@ -148,6 +148,7 @@ DIRECTORY_FAULTS: dict[str, str] = {
     "last4-short": "$column不足四位，可能被Excel去掉了开头的0，请把该列设为文本后重填",
     "phone": "$column应为11位大陆手机号",
     "duplicate": "$column与第$row行重复",
+    "firm-unknown": "$column没有已导入的会计师事务所",
     "columns-count": "列数与表头不一致",
     "hash-unsound": "$column中的密码哈希不可用：不完整、格式有误，或验证所需的计算量超过上限",
     "hash-foreign": "$column像是其他系统的密码哈希，本系统无法验证；请改填明文密码或支持的哈希，或留空",

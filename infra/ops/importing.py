@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,17 @@ from .files.directory_file import DirectoryError
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--reason", metavar="TEXT", help=words.IMPORT_REASON)
 @click.option("--sheet", metavar="NAME", help=words.IMPORT_SHEET)
+@click.option("--update", is_flag=True, help=words.IMPORT_UPDATE)
+@click.option("--yes", is_flag=True, help=words.IMPORT_YES)
 @click.option("--update-phones", is_flag=True, help=words.IMPORT_PHONES)
-def import_file(file: Path, reason: str | None, sheet: str | None, update_phones: bool) -> Answer:
+def import_file(
+    file: Path,
+    reason: str | None,
+    sheet: str | None,
+    update: bool,
+    yes: bool,
+    update_phones: bool,
+) -> Answer:
     """Enrol the firms of a directory file."""
     session.service()
     actor = session.caller()
@@ -36,6 +46,8 @@ def import_file(file: Path, reason: str | None, sheet: str | None, update_phones
             def rebind(login: str, phone: str) -> object:
                 return support.change_phone(login, phone, actor=actor, reason=why)
 
+        if update:
+            _confirm(enrol.preview(file, sheet, rebinds=update_phones), yes=yes)
         with _Bar() as bar:
             report = enrol.load(
                 file,
@@ -45,6 +57,7 @@ def import_file(file: Path, reason: str | None, sheet: str | None, update_phones
                 reason=why,
                 rebind=rebind,
                 sheet=sheet,
+                update=update,
             )
     except enrol.Interrupted as error:
         report, interrupted = error.report, True
@@ -61,6 +74,19 @@ def import_file(file: Path, reason: str | None, sheet: str | None, update_phones
 
     success = not interrupted and not report.refused
     return Answer(_facts(report, interrupted), show, success)
+
+
+def _confirm(preview: enrol.Preview, *, yes: bool) -> None:
+    """Show what would change, and return only with the operator's consent.
+
+    Raises UsageError where there is no terminal for the question, Abort where the operator declines.
+    """
+    views.preview(terminal(stderr=True), preview)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(words.UPDATE_UNCONFIRMED)
+    click.confirm(words.UPDATE_CONFIRM, abort=True, err=True)
 
 
 def _facts(report: Report, interrupted: bool) -> dict[str, Any]:

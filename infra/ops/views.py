@@ -18,9 +18,11 @@ from chalicelib.store.accounts import Event
 from chalicelib.store.reset_runs import Note, Run
 
 from . import words
+from .enrol import Preview
 from .enrolment.enrolment import Report, Result
 
 _MOST_ROWS = 100
+_MOST_PREVIEWED = 20
 # Columns that are never folded; the others share the remaining width.
 _NARROW = frozenset({words.TIME, words.DESTINATION, words.ROW, words.FIRM_NO})
 
@@ -163,6 +165,18 @@ def report(console: Console, loaded: Report) -> None:
     if loaded.schemes:
         counts = "、".join(f"{scheme} {count}" for scheme, count in sorted(loaded.schemes.items()))
         console.print(fill(words.SCHEMES, counts=counts))
+
+
+def preview(console: Console, summary: Preview) -> None:
+    """Print what an update of some columns would change."""
+    text = fill(words.UPDATE_PREVIEW, rows=summary.rows, firms=len(summary.firms))
+    console.print(text)
+    for column, count in sorted(summary.columns.items()):
+        console.print(f"  {count:>8}  {column}")
+    if summary.firms:
+        some = "、".join(summary.firms[:_MOST_PREVIEWED])
+        more = "…" if len(summary.firms) > _MOST_PREVIEWED else ""
+        console.print(f"  {some}{more}")
 
 
 def _row(result: Result, texts: Sequence[str]) -> Sequence[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import boto3
 import pytest
 
-from chalicelib.store.models import AuditItem
+from chalicelib.store.models import AuditItem, FirmItem
 from infra.ops import words
 from tests.conftest import PHONE, World
 from tests.support import xlsx_cases
@@ -171,3 +172,92 @@ def test_a_terminal_gets_a_progress_bar(
     watched = run_ops("import", str(firms_file), "--json")
     assert "1/1" in watched.err
     assert watched.json["unchanged"] == 1
+
+
+CHANGE = "firm_no,name,head_name\n32990002,改名会计师事务所,尤样例\n32990009,无此所名,甲乙\n"
+
+
+def changed_file(firms_file: Path, text: str) -> str:
+    """Write a file beside the directory file and return its path."""
+    path = firms_file.with_name("changed.csv")
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+def test_an_update_changes_only_the_columns_of_the_file(
+    run_ops: Run, world: World, firms_file: Path
+) -> None:
+    """After a preview; a firm that is not enrolled is refused, not created."""
+    run_ops("import", str(firms_file))
+    before = world.login_item("32990002")
+    world.clock.time += 1
+    path = changed_file(firms_file, CHANGE)
+    ran = run_ops("import", path, "--update", "--yes", "--json")
+    assert ran.status == 1
+    assert (ran.json["loaded"], ran.json["hashes"]) == (1, 0)
+    assert ran.json["refused"][0]["reasons"] == ["firm_no没有已导入的会计师事务所"]
+    for text in ("文件共 2 行，将改动 1 家", "1  head_name", "1  name", "32990002"):
+        assert text in ran.err
+    assert "尤样例" not in ran.err
+    firm = FirmItem.get("32990002")
+    assert (firm.name, firm.head_name) == ("改名会计师事务所", "尤样例")
+    assert (firm.province, firm.approval_no) == ("32", "苏财会〔2010〕0017号")
+    after = world.login_item("32990002")
+    assert (after.phone, after.password_hash) == (before.phone, before.password_hash)
+    assert not FirmItem.count("32990009")
+    again = run_ops("import", path, "--update", "--yes", "--json")
+    assert "将改动 0 家" in again.err
+    assert again.json["unchanged"] == 1
+
+
+def test_an_update_without_consent_changes_nothing(
+    run_ops: Run, world: World, firms_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a terminal it fails after the preview; on a terminal the operator may decline."""
+    run_ops("import", str(firms_file))
+    path = changed_file(firms_file, CHANGE)
+    ran = run_ops("import", path, "--update")
+    assert ran.status == 2
+    assert "将改动 1 家" in ran.err
+    assert "--yes" in ran.err
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    assert run_ops("import", path, "--update").status == 130
+    assert FirmItem.get("32990002").head_name == "甄示例"
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    assert run_ops("import", path, "--update").status == 1
+    assert FirmItem.get("32990002").head_name == "尤样例"
+
+
+def test_an_update_of_phones_counts_what_it_would_change(
+    run_ops: Run, world: World, firms_file: Path
+) -> None:
+    """A bound phone only with --update-phones; an empty cell is no change."""
+    run_ops("import", str(firms_file))
+    path = changed_file(firms_file, f"会计师事务所编号;手机号;财务手机号\n32990002;{NEW_PHONE};\n")
+    kept = run_ops("import", path, "--update", "--yes")
+    assert "将改动 0 家" in kept.err
+    assert world.login_item("32990002").phone == PHONE
+    ran = run_ops("import", path, "--update", "--yes", "--update-phones")
+    assert "1  phone" in ran.err
+    assert ran.status == 0
+    assert world.login_item("32990002").phone == f"+86{NEW_PHONE}"
+    bound = changed_file(firms_file, f"firm_no,finance_phone\n32990002,{NEW_PHONE}\n")
+    assert "1  finance_phone" in run_ops("import", bound, "--update", "--yes").err
+    assert world.login_item("32990002_cw").phone == f"+86{NEW_PHONE}"
+
+
+def test_a_partial_file_needs_the_option(run_ops: Run, world: World, firms_file: Path) -> None:
+    """Without it the missing columns are named; firm_no is needed in any case."""
+    path = changed_file(firms_file, CHANGE)
+    refused = run_ops("import", path)
+    assert refused.status == 1
+    assert "缺少列province" in refused.err
+    unnumbered = changed_file(firms_file, "name\n改名\n")
+    assert "缺少列firm_no" in run_ops("import", unnumbered, "--update", "--yes").err
+
+
+class Terminal(io.StringIO):
+    """Standard input of a terminal."""
+
+    def isatty(self) -> bool:
+        return True

@@ -80,11 +80,14 @@ class Entry:
     """Of the hash in `opening_password`, as foreign_hashes names it; None for a password."""
 
 
-def header_faults(header: Sequence[str]) -> list[str]:
-    """Return what is wrong with the header row, in Chinese. Any order of columns is accepted."""
+def header_faults(header: Sequence[str], *, partial: bool = False) -> list[str]:
+    """Return what is wrong with the header row, in Chinese. Any order of columns is accepted.
+
+    With `partial`, all columns but firm_no may be missing.
+    """
     faults = [
         fill(DIRECTORY_FAULTS["column-missing"], column=name)
-        for name in COLUMN_NAMES
+        for name in (COLUMN_NAMES[:1] if partial else COLUMN_NAMES)
         if name not in header
     ]
     faults += [

@@ -21,19 +21,19 @@ _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _MAXIMUM_MEBIBYTES = 64
 
 
-def check(path: Path, sheet: str | None = None) -> int:
+def check(path: Path, sheet: str | None = None, *, partial: bool = False) -> int:
     """Read the file to its end and return the number of rows below the header.
 
     Called before loading, so that an unreadable file loads nothing. Raises DirectoryError, OSError.
     """
-    return sum(1 for _ in rows(path, sheet))
+    return sum(1 for _ in rows(path, sheet, partial=partial))
 
 
-def rows(path: Path, sheet: str | None = None) -> Iterator[Row]:
+def rows(path: Path, sheet: str | None = None, *, partial: bool = False) -> Iterator[Row]:
     """Yield the rows below the header; blank rows are omitted but counted in the row numbers.
 
     The format is recognised by the first bytes, not by the name. `sheet` is the sheet of an XLSX file
-    to read. Raises DirectoryError, OSError.
+    to read. With `partial`, all columns but firm_no may be missing. Raises DirectoryError, OSError.
     """
     with path.open("rb") as file:
         start = file.read(64)
@@ -41,7 +41,7 @@ def rows(path: Path, sheet: str | None = None) -> Iterator[Row]:
         limit = f"{_MAXIMUM_MEBIBYTES} MiB"
         raise DirectoryError(fill(DIRECTORY_FILES["too-large"], limit=limit))
     if start.startswith(_ZIP):
-        yield from _rows(xlsx_file.lines(path, sheet), exact=False)
+        yield from _rows(xlsx_file.lines(path, sheet), exact=False, partial=partial)
     elif start.startswith(_OLE):
         encrypted = _ENCRYPTED in path.read_bytes()
         raise DirectoryError(DIRECTORY_FILES["encrypted" if encrypted else "old-excel"])
@@ -50,10 +50,10 @@ def rows(path: Path, sheet: str | None = None) -> Iterator[Row]:
     elif sheet is not None:
         raise DirectoryError(DIRECTORY_FILES["sheet-csv"])
     else:
-        yield from _rows(csv_file.lines(path), exact=True)
+        yield from _rows(csv_file.lines(path), exact=True, partial=partial)
 
 
-def _rows(lines: Iterable[Line], *, exact: bool) -> Iterator[Row]:
+def _rows(lines: Iterable[Line], *, exact: bool, partial: bool) -> Iterator[Row]:
     """Yield rows; with `exact`, a row with fewer cells than the header is a fault.
 
     A sheet omits the empty cells at the end of a row.
@@ -65,7 +65,7 @@ def _rows(lines: Iterable[Line], *, exact: bool) -> Iterator[Row]:
         if line.is_blank():
             continue
         if not header:
-            header = _header(line)
+            header = _header(line, partial=partial)
             continue
         yield _row(line, header, file_notes, exact=exact)
         file_notes = ()
@@ -73,14 +73,14 @@ def _rows(lines: Iterable[Line], *, exact: bool) -> Iterator[Row]:
         raise DirectoryError(DIRECTORY_FILES["empty"])
 
 
-def _header(line: Line) -> list[str]:
+def _header(line: Line, *, partial: bool) -> list[str]:
     """Return the columns of the header row."""
     header = [column_name(cell) for cell in line.cells]
     while header and not header[-1]:
         header.pop()
     if not set(header) & set(COLUMN_NAMES):
         raise DirectoryError(fill(DIRECTORY_FILES["no-header"], line=line.number))
-    faults = header_faults(header)
+    faults = header_faults(header, partial=partial)
     if faults:
         raise DirectoryError(fill(DIRECTORY_FILES["header"], faults="；".join(faults)))
     return header
