@@ -178,10 +178,10 @@ DIRECTORY_NOTES: dict[str, str] = {
 
 # Why a whole directory file cannot be read.
 DIRECTORY_FILES: dict[str, str] = {
-    "empty": "文件是空的",
+    "empty": "文件是空的，应有一行列名，其下每行一家会计师事务所",
     "utf-16": "文件是UTF-16编码，请另存为UTF-8编码的CSV或XLSX",
-    "encoding": "文件编码应为UTF-8或GB18030",
-    "broken-utf-8": "文件是UTF-8编码，但第$line行有损坏的字符",
+    "encoding": "文件编码应为UTF-8或GB18030，请用Excel或WPS打开后另存为XLSX，或“CSV UTF-8”",
+    "broken-utf-8": "文件是UTF-8编码，但第$line行有损坏的字符，请更正该行，或从原系统重新导出",
     "old-excel": "不支持旧版Excel文件（.xls），请另存为XLSX或CSV",
     "encrypted": "文件设有打开密码，请在Excel或WPS中取消密码后另存",
     "other-format": "这是其他格式的表格文件（如XLSB、ODS、Numbers），请另存为XLSX或CSV",

@@ -15,7 +15,6 @@ from argon2 import PasswordHasher as Argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from ..domain.passwords import normalise
-from . import foreign_hashes
 
 # OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, two iterations, one degree of
 # parallelism.
@@ -65,6 +64,8 @@ class PasswordHasher:
         """Return whether the password has the stored hash; False for a hash of unknown form."""
         own = _OWN.fullmatch(stored)
         if own is None:
+            from . import foreign_hashes
+
             text = normalise(password).encode("utf-8", "surrogatepass")
             return foreign_hashes.verify(stored, text)
         try:

@@ -81,7 +81,9 @@ def test_a_damaged_utf_8_file_is_not_read_as_gb18030(path: Path) -> None:
     content = bytearray(text_of(FIRM, OTHER).encode())
     at = content.rindex("甄".encode())
     content[at] = 0xFF
-    assert refusal(path, bytes(content)) == "文件是UTF-8编码，但第3行有损坏的字符"
+    assert refusal(path, bytes(content)) == (
+        "文件是UTF-8编码，但第3行有损坏的字符，请更正该行，或从原系统重新导出"
+    )
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_firms_on_a_second_sheet_are_not_missed(path: Path) -> None:
     (read,) = rows(path, "分所")
     assert read.values["firm_no"] == "32990002"
     assert "名录、空白、分所、说明" in refusal(path, "分部")
-    assert refusal(path, "空白") == "文件是空的"
+    assert refusal(path, "空白").startswith("文件是空的")
 
 
 def test_a_hidden_sheet_is_loaded_by_name(path: Path) -> None:
