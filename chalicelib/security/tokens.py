@@ -48,7 +48,9 @@ class RecoveryClaims:
     started_at: int
     phone: str | None
     default: str | None
-    """The login's default password, which the new one must not contain."""
+    """The login's default password, which the new one must not contain.
+
+    Here, so that the last step needs no read of the login before it writes."""
     bound_openid: str | None
     """The openid that codes go to, for the method `wechat`."""
     visitor_openid: str | None

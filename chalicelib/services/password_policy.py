@@ -36,7 +36,7 @@ class PasswordPolicy:
     def private_weaknesses(
         self, password: str, phone: str | None, default: str | None
     ) -> list[str]:
-        """Return the weaknesses that reveal stored facts, in Chinese.
+        """Return the weaknesses that reveal stored facts, in Chinese: for holders of the code only.
 
         `phone` is in E.164; `default` is the login's default password. None where there is none.
         Empty for a password that is too long, of which nothing else is checked.

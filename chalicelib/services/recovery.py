@@ -174,14 +174,12 @@ class Recovery:
     def complete(self, claims: RecoveryClaims, code: str, password: str) -> CompleteResult:
         """Set the password if the code is right.
 
-        Raises WeakPassword before anything is counted; CodeWrong, CodeExpired, TooManyAttempts,
-        TooManyRequests, RecoveryExpired after one attempt; Unavailable.
+        Raises WeakPassword for the public rules before anything is counted; CodeWrong, CodeExpired,
+        TooManyAttempts, TooManyRequests, RecoveryExpired after one attempt; WeakPassword for the
+        private rules only after the right code, which stays live without that attempt; Unavailable.
         """
         now = self._clock()
-        reasons = [
-            *self._password_policy.public_weaknesses(password, parse_login(claims.login)),
-            *self._password_policy.private_weaknesses(password, claims.phone, claims.default),
-        ]
+        reasons = self._password_policy.public_weaknesses(password, parse_login(claims.login))
         if reasons:
             raise WeakPassword(reasons)
         if claims.method == "follow":
@@ -199,6 +197,10 @@ class Recovery:
         if attempt.method == "sms" and bind is None:
             # A recovery by SMS is completed only in the WeChat that it binds.
             raise CodeExpired
+        reasons = self._password_policy.private_weaknesses(password, claims.phone, claims.default)
+        if reasons:
+            self._codes.refund_attempt(claims.login, destination, attempt.digest)
+            raise WeakPassword(reasons)
         event = audit.entry(
             claims.login,
             "password-recovered",

@@ -99,6 +99,16 @@ def count_attempt(limits: Limits) -> PreparedUpdate[CodeItem]:
     )
 
 
+def refund_attempt() -> PreparedUpdate[CodeItem]:
+    """Remove the count of an attempt whose code was right, and leave the code live."""
+    return PreparedUpdate(
+        CodeItem,
+        [CodeItem.attempts.add(-1), CodeItem.wrongs[0].remove()],
+        # Only for the code that was compared: the attempts of its successor are its own.
+        CodeItem.digest == text("digest"),
+    )
+
+
 def use_code() -> PreparedUpdate[CodeItem]:
     """End the live code as used."""
     return PreparedUpdate(

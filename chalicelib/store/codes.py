@@ -28,6 +28,7 @@ from .code_updates import (
     count_attempt,
     count_send,
     new_code,
+    refund_attempt,
     use_code,
 )
 from .dynamo import (
@@ -92,6 +93,7 @@ class Codes:
         self._count_send = {sealing: count_send(limits, sealing=sealing) for sealing in both}
         self._check_login = {method: check_login(method) for method in METHODS}
         self._count_attempt = count_attempt(limits)
+        self._refund_attempt = refund_attempt()
         self._use_code = use_code()
         self._change_login = {
             (method, binding): change_login(method, binding=binding)
@@ -234,6 +236,26 @@ class Codes:
         if raw_text(item, "digest") is None or not live:
             return CodeExpired()
         return TooManyAttempts(None, "code-tries")
+
+    def refund_attempt(self, login: str, destination: Destination, digest: str) -> None:
+        """Remove the attempt of a right code from the counts and leave the code live.
+
+        One transaction, so that a retry whose first response was lost refunds nothing twice.
+        `digest` is that of the code which was compared. Raises CodeExpired if the code has been
+        used or replaced meanwhile, RecoveryExpired if the login has changed since the recovery
+        began, Unavailable; the attempt then stays counted.
+        """
+
+        def build(transaction: Transaction) -> None:
+            check = self._check_login[destination.method]
+            transaction.add_check(check.request(login, destination.values))
+            refund = self._refund_attempt.request(f"code#{login}", {"digest": digest})
+            transaction.add_update(refund)
+
+        try:
+            transact(build, CodeItem)
+        except ConditionFailed as refused:
+            raise (RecoveryExpired() if refused.failed[0] else CodeExpired()) from None
 
     def complete(
         self,

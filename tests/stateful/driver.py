@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 
 from chalicelib.sms.gateway import Outcome
-from tests.stateful.environment import ALICE, APPROVAL, BOB, DEFAULTS, HEAD, OPENING, Environment
+from tests.stateful.environment import (
+    ALICE,
+    APPROVAL,
+    BOB,
+    DEFAULTS,
+    HEAD,
+    OPENING,
+    PHONES,
+    Environment,
+)
 from tests.stateful.rules import Answer, Claims
 
 OPENIDS = st.sampled_from([ALICE, BOB])
@@ -207,6 +216,19 @@ class Driver(RuleBasedStateMachine):
 
     def confirms_weak(self, draw: Draw) -> None:
         self._confirms(self.pick(draw), WRONG, "short")
+
+    def confirms_private(self, draw: Draw) -> None:
+        """Confirm with a password that contains the phone or the default password of some login.
+
+        With the live code or with a wrong one.
+        """
+        pair = self.pick(draw, self.with_code or self.recoveries)
+        code, die = self.model.logins[pair[0].login].code, draw(DIE)
+        words = [*(phone[3:] for phone in PHONES), *DEFAULTS.values()]
+        own = [pair[0].phone and pair[0].phone[3:], DEFAULTS.get(pair[0].login)]
+        word = ([word for word in own if word] or words)[0] if die % 2 else words[die % len(words)]
+        digits = WRONG if code is None or die % 3 == 0 else code.digits
+        self._confirms(pair, digits, f"Horse-{word}-staple")
 
     def _confirms(self, pair: Pair, digits: str, password: str) -> None:
         expected = self.model.confirm(pair[0], digits, password)

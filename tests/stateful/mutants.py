@@ -73,6 +73,17 @@ MUTANTS: dict[str, Defence] = {
     "any code may be repeated": SourceMutation(
         CodeVerifier.matches_used, "return any(", "return True or any("
     ),
+    "private rules apply to wrong codes": SourceMutation(
+        Recovery.complete,
+        "public_weaknesses(password, parse_login(claims.login))",
+        "private_weaknesses(password, claims.phone, claims.default)",
+    ),
+    "a private refusal costs an attempt": SourceMutation(
+        code_updates.refund_attempt, "CodeItem.attempts.add(-1), "
+    ),
+    "a private refusal counts as a wrong code": SourceMutation(
+        code_updates.refund_attempt, ", CodeItem.wrongs[0].remove()"
+    ),
     "no notice of a new password": SourceMutation(
         Recovery._set_password, "phone=claims.phone", "phone=None"
     ),

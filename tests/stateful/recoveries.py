@@ -181,7 +181,7 @@ class Recoveries:
         if self.is_over(claims):
             return expired("too old")
         if len(password) < 8:
-            return answer(422, "weak-password")
+            return answer(422, "weak-password", why="public")
         if claims.method == "follow":
             return no_code("follow")
         login = self.logins[claims.login]
@@ -219,6 +219,11 @@ class Recoveries:
             return no_code("no WeChat to bind")
         if ended := self._expired(login, claims, code.method, destination):
             return ended
+        private = (claims.phone and claims.phone[3:], self.defaults.get(claims.login))
+        if any(word and word.casefold() in password.casefold() for word in private):
+            code.tries -= 1
+            login.wrong_codes.pop()
+            return answer(422, "weak-password", why="private")
         login.wrong_codes.pop()
         login.wrong_passwords.clear()
         login.code, login.used = None, Used(code.digits, claims.number)

@@ -19,7 +19,15 @@ Action = Callable[[Any, Draw], None]
 
 POSSIBLE: dict[Action, Callable[[A], object]] = {
     **dict.fromkeys(
-        (A.sends, A.sends_undeliverable, A.confirms_old, A.confirms_late, A.confirms_weak, A.polls),
+        (
+            A.sends,
+            A.sends_undeliverable,
+            A.confirms_old,
+            A.confirms_late,
+            A.confirms_weak,
+            A.confirms_private,
+            A.polls,
+        ),
         lambda machine: machine.recoveries,
     ),
     **dict.fromkeys(
@@ -49,6 +57,7 @@ ANYTIME: dict[Action, int] = {
     A.confirms_old: 3,
     A.confirms_by_older: 2,
     A.confirms_weak: 1,
+    A.confirms_private: 2,
     A.confirms_again: 2,
     A.confirms_again_otherwise: 1,
     A.confirms_again_elsewhere: 1,

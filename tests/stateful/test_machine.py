@@ -88,7 +88,8 @@ EXPECTED = {
             "recovery-expired too old",
             "too-many-attempts code",
             "too-many-attempts day",
-            "weak-password",
+            "weak-password private",
+            "weak-password public",
         ),
         "poll": (
             "200 code_sent",
