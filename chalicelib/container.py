@@ -259,13 +259,14 @@ class Service:
             pause=self._pause,
             logins=self.logins,
             hasher=self.hasher,
-            wrongs_budget=Budget(
-                "wrong-passwords",
-                self.settings.limits.wrong_passwords_per_service_hour,
-                self.randbelow,
-            ),
+            wrongs_budget=self._password_budget("wrong-passwords"),
+            unknown_budget=self._password_budget("unknown-logins"),
             count=count,
         )
+
+    def _password_budget(self, name: str) -> Budget:
+        limit = self.settings.limits.wrong_passwords_per_service_hour
+        return Budget(name, limit, self.randbelow)
 
     @cached_property
     def receipts(self) -> Receipts:

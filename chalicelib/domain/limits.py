@@ -50,7 +50,9 @@ class Limits:
         5, "wrong passwords at /credentials/verify before a login is locked"
     )
     wrong_passwords_per_service_hour: int = limit(
-        2_000, "wrong passwords at /credentials/verify of the whole service in an hour"
+        2_000,
+        "wrong passwords at /credentials/verify of the whole service in an hour, beyond which logins "
+        "with a default password are refused; those of unknown logins are counted apart, for alarms",
     )
 
     @property

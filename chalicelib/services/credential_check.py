@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..domain.errors import TooManyAttempts
+from ..domain.errors import TooManyAttempts, TooManyRequests
 from ..domain.limits import MINUTE
 from ..domain.logins import parse_login
 from ..security.password_hasher import PasswordHasher
@@ -46,14 +46,20 @@ class CredentialCheck:
         logins: Logins,
         hasher: PasswordHasher,
         wrongs_budget: Budget,
+        unknown_budget: Budget,
         count: Count,
     ) -> None:
-        """`pause` waits for a number of seconds."""
+        """`pause` waits for a number of seconds.
+
+        `wrongs_budget` counts wrong passwords of logins that exist. `unknown_budget` counts those of
+        logins that do not; it raises alarms and refuses nobody.
+        """
         self._clock = clock
         self._pause = pause
         self._logins = logins
         self._hasher = hasher
         self._wrongs_budget = wrongs_budget
+        self._unknown_budget = unknown_budget
         self._count = count
 
     def verify(self, login_text: str, password: str) -> VerifyResult:
@@ -61,20 +67,25 @@ class CredentialCheck:
 
         For an unknown login, and for one without a password, time and result are those of a wrong
         password. Raises InvalidInput; TooManyAttempts where the login is locked; TooManyRequests
-        where the budget of wrong passwords of the whole service is used up; Unavailable.
+        for a login with a default password where the budget of wrong passwords of the whole service
+        is used up; Unavailable.
         """
         login = str(parse_login(login_text))
-        self._wrongs_budget.check(self._clock())
         try:
             stored = self._counted(login)
         except TooManyAttempts:
             self._count("PasswordVerified", outcome="locked")
             raise
-        if stored is None or stored.password_hash is None:
+        if stored is None:
             self._hasher.verify_nothing(password)
-            return self._wrong()
+            return self._wrong(self._unknown_budget, must_change=False)
+        if stored.must_change:
+            self._check_budget(stored)
+        if stored.password_hash is None:
+            self._hasher.verify_nothing(password)
+            return self._wrong(self._wrongs_budget, must_change=stored.must_change)
         if not self._hasher.verify(stored.password_hash, password):
-            return self._wrong()
+            return self._wrong(self._wrongs_budget, must_change=stored.must_change)
         stale = self._hasher.needs_rehash(stored.password_hash)
         self._logins.refund_attempt(stored, self._hasher.hash(password) if stale else None)
         if stale:
@@ -94,7 +105,21 @@ class CredentialCheck:
             self._pause(pause)
         return self._logins.count_password(login, self._clock())
 
-    def _wrong(self) -> VerifyResult:
+    def _check_budget(self, stored: Credentials) -> None:
+        # Default passwords can be guessed, so only theirs are refused once many were wrong: others'
+        # right passwords must pass whatever anybody enters.
+        try:
+            self._wrongs_budget.check(self._clock())
+        except TooManyRequests:
+            # Nothing was compared, so that the attempt must not help to lock the login.
+            self._logins.refund_attempt(stored, None)
+            raise
+
+    def _wrong(self, budget: Budget, *, must_change: bool) -> VerifyResult:
         self._count("PasswordVerified", outcome="wrong")
-        self._wrongs_budget.count(self._clock())
+        try:
+            budget.count(self._clock())
+        except TooManyRequests:
+            if must_change:
+                raise
         return _WRONG

@@ -179,6 +179,9 @@ class Diagnosis:
                 limits.wrong_passwords_per_service_hour,
             ),
         ):
+            if kind is LockKind.SERVICE_WRONG_PASSWORDS and not snapshot.must_change:
+                # This budget refuses logins with a default password only.
+                continue
             if self._accounts.counted(budget, now) >= limit:
                 locks.append(Lock(kind, hour_ends))
         return tuple(locks)

@@ -100,7 +100,11 @@ ALARMS = (
     _own("WrongCodesHalfUsed", "Many wrong codes; a spray?", "budget-wrong-codes-half"),
     _own("WrongCodesUsedUp", "No more codes are tried this hour.", "budget-wrong-codes"),
     _own("WrongPasswordsHalfUsed", "Many wrong passwords.", "budget-wrong-passwords-half"),
-    _own("WrongPasswordsUsedUp", "No more passwords are tried.", "budget-wrong-passwords"),
+    _own(
+        "WrongPasswordsUsedUp", "Default passwords are refused this hour.", "budget-wrong-passwords"
+    ),
+    _own("UnknownLoginsHalfUsed", "Many unknown logins.", "budget-unknown-logins-half"),
+    _own("UnknownLoginsUsedUp", "Very many unknown logins.", "budget-unknown-logins"),
     _own("WeChatAddressRefused", "40164: not on the whitelist.", "wechat-40164"),
     _own("WeChatQuotaUsedUp", "45009: the day's calls are used up.", "wechat-45009"),
     _own("WeChatUnauthorised", "48001: the interface is not granted.", "wechat-48001"),

@@ -243,21 +243,32 @@ def test_a_failed_refund_does_not_refuse_a_right_password(
 def test_the_service_s_budget_stops_a_spray(
     make_world: MakeWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One guess on each of many logins: an alarm at half, refusal at the limit, for one hour."""
+    """One guess on each of many logins: an alarm at half, refusal at the limit, for one hour.
+
+    The refusal is of logins with a default password alone.
+    """
     world = make_world(LIMIT_WRONG_PASSWORDS_PER_SERVICE_HOUR="6")
     add_firm(world.service.hasher)
-    assert verified(world)["valid"] is True
-    guesses = [verify(world, "Wrong-horse-1", f"{20_000_000 + n}") for n in range(8)]
+    for number in range(8):
+        add_firm(world.service.hasher, f"{20_000_000 + number}")
+    finance = "11010148_cw"
+    assert verified(world, login=finance)["valid"] is True
+    guesses = [verify(world, "Wrong-horse-1", f"{20_000_000 + n}_cw") for n in range(8)]
     assert [answer.status_code for answer in guesses] == [200] * 6 + [429] * 2
     assert guesses[-1].json_body["code"] == "too-many-requests"
     assert 0 < int(guesses[-1].headers["Retry-After"]) <= 3_600
     alarms = [record.__dict__["alarm"] for record in caplog.records if "alarm" in record.__dict__]
     assert alarms == ["budget-wrong-passwords-half", "budget-wrong-passwords"]
-    assert verify(world).status_code == 429
-    locks = world.service.diagnosis.overview("11010148").locks
+    assert verify(world, login=finance).status_code == 429
+    # The refused attempt was not compared, so it does not count against the login.
+    assert failures(world, finance) == []
+    locks = world.service.diagnosis.overview(finance).locks
     assert [lock.kind for lock in locks] == ["service-wrong-passwords"]
-    world.clock.time += 3_600
+    # A password that its owner has set is still verified.
     assert verified(world)["valid"] is True
+    assert world.service.diagnosis.overview("11010148").locks == ()
+    world.clock.time += 3_600
+    assert verified(world, login=finance)["valid"] is True
 
 
 def test_a_burst_waits_for_attempts_in_progress(world: World) -> None:

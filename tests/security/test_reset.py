@@ -60,7 +60,7 @@ def reset(real_yearly: ResetWorld) -> ResetWorld:
     SourceMutation(
         logins._count_password, "& within_limits(LoginItem.failures, windows, now_param)"
     ),
-    SourceMutation(CredentialCheck.verify, "self._wrongs_budget.check(self._clock())", "pass"),
+    SourceMutation(CredentialCheck.verify, "self._check_budget(stored)", "pass"),
 )
 def test_guessed_default_passwords_are_limited_and_must_be_changed(make_world: MakeWorld) -> None:
     """A right guess is marked must_change; wrong ones lock the login, and count for the service."""
