@@ -45,6 +45,8 @@ class RecoveryClaims:
     """`sms`, `wechat` or `follow`."""
     version: int
     """The login's password version at the start; a newer one ends the recovery."""
+    epoch: int
+    """The login's recovery epoch at the start; a newer one ends the recovery."""
     started_at: int
     phone: str | None
     default: str | None
@@ -59,8 +61,8 @@ class RecoveryClaims:
 
 METHODS = frozenset({"sms", "wechat", "follow"})
 
-_SIGNED_FIELDS = (str, str, str, int, int, str)
-"""Types of recovery, login, method, version, started_at and the sealed fields."""
+_SIGNED_FIELDS = (str, str, str, int, int, int, str)
+"""Types of recovery, login, method, version, epoch, started_at and the sealed fields."""
 
 _SEALED_FIELDS = (str | None,) * 4
 """Types of phone, default, bound_openid and visitor_openid."""
@@ -177,6 +179,7 @@ class Tokens:
                 claims.login,
                 claims.method,
                 claims.version,
+                claims.epoch,
                 claims.started_at,
                 # Bound to its recovery, so that a sealed part fits no other token.
                 self._sealer.seal("claims " + claims.recovery, hidden),
@@ -189,7 +192,7 @@ class Tokens:
         value = self._signer.verify("recovery", token)
         if not has_shape(value, _SIGNED_FIELDS):
             return None
-        recovery, login, method, version, started_at, sealed = value
+        recovery, login, method, version, epoch, started_at, sealed = value
         if method not in METHODS or re.fullmatch(LOGIN_PATTERN, login) is None:
             return None
         hidden = self._unsealed("claims " + recovery, sealed)
@@ -201,6 +204,7 @@ class Tokens:
             login,
             method,
             version,
+            epoch,
             started_at,
             phone,
             default,

@@ -122,6 +122,7 @@ class Recovery:
             login=account.login,
             method=method_of(account, visitor_openid),
             version=account.password_version,
+            epoch=account.recovery_epoch,
             started_at=now,
             phone=account.phone,
             default=self._password_policy.default_password(login, account),
@@ -161,7 +162,7 @@ class Recovery:
         except RecoveryExpired:
             # The WeChat may have been unbound within this very recovery; the method is then SMS.
             account = self._logins.get(claims.login)
-            if account is None or account.password_version != claims.version or account.openid:
+            if account is None or account.openid or _has_ended(claims, account):
                 raise
             current = replace(claims, phone=account.phone)
             return self._send(current, method_of(account, claims.visitor_openid), now)
@@ -255,9 +256,17 @@ class Recovery:
             if account.recovered_at is None or account.recovered_at < claims.started_at:
                 raise RecoveryExpired
             return ProgressResult(claims.login, claims.method, "done")
+        if _has_ended(claims, account):
+            raise RecoveryExpired
         live = self._codes.is_live(claims.login, self._clock())
         method = method_of(account, claims.visitor_openid)
         return ProgressResult(claims.login, method, "code_sent" if live else "open")
+
+
+def _has_ended(claims: RecoveryClaims, account: Account) -> bool:
+    """Return whether a newer password or an operator's change has ended the recovery."""
+    began = (claims.version, claims.epoch)
+    return (account.password_version, account.recovery_epoch) != began
 
 
 def _destination(claims: RecoveryClaims, method: str) -> Destination:
@@ -265,4 +274,4 @@ def _destination(claims: RecoveryClaims, method: str) -> Destination:
     if address is None:
         # The login's phone or binding has changed since the recovery began.
         raise RecoveryExpired
-    return Destination(method, address, claims.version)
+    return Destination(method, address, claims.version, claims.epoch)

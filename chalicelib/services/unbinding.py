@@ -61,7 +61,7 @@ class Unbinding:
 
         Raises TooManyRequests, DetailsDoNotMatch, PhoneNotBound where the login has no phone for
         codes, RecoveryExpired where the binding is missing or has changed since the recovery
-        began, Unavailable.
+        began, or an operator has changed the login, Unavailable.
         """
         now = self._clock()
         if claims.bound_openid is None:
@@ -82,7 +82,7 @@ class Unbinding:
         if account.phone is None:
             raise PhoneNotBound
         event = audit.entry(claims.login, "wechat-unbound", now, method="wechat")
-        self._bindings.unbind(claims.login, claims.bound_openid, event)
+        self._bindings.unbind(claims.login, claims.bound_openid, claims.epoch, event)
         self._count("Unbound")
         log.info("wechat unbound")
         self._notifications.notify(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
@@ -19,6 +20,8 @@ from .models import AuditItem, BudgetItem, CodeItem, DestinationItem, LoginItem
 
 # Events read to find the last sends; one recovery writes about five.
 _EVENTS_SEARCHED = 200
+
+_END_RECOVERIES = LoginItem.recovery_epoch.add(1)
 
 
 @dataclass(frozen=True)
@@ -132,17 +135,16 @@ class Accounts:
     def change_phone(was: AccountSnapshot, phone: str, event: AuditItem, now: int) -> None:
         """Set another phone, end the live code and write the event in one transaction.
 
-        `phone` is in E.164. Raises ConditionFailed if the phone has changed since `was` was read,
-        Unavailable.
+        `phone` is in E.164. Open recoveries of the login end. Raises ConditionFailed if the phone or
+        the binding has changed since `was` was read, Unavailable.
         """
-        same = (
-            LoginItem.phone.does_not_exist() if was.phone is None else LoginItem.phone == was.phone
-        )
 
         def build(transaction: TransactWrite) -> None:
             transaction.save(event)
             transaction.update(
-                LoginItem(was.login), [LoginItem.phone.set(phone)], LoginItem.login.exists() & same
+                LoginItem(was.login),
+                [LoginItem.phone.set(phone), _END_RECOVERIES],
+                LoginItem.login.exists() & _same_destinations(was),
             )
             transaction.update(CodeItem(f"code#{was.login}"), _without_code(now))
 
@@ -152,11 +154,16 @@ class Accounts:
     def unbind(was: AccountSnapshot, event: AuditItem, now: int) -> None:
         """Remove the binding, end the live code and write the event in one transaction.
 
-        Raises ConditionFailed if another openid is bound or the login has no phone, Unavailable.
+        Open recoveries of the login end. Raises ConditionFailed if the phone or the binding has
+        changed since `was` was read or the login has no phone, Unavailable.
         """
 
         def build(transaction: TransactWrite) -> None:
-            add_unbinding(transaction, was.login, was.openid, _without_code(now), event)
+            same = _same_destinations(was)
+            code_actions = _without_code(now)
+            add_unbinding(
+                transaction, was.login, was.openid, code_actions, event, same, [_END_RECOVERIES]
+            )
 
         transact(build, LoginItem)
 
@@ -164,7 +171,7 @@ class Accounts:
         """Clear the counts of the login and of its destination and write the event.
 
         One transaction. The attempts on a live code stay. Raises ConditionFailed if the login no
-        longer exists, Unavailable.
+        longer exists or its phone or binding has changed since `was` was read, Unavailable.
         """
         # Set to empty lists, not removed: a request in progress may still remove its own entry by
         # index, which fails on a missing attribute.
@@ -179,7 +186,7 @@ class Accounts:
             transaction.update(
                 LoginItem(was.login),
                 [LoginItem.starts.set([]), LoginItem.failures.set([])],
-                LoginItem.login.exists(),
+                LoginItem.login.exists() & _same_destinations(was),
             )
             transaction.update(
                 CodeItem(f"code#{was.login}"), [*counts, CodeItem.expires_at.set(now + DAY)]
@@ -191,6 +198,17 @@ class Accounts:
                 )
 
         transact(build, LoginItem)
+
+
+def _same_destinations(was: AccountSnapshot) -> Condition:
+    """Return the condition that the phone and the openid are those that will be notified."""
+    pairs = ((LoginItem.phone, was.phone), (LoginItem.openid, was.openid))
+    phone, openid = (
+        attribute.does_not_exist() if value is None else attribute == value
+        for attribute, value in pairs
+    )
+    same: Condition = phone & openid
+    return same
 
 
 def _without_code(now: int) -> list[Action]:

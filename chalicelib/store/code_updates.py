@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
@@ -27,10 +29,11 @@ END_CODE: list[Action] = [
 
 
 def login_unchanged(method: str) -> Condition:
-    """Return the condition that a login still has this destination and this password version.
+    """Return the condition that a login has not changed since a recovery of it began.
 
-    `method` is `sms` or `wechat`. The parameters of the condition are `destination` (the phone in
-    E.164, or the openid) and `version`.
+    It has the same destination and password version, and no operator has changed its phone or
+    binding. `method` is `sms` or `wechat`. The parameters of the condition are `destination` (the
+    phone in E.164, or the openid), `version` and `epoch`.
     """
     destination = text("destination")
     if method == "sms":
@@ -38,7 +41,15 @@ def login_unchanged(method: str) -> Condition:
     else:
         same_destination = LoginItem.openid == destination
     unchanged: Condition = (LoginItem.password_version == number("version")) & same_destination
+    unchanged &= same_epoch(number("epoch"))
     return unchanged
+
+
+def same_epoch(epoch: Any) -> Condition:
+    """Return the condition that no operator's change has ended the recoveries of this epoch."""
+    # Epochs only grow, and a missing attribute is not greater than any.
+    same: Condition = ~(LoginItem.recovery_epoch > epoch)
+    return same
 
 
 def check_login(method: str) -> PreparedUpdate[LoginItem]:

@@ -55,11 +55,13 @@ class Destination(NamedTuple):
     """The phone in E.164, or the openid."""
     version: int
     """The login's password version."""
+    epoch: int
+    """The login's recovery epoch."""
 
     @property
     def values(self) -> dict[str, Any]:
         """Values of the parameters of `code_updates.login_unchanged`."""
-        return {"destination": self.address, "version": self.version}
+        return {"destination": self.address, "version": self.version, "epoch": self.epoch}
 
 
 class ConsumedAttempt(NamedTuple):

@@ -40,6 +40,7 @@ class Account(NamedTuple):
     """E.164."""
     openid: str | None
     password_version: int
+    recovery_epoch: int
     recovered_at: int | None
     """Epoch seconds of the last recovery."""
 
@@ -66,6 +67,7 @@ def _account(item: LoginItem) -> Account:
         phone=item.phone,
         openid=item.openid,
         password_version=int(item.password_version),
+        recovery_epoch=int(item.recovery_epoch or 0),
         recovered_at=None if item.recovered_at is None else int(item.recovered_at),
     )
 

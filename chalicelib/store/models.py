@@ -70,6 +70,8 @@ class LoginItem(Model):
     password_hash = UnicodeAttribute(null=True)
     password_version = NumberAttribute(default=0)
     """Incremented with every new password, which ends the recoveries that began before."""
+    recovery_epoch = NumberAttribute(default=0)
+    """Incremented with every operator's change of phone or binding, which ends open recoveries."""
     changed_at = NumberAttribute(default=0)
     """When the password was last set, by whatever means."""
     recovered_at = NumberAttribute(null=True)

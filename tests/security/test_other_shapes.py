@@ -31,6 +31,7 @@ CLAIMS = RecoveryClaims(
     login="11010148",
     method="sms",
     version=1,
+    epoch=0,
     started_at=1_800_000_000,
     phone="+8613800001234",
     default=None,

@@ -38,6 +38,7 @@ class Model(Recoveries):
             return False
         self._notify("phone-changed", name, [login.phone, phone], login.openid)
         login.phone, login.code = phone, None
+        login.epoch += 1
         login.audit["phone-changed"] += 1
         return True
 
@@ -49,6 +50,7 @@ class Model(Recoveries):
         if login.phone is None:
             return None
         self._unbind(name, login)
+        login.epoch += 1
         return True
 
     def unlock(self, name: str) -> bool:

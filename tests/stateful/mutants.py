@@ -108,8 +108,18 @@ MUTANTS: dict[str, Defence] = {
         '(LoginItem.password_version == number("version")) & same_destination',
         "same_destination",
     ),
-    "a recovery survives a new phone": SourceMutation(
-        code_updates.login_unchanged, "(LoginItem.phone == destination) & "
+    "a recovery by SMS survives a new phone": Together(
+        SourceMutation(code_updates.login_unchanged, "(LoginItem.phone == destination) & "),
+        SourceMutation(Accounts.change_phone, ", _END_RECOVERIES"),
+    ),
+    "a recovery by WeChat survives a new phone": SourceMutation(
+        Accounts.change_phone, ", _END_RECOVERIES"
+    ),
+    "a recovery survives an operator's unbinding": SourceMutation(
+        Accounts.unbind, "[_END_RECOVERIES]", "[]"
+    ),
+    "an unbinding ignores operators' changes": SourceMutation(
+        Bindings.unbind, "same_epoch(epoch)", "LoginItem.login.exists()"
     ),
     "codes are sent for a changed login": SourceMutation(
         code_updates.check_login, "login_unchanged(method)", "LoginItem.login.exists()"

@@ -74,6 +74,7 @@ class Recoveries:
             name,
             method,
             login.version,
+            login.epoch,
             self.now,
             login.phone,
             login.openid,
@@ -98,6 +99,8 @@ class Recoveries:
     def _expired(login: Login, claims: Claims, method: str, destination: str) -> Answer | None:
         if login.version != claims.version:
             return expired("other password")
+        if login.epoch != claims.epoch:
+            return expired("changed by an operator")
         return None if login.destination == (method, destination) else expired("other destination")
 
     def send(self, claims: Claims, digits: str, *, accepted: bool) -> Answer:
@@ -106,7 +109,7 @@ class Recoveries:
             return expired("too old")
         login = self.logins[claims.login]
         undone = claims.method == "wechat" and login.openid is None
-        if undone and login.version == claims.version:
+        if undone and (login.version, login.epoch) == (claims.version, claims.epoch):
             # The binding was undone within this recovery.
             method = self._method(login, claims.visitor)
             assert method is not None, "a login without a phone keeps its binding"
@@ -255,6 +258,8 @@ class Recoveries:
             if login.recovered_at is None or login.recovered_at < claims.at:
                 return expired("other password")
             return answer(200, why="done", state="done", method=claims.method)
+        if login.epoch != claims.epoch:
+            return expired("changed by an operator")
         live = login.code is not None and login.code.until > self.now
         state, method = "code_sent" if live else "open", self._method(login, claims.visitor)
         return answer(200, why=state, state=state, method=method)
@@ -275,6 +280,8 @@ class Recoveries:
             return answer(409, "phone-not-bound")
         if login.openid != claims.bound:
             return expired("other binding")
+        if login.epoch != claims.epoch:
+            return expired("changed by an operator")
         login.wrong_details.pop()
         self._unbind(claims.login, login)
         method = "sms" if claims.visitor else "follow"

@@ -82,6 +82,7 @@ class Claims:
     login: str
     method: str
     version: int
+    epoch: int
     at: int
     phone: str | None
     bound: str | None
@@ -123,6 +124,8 @@ class Login:
     finance: bool = False
     """Whether the yearly reset applies to it."""
     version: int = 1
+    epoch: int = 0
+    """Changes by operators, each of which ends the recoveries that began before."""
     recovered_at: int | None = None
     reset_year: int | None = None
     code: Code | None = None

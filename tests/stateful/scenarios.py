@@ -303,6 +303,13 @@ SCENARIOS = (
     ),
     scenario(
         by_wechat,
+        (A.starts, A.operator_changes_phone, A.polls, A.unbinds, A.starts, A.sends),
+        (A.confirms_by_older, A.confirms),
+        weight=4,
+    ),
+    scenario(with_method, A.starts, A.sends, A.confirms_private, A.confirms_private, A.confirms),
+    scenario(
+        by_wechat,
         (A.template_comes, A.follows, A.starts, A.operator_unlocks, A.operator_changes_phone),
         (A.operator_keeps_phone, A.operator_unbinds, A.operator_unbinds),
     ),

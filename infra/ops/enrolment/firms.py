@@ -110,7 +110,8 @@ def _actions(facts: FirmFacts, change: LoginChange, now: int) -> list[Action]:
         LoginItem.head_id_last4.set(facts.head_id_last4),
     ]
     if change.phone is not None:
-        actions.append(LoginItem.phone.set(change.phone))
+        # As every operator's change of a phone, a first one ends open recoveries.
+        actions += [LoginItem.phone.set(change.phone), LoginItem.recovery_epoch.add(1)]
     if change.password_hash is not None:
         actions += [
             LoginItem.password_hash.set(change.password_hash),
