@@ -39,6 +39,7 @@ from .dynamo import (
     read,
     run,
     transact,
+    update,
 )
 from .models import AuditItem, CodeItem, DestinationItem
 from .pynamodb_internals import Transaction
@@ -171,35 +172,39 @@ class Codes:
     ) -> None:
         """Remove a reserved send from the counts, so that the person may try again at once.
 
-        `now` is the time of the reservation, epoch seconds; `reason` goes to the audit trail. Best
-        effort: after a failure the counts stay until they leave their windows.
+        `now` is the time of the reservation, epoch seconds; `reason` goes to the audit trail, by a
+        write of its own. Best effort: after a failure the counts stay until they leave their
+        windows.
         """
+        try:
+            self._uncount_send(login, destination, send, now)
+            audit.settle_send(login, send.at, outcome="failed", reason=reason)
+        except (ConditionFailed, ServiceError) as error:
+            log.warning("a send could not be cancelled: %s", type(error).__name__)
+
+    def _uncount_send(
+        self, login: str, destination: Destination, send: AuditItem, now: int
+    ) -> None:
+        """End the code of a send and remove the send from the counts that still have it."""
+        code = CodeItem(f"code#{login}")
+        end_code = [*END_CODE, CodeItem.sends[0].remove()]
+        is_its_code = CodeItem.send == send.at
 
         def build(transaction: Transaction) -> None:
-            transaction.update(
-                CodeItem(f"code#{login}"),
-                [
-                    *END_CODE,
-                    CodeItem.sends[0].remove(),
-                ],
-                CodeItem.send == send.at,
-            )
+            transaction.update(code, end_code, is_its_code)
             # A newer entry at the front is another send, at least the resend interval later.
             transaction.update(
                 DestinationItem(self.destination_id(destination.method, destination.address)),
                 [DestinationItem.sends[0].remove()],
                 DestinationItem.sends[0] == now,
             )
-            transaction.update(
-                AuditItem(login, send.at),
-                [AuditItem.outcome.set("failed"), AuditItem.reason.set(reason)],
-                AuditItem.login.exists(),
-            )
 
         try:
             transact(build, CodeItem)
-        except (ConditionFailed, ServiceError) as error:
-            log.warning("a send could not be cancelled: %s", type(error).__name__)
+        except ConditionFailed as refused:
+            if not refused.failed[0]:
+                # An operator has cleared the destination's counts meanwhile; the code must still end.
+                update(code, end_code, is_its_code)
 
     def consume_attempt(self, login: str, now: int) -> ConsumedAttempt | UsedCode:
         """Count one attempt on the live code by one UpdateItem and return the digest to compare.
