@@ -28,8 +28,8 @@ def _only(sent: list[str]) -> Iterator[list[str]]:
 def test_each_step_has_its_calls(world: World, counted: list[str]) -> None:
     """Start 1, code 1, wrong code 1, confirm 2.
 
-    One send and one wrong code in ten or twenty also writes the service-wide budget, which this test
-    prevents.
+    The first sends and wrong codes of an instance in an hour, and later one in several, also write the
+    service-wide budget, which this test prevents.
     """
     world.service.randbelow = lambda _: 1
     world.token()  # The first call of a model also describes its table.

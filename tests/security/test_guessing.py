@@ -83,9 +83,7 @@ def test_twenty_parallel_recoveries_share_the_limits(real_world: World) -> None:
     4,
     SourceMutation(CodeVerifier.verify, "self._budget.check(now)"),
     SourceMutation(CodeVerifier.verify, "self._budget.count(now)"),
-    SourceMutation(
-        Budget.count, "if count >= self._limit / 2 > count - self._stride:", "if False:"
-    ),
+    SourceMutation(Budget.count, "if count >= self._limit / 2 > count - events:", "if False:"),
 )
 def test_guesses_on_many_logins_raise_an_alarm_and_are_stopped(
     make_world: MakeWorld, caplog: pytest.LogCaptureFixture
