@@ -16,6 +16,7 @@ from .domain.catalogue import CODE_KEY, MENU_CODE, MENU_RECOVER
 from .http_client import HttpClient
 from .security.password_hasher import PasswordHasher
 from .security.proof_of_work import Proofs
+from .security.requesters import Requesters
 from .security.tokens import Sealer, Signer, Tokens
 from .services.code_delivery import CodeDelivery
 from .services.code_issuer import CodeIssuer
@@ -182,6 +183,11 @@ class Service:
         )
 
     # Recovery.
+
+    @cached_property
+    def requesters(self) -> Requesters:
+        # The oldest pepper: with each new one the same visitor would have another digest.
+        return Requesters(self._peppers[min(self._peppers)])
 
     @cached_property
     def code_issuer(self) -> CodeIssuer:

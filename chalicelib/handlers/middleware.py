@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 from chalice.app import Chalice, MultiDict, Request
 
 from .. import runtime
+from ..domain import origin
 from ..domain.errors import InvalidInput, ServiceError
 from ..telemetry import logs, metrics
 from ..telemetry.invocation import Invocation, begun
@@ -54,7 +55,7 @@ def register(app: Chalice) -> None:
 
 def observe(event: Any, get_response: Callable[[Any], Any]) -> Any:
     """Wrap every call as Chalice's middleware: HTTP requests, schedules, queues, logs."""
-    with begun(_invocation(event)) as invocation:
+    with begun(_invocation(event)) as invocation, origin.begun(invocation.correlation_id):
         try:
             return get_response(event)
         except ServiceError as error:

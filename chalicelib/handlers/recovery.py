@@ -8,6 +8,7 @@ from typing import Any
 from chalice.app import Blueprint, Response
 
 from .. import container, runtime
+from ..domain import origin
 from ..domain.logins import parse_login
 from ..security.tokens import RecoveryClaims
 from ..services.proof_check import PROOF_ACTION
@@ -27,7 +28,11 @@ def _same_origin(service: container.Service) -> Response | None:
 
 
 def _claims(service: container.Service) -> RecoveryClaims:
-    return service.recovery.read(payloads.bearer(blueprint.current_request))
+    request = blueprint.current_request
+    claims = service.recovery.read(payloads.bearer(request))
+    mark = service.requesters.mark(claims.visitor_openid, payloads.address(request))
+    origin.set_requester(mark)
+    return claims
 
 
 @blueprint.route("/proof", methods=["GET"])
@@ -51,6 +56,8 @@ def start() -> Response:
     start_request = payloads.Start.read(request)
     service.addresses.count(payloads.address(request), service.clock())
     visitor_openid = cookies.visitor_openid(service, request)
+    mark = service.requesters.mark(visitor_openid, payloads.address(request))
+    origin.set_requester(mark)
     started = service.recovery.start(start_request.login, start_request.proof, visitor_openid)
     body: dict[str, Any] = {
         "token": started.token,

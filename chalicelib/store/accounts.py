@@ -68,6 +68,9 @@ class Event:
     message_id: str | None
     receipt: str | None
     reason: str | None
+    request_id: str | None
+    requester: str | None
+    """Keyed digest of the visitor."""
 
 
 class Accounts:
@@ -231,6 +234,8 @@ def _events(login: str, most: int) -> list[Event]:
             message_id=item.message_id,
             receipt=item.receipt,
             reason=item.reason,
+            request_id=item.request_id,
+            requester=item.requester,
         )
         for item in items
     ]

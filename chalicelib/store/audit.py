@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
+from ..domain import origin
 from ..domain.limits import DAY
 from .dynamo import ConditionFailed, read, translate_errors, update
 from .models import AuditItem, MessageItem
@@ -32,11 +33,18 @@ _sequence = itertools.count()
 def entry(login: str, event: str, now: int, **facts: str | None) -> AuditItem:
     """Return a new audit item, not yet written; `now` in epoch seconds.
 
-    `facts` are attributes of `AuditItem` by name; `actor` is `person` by default. The keys of one
-    process's events sort in the order of creation, even within one second.
+    `facts` are attributes of `AuditItem` by name; `actor` is `person` by default, and `request_id`
+    and `requester` are those of the current request. The keys of one process's events sort in the
+    order of creation, even within one second.
     """
     at = f"{now * 1000:013d}-{next(_sequence) & 0xFFFF_FFFF:08x}{secrets.token_hex(8)}"
-    facts.setdefault("actor", "person")
+    sender = origin.current()
+    facts = {
+        "actor": "person",
+        "request_id": sender.request_id,
+        "requester": sender.requester,
+        **facts,
+    }
     item = AuditItem(login, at, event=event)
     for name, value in facts.items():
         setattr(item, name, value)

@@ -130,6 +130,11 @@ class AuditItem(Model):
     receipt = UnicodeAttribute(null=True)
     """Outcome of the delivery as the vendor reported it."""
     reason = UnicodeAttribute(null=True)
+    request_id = UnicodeAttribute(null=True)
+    """The correlation id of the request, as in the log lines; of an operator's
+    command its own."""
+    requester = UnicodeAttribute(null=True)
+    """The keyed digest of the visitor; missing where no visitor sent the request."""
 
 
 class RunItem(Model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
@@ -16,6 +17,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from chalicelib.domain import origin
 from chalicelib.domain.catalogue import PROBLEMS, fill
 from chalicelib.domain.errors import InvalidInput, ServiceError, Unavailable
 from chalicelib.telemetry import logs
@@ -93,7 +95,8 @@ reason_option = click.option("--reason", required=True, metavar="TEXT", help=wor
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; 0 only where the command succeeded."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    with logs.plainly(sys.stderr, logging.WARNING):
+    # All audit events of one command have one id, as those of one request.
+    with logs.plainly(sys.stderr, logging.WARNING), origin.begun(secrets.token_hex(8)):
         return _run(argv)
 
 

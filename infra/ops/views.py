@@ -108,6 +108,7 @@ def history(console: Console, events: Sequence[Event]) -> None:
             event.destination or _word(words.METHODS, event.method),
             _outcome(event),
             _word(words.REASONS, event.reason),
+            " ".join(filter(None, (event.requester, event.request_id))),
         )
         for event in events
     ]

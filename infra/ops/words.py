@@ -191,7 +191,7 @@ REPLACED = "原为$phone"
 RECEIPTS = {"delivered": "已送达", "failed": "未送达"}
 REASONS = {"user block": "用户拒收公众号消息", "system failed": "微信系统原因"}
 
-AUDIT_COLUMNS = (TIME, "事件", "操作者", DESTINATION, "结果", "原因")
+AUDIT_COLUMNS = (TIME, "事件", "操作者", DESTINATION, "结果", "原因", "请求方/请求编号")
 EVENTS = {
     "code-sent": "发送验证码",
     "password-recovered": "找回密码",
