@@ -28,6 +28,7 @@ from .services.proof_check import ProofCheck
 from .services.qr_scenes import QrScenes
 from .services.rate_limits import AddressLimiter
 from .services.recovery import Recovery
+from .services.refusals import Refusals
 from .settings import Settings
 from .sms import factory
 from .sms.failover import Failover
@@ -190,6 +191,10 @@ class Service:
         return Requesters(self._peppers[min(self._peppers)])
 
     @cached_property
+    def refusals(self) -> Refusals:
+        return Refusals(self.clock)
+
+    @cached_property
     def code_issuer(self) -> CodeIssuer:
         return CodeIssuer(self.randbelow, self._peppers, self.sealer)
 
@@ -322,11 +327,7 @@ class Service:
         return YearlyReset(
             clock=self.clock,
             runs=ResetRuns(),
-            queue=Queue(
-                _sqs,
-                settings.reset_queue_url,
-                f"{settings.table_prefix}-reset",
-            ),
+            queue=Queue(_sqs, settings.reset_queue_url, f"{settings.table_prefix}-reset"),
             topic=Topic(_sns, settings.ops_topic_arn),
             hasher=self.hasher,
             area_codes=settings.area_code_overrides,

@@ -58,7 +58,8 @@ def start() -> Response:
     visitor_openid = cookies.visitor_openid(service, request)
     mark = service.requesters.mark(visitor_openid, payloads.address(request))
     origin.set_requester(mark)
-    started = service.recovery.start(start_request.login, start_request.proof, visitor_openid)
+    with service.refusals.recorded(start_request.login):
+        started = service.recovery.start(start_request.login, start_request.proof, visitor_openid)
     body: dict[str, Any] = {
         "token": started.token,
         "login": started.login,
@@ -99,7 +100,8 @@ def send_code() -> Response:
         return refused
     claims = _claims(service)
     payloads.empty(blueprint.current_request)
-    sent = service.recovery.send_code(claims)
+    with service.refusals.recorded(claims.login):
+        sent = service.recovery.send_code(claims)
     return json_response(
         {
             "method": sent.method,
@@ -121,7 +123,8 @@ def complete() -> Response:
         return refused
     claims = _claims(service)
     confirm = payloads.Confirm.read(blueprint.current_request)
-    done = service.recovery.complete(claims, confirm.code, confirm.password)
+    with service.refusals.recorded(claims.login):
+        done = service.recovery.complete(claims, confirm.code, confirm.password)
     return json_response({"login": done.login, "wechat_bound": done.wechat_bound})
 
 
@@ -134,9 +137,10 @@ def unbind() -> Response:
         return refused
     claims = _claims(service)
     details = payloads.Unbind.read(blueprint.current_request)
-    unbound = service.unbinding.unbind(
-        claims, details.firm_no, details.approval_no, details.head_name
-    )
+    with service.refusals.recorded(claims.login):
+        unbound = service.unbinding.unbind(
+            claims, details.firm_no, details.approval_no, details.head_name
+        )
     return json_response({"login": unbound.login, "method": unbound.method})
 
 

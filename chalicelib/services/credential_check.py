@@ -76,16 +76,13 @@ class CredentialCheck:
         except TooManyAttempts:
             self._count("PasswordVerified", outcome="locked")
             raise
-        if stored is None:
-            self._hasher.verify_nothing(password)
-            return self._wrong(self._unknown_budget, must_change=False)
-        if stored.must_change:
+        if stored is not None and stored.must_change:
             self._check_budget(stored)
-        if stored.password_hash is None:
+        if stored is None or stored.password_hash is None:
             self._hasher.verify_nothing(password)
-            return self._wrong(self._wrongs_budget, must_change=stored.must_change)
+            return self._wrong(stored)
         if not self._hasher.verify(stored.password_hash, password):
-            return self._wrong(self._wrongs_budget, must_change=stored.must_change)
+            return self._wrong(stored)
         stale = self._hasher.needs_rehash(stored.password_hash)
         self._logins.refund_attempt(stored, self._hasher.hash(password) if stale else None)
         if stale:
@@ -115,11 +112,12 @@ class CredentialCheck:
             self._logins.refund_attempt(stored, None)
             raise
 
-    def _wrong(self, budget: Budget, *, must_change: bool) -> VerifyResult:
+    def _wrong(self, stored: Credentials | None) -> VerifyResult:
         self._count("PasswordVerified", outcome="wrong")
+        budget = self._unknown_budget if stored is None else self._wrongs_budget
         try:
             budget.count(self._clock())
         except TooManyRequests:
-            if must_change:
+            if stored is not None and stored.must_change:
                 raise
         return _WRONG

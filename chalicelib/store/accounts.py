@@ -71,6 +71,10 @@ class Event:
     request_id: str | None
     requester: str | None
     """Keyed digest of the visitor."""
+    occurrences: int | None
+    """Of rolled-up refusals their number, of which `at` is the last; otherwise None."""
+    first_at: int | None
+    """Of rolled-up refusals the first one."""
 
 
 class Accounts:
@@ -222,7 +226,7 @@ def _without_code(now: int) -> list[Action]:
 def _events(login: str, most: int) -> list[Event]:
     with translate_errors():
         items = list(AuditItem.query(login, scan_index_forward=False, limit=most))
-    return [
+    events = [
         Event(
             at=audit.time_of(item),
             event=item.event,
@@ -236,9 +240,13 @@ def _events(login: str, most: int) -> list[Event]:
             reason=item.reason,
             request_id=item.request_id,
             requester=item.requester,
+            occurrences=_whole(item.occurrences),
+            first_at=_whole(item.first_at),
         )
         for item in items
     ]
+    # Refusals have the key of their day's start.
+    return sorted(events, key=lambda event: event.at, reverse=True)
 
 
 def _whole(number: float | None) -> int | None:

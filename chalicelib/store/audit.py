@@ -51,8 +51,31 @@ def entry(login: str, event: str, now: int, **facts: str | None) -> AuditItem:
     return item
 
 
+def roll_up(login: str, event: str, now: int) -> None:
+    """Count a refusal in the item of its login, event, requester and day, by one UpdateItem.
+
+    `now` in epoch seconds; the day is one of UTC. Raises Unavailable.
+    """
+    sender = origin.current()
+    requester = sender.requester or "unknown"
+    actions: list[Action] = [
+        AuditItem.event.set(event),
+        AuditItem.actor.set("person"),
+        AuditItem.requester.set(requester),
+        AuditItem.occurrences.add(1),
+        AuditItem.first_at.set(AuditItem.first_at | now),
+        AuditItem.last_at.set(now),
+    ]
+    if sender.request_id is not None:
+        actions.append(AuditItem.request_id.set(sender.request_id))
+    day = now // DAY * DAY
+    update(AuditItem(login, f"{day * 1000:013d}-{event}-{requester}"), actions)
+
+
 def time_of(item: AuditItem) -> int:
-    """Return the time of the event in epoch seconds."""
+    """Return the time of the event in epoch seconds; of refusals that of the last one."""
+    if item.last_at is not None:
+        return int(item.last_at)
     return int(item.at[:13]) // 1000
 
 

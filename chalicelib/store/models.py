@@ -115,7 +115,8 @@ class AuditItem(Model):
     login = UnicodeAttribute(hash_key=True)
     at = UnicodeAttribute(range_key=True)
     """Epoch milliseconds in 13 digits, `-`, the number of the event in its process in 8 hexadecimal
-    digits, and 16 random ones, so that keys sort by time."""
+    digits, and 16 random ones, so that keys sort by time. Of refusals the start of their day, the
+    kind and the requester."""
     event = UnicodeAttribute()
     """Name of the event, such as `code-sent`."""
     actor = UnicodeAttribute()
@@ -131,10 +132,15 @@ class AuditItem(Model):
     """Outcome of the delivery as the vendor reported it."""
     reason = UnicodeAttribute(null=True)
     request_id = UnicodeAttribute(null=True)
-    """The correlation id of the request, as in the log lines; of an operator's
-    command its own."""
+    """The correlation id of the request, as in the log lines; of an operator's command its own."""
     requester = UnicodeAttribute(null=True)
     """The keyed digest of the visitor; missing where no visitor sent the request."""
+    occurrences = NumberAttribute(null=True)
+    """How many refusals of one kind, requester and day the item stands for; missing elsewhere."""
+    first_at = NumberAttribute(null=True)
+    """The time of the first one."""
+    last_at = NumberAttribute(null=True)
+    """The time of the last one, whose request `request_id` is."""
 
 
 class RunItem(Model):

@@ -12,6 +12,7 @@ from rich.table import Table
 from chalicelib.domain.catalogue import fill
 from chalicelib.services.diagnosis import Overview
 from chalicelib.services.notifications import BEIJING, beijing_time
+from chalicelib.services.refusals import LIMITED
 from chalicelib.services.support import REPLACED
 from chalicelib.services.yearly_reset import Forecast
 from chalicelib.store.accounts import Event
@@ -103,7 +104,7 @@ def history(console: Console, events: Sequence[Event]) -> None:
     rows = [
         (
             _stamp(event.at),
-            _word(words.EVENTS, event.event),
+            _event(event),
             _word(words.ACTORS, event.actor.rpartition(":")[2]),
             event.destination or _word(words.METHODS, event.method),
             _outcome(event),
@@ -115,7 +116,16 @@ def history(console: Console, events: Sequence[Event]) -> None:
     _table(console, None, words.AUDIT_COLUMNS, rows)
 
 
+def _event(event: Event) -> str:
+    if event.event.startswith(LIMITED):
+        limit = event.event.removeprefix(LIMITED)
+        return fill(words.REFUSED, limit=_word(words.LOCKS, limit))
+    return _word(words.EVENTS, event.event)
+
+
 def _outcome(event: Event) -> str:
+    if event.occurrences is not None and event.first_at is not None:
+        return fill(words.REPEATED, count=event.occurrences, first=_stamp(event.first_at))
     if event.outcome and event.outcome.startswith(REPLACED):
         return fill(words.REPLACED, phone=event.outcome.removeprefix(REPLACED))
     parts = [

@@ -201,7 +201,11 @@ EVENTS = {
     "enrolled": "导入账号",
     "enrolment-updated": "导入更新",
     "yearly-reset": "年度重置",
+    "code-wrong": "验证码错误",
+    "details-wrong": "解绑信息不符",
 }
+REFUSED = "超限拒绝：$limit"
+REPEATED = "$count次，首次$first"
 ACTORS = {"person": "本人", "local": "本机环境", "yearly-reset": "年度重置", "schedule": "定时任务"}
 NO_EVENTS = "没有操作记录。"
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
+
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.limits import DAY
 from chalicelib.handlers import middleware
 from chalicelib.handlers import recovery as recovery_handlers
 from chalicelib.security.requesters import Requesters, _network
+from chalicelib.services.refusals import Refusals
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.store import audit
 from chalicelib.store.codes import Codes
-from chalicelib.store.models import AuditItem, DestinationItem
+from chalicelib.store.models import AuditItem, DestinationItem, LoginItem
 from tests.conftest import Phones, World
-from tests.security.actions import DETAILS, code_item
+from tests.security.actions import DETAILS, WRONG, code_item
 from tests.security.mutation import SourceMutation, attack
+from tests.stateful.environment import Platform
 
 LOGIN = "11010148"
 BY = {"actor": "arn:aws-cn:iam::1:user/zhang", "reason": "本人来函"}
@@ -105,3 +111,80 @@ def test_the_requester_is_a_keyed_digest_of_a_visitor() -> None:
         assert len(made) == 16
         assert int(made, 16) >= 0
         assert made != others.mark(text, "")
+
+
+def refusals() -> dict[tuple[str, str], tuple[int, int, int]]:
+    """Return number, first and last time of the rolled-up refusals, by event and requester."""
+    return {
+        (item.event, item.requester): (
+            int(item.occurrences),
+            int(item.first_at),
+            int(item.last_at),
+        )
+        for item in events()
+        if item.occurrences is not None
+    }
+
+
+@attack(
+    71,
+    SourceMutation(Refusals._record, "audit.roll_up(login, event, self._clock())", "pass"),
+    SourceMutation(audit.roll_up, "AuditItem.occurrences.add(1)", "AuditItem.occurrences.set(1)"),
+    SourceMutation(audit.roll_up, "AuditItem.first_at | now", "now"),
+    SourceMutation(audit.roll_up, "-{event}-{requester}", "-{event}"),
+    SourceMutation(audit.roll_up, "now // DAY * DAY", "0"),
+)
+def test_refusals_are_rolled_up_by_kind_requester_and_day(world: World) -> None:
+    """Wrong codes, wrong details, and what a limit refused; nothing of logins that do not exist."""
+    mark = world.service.requesters.mark
+    alice, here = mark("o-alice", ""), mark(None, "127.0.0.1")
+    began = world.clock.time = 1_800_000_000 // DAY * DAY + 100
+    world.login_item().update([LoginItem.openid.set("o-bob")])
+    world.service.__dict__["platform"] = Platform({"o-bob"})
+    mine, theirs = world.token(openid="o-alice"), world.token(openid=None)
+    assert world.send(mine).status_code == 202
+    for token, times in ((mine, 3), (theirs, 2)):
+        for _ in range(times):
+            world.clock.time += 1
+            assert world.confirm(token, WRONG).status_code == 400
+    assert world.confirm(mine, WRONG).status_code == 429
+    assert world.send(mine).status_code == 429
+    wrong = {**DETAILS, "approval_no": "京财会〔1999〕0001号"}
+    assert world.call("POST", "/recovery/unbinding", wrong, token=theirs).status_code == 403
+    assert world.start("99999999").status_code == 404
+    now = began + 5
+    assert refusals() == {
+        ("code-wrong", alice): (3, began + 1, began + 3),
+        ("code-wrong", here): (2, began + 4, now),
+        ("refused-code-tries", alice): (1, now, now),
+        ("refused-destination-sends", alice): (1, now, now),
+        ("details-wrong", here): (1, now, now),
+    }
+    assert events("99999999") == []
+    # The next day has items of its own.
+    world.clock.time += DAY
+    token = world.token()
+    assert world.send(token).status_code == 202
+    assert world.confirm(token, WRONG).status_code == 400
+    kinds = [item for item in events() if (item.event, item.requester) == ("code-wrong", alice)]
+    assert [int(item.occurrences) for item in kinds] == [3, 1]
+    shown = world.service.diagnosis.history(LOGIN, 50)
+    assert [event.at for event in shown] == sorted((event.at for event in shown), reverse=True)
+
+
+@attack(
+    71, SourceMutation(Refusals._record, "except Exception as error:", "except KeyError as error:")
+)
+def test_a_refusal_that_is_not_recorded_is_refused_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The audit of refusals is best effort: the answer is that of the refusal."""
+
+    def fail(*_: object) -> None:
+        raise Unavailable("store")
+
+    token = world.token()
+    world.send(token)
+    monkeypatch.setattr(audit, "roll_up", fail)
+    answer = world.confirm(token, WRONG)
+    assert (answer.status_code, answer.json_body["code"]) == (400, "code-wrong")

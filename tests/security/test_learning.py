@@ -85,7 +85,7 @@ def test_no_answer_tells_which_detail_was_wrong(world: World) -> None:
     23,
     SourceMutation(
         CredentialCheck.verify,
-        "self._hasher.verify_nothing(password)\n        return self._wrong()",
+        "self._hasher.verify_nothing(password)\n        return self._wrong(stored)",
         "return VerifyResult(False, True, 0)",
     ),
 )

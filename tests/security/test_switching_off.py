@@ -31,11 +31,13 @@ def sprays(world: World, wrongs: int) -> None:
 @attack(
     66,
     SourceMutation(
-        CredentialCheck.verify,
-        "self._wrong(self._unknown_budget, must_change=False)",
-        "self._wrong(self._wrongs_budget, must_change=False)",
+        CredentialCheck._wrong,
+        "self._unknown_budget if stored is None else self._wrongs_budget",
+        "self._wrongs_budget",
     ),
-    SourceMutation(CredentialCheck._wrong, "if must_change:", "if True:"),
+    SourceMutation(
+        CredentialCheck._wrong, "if stored is not None and stored.must_change:", "if True:"
+    ),
 )
 def test_wrong_passwords_of_unknown_logins_refuse_nobody(
     world: World, caplog: pytest.LogCaptureFixture
@@ -56,7 +58,11 @@ def test_wrong_passwords_of_unknown_logins_refuse_nobody(
 
 @attack(
     66,
-    SourceMutation(CredentialCheck.verify, "if stored.must_change:", "if True:"),
+    SourceMutation(
+        CredentialCheck.verify,
+        "if stored is not None and stored.must_change:",
+        "if stored is not None:",
+    ),
     SourceMutation(CredentialCheck.verify, "self._check_budget(stored)", "pass"),
     SourceMutation(
         CredentialCheck._check_budget, "self._logins.refund_attempt(stored, None)", "pass"

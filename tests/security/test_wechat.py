@@ -85,7 +85,7 @@ def pushing(make_world: MakeWorld, wechat: WeChat) -> World:
 
 
 def events(login: str = MAIN) -> list[str]:
-    return [item.event for item in AuditItem.query(login)]
+    return [item.event for item in AuditItem.query(login) if item.occurrences is None]
 
 
 def unbind(world: World, token: str, **details: str) -> tuple[int, str | None]:

@@ -183,9 +183,10 @@ class Environment:
         ]
 
     def events(self) -> Iterator[tuple[str, str]]:
-        """Yield the login and the event of each audit entry."""
+        """Yield the login and the event of each audit entry, of refusals as often as they occurred."""
         for item in _tables()["recovery-audit"].all_items():
-            yield item.attrs["login"].value, item.attrs["event"].value
+            often = item.attrs.get("occurrences")
+            yield from [_login_and_event(item)] * (int(often.value) if often else 1)
 
     def begin(self) -> None:
         """Empty the tables and the doubles, and enrol the logins again."""
@@ -210,6 +211,10 @@ def _empty_queues() -> None:
     """Delete all messages, those in flight too; a purge is allowed once in a minute only."""
     for queue in get_backend("sqs")["123456789012"]["cn-north-1"].queues.values():
         queue._messages.clear()
+
+
+def _login_and_event(item: Any) -> tuple[str, str]:
+    return item.attrs["login"].value, item.attrs["event"].value
 
 
 def _tables() -> dict[str, Any]:

@@ -7,10 +7,19 @@ from chalicelib.security.tokens import Tokens
 from chalicelib.services.code_delivery import CodeDelivery
 from chalicelib.services.code_verifier import CodeVerifier
 from chalicelib.services.recovery import Recovery
+from chalicelib.services.refusals import Refusals
 from chalicelib.services.support import Support
 from chalicelib.services.unbinding import Unbinding
 from chalicelib.services.yearly_reset import YearlyReset
-from chalicelib.store import accounts, bindings, code_updates, logins, pending_codes, reset_runs
+from chalicelib.store import (
+    accounts,
+    audit,
+    bindings,
+    code_updates,
+    logins,
+    pending_codes,
+    reset_runs,
+)
 from chalicelib.store.accounts import Accounts
 from chalicelib.store.bindings import Bindings
 from chalicelib.store.codes import Codes
@@ -83,6 +92,12 @@ MUTANTS: dict[str, Defence] = {
     ),
     "a private refusal counts as a wrong code": SourceMutation(
         code_updates.refund_attempt, ", CodeItem.wrongs[0].remove()"
+    ),
+    "refusals are not recorded": SourceMutation(
+        Refusals._record, "audit.roll_up(login, event, self._clock())", "pass"
+    ),
+    "a second refusal replaces the first": SourceMutation(
+        audit.roll_up, "AuditItem.occurrences.add(1)", "AuditItem.occurrences.set(1)"
     ),
     "no notice of a new password": SourceMutation(
         Recovery._set_password, "phone=claims.phone", "phone=None"
@@ -171,14 +186,14 @@ MUTANTS: dict[str, Defence] = {
     ),
     "a day of sends is an hour": SourceMutation(Limits.sends_per_destination, "DAY", "HOUR"),
     "a send that failed stays counted": SourceMutation(
-        Codes.cancel_send, "CodeItem.sends[0].remove(),"
+        Codes._uncount_send, ", CodeItem.sends[0].remove()"
     ),
     "a phone's send that failed stays counted": SourceMutation(
-        Codes.cancel_send,
+        Codes._uncount_send,
         "[DestinationItem.sends[0].remove()]",
         "[DestinationItem.login.set(login)]",
     ),
-    "a code that was not sent is live": SourceMutation(Codes.cancel_send, _ENDED_LINE, "\n"),
+    "a code that was not sent is live": SourceMutation(Codes._uncount_send, _ENDED),
     "wrong details are not counted": Together(
         SourceMutation(Bindings.count_details, "prepend(CodeItem.wrong_details, now), "),
         SourceMutation(Bindings.unbind, ", CodeItem.wrong_details[0].remove()"),

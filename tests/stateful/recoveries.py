@@ -63,6 +63,7 @@ class Recoveries:
         if login is None:
             return answer(404, "account-not-found"), None
         if over := wait(login.starts, self.rules.starts_login, self.now):
+            login.audit["refused-starts"] += 1
             return answer(429, "too-many-requests", why="login", retry_after=over), None
         login.starts.append(self.now)
         method = self._method(login, visitor)
@@ -133,6 +134,7 @@ class Recoveries:
         if ended := self._expired(login, claims, method, destination):
             return ended
         if over := wait(login.wrong_codes, self.rules.wrong_codes, self.now):
+            login.audit["refused-wrong-codes"] += 1
             return answer(429, "too-many-attempts", retry_after=over)
         to = self.sends_to.setdefault((method, destination), [])
         over, name = longest(
@@ -145,6 +147,11 @@ class Recoveries:
             }
         )
         if over:
+            to_destination = max(
+                wait(to, window, self.now) for window in self.rules.sends_destination.values()
+            )
+            which = "destination" if over == to_destination else "login"
+            login.audit[f"refused-{which}-sends"] += 1
             return answer(429, "too-many-requests", why=name, retry_after=over)
         login.audit["code-sent"] += 1
         refused, delivery = self._deliver(method, destination, accepted)
@@ -196,16 +203,19 @@ class Recoveries:
                 return no_code("repeat with another password")
             return answer(200, why="repeat", login=claims.login, wechat_bound=True)
         if over := wait(login.wrong_codes, self.rules.wrong_codes, self.now):
+            login.audit["refused-wrong-codes"] += 1
             return answer(429, "too-many-attempts", why="day", retry_after=over)
         if code is None:
             return no_code("none")
         if code.until <= self.now:
             return no_code("too late")
         if code.tries >= self.rules.tries:
+            login.audit["refused-code-tries"] += 1
             return answer(429, "too-many-attempts", why="code", retry_after=None)
         code.tries += 1
         login.wrong_codes.append(self.now)
         if digits != code.digits:
+            login.audit["code-wrong"] += 1
             return answer(400, "code-wrong", attempts_left=self._tries_left(login, code))
         return self._set(claims, login, code, password)
 
@@ -272,9 +282,11 @@ class Recoveries:
         if claims.bound is None:
             return expired("never bound")
         if over := wait(login.wrong_details, self.rules.wrong_details, self.now):
+            login.audit["refused-wrong-details"] += 1
             return answer(429, "too-many-requests", retry_after=over)
         login.wrong_details.append(self.now)
         if not right:
+            login.audit["details-wrong"] += 1
             return answer(403, "details-do-not-match")
         if login.phone is None:
             return answer(409, "phone-not-bound")
