@@ -125,3 +125,21 @@ def test_operators_changes_notify_the_phone_of_now(world: World) -> None:
     changing.change = lambda: LoginItem(LOGIN).update([LoginItem.phone.set(PHONE)])
     assert support.unbind(LOGIN, **BY).changed
     assert notices(world)[1:] == [(PHONE, "wechat-unbound")]
+
+
+def test_a_login_without_an_epoch_recovers_on_the_real_database(real_world: World) -> None:
+    """Its item was written before the attribute existed; an operator's first change adds it."""
+    LoginItem(LOGIN).update([LoginItem.recovery_epoch.remove()])
+    draw(real_world, "100001", "100002")
+    token = real_world.token()
+    assert real_world.send(token).status_code == 202
+    refused = real_world.confirm(token, "100001", f"Horse-{PHONE[3:]}-staple")
+    assert (refused.status_code, refused.json_body["code"]) == (422, "weak-password")
+    assert real_world.confirm(token, "999999").json_body["attempts_left"] == 4
+    assert real_world.confirm(token, "100001").status_code == 200
+    real_world.clock.time += 61
+    late = real_world.token()
+    change_phone(real_world)
+    assert real_world.call("GET", "/recovery", token=late).status_code == 401
+    assert real_world.send(late).status_code == 401
+    assert int(real_world.login_item().recovery_epoch) == 1
