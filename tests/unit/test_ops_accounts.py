@@ -114,3 +114,21 @@ def test_audit_shows_the_requested_number_of_events(run_ops: Run, world: World) 
     seen = run_ops("audit", LOGIN, "--count", "2", "--json").json
     assert [event["event"] for event in seen] == ["event-3", "event-2"]
     assert "本人" in run_ops("audit", LOGIN).out
+
+
+def test_audit_shows_requesters_and_refusals(run_ops: Run, world: World) -> None:
+    """A refusal with its number and its first time, a limit by its name, all with their requester."""
+    token = world.token()
+    world.send(token)
+    for _ in range(6):
+        world.confirm(token, "999999")
+    mark = world.service.requesters.mark("o-alice", "")
+    shown = {event["event"]: event for event in run_ops("audit", LOGIN, "--json").json}
+    assert shown["code-wrong"]["occurrences"] == 5
+    assert shown["refused-code-tries"]["occurrences"] == 1
+    assert {event["requester"] for event in shown.values()} == {mark}
+    assert all(event["request_id"] for event in shown.values())
+    out = run_ops("audit", LOGIN).out
+    for text in ("验证码错误", "5次", "超限拒绝", mark):
+        assert text in out
+    assert "o-alice" not in out
