@@ -28,10 +28,8 @@ import hypothesis
 import pytest
 from argon2 import PasswordHasher as Argon2
 from botocore.loaders import create_loader
-from chalice.app import IAMAuthorizer
-from chalice.config import Config
 from chalice.local import LocalChalice
-from chalice.test import HTTPResponse, TestHTTPClient
+from chalice.test import HTTPResponse
 from moto import mock_aws
 
 from app import app
@@ -42,6 +40,7 @@ from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.store.models import FirmItem, LoginItem
 from chalicelib.telemetry import masking
 from infra.deploy.tables import create_tables
+from tests.support.api_client import ApiClient
 
 pytest_plugins = [
     "tests.support.canaries",
@@ -83,11 +82,6 @@ SETTINGS = {
     "PROOF_OF_WORK": "0",
 }
 
-IDENTITY = {
-    "userArn": "arn:aws-cn:sts::123456789012:assumed-role/login-page/server",
-    "accessKey": "ASIAEXAMPLE",
-}
-
 PHONE = "+8613800001234"
 PASSWORD = "Correct-horse-7"
 
@@ -125,37 +119,6 @@ class Phones:
         return [sms.params["code"] for sms in self.sent if sms.template == "code"]
 
 
-class Door(TestHTTPClient):
-    """Chalice's test client, safe for several threads, with a caller's identity on IAM routes.
-
-    Chalice's own replaces os.environ by a copy for each request. After two concurrent requests one
-    of the copies would stay, with whatever a test had set in it.
-    """
-
-    __test__ = False
-
-    def __init__(self) -> None:
-        super().__init__(app, Config.create(chalice_app=app))
-        self.identity: dict[str, str] = {**IDENTITY}
-        """What API Gateway adds about the caller on routes with IAM authorization."""
-        converter = self._local_gateway.event_converter
-        create = converter.create_lambda_event
-
-        def create_with_identity(*args: Any, **kwargs: Any) -> Any:
-            event = create(*args, **kwargs)
-            context = event["requestContext"]
-            route = app.routes[context["resourcePath"]].get(context["httpMethod"])
-            if route is not None and isinstance(route.authorizer, IAMAuthorizer):
-                context["identity"].update(self.identity)
-            return event
-
-        converter.create_lambda_event = create_with_identity  # type: ignore[method-assign]
-
-    @contextmanager
-    def _patched_env_vars(self, environment_variables: dict[str, str]) -> Iterator[None]:
-        yield
-
-
 @dataclass
 class Pauses:
     """The service's waiting, which ends at once; a test may replace `wait`."""
@@ -173,7 +136,7 @@ class World:
     service: container.Service
     clock: Clock
     phones: Phones
-    http: Door
+    http: ApiClient
     pauses: Pauses = field(default_factory=Pauses)
 
     def call(
@@ -290,17 +253,17 @@ def imported_hash(password: str) -> str:
     return Argon2(time_cost=1, memory_cost=64, parallelism=1).hash(password)
 
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @pytest.fixture
-def tell(record_property: Callable[[str, object], None]) -> Tell:
+def report(record_property: Callable[[str, object], None]) -> Report:
     """Print a line in the summary of the run, from whichever process the test runs in."""
     return lambda text: record_property("printed", text)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the lines of the fixture `tell`."""
+    """Print the lines of the fixture `report`."""
     reports = [report for group in terminalreporter.stats.values() for report in group]
     lines = [
         str(text)
@@ -364,7 +327,7 @@ def _world(settings: dict[str, str], pauses: Pauses) -> World:
     )
     service.hasher = CheapHasher(peppers(service))
     runtime.install(service)
-    return World(service, clock, phones, Door(), pauses)
+    return World(service, clock, phones, ApiClient(), pauses)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from chalicelib.settings import Secret, SettingsError, load
 from chalicelib.store.models import FollowerItem
 from chalicelib.wechat import signature
 from tests.conftest import SETTINGS, MakeWorld, World
-from tests.support.callbacks import Signed, post, said, signed, tell
+from tests.support.callbacks import Signed, post, said, send_message, signed
 
 SUBSCRIBED = {"MsgType": "event", "Event": "subscribe"}
 TOKEN = SETTINGS["WECHAT_TOKEN"]
@@ -162,7 +162,7 @@ def test_a_body_beyond_64_kib_is_refused_unread(world: World) -> None:
 )
 def test_every_message_is_answered(world: World, inner: dict[str, object]) -> None:
     """Texts get a help text, and other messages an empty reply."""
-    answer = tell(world, inner)
+    answer = send_message(world, inner)
     assert ("找回密码" in answer) is (inner["MsgType"] == "text")
 
 
@@ -170,8 +170,8 @@ def test_every_message_is_answered(world: World, inner: dict[str, object]) -> No
 def test_a_character_that_xml_forbids_does_not_spoil_a_text(world: World, control: str) -> None:
     """The person gets help, or what the other characters request."""
     text = {"MsgType": "text", "MsgId": 1, "Content": f"a{control}b"}
-    assert "获取验证码请回复" in tell(world, text)
-    assert "找回密码" in tell(world, {**text, "MsgId": 2, "Content": f"找回{control}密码"})
+    assert "获取验证码请回复" in send_message(world, text)
+    assert "找回密码" in send_message(world, {**text, "MsgId": 2, "Content": f"找回{control}密码"})
 
 
 @pytest.mark.parametrize(

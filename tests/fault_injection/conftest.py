@@ -10,18 +10,18 @@ import pytest
 
 from chalicelib.security import proof_of_work
 from chalicelib.security.proof_of_work import Proofs
-from tests.conftest import SETTINGS, Tell
+from tests.conftest import SETTINGS, Report
 from tests.fault_injection.driver import HttpNetwork, MakePlace, MovingClock, Place
 from tests.fault_injection.sweep import Faults, intercept
 from tests.support.http_server import Received, Reply, serving
-from tests.support.official_account import MakeTown
+from tests.support.official_account import MakeWechatWorld
 
 
 @pytest.fixture
-def faults(monkeypatch: pytest.MonkeyPatch, tell: Tell) -> Faults:
+def faults(monkeypatch: pytest.MonkeyPatch, report: Report) -> Faults:
     """Intercept every outgoing call; each passes until a point is armed."""
     intercept(monkeypatch)
-    return Faults(tell)
+    return Faults(report)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def _randbelow(below: int) -> int:
 
 @pytest.fixture
 def make_place(
-    make_town: MakeTown, network: HttpNetwork, monkeypatch: pytest.MonkeyPatch
+    make_wechat_world: MakeWechatWorld, network: HttpNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> MakePlace:
     """A factory of places: SMS by the gateway `http`, proofs of work at the lowest cost."""
     monkeypatch.setattr(proof_of_work, "COUNTERS", range(1, 9))
@@ -55,19 +55,19 @@ def make_place(
             "SMS_HTTP_SECRET": "h" * 32,
             "PROOF_OF_WORK": "1",
         }
-        town = make_town(template=template, **{**defaults, **settings})
-        world = town.world
+        wechat_world = make_wechat_world(template=template, **{**defaults, **settings})
+        world = wechat_world.world
         # altcha compares with the machine's clock as well.
         world.clock.time = int(time.time())
         service = world.service
         # The access token of the menu, made by another clock, would stay valid for weeks.
-        town.wechat.tokens.revoke()
+        wechat_world.wechat.tokens.revoke()
         del service.platform
         service.proofs = Proofs([SETTINGS["SIGNING_KEYS"].encode()], service.clock, cost=1)
         service.randbelow = _randbelow
         world.pauses.wait = MovingClock(world)
         # A receipt of WeChat arrives at any time and would call moto during another call.
-        monkeypatch.setattr(town.wechat._interfaces, "_sent", lambda *_: None)
-        return Place(town, network)
+        monkeypatch.setattr(wechat_world.wechat._interfaces, "_sent", lambda *_: None)
+        return Place(wechat_world, network)
 
     return make

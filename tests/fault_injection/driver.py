@@ -21,7 +21,7 @@ from tests.conftest import PASSWORD, World, add_firm
 from tests.fault_injection.sweep import Point
 from tests.support.http_server import Server
 from tests.support.moto_direct import backend
-from tests.support.official_account import Phone, Town, code_in
+from tests.support.official_account import Phone, WechatWorld, code_in
 
 OPENING = "Opening-password-1"
 STATUS_OF = {error.code: status for error, status in STATUSES.items()}
@@ -83,13 +83,13 @@ class MovingClock:
 class Place:
     """A service with WeChat and a phone network, where each point of a sweep has a new person."""
 
-    town: Town
+    wechat_world: WechatWorld
     network: Network
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(20_000_000))
 
     @property
     def world(self) -> World:
-        return self.town.world
+        return self.wechat_world.world
 
     def empty(self) -> None:
         """Empty the tables, and let a day pass, which ends everything that the process keeps."""
@@ -102,7 +102,7 @@ class Place:
         """Add a firm and a person with its phone; with `bound` their WeChat is bound already."""
         number = next(self._numbers)
         self.empty()
-        phone = self.town.phone(f"o-{number}")
+        phone = self.wechat_world.phone(f"o-{number}")
         if follows:
             phone.follow()
         person = Person(self, point, f"{number}", f"+86138{number:08d}", phone)
@@ -162,7 +162,7 @@ class Person:
 
     @property
     def _cards(self) -> list[str]:
-        entries = self.place.town.wechat.account.chat(self.phone.openid)
+        entries = self.place.wechat_world.wechat.account.chat(self.phone.openid)
         return [
             "\n".join(value for _, value in entry.fields)
             for entry in entries

@@ -34,7 +34,7 @@ from moto.dynamodb.responses import DynamoHandler
 
 from chalicelib.domain.errors import ServiceError
 from chalicelib.http_client import HttpClient, OutcomeUnknown, RequestNotSent, Response
-from tests.conftest import Tell
+from tests.conftest import Report
 from tests.support import moto_direct
 
 NOBODY = "http://127.0.0.1:9"
@@ -278,8 +278,8 @@ class _Unexpected(logging.Handler):
 class Faults:
     """Sweeps use cases."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, report: Report) -> None:
+        self._report = report
 
     def sweep(
         self, use_case: str, act: Callable[[Point], None], kinds: Sequence[Kind] = KINDS
@@ -300,7 +300,7 @@ class Faults:
                 assert point.hit == name, point
                 swept[name] += 1
         named = ", ".join(f"{name} {times}" for name, times in sorted(swept.items()))
-        self._tell(f"faults, {use_case}: {swept.total()} points swept ({named})")
+        self._report(f"faults, {use_case}: {swept.total()} points swept ({named})")
         return swept
 
 

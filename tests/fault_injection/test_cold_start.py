@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from chalicelib import runtime
-from tests.conftest import Door
 from tests.fault_injection.sweep import Faults, Point
+from tests.support.api_client import ApiClient
 from tests.support.secrets_manager import SecretsManager
 
 
@@ -14,10 +14,10 @@ def test_a_cold_start(secrets_manager: SecretsManager, faults: Faults) -> None:
     def act(point: Point) -> None:
         runtime.install(None)
         with point:
-            first = Door().get("/health")
+            first = ApiClient().get("/health")
         assert first.status_code == (503 if point.name else 200)
         if point.name:
             assert first.json_body["code"] == "unavailable"
-        assert Door().get("/health").status_code == 200
+        assert ApiClient().get("/health").status_code == 200
 
     assert set(faults.sweep("cold start", act)) == {"GetSecretValue"}

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.domain.errors import Unavailable
 from tests.conftest import World
-from tests.support.callbacks import tell
+from tests.support.callbacks import send_message
 from tests.support.canaries import (
     HEAD,
     OPENID,
@@ -35,7 +35,7 @@ def _use_canaries(world: World) -> set[str]:
     code = world.phones.codes[-1]
     world.confirm(token, "111111", PASSWORD)
     world.confirm(token, code, PASSWORD)
-    tell(world, {"MsgType": "text", "MsgId": 7, "Content": f"密码{PHONE}，{code}"}, OPENID)
+    send_message(world, {"MsgType": "text", "MsgId": 7, "Content": f"密码{PHONE}，{code}"}, OPENID)
     world.call("POST", "/credentials/verify", {"login": "11010148", "password": PASSWORD})
     details = {"firm_no": "11010148", "approval_no": "x", "head_name": HEAD}
     world.call("POST", "/recovery/unbinding", details, token=world.token(openid=OPENID))

@@ -18,7 +18,7 @@ from chalicelib.telemetry import metrics
 from chalicelib.telemetry.invocation import correlation_id
 from tests.conftest import PASSWORD, MakeWorld, World, add_firm
 from tests.package.runtime import api_event
-from tests.support.callbacks import tell
+from tests.support.callbacks import send_message
 from tests.support.http_server import Server, serving
 from tests.support.log_capture import Watched
 from tests.support.sms_cases import SMS, http
@@ -131,7 +131,7 @@ def test_the_thread_of_a_callback_has_the_request_s_id(
         raise ValueError("broken")
 
     monkeypatch.setattr(world.service.conversation, "answer", answer)
-    assert tell(world, {"MsgType": "text", "Content": "你好", "MsgId": 8}) == ""
+    assert send_message(world, {"MsgType": "text", "Content": "你好", "MsgId": 8}) == ""
     (line,) = watched.lines
     assert line["message"] == "a message was not answered"
     assert {document["correlation_id"] for document in watched.documents} == {

@@ -14,7 +14,7 @@ from chalicelib.telemetry.invocation import Invocation, begun
 from chalicelib.wechat.client import TemplateOutcome, TemplateResult
 from tests.conftest import MakeWorld, Phones, World, add_firm
 from tests.support import yearly_reset
-from tests.support.callbacks import TAPPED, tell
+from tests.support.callbacks import TAPPED, send_message
 from tests.support.log_capture import Watched
 from tests.support.yearly_reset import Context, add_logins
 
@@ -124,7 +124,7 @@ def test_callbacks_are_counted_by_event(watched: Watched, world: World) -> None:
         {"MsgType": "voice", "MsgId": 9},
         {**event, "Event": "made_up_by_somebody"},
     ):
-        tell(world, fields)
+        send_message(world, fields)
     named = ["subscribed", "unsubscribed", "scanned", "clicked", "viewed", "template-sent", "text"]
     assert watched.figures() == {
         **{f"CallbackEvent event={name}": 1 for name in named},

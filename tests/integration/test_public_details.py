@@ -6,7 +6,7 @@ from collections import Counter
 
 from chalicelib.store.models import AuditItem
 from tests.conftest import PASSWORD, PHONE, World, add_firm
-from tests.support.official_account import MakeTown, Phone, Town
+from tests.support.official_account import MakeWechatWorld, Phone, WechatWorld
 
 PUBLIC = {
     "firm_no": "11010148",
@@ -16,14 +16,14 @@ PUBLIC = {
 MALLORY = "Mallory-horse-9"
 
 
-def bound(town: Town) -> Phone:
+def bound(wechat_world: WechatWorld) -> Phone:
     """Recover once as Alice, so that her WeChat is bound."""
-    alice = town.phone("o-alice")
+    alice = wechat_world.phone("o-alice")
     alice.follow()
-    token = town.world.token()
-    town.world.send(token)
-    assert town.world.confirm(token, town.world.phones.codes[-1]).status_code == 200
-    town.world.clock.time += 3600
+    token = wechat_world.world.token()
+    wechat_world.world.send(token)
+    assert wechat_world.world.confirm(token, wechat_world.world.phones.codes[-1]).status_code == 200
+    wechat_world.world.clock.time += 3600
     return alice
 
 
@@ -31,10 +31,10 @@ def events(login: str = "11010148") -> list[str]:
     return [item.event for item in AuditItem.query(login) if item.occurrences is None]
 
 
-def test_public_details_lead_no_further_than_an_sms(town: Town) -> None:
+def test_public_details_lead_no_further_than_an_sms(wechat_world: WechatWorld) -> None:
     """The attacker undoes the binding, but the code goes to the firm's phone."""
-    alice = bound(town)
-    mallory = town.phone("o-mallory")
+    alice = bound(wechat_world)
+    mallory = wechat_world.phone("o-mallory")
     mallory.follow()
     mallory.browse(mallory.tap("找回密码"))
     started = mallory.start("11010148").json_body
@@ -42,13 +42,13 @@ def test_public_details_lead_no_further_than_an_sms(town: Town) -> None:
     token = started["token"]
 
     # Before the unbinding the code goes to Alice's WeChat, and Mallory's receives none.
-    assert town.world.send(token).json_body["method"] == "wechat"
+    assert wechat_world.world.send(token).json_body["method"] == "wechat"
     assert "没有可领取的验证码" in mallory.tap("获取验证码")
 
     # The unbinding notifies Alice by SMS and by WeChat.
-    done = town.world.call("POST", "/recovery/unbinding", PUBLIC, token=token)
+    done = wechat_world.world.call("POST", "/recovery/unbinding", PUBLIC, token=token)
     assert (done.status_code, done.json_body) == (200, {"login": "11010148", "method": "sms"})
-    notice = town.world.phones.sent[-1]
+    notice = wechat_world.world.phones.sent[-1]
     assert (notice.to, notice.template) == (PHONE, "wechat-unbound")
     assert "010-88250337/0338" in notice.text
     assert alice.chat[-1].splitlines()[:2] == ["已解绑微信公众号", "11010148"]
@@ -57,39 +57,42 @@ def test_public_details_lead_no_further_than_an_sms(town: Town) -> None:
 
     # The code that Alice received before has ended with the binding.
     old = alice.chat[-2].splitlines()[1]
-    refused = town.world.confirm(token, old, MALLORY)
+    refused = wechat_world.world.confirm(token, old, MALLORY)
     assert (refused.status_code, refused.json_body["code"]) == (410, "code-expired")
 
     # The method is SMS now, to the firm's bound phone.
-    sent = town.world.send(token).json_body
+    sent = wechat_world.world.send(token).json_body
     assert (sent["method"], sent["destination"]) == ("sms", "138****1234")
-    assert town.world.phones.sent[-1].to == PHONE
+    assert wechat_world.world.phones.sent[-1].to == PHONE
     assert "没有可领取的验证码" in mallory.tap("获取验证码")
 
     # Guessing ends with the attempts of the code.
-    right = int(town.world.phones.codes[-1])
+    right = int(wechat_world.world.phones.codes[-1])
     for number in range(5):
         guess = f"{(right + 1 + number) % 1_000_000:06d}"
-        assert town.world.confirm(token, guess, MALLORY).json_body["code"] == "code-wrong"
-    assert town.world.confirm(token, f"{right:06d}", MALLORY).status_code == 429
+        assert wechat_world.world.confirm(token, guess, MALLORY).json_body["code"] == "code-wrong"
+    assert wechat_world.world.confirm(token, f"{right:06d}", MALLORY).status_code == 429
 
     # Alice loses only the binding: her password is unchanged, and she can bind again.
-    item = town.world.login_item()
+    item = wechat_world.world.login_item()
     assert item.openid is None
-    assert town.world.service.hasher.verify(item.password_hash, PASSWORD)
-    town.world.clock.time += 60
-    hers = town.world.token()
-    town.world.send(hers)
+    assert wechat_world.world.service.hasher.verify(item.password_hash, PASSWORD)
+    wechat_world.world.clock.time += 60
+    hers = wechat_world.world.token()
+    wechat_world.world.send(hers)
     assert (
-        town.world.confirm(hers, town.world.phones.codes[-1], "Alice-horse-11").status_code == 200
+        wechat_world.world.confirm(
+            hers, wechat_world.world.phones.codes[-1], "Alice-horse-11"
+        ).status_code
+        == 200
     )
-    assert town.world.login_item().openid == "o-alice"
+    assert wechat_world.world.login_item().openid == "o-alice"
     assert Counter(events()) == {"code-sent": 4, "password-recovered": 2, "wechat-unbound": 1}
 
 
-def test_a_login_without_a_phone_keeps_its_binding(town: Town) -> None:
+def test_a_login_without_a_phone_keeps_its_binding(wechat_world: WechatWorld) -> None:
     """Unbinding would leave no method, and is refused with the manual's sentence."""
-    world = town.world
+    world = wechat_world.world
     add_firm(world.service.hasher, "31000001", phone=None, finance_phone=None, openid="o-alice")
     details = {**PUBLIC, "firm_no": "31000001"}
     token = world.token("31000001", "o-mallory")
@@ -118,11 +121,11 @@ def test_details_can_be_guessed_five_times_a_day(world: World) -> None:
     assert world.call("POST", "/recovery/unbinding", right, token=token).status_code == 200
 
 
-def test_an_unfollowed_wechat_is_notified_by_sms(make_town: MakeTown) -> None:
+def test_an_unfollowed_wechat_is_notified_by_sms(make_wechat_world: MakeWechatWorld) -> None:
     """The failure of the notice by WeChat undoes nothing."""
-    town = make_town()
-    bound(town).leave()
-    token = town.world.token(openid="o-mallory")
-    done = town.world.call("POST", "/recovery/unbinding", PUBLIC, token=token)
+    wechat_world = make_wechat_world()
+    bound(wechat_world).leave()
+    token = wechat_world.world.token(openid="o-mallory")
+    done = wechat_world.world.call("POST", "/recovery/unbinding", PUBLIC, token=token)
     assert done.status_code == 200
-    assert town.world.phones.sent[-1].template == "wechat-unbound"
+    assert wechat_world.world.phones.sent[-1].template == "wechat-unbound"

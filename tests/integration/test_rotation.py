@@ -20,7 +20,7 @@ from chalicelib.security import proof_of_work
 from chalicelib.settings import load
 from chalicelib.store.models import LoginItem
 from tests.conftest import PASSWORD, SETTINGS, CheapHasher, MakeWorld, World, add_firm, peppers
-from tests.support.callbacks import TAPPED, tell
+from tests.support.callbacks import TAPPED, send_message
 from tests.support.official_account import code_in
 from tests.support.wechat_platform import INFO, STABLE, ok, playing
 
@@ -162,7 +162,7 @@ def test_a_scene_is_valid_while_its_key_is_listed(world: World) -> None:
     has_login = []
     for stage in STAGES.values():
         restart(world, stage)
-        reply = tell(world, {"MsgType": "event", "Event": "SCAN", "EventKey": scene})
+        reply = send_message(world, {"MsgType": "event", "Event": "SCAN", "EventKey": scene})
         assert world.service.enter_url in reply
         has_login.append("11010148" in reply)
         world.clock.time += 1
@@ -173,7 +173,7 @@ def test_a_scene_is_valid_while_its_key_is_listed(world: World) -> None:
 def bound(world: World) -> World:
     """A world whose login is bound to o-alice, who follows and fetches codes from the menu."""
     LoginItem("11010148").update([LoginItem.openid.set("o-alice")])
-    tell(world, {"MsgType": "event", "Event": "subscribe"})
+    send_message(world, {"MsgType": "event", "Event": "subscribe"})
     return world
 
 
@@ -185,11 +185,11 @@ def test_a_pending_code_can_be_fetched_while_its_keys_are_listed(bound: World, s
     """
     token = bound.token()
     assert bound.send(token).json_body["delivery"] == "pull"
-    first = tell(bound, {**TAPPED, "MsgId": 7})
+    first = send_message(bound, {**TAPPED, "MsgId": 7})
     restart(bound, STAGES[stage])
-    assert (tell(bound, {**TAPPED, "MsgId": 7}) == first) is (stage != "removed")
+    assert (send_message(bound, {**TAPPED, "MsgId": 7}) == first) is (stage != "removed")
     bound.clock.time += 1
-    reply = tell(bound, TAPPED)
+    reply = send_message(bound, TAPPED)
     if stage == "removed":
         assert reply == REPLIES["no-code"].replace("$url", bound.service.enter_url)
     else:

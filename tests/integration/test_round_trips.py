@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.store.models import LoginItem
 from tests.conftest import World, imported_hash, store_calls
-from tests.support.callbacks import TAPPED, tell
+from tests.support.callbacks import TAPPED, send_message
 
 
 @pytest.fixture
@@ -65,16 +65,16 @@ def test_a_callback_has_its_calls(world: World, counted: list[str]) -> None:
         ({**event, "Event": "SCAN", "EventKey": scene}, ["UpdateItem"]),
         (TAPPED, ["GetItem", "UpdateItem"]),
     ]
-    tell(world, {**event, "Event": "unsubscribe"})
+    send_message(world, {**event, "Event": "unsubscribe"})
     world.clock.time += 1
     for fields, cost in costs:
         with _only(counted) as calls:
-            tell(world, fields)
+            send_message(world, fields)
             assert calls == cost
     world.send(world.token())
     world.clock.time += 1
     with _only(counted) as calls:
-        assert "验证码" in tell(world, TAPPED)
+        assert "验证码" in send_message(world, TAPPED)
         assert calls == ["GetItem", "BatchGetItem", "UpdateItem"]
 
 

@@ -15,13 +15,14 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.handlers import middleware
 from chalicelib.settings import Settings, SettingsError
 from chalicelib.settings.loader import LIFETIME, PAUSE, Built, SettingsSource
-from tests.conftest import SETTINGS, Clock, Door
+from tests.conftest import SETTINGS, Clock
+from tests.support.api_client import ApiClient
 from tests.support.log_capture import Watched, watching
 from tests.support.secrets_manager import NAME, SecretsManager
 
 
 def health() -> tuple[int, str]:
-    answer = Door().get("/health")
+    answer = ApiClient().get("/health")
     return answer.status_code, str(answer.json_body.get("code", ""))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.store.models import FollowerItem
 from tests.conftest import World, add_firm
-from tests.support.callbacks import tell
+from tests.support.callbacks import send_message
 
 HERE = '<a href="https://recovery.example/wechat/enter">'
 DETAILS = {
@@ -27,7 +27,7 @@ def text(content: str) -> dict[str, object]:
 @pytest.mark.parametrize("words", ["找回密码", " 找 回 密 码 ", "忘记密码", "密码找回"])
 def test_a_keyword_is_answered_with_the_link_to_the_page(world: World, words: str) -> None:
     """In the forms that people type."""
-    assert tell(world, text(words)) == f"请{HERE}点此找回密码</a>。"
+    assert send_message(world, text(words)) == f"请{HERE}点此找回密码</a>。"
 
 
 @pytest.mark.parametrize(
@@ -51,29 +51,29 @@ def test_a_keyword_is_answered_with_the_link_to_the_page(world: World, words: st
 )
 def test_punctuation_does_not_change_a_keyword(world: World, words: str) -> None:
     """People end a word with a full stop, or copy the quotation marks of the help."""
-    assert "没有可领取的验证码" in tell(world, text(words))
+    assert "没有可领取的验证码" in send_message(world, text(words))
 
 
 @pytest.mark.parametrize("words", ["没有验证码", "验证码123456", "验证码找回密码", "。", "“”"])
 def test_a_keyword_is_the_whole_text(world: World, words: str) -> None:
     """Other letters or digits beside it make another text, which is answered with help."""
-    assert "如需人工帮助" in tell(world, text(words))
+    assert "如需人工帮助" in send_message(world, text(words))
 
 
 def test_a_voice_message_is_read_as_its_text(world: World) -> None:
     """WeChat ends what it recognised with punctuation. Without a text there is nothing to answer."""
     voice = {"MsgType": "voice", "MsgId": 8, "MediaId": 1, "Format": "amr"}
-    assert "没有可领取的验证码" in tell(world, {**voice, "Recognition": "验证码。"})
-    assert "点此找回密码" in tell(world, {**voice, "MsgId": 9, "Recognition": "忘记密码！"})
-    assert "如需人工帮助" in tell(world, {**voice, "MsgId": 10, "Recognition": "怎么办？"})
-    assert tell(world, {**voice, "MsgId": 11, "Recognition": ""}) == ""
-    assert tell(world, {**voice, "MsgId": 12}) == ""
+    assert "没有可领取的验证码" in send_message(world, {**voice, "Recognition": "验证码。"})
+    assert "点此找回密码" in send_message(world, {**voice, "MsgId": 9, "Recognition": "忘记密码！"})
+    assert "如需人工帮助" in send_message(world, {**voice, "MsgId": 10, "Recognition": "怎么办？"})
+    assert send_message(world, {**voice, "MsgId": 11, "Recognition": ""}) == ""
+    assert send_message(world, {**voice, "MsgId": 12}) == ""
 
 
 @pytest.mark.parametrize("words", ["你好", "怎么办？", "123456", "验证", "code"])
 def test_other_texts_are_answered_with_help(world: World, words: str) -> None:
     """The link to the page and the number of the support."""
-    reply = tell(world, text(words))
+    reply = send_message(world, text(words))
     assert HERE in reply
     assert "010-88250337/0338" in reply
 
@@ -87,7 +87,7 @@ def test_other_messages_have_no_reply(world: World) -> None:
         event("CLICK", EventKey="another"),
         {"MsgType": "image", "MsgId": 8, "PicUrl": "http://x"},
     ):
-        assert tell(world, fields) == ""
+        assert send_message(world, fields) == ""
 
 
 def test_follows_and_unfollows_are_stored(world: World) -> None:
@@ -95,14 +95,14 @@ def test_follows_and_unfollows_are_stored(world: World) -> None:
     following = world.service.followers.is_following
     now = world.clock.time
     assert following("o-alice") is None
-    tell(world, event("subscribe", CreateTime=now))
+    send_message(world, event("subscribe", CreateTime=now))
     assert following("o-alice") is True
-    tell(world, event("unsubscribe", CreateTime=now + 20))
-    tell(world, event("subscribe", CreateTime=now + 10))
+    send_message(world, event("unsubscribe", CreateTime=now + 20))
+    send_message(world, event("subscribe", CreateTime=now + 10))
     assert following("o-alice") is False
-    tell(world, event("subscribe", CreateTime=now + 30, EventKey="qrscene_x"))
+    send_message(world, event("subscribe", CreateTime=now + 30, EventKey="qrscene_x"))
     assert following("o-alice") is True
-    tell(world, event("subscribe"), "o-bob")
+    send_message(world, event("subscribe"), "o-bob")
     assert FollowerItem.count() == 2
 
 

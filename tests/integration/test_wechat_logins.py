@@ -9,8 +9,8 @@ import pytest
 from chalicelib.store import dynamo
 from chalicelib.store.models import CodeItem, DestinationItem, LoginItem
 from tests.conftest import World, add_firm
-from tests.support.callbacks import TAPPED, tell
-from tests.support.official_account import Town, code_in
+from tests.support.callbacks import TAPPED, send_message
+from tests.support.official_account import WechatWorld, code_in
 
 MAIN, FINANCE, OTHER = "11010148", "11010148_cw", "31000001"
 
@@ -21,7 +21,7 @@ def world(world: World) -> World:
     for login in (MAIN, FINANCE):
         LoginItem(login).update([LoginItem.openid.set("o-alice")])
     add_firm(world.service.hasher, OTHER, openid="o-alice")
-    tell(world, {"MsgType": "event", "Event": "subscribe"})
+    send_message(world, {"MsgType": "event", "Event": "subscribe"})
     return world
 
 
@@ -39,7 +39,9 @@ def fetched(world: World, openid: str = "o-alice") -> dict[str, str]:
     """Fetch the codes by the menu item; return them by login, in the order of the reply."""
     world.clock.time += 1
     return dict(
-        re.findall(r"账号([0-9]+(?:_cw)?)的登录密码，验证码([0-9]{6})", tell(world, TAPPED, openid))
+        re.findall(
+            r"账号([0-9]+(?:_cw)?)的登录密码，验证码([0-9]{6})", send_message(world, TAPPED, openid)
+        )
     )
 
 
@@ -60,7 +62,7 @@ def test_the_reply_has_every_live_code_with_its_login(world: World) -> None:
 def test_a_single_code_has_its_own_sentence(world: World) -> None:
     """With the login, the code, its end and a warning."""
     send(world, FINANCE)
-    text = tell(world, TAPPED)
+    text = send_message(world, TAPPED)
     assert text.startswith(f"您正在找回账号{FINANCE}的登录密码，验证码")
     assert text.endswith("前有效。验证码请勿告知他人，如非本人操作请忽略。")
     assert "\n" not in text
@@ -101,7 +103,7 @@ def test_a_code_of_a_rebound_login_is_not_fetched(world: World) -> None:
 def test_a_cancelled_code_is_not_fetched(world: World) -> None:
     """It is removed with its send."""
     tokens = send(world, MAIN)
-    tell(world, {"MsgType": "event", "Event": "unsubscribe"})
+    send_message(world, {"MsgType": "event", "Event": "unsubscribe"})
     world.clock.time += 60
     assert world.send(tokens[MAIN]).json_body["code"] == "not-following"
     assert fetched(world) == {}
@@ -127,21 +129,21 @@ def test_a_pending_code_is_stored_sealed(world: World) -> None:
     assert to.logins == {MAIN}
 
 
-def test_a_pushed_message_has_the_login(town: Town) -> None:
+def test_a_pushed_message_has_the_login(wechat_world: WechatWorld) -> None:
     """Two logins of one WeChat receive two messages; each code is right for its login only."""
-    town.phone("o-alice").follow()
+    wechat_world.phone("o-alice").follow()
     for login in (MAIN, FINANCE):
         LoginItem(login).update([LoginItem.openid.set("o-alice")])
     tokens, cards = {}, {}
     for login in (MAIN, FINANCE):
-        town.world.clock.time += 60
-        tokens[login] = town.world.token(login)
-        assert town.world.send(tokens[login]).json_body["delivery"] == "sent"
-        cards[login] = town.phone("o-alice").chat[-1]
+        wechat_world.world.clock.time += 60
+        tokens[login] = wechat_world.world.token(login)
+        assert wechat_world.world.send(tokens[login]).json_body["delivery"] == "sent"
+        cards[login] = wechat_world.phone("o-alice").chat[-1]
         assert cards[login].splitlines()[0] == login
     if code_in(cards[MAIN]) != code_in(cards[FINANCE]):
-        wrong = town.world.confirm(tokens[MAIN], code_in(cards[FINANCE]))
+        wrong = wechat_world.world.confirm(tokens[MAIN], code_in(cards[FINANCE]))
         assert wrong.json_body["code"] == "code-wrong"
     for login in (MAIN, FINANCE):
-        done = town.world.confirm(tokens[login], code_in(cards[login]), "Another-horse-8")
+        done = wechat_world.world.confirm(tokens[login], code_in(cards[login]), "Another-horse-8")
         assert done.status_code == 200

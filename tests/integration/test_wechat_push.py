@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.store.models import AuditItem, CodeItem, DestinationItem
 from tests.conftest import MakeWorld, World, add_firm
-from tests.support.callbacks import TAPPED, tell
+from tests.support.callbacks import TAPPED, send_message
 from tests.support.official_account import code_in
 from tests.support.wechat_platform import (
     BUSY,
@@ -59,7 +59,7 @@ def counted(world: World) -> int:
 def fetched(world: World) -> str:
     """Return the reply to the menu item 获取验证码."""
     world.clock.time += 1
-    return tell(world, TAPPED)
+    return send_message(world, TAPPED)
 
 
 def test_an_accepted_push_is_sent(world: World, wechat: WeChat) -> None:
@@ -117,7 +117,7 @@ def test_without_an_access_token_the_code_is_fetched(
     world: World, wechat: WeChat, caplog: pytest.LogCaptureFixture, errcode: int
 ) -> None:
     """For example where the IP address is not allowed: an alarm is raised."""
-    tell(world, {"MsgType": "event", "Event": "subscribe"})
+    send_message(world, {"MsgType": "event", "Event": "subscribe"})
     wechat.answers[STABLE] = [refusal(errcode)]
     answer = world.send(world.token())
     assert (answer.status_code, answer.json_body["delivery"]) == (202, "pull")

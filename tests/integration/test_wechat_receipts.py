@@ -15,7 +15,7 @@ from chalicelib.telemetry import metrics
 from infra.ops import __main__ as commands
 from infra.ops import words
 from tests.conftest import MakeWorld, World, add_firm
-from tests.support.callbacks import tell
+from tests.support.callbacks import send_message
 from tests.support.wechat_platform import INFO, SEND, WeChat, playing, refusal
 
 BLOCKED, BROKEN = "failed:user block", "failed: system failed"
@@ -49,7 +49,7 @@ def receipt(
 ) -> None:
     """Deliver a receipt, which has no reply."""
     fields = {"MsgType": "event", "Event": "TEMPLATESENDJOBFINISH", "Status": status, **more}
-    assert tell(world, {**fields, "MsgID": message_id}, openid) == ""
+    assert send_message(world, {**fields, "MsgID": message_id}, openid) == ""
 
 
 def sends(login: str = "11010148") -> list[tuple[str | None, str | None, str | None]]:

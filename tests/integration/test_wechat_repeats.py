@@ -16,7 +16,7 @@ from chalicelib.handlers import wechat as handler
 from chalicelib.store import models
 from chalicelib.store.models import AuditItem, FollowerItem, SeenItem
 from tests.conftest import MakeWorld, World, add_firm
-from tests.support.callbacks import TAPPED, post, said, signed, tell
+from tests.support.callbacks import TAPPED, post, said, send_message, signed
 from tests.support.official_account import code_in
 from tests.support.wechat_platform import SEND, SENT, WeChat, alarms, playing
 
@@ -116,32 +116,34 @@ def test_a_receipt_delivered_three_times_at_once_is_stored_once(real_world: Worl
 def test_a_repeat_has_the_same_reply(world: World) -> None:
     """Also where a new code was sent, or the code used, in the meantime."""
     world.login_item().update([models.LoginItem.openid.set("o-alice")])
-    tell(world, SUBSCRIBED)
+    send_message(world, SUBSCRIBED)
     message: dict[str, object] = {**ASKED, "CreateTime": world.clock.time}
-    before = tell(world, message)
+    before = send_message(world, message)
     assert "没有可领取的验证码" in before
     token = world.token()
     world.send(token)
-    assert tell(world, message) == before
-    code = code_in(tell(world, {**ASKED, "MsgId": 23_457}))
+    assert send_message(world, message) == before
+    code = code_in(send_message(world, {**ASKED, "MsgId": 23_457}))
     assert world.confirm(token, code, "Another-horse-8").status_code == 200
-    assert code in tell(world, {**ASKED, "MsgId": 23_457})
-    assert "没有可领取的验证码" in tell(world, {**ASKED, "MsgId": 23_458})
+    assert code in send_message(world, {**ASKED, "MsgId": 23_457})
+    assert "没有可领取的验证码" in send_message(world, {**ASKED, "MsgId": 23_458})
 
 
 def test_the_stored_reply_is_sealed_and_expires(world: World) -> None:
     """The table has no code in plain text, and the reply expires with the code."""
     world.login_item().update([models.LoginItem.openid.set("o-alice")])
-    tell(world, SUBSCRIBED)
+    send_message(world, SUBSCRIBED)
     world.send(world.token())
-    code = code_in(tell(world, ASKED))
+    code = code_in(send_message(world, ASKED))
     items = boto3.client("dynamodb").scan(TableName="recovery-ephemera")["Items"]
     (seen,) = [item for item in items if item["id"]["S"].startswith("seen#")]
     assert code not in str(seen)
     assert "o-alice" not in str(seen)
     assert int(seen["expires_at"]["N"]) == world.clock.time + 300
     world.clock.time += 300
-    assert "没有可领取的验证码" in tell(world, {**ASKED, "CreateTime": world.clock.time - 300})
+    assert "没有可领取的验证码" in send_message(
+        world, {**ASKED, "CreateTime": world.clock.time - 300}
+    )
 
 
 def test_a_hanging_store_does_not_exceed_wechat_s_time_out(
@@ -155,7 +157,7 @@ def test_a_hanging_store_does_not_exceed_wechat_s_time_out(
         models.bind("recovery")
         began = time.monotonic()
         with caplog.at_level(logging.ERROR):
-            assert tell(world, SUBSCRIBED) == ""
+            assert send_message(world, SUBSCRIBED) == ""
         assert time.monotonic() - began < 5
     assert alarms(caplog) == ["callback"]
 
@@ -169,6 +171,6 @@ def test_a_failing_store_raises_an_alarm_and_has_no_reply(
         client.delete_table(TableName=f"recovery-{table}")
     for fields in (SUBSCRIBED, LEFT, ASKED, TAPPED, RECEIPT, scene_event(world, "SCAN")):
         caplog.clear()
-        assert tell(world, fields, "o-canary") == ""
+        assert send_message(world, fields, "o-canary") == ""
         assert alarms(caplog) == ["callback"]
         assert "o-canary" not in caplog.text

@@ -5,12 +5,12 @@ from __future__ import annotations
 import segno
 
 from tests.conftest import World
-from tests.support.official_account import LINK, MakeTown, Phone, Town, login_of
+from tests.support.official_account import LINK, MakeWechatWorld, Phone, WechatWorld, login_of
 
 
-def ticket_of(town: Town) -> str:
+def ticket_of(wechat_world: WechatWorld) -> str:
     """Return the URL of the newest QR code."""
-    return town.wechat.account.live_tickets(town.world.clock())[0].url
+    return wechat_world.wechat.account.live_tickets(wechat_world.world.clock())[0].url
 
 
 def filled_in(phone: Phone) -> str | None:
@@ -20,52 +20,52 @@ def filled_in(phone: Phone) -> str | None:
     return login_of(phone.browse(link[1]))
 
 
-def test_new_and_old_followers_receive_the_link(town: Town) -> None:
+def test_new_and_old_followers_receive_the_link(wechat_world: WechatWorld) -> None:
     """With the login, and with a warning to ignore it if it is not theirs."""
-    town.pc("11010148")
-    stranger, follower = town.phone("o-stranger"), town.phone("o-follower")
+    wechat_world.pc("11010148")
+    stranger, follower = wechat_world.phone("o-stranger"), wechat_world.phone("o-follower")
     follower.follow()
     for phone in (stranger, follower):
-        phone.scan(ticket_of(town))
+        phone.scan(ticket_of(wechat_world))
         assert "账号11010148" in phone.chat[-1]
         assert "如非本人操作请忽略" in phone.chat[-1]
         assert filled_in(phone) == "11010148"
-    assert town.world.service.followers.is_following("o-stranger") is True
+    assert wechat_world.world.service.followers.is_following("o-stranger") is True
 
 
-def test_each_pc_has_its_own_qr_code(town: Town) -> None:
+def test_each_pc_has_its_own_qr_code(wechat_world: WechatWorld) -> None:
     """The scene leads to the login of its recovery."""
     codes = {}
     for login in ("11010148", "11010148_cw"):
-        town.pc(login)
-        codes[login] = ticket_of(town)
-    alice = town.phone("o-alice")
+        wechat_world.pc(login)
+        codes[login] = ticket_of(wechat_world)
+    alice = wechat_world.phone("o-alice")
     for login, code in codes.items():
         alice.scan(code)
         assert filled_in(alice) == login
 
 
-def test_a_qr_code_ends_with_its_recovery(town: Town) -> None:
+def test_a_qr_code_ends_with_its_recovery(wechat_world: WechatWorld) -> None:
     """Both the QR code and its link are valid for half an hour."""
-    pc = town.pc("11010148")
-    code = ticket_of(town)
-    alice = town.phone("o-alice")
+    pc = wechat_world.pc("11010148")
+    code = ticket_of(wechat_world)
+    alice = wechat_world.phone("o-alice")
     alice.scan(code)
     link = LINK.search(alice.chat[-1])
     assert link is not None
-    town.world.clock.time += pc["expires_in"]
+    wechat_world.world.clock.time += pc["expires_in"]
     assert login_of(alice.browse(link[1])) is None
-    bob = town.phone("o-bob")
+    bob = wechat_world.phone("o-bob")
     bob.scan(code)
     assert "欢迎关注" in bob.chat[-1]
     assert filled_in(bob) is None
 
 
-def test_a_forged_scene_is_ignored(town: Town) -> None:
+def test_a_forged_scene_is_ignored(wechat_world: WechatWorld) -> None:
     """Another login, a later end, another key, random text: the reply is the plain welcome."""
-    good = town.world.service.scenes.make("11010148", town.world.clock() + 60)
+    good = wechat_world.world.service.scenes.make("11010148", wechat_world.world.clock() + 60)
     login, end, mac = good.split(".")
-    alice = town.phone("o-alice")
+    alice = wechat_world.phone("o-alice")
     alice.follow()
     forged = [
         f"11010149.{end}.{mac}",
@@ -78,18 +78,18 @@ def test_a_forged_scene_is_ignored(town: Town) -> None:
         "号.号.号",
     ]
     for scene in forged:
-        ticket = town.wechat.account.draw(scene, town.world.clock() + 60)
+        ticket = wechat_world.wechat.account.draw(scene, wechat_world.world.clock() + 60)
         alice.scan(ticket.url)
         assert "欢迎关注" in alice.chat[-1], scene
         assert filled_in(alice) is None
         assert login_of(alice.browse(f"/wechat/enter?scene={scene}")) is None
 
 
-def test_a_scan_discloses_the_login_only(town: Town) -> None:
+def test_a_scan_discloses_the_login_only(wechat_world: WechatWorld) -> None:
     """Neither the PC's token nor its code; the phone begins its own recovery."""
-    pc = town.pc("11010148")
-    scanner = town.phone("o-scanner")
-    scanner.scan(ticket_of(town))
+    pc = wechat_world.pc("11010148")
+    scanner = wechat_world.phone("o-scanner")
+    scanner.scan(ticket_of(wechat_world))
     text = scanner.chat[-1]
     link = LINK.search(text)
     assert link is not None
@@ -100,36 +100,36 @@ def test_a_scan_discloses_the_login_only(town: Town) -> None:
     phone = scanner.start("11010148").json_body
     assert phone["token"] != pc["token"]
     # The PC's recovery cannot use the phone's code.
-    town.world.send(phone["token"])
-    code = town.world.phones.codes[0]
-    refused = town.world.confirm(pc["token"], code)
+    wechat_world.world.send(phone["token"])
+    code = wechat_world.world.phones.codes[0]
+    refused = wechat_world.world.confirm(pc["token"], code)
     assert (refused.status_code, refused.json_body["code"]) == (410, "code-expired")
-    assert town.world.confirm(phone["token"], code).status_code == 200
+    assert wechat_world.world.confirm(phone["token"], code).status_code == 200
 
 
-def test_an_attacker_s_page_learns_the_state_only(town: Town) -> None:
+def test_an_attacker_s_page_learns_the_state_only(wechat_world: WechatWorld) -> None:
     """An attacker begins a recovery of a victim's login, and the victim scans its QR code.
 
     The attacker's page shows `done` when the victim has recovered; its token allows nothing.
     """
-    attacker = town.pc("11010148")
-    victim = town.phone("o-victim")
-    victim.scan(ticket_of(town))
+    attacker = wechat_world.pc("11010148")
+    victim = wechat_world.phone("o-victim")
+    victim.scan(ticket_of(wechat_world))
     victim.browse("/wechat/enter")
     token = victim.start("11010148").json_body["token"]
-    town.world.send(token)
-    code = town.world.phones.codes[0]
-    assert town.world.confirm(token, code).status_code == 200
-    assert town.state(attacker["token"]) == {
+    wechat_world.world.send(token)
+    code = wechat_world.world.phones.codes[0]
+    assert wechat_world.world.confirm(token, code).status_code == 200
+    assert wechat_world.state(attacker["token"]) == {
         "login": "11010148",
         "method": "follow",
         "state": "done",
     }
-    town.world.clock.time += 61
+    wechat_world.world.clock.time += 61
     for answer in (
-        town.world.send(attacker["token"]),
-        town.world.confirm(attacker["token"], code, "Mallory-horse-9"),
-        town.world.call(
+        wechat_world.world.send(attacker["token"]),
+        wechat_world.world.confirm(attacker["token"], code, "Mallory-horse-9"),
+        wechat_world.world.call(
             "POST",
             "/recovery/unbinding",
             {
@@ -141,32 +141,34 @@ def test_an_attacker_s_page_learns_the_state_only(town: Town) -> None:
         ),
     ):
         assert answer.status_code in (401, 410, 422)
-    item = town.world.login_item()
+    item = wechat_world.world.login_item()
     assert item.openid == "o-victim"
-    assert town.world.service.hasher.verify(item.password_hash, "Correct-horse-7")
+    assert wechat_world.world.service.hasher.verify(item.password_hash, "Correct-horse-7")
 
 
-def test_a_pc_never_sends_an_sms(town: Town) -> None:
+def test_a_pc_never_sends_an_sms(wechat_world: WechatWorld) -> None:
     """An SMS is sent only inside a WeChat, which is bound by the code."""
-    pc = town.pc("11010148")
-    answer = town.world.send(pc["token"])
+    pc = wechat_world.pc("11010148")
+    answer = wechat_world.world.send(pc["token"])
     assert (answer.status_code, answer.json_body["field"]) == (422, "method")
-    assert town.world.phones.sent == []
+    assert wechat_world.world.phones.sent == []
 
 
 def test_without_a_qr_code_of_wechat_the_page_draws_its_own(
-    make_town: MakeTown,
+    make_wechat_world: MakeWechatWorld,
 ) -> None:
     """Where the platform fails, the QR code leads directly to the page with the login."""
-    town = make_town()
-    town.wechat.fail(45009, path="/cgi-bin/qrcode/create")
-    pc = town.pc("11010148")
-    assert not town.wechat.account.live_tickets(town.world.clock())
-    scene = town.world.service.scenes.make("11010148", town.world.clock() + pc["expires_in"])
+    wechat_world = make_wechat_world()
+    wechat_world.wechat.fail(45009, path="/cgi-bin/qrcode/create")
+    pc = wechat_world.pc("11010148")
+    assert not wechat_world.wechat.account.live_tickets(wechat_world.world.clock())
+    scene = wechat_world.world.service.scenes.make(
+        "11010148", wechat_world.world.clock() + pc["expires_in"]
+    )
     url = f"https://recovery.example/wechat/enter?scene={scene}"
     drawn = segno.make(url, error="m").svg_data_uri(scale=4, border=2, dark="#000", light="#fff")
     assert pc["qr"] == drawn
-    assert login_of(town.phone("o-alice").browse(url)) == "11010148"
+    assert login_of(wechat_world.phone("o-alice").browse(url)) == "11010148"
 
 
 def test_a_scene_has_at_most_64_characters(world: World) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from chalicelib.store.models import AuditItem, LoginItem
-from tests.conftest import Tell
+from tests.conftest import Report
 from tests.support.yearly_reset import (
     YEAR,
     Crash,
@@ -71,7 +71,7 @@ def _work_with_crashes(reset: ResetWorld, dice: random.Random) -> int:
     return len(killed)
 
 
-def test_each_login_is_reset_once_in_spite_of_crashes(reset: ResetWorld, tell: Tell) -> None:
+def test_each_login_is_reset_once_in_spite_of_crashes(reset: ResetWorld, report: Report) -> None:
     """Killed workers, repeated deliveries, two concurrent starts: one run, each finance login once."""
     add_logins(FIRMS)
     with ThreadPoolExecutor(2) as pool:
@@ -100,7 +100,7 @@ def test_each_login_is_reset_once_in_spite_of_crashes(reset: ResetWorld, tell: T
     assert (run.logins, run.done) == (FIRMS, FIRMS)
     # A worker that is killed between the announcement and its record causes a second one.
     assert 1 <= len(reset.announcements()) <= 2
-    tell(f"yearly reset of {FIRMS} firms: {killed} workers killed")
+    report(f"yearly reset of {FIRMS} firms: {killed} workers killed")
 
 
 def test_planning_needs_no_more_memory_for_more_logins(reset: ResetWorld) -> None:

@@ -27,9 +27,10 @@ from chalicelib.store import models
 from chalicelib.store.models import LoginItem
 from infra.deploy.tables import load_template
 from infra.local.aws import Resources
-from tests.conftest import SETTINGS, Clock, Door, World, add_firm
+from tests.conftest import SETTINGS, Clock, World, add_firm
 from tests.package.iam import PREFIX, REGION, Account, Ledger, enforced
-from tests.support.callbacks import TAPPED, tell
+from tests.support.api_client import ApiClient
+from tests.support.callbacks import TAPPED, send_message
 from tests.support.cheap_hasher import cheap_hasher
 from tests.support.receipt_cases import KEY, aliyun, logs, push, sns_line, tencent
 from tests.support.wechat_platform import EXCHANGE, INFO, QR, SEND, SENT, WeChat, refusal
@@ -66,7 +67,7 @@ class Stage:
             # Every budget is written, and every code known.
             service.randbelow = lambda _: 0
             service.hasher = cheap_hasher(service)
-            yield World(service, self.clock, None, Door())  # type: ignore[arg-type]
+            yield World(service, self.clock, None, ApiClient())  # type: ignore[arg-type]
 
     @contextmanager
     def testing(self) -> Iterator[None]:
@@ -152,7 +153,7 @@ def _step(answer: Any, status: int) -> Any:
 
 
 def _by_sms(stage: Stage, world: World) -> None:
-    assert "欢迎" in tell(world, {"MsgType": "event", "Event": "subscribe"})
+    assert "欢迎" in send_message(world, {"MsgType": "event", "Event": "subscribe"})
     token = world.token()
     _step(world.send(token), 202)
     _step(world.confirm(token, "111111"), 400)
@@ -173,8 +174,8 @@ def _by_wechat(stage: Stage, world: World) -> None:
     # The last one is no longer the first send's: it is looked for among the events.
     for number in (102, 101):
         told = {"MsgType": "event", "Event": "TEMPLATESENDJOBFINISH", "Status": "success"}
-        tell(world, {**told, "MsgID": number})
-    assert CODE in tell(world, TAPPED)
+        send_message(world, {**told, "MsgID": number})
+    assert CODE in send_message(world, TAPPED)
     _step(world.confirm(token, CODE, "Another-horse-8"), 200)
 
 
@@ -183,7 +184,7 @@ def _refused(stage: Stage, world: World) -> None:
     _step(world.send(world.token("31000001")), 502)
     stage.wechat.answers[SEND] = [refusal(43004)]
     _step(world.send(world.token()), 409)
-    tell(world, {"MsgType": "event", "Event": "unsubscribe"})
+    send_message(world, {"MsgType": "event", "Event": "unsubscribe"})
 
 
 def _by_details(stage: Stage, world: World) -> None:

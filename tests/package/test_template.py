@@ -27,8 +27,9 @@ from chalicelib.store import models
 from infra.deploy import archive, monitoring, package
 from infra.deploy.package import REGIONS
 from tests.conftest import SETTINGS as GIVEN
-from tests.conftest import Clock, Door, Phones, World, add_firm
+from tests.conftest import Clock, Phones, World, add_firm
 from tests.package import built
+from tests.support.api_client import ApiClient
 
 PARTITIONS = sorted(REGIONS)
 
@@ -248,7 +249,7 @@ def test_a_recovery_runs_on_cloudformation_s_tables() -> None:
         )
         runtime.install(service)
         add_firm(service.hasher)
-        world = World(service, service.clock, phones, Door())  # type: ignore[arg-type]
+        world = World(service, service.clock, phones, ApiClient())  # type: ignore[arg-type]
         token = world.token()
         world.send(token)
         assert world.confirm(token, phones.codes[0]).status_code == 200

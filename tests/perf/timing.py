@@ -17,8 +17,9 @@ import click
 from chalicelib import container, runtime
 from chalicelib.settings import load
 from chalicelib.store.models import CodeItem, LoginItem
-from tests.conftest import SETTINGS, Clock, Door, Phones, World, add_firm
+from tests.conftest import SETTINGS, Clock, Phones, World, add_firm
 from tests.support import dynamodb_local
+from tests.support.api_client import ApiClient
 
 LOGIN, UNKNOWN = "11010148", "11010149"
 # It has a WeChat and no phone, so that right details undo nothing either: no way would be left.
@@ -120,7 +121,7 @@ def _world() -> Iterator[World]:
         )
         with runtime.using(service):
             add_firm(service.hasher, finance_phone=None, openid="o-alice")
-            yield World(service, clock, phones, Door())
+            yield World(service, clock, phones, ApiClient())
 
 
 class TimedCalls:

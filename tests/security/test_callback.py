@@ -28,8 +28,8 @@ from tests.support.callbacks import (
     post,
     query,
     said,
+    send_message,
     signed,
-    tell,
 )
 from tests.support.official_account import code_in
 from tests.support.wechat_platform import INFO, WeChat, playing, refusal
@@ -168,7 +168,7 @@ def test_three_concurrent_deliveries_have_one_effect_and_one_reply(
     """Also where another code was requested since the first delivery."""
     world = make_real_world()
     add_firm(world.service.hasher, openid="o-alice")
-    tell(world, SUBSCRIBED)
+    send_message(world, SUBSCRIBED)
     token = world.token()
     assert world.send(token).status_code == 202
     fields: dict[str, object] = {
@@ -189,7 +189,7 @@ def test_three_concurrent_deliveries_have_one_effect_and_one_reply(
     world.clock.time += 60
     assert world.send(token).status_code == 202
     assert deliver_thrice() == {first}
-    newest = tell(world, {**fields, "MsgId": 8})
+    newest = send_message(world, {**fields, "MsgId": 8})
     assert newest != first
     assert world.confirm(token, code_in(newest), "Another-horse-8").status_code == 200
 

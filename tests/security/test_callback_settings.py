@@ -9,8 +9,9 @@ import pytest
 from chalicelib import runtime
 from chalicelib.settings import Secret, parsers, schema
 from chalicelib.wechat import signature
-from tests.conftest import SETTINGS, Door, MakeWorld, World
+from tests.conftest import SETTINGS, MakeWorld, World
 from tests.security.mutation import SourceMutation, Together, attack
+from tests.support.api_client import ApiClient
 from tests.support.callbacks import changed, followers, post, query, signed
 
 SUBSCRIBED: dict[str, object] = {"MsgType": "event", "Event": "subscribe"}
@@ -35,11 +36,11 @@ def test_an_empty_or_malformed_token_or_key_is_refused_at_the_start(
             for setting, good in SETTINGS.items():
                 monkeypatch.setenv(setting, value if setting == name else good)
             with runtime.using(None):
-                assert Door().request("GET", "/health").status_code == 503
+                assert ApiClient().request("GET", "/health").status_code == 503
     for setting, good in SETTINGS.items():
         monkeypatch.setenv(setting, good)
     with runtime.using(None):
-        assert Door().request("GET", "/health").status_code == 200
+        assert ApiClient().request("GET", "/health").status_code == 200
 
 
 @attack(40, SourceMutation(signature.is_right, "not token or "))

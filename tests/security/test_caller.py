@@ -8,9 +8,10 @@ import pytest
 
 from chalicelib.handlers import credentials
 from chalicelib.handlers.http import payloads
-from tests.conftest import IDENTITY, World
+from tests.conftest import World
 from tests.security.actions import CountingHasher
 from tests.security.mutation import SourceMutation, attack
+from tests.support.api_client import IDENTITY
 
 RIGHT = {"login": "11010148", "password": "Opening-password-1"}
 

@@ -38,7 +38,7 @@ from tests.security.actions import (
 )
 from tests.security.mutation import SourceMutation, Together, Value, attack
 from tests.security.mutations import A_CODE_FOR_EACH_LOGIN, SAME_LOGIN
-from tests.support.callbacks import TAPPED, tell
+from tests.support.callbacks import TAPPED, send_message
 
 OF_A_LOGIN = '("code", login, method, purpose, code)'
 FORMS: Sequence[Any] = (
@@ -138,7 +138,7 @@ def test_a_stored_code_copied_to_another_login_is_wrong(world: World) -> None:
 def _unbind_with_a_code(world: World) -> tuple[str, CodeItem]:
     """Send a code to o-alice's WeChat, then undo the binding; return token and code."""
     add_firm(world.service.hasher, openid="o-alice")
-    tell(world, {"MsgType": "event", "Event": "subscribe"})
+    send_message(world, {"MsgType": "event", "Event": "subscribe"})
     draw(world, "100001")
     token = world.token(openid="o-mallory")
     assert world.send(token).json_body["method"] == "wechat"
@@ -266,7 +266,7 @@ def test_a_resend_ends_an_earlier_code_that_was_just_compared(world: World) -> N
 def test_a_code_ends_before_its_item_is_deleted(world: World) -> None:
     """DynamoDB deletes days late: an expired code is neither accepted, nor reported, nor fetched."""
     add_firm(world.service.hasher, "22010148", phone="+8613900005678", openid="o-bob")
-    tell(world, {"MsgType": "event", "Event": "subscribe"}, "o-bob")
+    send_message(world, {"MsgType": "event", "Event": "subscribe"}, "o-bob")
     draw(world, "100001", "100002")
     by_sms, by_wechat = world.token(), world.token("22010148", "o-bob")
     world.send(by_sms)
@@ -275,7 +275,7 @@ def test_a_code_ends_before_its_item_is_deleted(world: World) -> None:
     assert code_item().digest
     assert code_item("22010148").digest
     assert world.call("GET", "/recovery", token=by_sms).json_body["state"] == "open"
-    assert "100002" not in tell(world, {**TAPPED, "CreateTime": world.clock.time}, "o-bob")
+    assert "100002" not in send_message(world, {**TAPPED, "CreateTime": world.clock.time}, "o-bob")
     assert guess(world, by_sms, "100001") == "code-expired"
     assert guess(world, by_wechat, "100002") == "code-expired"
     assert (version(), version("22010148")) == (1, 1)

@@ -24,7 +24,7 @@ from chalicelib.store import models
 from chalicelib.wechat import signature
 from tests.conftest import MakeWorld, World, add_firm
 from tests.security.mutation import SourceMutation, Value, attack
-from tests.support.callbacks import tell
+from tests.support.callbacks import send_message
 from tests.support.http_server import Server, self_signed, serving
 from tests.support.wechat_platform import EXCHANGE, WeChat, playing
 
@@ -72,7 +72,7 @@ def test_no_link_is_built_from_a_host_header(make_world: MakeWorld, wechat: WeCh
     scene = world.service.scenes.make("11010148", world.clock() + 1800)
     drawn = segno.make(f"{SITE}/wechat/enter?scene={scene}", error="m")
     assert started["qr"] == drawn.svg_data_uri(scale=4, border=2, dark="#000", light="#fff")
-    reply = tell(world, {"MsgType": "text", "MsgId": 1, "Content": "找回密码"})
+    reply = send_message(world, {"MsgType": "text", "MsgId": 1, "Content": "找回密码"})
     assert f'"{SITE}/wechat/enter"' in reply
     assert "evil" not in world.call("GET", "/", headers=EVIL).body.decode()
 

@@ -21,8 +21,9 @@ from chalicelib.settings.loader import SettingsSource
 from chalicelib.sms.gateway import Outcome
 from chalicelib.store.codes import Codes
 from chalicelib.store.models import LoginItem
-from tests.conftest import PASSWORD, SETTINGS, Clock, Door, MakeWorld, World, add_firm
+from tests.conftest import PASSWORD, SETTINGS, Clock, MakeWorld, World, add_firm
 from tests.security.mutation import SourceMutation, attack
+from tests.support.api_client import ApiClient
 from tests.support.callbacks import post, signed
 from tests.support.wechat_platform import BUSY, EXCHANGE, QR, SEND, SENT, STABLE, WeChat, playing
 from tests.support.yearly_reset import YEAR, ResetWorld, client, interrupted
@@ -200,13 +201,13 @@ def test_an_unreadable_secret_is_read_again(
     vault = boto3.client("secretsmanager")
     with runtime.using(None):
         for path in ("/health", "/"):
-            assert Door().request("GET", path).status_code == 503
+            assert ApiClient().request("GET", path).status_code == 503
         vault.create_secret(Name="recovery-settings", SecretString=json.dumps(SETTINGS))
-        assert Door().request("GET", "/health").status_code == 200
+        assert ApiClient().request("GET", "/health").status_code == 200
         vault.delete_secret(SecretId="recovery-settings", ForceDeleteWithoutRecovery=True)
         clock.time += 600
         for path in ("/health", "/"):
-            assert Door().request("GET", path).status_code == 200
+            assert ApiClient().request("GET", path).status_code == 200
 
 
 @attack(

@@ -20,7 +20,7 @@ from tests.conftest import PASSWORD, MakeWorld, World, add_firm
 from tests.security.actions import WRONG, code_item, draw, guess, version
 from tests.security.mutation import SourceMutation, Value, attack
 from tests.security.mutations import TRIES_OF_A_CODE
-from tests.support.callbacks import tell
+from tests.support.callbacks import send_message
 
 # Chalice's own test client lets every signature pass; the test of the local stack checks them.
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
@@ -176,7 +176,7 @@ def _everywhere(world: World, token: str, code: str) -> None:
         for method in methods:
             for body in bodies if method == "POST" else (None,):
                 world.call(method, f"{path}?code={code}&state={code}", body, token=token)
-    tell(world, {"MsgType": "text", "MsgId": 7, "Content": code})
+    send_message(world, {"MsgType": "text", "MsgId": 7, "Content": code})
 
 
 @attack(5, SourceMutation(Recovery._repeated, "used.recovery == claims.recovery and "))
@@ -216,7 +216,7 @@ def test_a_success_does_not_reset_wrong_codes(world: World) -> None:
     world.clock.time += 61
     assert world.send(victim).status_code == 202
     assert guess(world, victim, "100003") == "right"
-    tell(world, {"MsgType": "event", "Event": "subscribe"})
+    send_message(world, {"MsgType": "event", "Event": "subscribe"})
     again = world.token()
     assert world.send(again).status_code == 202
     assert [guess(world, again) for _ in range(5)] == ["code-wrong"] * 5

@@ -26,7 +26,7 @@ from chalicelib.store.models import CodeItem, LoginItem
 from tests.conftest import PASSWORD, SETTINGS, CheapHasher, MakeWorld, World, add_firm
 from tests.security.actions import draw
 from tests.security.mutation import SourceMutation, attack
-from tests.support.callbacks import TAPPED, tell
+from tests.support.callbacks import TAPPED, send_message
 from tests.support.yearly_reset import ResetWorld
 
 MAIN, FINANCE, DEFAULT = "11010148", "11010148_cw", "010123X"
@@ -82,10 +82,10 @@ def test_the_tables_alone_disclose_no_code_and_no_password(world: World) -> None
     token = world.token(MAIN)
     world.send(token)
     assert world.confirm(token, "004242").status_code == 200
-    tell(world, {"MsgType": "event", "Event": "subscribe"})
+    send_message(world, {"MsgType": "event", "Event": "subscribe"})
     assert world.send(world.token(FINANCE)).json_body["delivery"] == "pull"
     world.clock.time += 1
-    assert "004242" in tell(world, TAPPED)
+    assert "004242" in send_message(world, TAPPED)
 
     stolen = dump()
     for login, method in ((MAIN, "sms"), (FINANCE, "wechat")):
@@ -123,7 +123,7 @@ def test_the_tables_alone_disclose_no_code_and_no_password(world: World) -> None
 def test_a_recovery_ends_all_others_and_returns_when_sessions_must_end(world: World) -> None:
     """Also those with the same destination; the login page receives the time of the change."""
     LoginItem(MAIN).update([LoginItem.openid.set("o-alice")])
-    tell(world, {"MsgType": "event", "Event": "subscribe"})
+    send_message(world, {"MsgType": "event", "Event": "subscribe"})
     draw(world, *["123456"] * 5)
     mine, other = world.token(openid="o-alice"), world.token(openid="o-mallory")
     world.send(mine)

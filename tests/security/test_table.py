@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from tests.conftest import Tell
+from tests.conftest import Report
 from tests.security.__main__ import DOCUMENT, declared, rendered
 
 NUMBERS = {*range(1, 67), 69, 71, 72, 73, 74, 75, 76}
 
 
-def test_every_attack_is_made(tell: Tell) -> None:
+def test_every_attack_is_made(report: Report) -> None:
     """No number is missing, and each attack names a line whose loss its test notices."""
     table = declared()
     lines = {line for attacks in table.values() for each in attacks for line in each.defences}
     tests = sum(len(attacks) for attacks in table.values())
-    tell(f"{len(table)} attacks in {tests} tests, prevented by {len(lines)} defences")
+    report(f"{len(table)} attacks in {tests} tests, prevented by {len(lines)} defences")
     assert set(table) == NUMBERS
 
 

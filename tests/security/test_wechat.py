@@ -25,8 +25,8 @@ from chalicelib.store.models import AuditItem, CodeItem, LoginItem
 from tests.conftest import PHONE, MakeWorld, World, add_firm
 from tests.security.actions import draw
 from tests.security.mutation import SourceMutation, Together, attack
-from tests.support.callbacks import TAPPED, tell
-from tests.support.official_account import LINK, Town, code_in
+from tests.support.callbacks import TAPPED, send_message
+from tests.support.official_account import LINK, WechatWorld, code_in
 from tests.support.wechat_platform import EXCHANGE, SEND, SENT, WeChat, playing
 
 MAIN, FINANCE, OTHER = "11010148", "11010148_cw", "31000001"
@@ -98,28 +98,30 @@ def unbind(world: World, token: str, **details: str) -> tuple[int, str | None]:
 
 
 @attack(32, NOT_BY_FOLLOW, Together(NOT_BY_FOLLOW, BINDS_BY_SMS))
-def test_a_relayed_qr_code_does_not_advance_the_attacker_s_recovery(town: Town) -> None:
+def test_a_relayed_qr_code_does_not_advance_the_attacker_s_recovery(
+    wechat_world: WechatWorld,
+) -> None:
     """The victim scans the attacker's QR code, and even discloses the SMS code."""
-    attacker = town.pc(MAIN)["token"]
-    victim = town.phone("o-victim")
-    victim.scan(town.wechat.account.live_tickets(town.world.clock())[0].url)
+    attacker = wechat_world.pc(MAIN)["token"]
+    victim = wechat_world.phone("o-victim")
+    victim.scan(wechat_world.wechat.account.live_tickets(wechat_world.world.clock())[0].url)
     link = LINK.search(victim.chat[-1])
     assert link is not None
     assert attacker not in victim.chat[-1]
     victim.browse(link[1])
     token = victim.start(MAIN).json_body["token"]
-    town.world.send(token)
-    code = town.world.phones.codes[0]
+    wechat_world.world.send(token)
+    code = wechat_world.world.phones.codes[0]
     wrong = f"{(int(code) + 1) % 1_000_000:06d}"
     for tried in (wrong, code):
-        assert town.world.confirm(attacker, tried, "Mallory-horse-9").status_code == 410
+        assert wechat_world.world.confirm(attacker, tried, "Mallory-horse-9").status_code == 410
     assert int(CodeItem.get(f"code#{MAIN}").attempts) == 0
-    assert town.world.send(attacker).status_code == 422
-    assert town.world.confirm(token, code).status_code == 200
+    assert wechat_world.world.send(attacker).status_code == 422
+    assert wechat_world.world.confirm(token, code).status_code == 200
     # The page shows that the login was recovered, which gives no session, code or binding.
-    assert town.state(attacker)["state"] == "done"
-    assert town.world.confirm(attacker, code, "Mallory-horse-9").status_code == 410
-    assert town.world.login_item().openid == "o-victim"
+    assert wechat_world.state(attacker)["state"] == "done"
+    assert wechat_world.world.confirm(attacker, code, "Mallory-horse-9").status_code == 410
+    assert wechat_world.world.login_item().openid == "o-victim"
 
 
 # 33
@@ -209,19 +211,21 @@ def test_of_five_concurrent_bindings_one_is_stored_with_its_password(real_world:
     SourceMutation(Recovery._set_password, "phone=claims.phone", "phone=None"),
     SourceMutation(add_unbinding, "LoginItem.openid.remove(), "),
 )
-def test_a_binding_is_notified_and_can_be_undone(town: Town) -> None:
+def test_a_binding_is_notified_and_can_be_undone(wechat_world: WechatWorld) -> None:
     """By SMS and by WeChat; after the unbinding codes go by SMS again."""
-    alice = town.phone("o-alice")
+    alice = wechat_world.phone("o-alice")
     alice.follow()
-    token = town.world.token()
-    town.world.send(token)
-    assert town.world.confirm(token, town.world.phones.codes[0]).json_body["wechat_bound"]
-    notice = town.world.phones.sent[-1]
+    token = wechat_world.world.token()
+    wechat_world.world.send(token)
+    assert wechat_world.world.confirm(token, wechat_world.world.phones.codes[0]).json_body[
+        "wechat_bound"
+    ]
+    notice = wechat_world.world.phones.sent[-1]
     assert (notice.to, notice.template) == (PHONE, "wechat-bound")
     assert alice.chat[-1].splitlines()[1] == MAIN
-    assert unbind(town.world, town.world.token()) == (200, None)
-    assert town.world.login_item().openid is None
-    assert town.world.start().json_body["method"] == "sms"
+    assert unbind(wechat_world.world, wechat_world.world.token()) == (200, None)
+    assert wechat_world.world.login_item().openid is None
+    assert wechat_world.world.start().json_body["method"] == "sms"
 
 
 # 36
@@ -296,13 +300,15 @@ def test_no_login_is_left_without_a_method(pushing: World) -> None:
 
 def pending_codes(world: World, *logins: str) -> dict[str, tuple[str, str]]:
     """Send a code for each login; return token and fetched code by login."""
-    tell(world, {"MsgType": "event", "Event": "subscribe"})
+    send_message(world, {"MsgType": "event", "Event": "subscribe"})
     tokens = {}
     for login in logins:
         world.clock.time += 60
         tokens[login] = world.token(login)
         assert world.send(tokens[login]).status_code == 202
-    shown = re.findall(r"账号([0-9]+(?:_cw)?)的登录密码，验证码([0-9]{6})", tell(world, TAPPED))
+    shown = re.findall(
+        r"账号([0-9]+(?:_cw)?)的登录密码，验证码([0-9]{6})", send_message(world, TAPPED)
+    )
     assert {login for login, _ in shown} == set(logins)
     return {login: (tokens[login], code) for login, code in shown}
 

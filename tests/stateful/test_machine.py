@@ -13,14 +13,14 @@ from collections import Counter
 import pytest
 from hypothesis import Phase
 
-from tests.conftest import Tell
+from tests.conftest import Report
 from tests.stateful import environment, runner
 from tests.stateful.machine import Machine
 from tests.stateful.runner import STEPS, seeds
 
 
 @pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
-def test_the_service_agrees_with_the_model_in_every_run(tell: Tell) -> None:
+def test_the_service_agrees_with_the_model_in_every_run(report: Report) -> None:
     """In any order of actions each answer and each login are as in the model."""
     Machine.steps.clear()
     Machine.answers.clear()
@@ -29,11 +29,11 @@ def test_the_service_agrees_with_the_model_in_every_run(tell: Tell) -> None:
     random_seed = secrets.randbelow(2**32) if "MACHINE_STEPS" in os.environ else 0
     first = int(os.environ.get("MACHINE_SEED", random_seed))
     numbers = [first + number for number in seeds(steps)]
-    tell(f"machine, MACHINE_SEED={first}")
+    report(f"machine, MACHINE_SEED={first}")
     with environment.running() as Machine.environment:
         runner.run(numbers, [Phase.generate, Phase.shrink])
-    tell(f"machine, {Machine.steps.total()} steps: {_table(Machine.steps)}")
-    tell(f"machine, {len(Machine.answers)} kinds of answers: {_table(Machine.answers)}")
+    report(f"machine, {Machine.steps.total()} steps: {_table(Machine.steps)}")
+    report(f"machine, {len(Machine.answers)} kinds of answers: {_table(Machine.answers)}")
     assert Machine.steps.total() >= steps
     # A rule that was never reached was not tested.
     assert steps < STEPS or not EXPECTED - set(Machine.answers)

@@ -60,7 +60,7 @@ def said(world: World, answer: HTTPResponse) -> str:
     return fromstring(world.service.cipher.decrypt(encrypted)).findtext("Content") or ""
 
 
-def tell(world: World, fields: Mapping[str, object], openid: str = "o-alice") -> str:
+def send_message(world: World, fields: Mapping[str, object], openid: str = "o-alice") -> str:
     """Post a message once and return the text of the reply."""
     return said(world, post(world, signed(world, fields, openid)))
 

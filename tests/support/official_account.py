@@ -16,7 +16,8 @@ from werkzeug.wrappers import Request, Response
 
 from infra.local.wechat import SimulatedWeChat
 from infra.local.wechat.simulator import CODE_TEMPLATE_ID, NOTICE_TEMPLATE_ID
-from tests.conftest import SETTINGS, Clock, Door, MakeWorld, World, add_firm
+from tests.conftest import SETTINGS, Clock, MakeWorld, World, add_firm
+from tests.support.api_client import ApiClient
 from tests.support.http_server import Received, Reply, serving
 
 LINK = re.compile(r'<a href="([^"]+)">')
@@ -34,7 +35,7 @@ class RecordingWeChat(SimulatedWeChat):
         return super().answer(request)
 
 
-class OneAtATime(Door):
+class OneAtATime(ApiClient):
     """A test client that sends one request at a time, since moto and Chalice's client require it."""
 
     def __init__(self) -> None:
@@ -50,33 +51,33 @@ class OneAtATime(Door):
 class Phone:
     """One person's WeChat, with its browser."""
 
-    town: Town
+    wechat_world: WechatWorld
     openid: str
     cookies: dict[str, str] = field(default_factory=dict)
 
     def follow(self, scene: str = "") -> str:
         """Follow the account and return its welcome."""
-        return self.town.wechat.follow(self.openid, scene).text or ""
+        return self.wechat_world.wechat.follow(self.openid, scene).text or ""
 
     def leave(self) -> None:
         """Stop following."""
-        self.town.wechat.leave(self.openid)
+        self.wechat_world.wechat.leave(self.openid)
 
     def scan(self, url: str) -> None:
         """Scan a QR code of the account, and follow the account if this WeChat does not."""
-        scene = self.town.wechat.scan(self.openid, url)
-        if self.town.wechat.account.follower(self.openid) is None:
+        scene = self.wechat_world.wechat.scan(self.openid, url)
+        if self.wechat_world.wechat.account.follower(self.openid) is None:
             self.follow(scene)
 
     def tap(self, name: str) -> str:
         """Tap a menu item; return the address that it opens, or the account's reply."""
-        url = self.town.wechat.tap(self.openid, name)
+        url = self.wechat_world.wechat.tap(self.openid, name)
         return url or self.chat[-1]
 
     @property
     def chat(self) -> list[str]:
         """The account's messages, oldest first; of a template its values."""
-        entries = self.town.wechat.account.chat(self.openid)
+        entries = self.wechat_world.wechat.account.chat(self.openid)
         return [
             "\n".join(value for _, value in entry.fields) if entry.kind == "card" else entry.text
             for entry in entries
@@ -102,7 +103,7 @@ class Phone:
     def call(self, method: str, path: str, body: Any = None) -> HTTPResponse:
         """Send one request of the browser inside WeChat."""
         jar = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        answer = self.town.world.call(
+        answer = self.wechat_world.world.call(
             method, path, body, headers={"Cookie": jar, "Accept": "text/html"}
         )
         if cookie := answer.headers.get("Set-Cookie"):
@@ -116,7 +117,7 @@ class Phone:
 
 
 @dataclass
-class Town:
+class WechatWorld:
     """The service, WeChat, and a PC."""
 
     world: World
@@ -152,8 +153,8 @@ def login_of(page: str) -> str | None:
     return parse_qs(urlsplit(page).query).get("login", [None])[0]
 
 
-class MakeTown:
-    """A factory of the one town of a test; the service's settings by keyword."""
+class MakeWechatWorld:
+    """A factory of the one wechat_world of a test; the service's settings by keyword."""
 
     def __init__(self, make_world: MakeWorld, wechat: RecordingWeChat, clock: Clock) -> None:
         self._make_world = make_world
@@ -161,7 +162,7 @@ class MakeTown:
         self._clock = clock
         self.world: World | None = None
 
-    def __call__(self, *, template: bool = True, **settings: str) -> Town:
+    def __call__(self, *, template: bool = True, **settings: str) -> WechatWorld:
         templates = {
             "WECHAT_CODE_TEMPLATE_ID": CODE_TEMPLATE_ID,
             "WECHAT_NOTICE_TEMPLATE_ID": NOTICE_TEMPLATE_ID,
@@ -181,15 +182,15 @@ class MakeTown:
         add_firm(world.service.hasher)
         world.service.platform.create_menu(world.service.menu)
         self._wechat.requested.clear()
-        return Town(world, self._wechat, self._wechat.requested)
+        return WechatWorld(world, self._wechat, self._wechat.requested)
 
 
 @pytest.fixture
-def make_town(make_world: MakeWorld) -> Iterator[MakeTown]:
+def make_wechat_world(make_world: MakeWorld) -> Iterator[MakeWechatWorld]:
     """A factory of towns on moto, with one firm without a bound WeChat."""
     clock = Clock()
 
-    def to_the_door(request: Received) -> Reply:
+    def to_the_api(request: Received) -> Reply:
         assert make.world is not None
         answer = make.world.http.request(
             request.method, request.path, headers=request.headers, body=request.body
@@ -197,30 +198,30 @@ def make_town(make_world: MakeWorld) -> Iterator[MakeTown]:
         return answer.status_code, answer.body
 
     with (
-        serving(to_the_door) as door,
+        serving(to_the_api) as api_server,
         RecordingWeChat(
             SETTINGS["WECHAT_APP_ID"],
             SETTINGS["WECHAT_APP_SECRET"],
             SETTINGS["WECHAT_TOKEN"],
             SETTINGS["WECHAT_AES_KEY"],
-            callback_url=lambda: f"{door.url}/wechat/callback",
+            callback_url=lambda: f"{api_server.url}/wechat/callback",
             visitor=lambda hints: hints["_phone"],
             site=lambda: frozenset([SETTINGS["SITE_URL"]]),
             clock=clock,
             receipt_delay=0,
         ) as wechat,
     ):
-        make = MakeTown(make_world, wechat, clock)
+        make = MakeWechatWorld(make_world, wechat, clock)
         yield make
 
 
 @pytest.fixture
-def town(make_town: MakeTown) -> Town:
-    """A town whose Official Account may push templates."""
-    return make_town()
+def wechat_world(make_wechat_world: MakeWechatWorld) -> WechatWorld:
+    """A wechat_world whose Official Account may push templates."""
+    return make_wechat_world()
 
 
 @pytest.fixture
-def pulling_town(make_town: MakeTown) -> Town:
-    """A town whose Official Account has no templates."""
-    return make_town(template=False)
+def pulling_wechat_world(make_wechat_world: MakeWechatWorld) -> WechatWorld:
+    """A wechat_world whose Official Account has no templates."""
+    return make_wechat_world(template=False)

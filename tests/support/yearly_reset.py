@@ -20,7 +20,8 @@ from chalicelib.settings import load
 from chalicelib.store.models import LoginItem
 from infra.deploy.tables import create_tables, load_template
 from infra.local.aws import Resources
-from tests.conftest import SETTINGS, Clock, Door, Phones, World, add_firm, moto_client
+from tests.conftest import SETTINGS, Clock, Phones, World, add_firm, moto_client
+from tests.support.api_client import ApiClient
 from tests.support.cheap_hasher import cheap_hasher
 from tests.support.dynamodb_local import create_tables_without_ttl
 
@@ -181,7 +182,7 @@ def make(prefix: str = "recovery", **more: str) -> ResetWorld:
     service.hasher = cheap_hasher(service)
     runtime.install(service)
     return ResetWorld(
-        World(service, clock, phones, Door()),
+        World(service, clock, phones, ApiClient()),
         resources.values["ResetQueue"],
         resources.values["ResetDeadLetters"],
         told,

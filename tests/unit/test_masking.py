@@ -32,7 +32,7 @@ SHAPES = {
     "the end of an identity number": "987X",
     "a code": "048213",
     "a default password": "010987X",
-    "a default password of a town": "0991" + "4071",
+    "a default password of a wechat_world": "0991" + "4071",
     "an openid": OPENID,
     "a digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "a hash": PasswordHasher({1: b"p" * 32}, memory_kib=8, passes=1).hash("Opening-1"),

@@ -70,7 +70,7 @@ def measure(rounds: int) -> dict[str, Any]:
     each: dict[str, Callable[[int], Any]] = {
         "protocol": lambda number: protocol(given[number]),
         "wechatpy": lambda number: peer(given[number]),
-        "door": lambda number: app(events[number], context),
+        "handler": lambda number: app(events[number], context),
     }
     with process.using(service):
         return _turns(each, rounds)
@@ -92,7 +92,7 @@ def _turns(each: dict[str, Callable[[int], Any]], rounds: int) -> dict[str, Any]
         "calls": calls,
         **cpu,
         "ratio": round(spent["protocol"] / spent["wechatpy"], 3),
-        "door_ratio": round(spent["door"] / spent["wechatpy"], 3),
+        "handler_ratio": round(spent["handler"] / spent["wechatpy"], 3),
     }
 
 

@@ -1,4 +1,4 @@
-"""Single requests over the local stack's HTTP door, one after another.
+"""Single requests over the local stack's HTTP server, one after another.
 
 A figure is one request's time with nobody else about. AWS is moto in the same process, which is
 slower than DynamoDB in a region.
