@@ -135,6 +135,20 @@ RESET_ENDED = (
     "失败$failed个。逐个账号的结果可用 python -m infra.ops yearly-reset --status $year 查看。"
 )
 
+# Messages to operators about a yearly reset that was begun before 1 January of its year.
+RESET_BEGUN_EARLY = (
+    "$year年度财务上报账号（_cw）密码重置已提前启动：$time，由$by。"
+    "所有_cw账号的密码现在就会被重置，$year年1月1日的定时任务不会再重置一次。"
+)
+RESET_WAS_EARLY = (
+    "$year年度财务上报账号（_cw）密码重置早已提前启动：$time，由$by。本次定时任务没有重置任何账号。"
+    "各账号的结果可用 python -m infra.ops yearly-reset --status $year 查看。"
+)
+RESET_WAS_EARLY_OPEN = (
+    "$year年度财务上报账号（_cw）密码重置早已提前启动：$time，由$by。本次定时任务只补做其中没有完成的部分。"
+    "各账号的结果可用 python -m infra.ops yearly-reset --status $year 查看。"
+)
+
 # Faults of a row or the header of a directory file.
 DIRECTORY_FAULTS: dict[str, str] = {
     "column-missing": "缺少列$column",

@@ -31,11 +31,11 @@ def plan(event: CloudWatchEvent) -> None:
 
     A schedule's event may be delivered late and more than once; its time stays the same.
     """
-    from ..services.yearly_reset import reporting_year
+    from ..services.yearly_reset import SCHEDULE, reporting_year
 
     at = datetime.fromisoformat(event.to_dict()["time"])
     year = reporting_year(int(at.timestamp()))
-    runtime.service().yearly_reset.start(year, "schedule", _has_time(event.context))
+    runtime.service().yearly_reset.start(year, SCHEDULE, _has_time(event.context))
 
 
 def work(event: SQSEvent) -> dict[str, list[dict[str, str]]]:

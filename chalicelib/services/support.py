@@ -21,6 +21,7 @@ from ..domain.errors import (
 from ..domain.limits import Limits
 from ..domain.logins import mask_phone, parse_login
 from ..domain.phones import phone_number
+from ..domain.reasons import parse_reason
 from ..store import audit
 from ..store.accounts import Accounts, AccountSnapshot, ConditionFailed
 from .diagnosis import own_locks
@@ -31,7 +32,6 @@ log = logging.getLogger(__name__)
 REPLACED = "was "
 """The prefix of an audit event's outcome that names the phone that was bound before."""
 
-_MOST_REASON = 200
 # Another write may change the same login first; the change is then repeated on the new state.
 _TRIES = 3
 
@@ -81,7 +81,7 @@ class Support:
         phone = phone_number(number)
         if phone is None:
             raise InvalidInput("phone", INPUT_REASONS["phone"])
-        now, why = self._clock(), _reason(reason)
+        now, why = self._clock(), parse_reason(reason)
 
         def change(before: AccountSnapshot) -> bool:
             if before.phone == phone:
@@ -111,7 +111,7 @@ class Support:
         Raises InvalidInput, AccountNotFound, PhoneNotBound where the login has no phone,
         Unavailable.
         """
-        now, why = self._clock(), _reason(reason)
+        now, why = self._clock(), parse_reason(reason)
 
         def change(before: AccountSnapshot) -> bool:
             if before.openid is None:
@@ -134,7 +134,7 @@ class Support:
 
         Budgets of the whole service stay. Raises InvalidInput, AccountNotFound, Unavailable.
         """
-        now, why = self._clock(), _reason(reason)
+        now, why = self._clock(), parse_reason(reason)
 
         def change(before: AccountSnapshot) -> bool:
             counted = (
@@ -191,12 +191,3 @@ class Support:
         return NotificationResult(
             masked_destination, settled.outcome.value, settled.gateway, settled.reason or None
         )
-
-
-def _reason(text: str) -> str:
-    reason = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if not reason:
-        raise InvalidInput("reason", INPUT_REASONS["missing"])
-    if len(reason) > _MOST_REASON:
-        raise InvalidInput("reason", INPUT_REASONS["too-long"])
-    return reason

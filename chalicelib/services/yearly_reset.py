@@ -16,14 +16,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..domain.catalogue import INPUT_REASONS, RESET_ENDED, fill
+from ..domain.catalogue import (
+    INPUT_REASONS,
+    RESET_BEGUN_EARLY,
+    RESET_ENDED,
+    RESET_WAS_EARLY,
+    RESET_WAS_EARLY_OPEN,
+    fill,
+)
 from ..domain.errors import InvalidInput, ServiceError, Unavailable
 from ..domain.passwords import default_password
 from ..messaging.queue import Message, Queue
 from ..messaging.topic import Topic
 from ..security.password_hasher import PasswordHasher
 from ..store.reset_runs import Chunk, ConditionFailed, FinanceLogin, Note, ResetRuns, Run
-from .notifications import BEIJING
+from .notifications import BEIJING, beijing_time
 from .ports import Count
 
 log = logging.getLogger(__name__)
@@ -36,10 +43,29 @@ _CHUNKS_PER_WRITE = 20
 
 _FIRST_YEAR = 2000
 
+SCHEDULE = "schedule"
+"""Who started a run: the schedule, in place of an operator's ARN."""
+
+# The content of the message that announces a run begun early. A worker sends the announcement,
+# since an operator's process has neither the topic nor the alarms' metrics.
+_EARLY = "begun-early"
+
 
 def reporting_year(at: int) -> int:
     """Return the year in Beijing at a time in epoch seconds."""
     return datetime.fromtimestamp(at, BEIJING).year
+
+
+def in_first_week(year: int, at: int) -> bool:
+    """Return whether `at`, in epoch seconds, is within 1 to 7 January of the year in Beijing."""
+    local = datetime.fromtimestamp(at, BEIJING)
+    return (local.year, local.month) == (year, 1) and local.day <= 7
+
+
+def begun_early(run: Run) -> bool:
+    """Return whether an operator started the run before 1 January of its year in Beijing."""
+    # The schedule is exact; a function's clock may be some milliseconds behind.
+    return run.started_by != SCHEDULE and reporting_year(run.started_at) < run.year
 
 
 def available_cores() -> int:
@@ -90,19 +116,46 @@ class YearlyReset:
         self._area_codes = area_codes
         self._count = count
 
-    def start(self, year: int, started_by: str, has_time: Callable[[], bool] = _always) -> Run:
+    def start(
+        self,
+        year: int,
+        started_by: str,
+        has_time: Callable[[], bool] = _always,
+        *,
+        reason: str | None = None,
+    ) -> Run:
         """Begin the year's run, or resume an existing one.
 
+        `started_by` is SCHEDULE or an operator's ARN, with the operator's `reason`. A run begun
+        before its year is announced to operators, and once more when the schedule finds it.
         Once `has_time` returns False, a message is queued and a worker continues the planning.
         Raises InvalidInput for an implausible year, Unavailable; starting again then resumes.
         """
         if not _FIRST_YEAR <= year <= reporting_year(self._clock()) + 1:
             raise InvalidInput("year", INPUT_REASONS["year"])
-        run, new = self._runs.open(year, started_by, self._clock())
+        now = self._clock()
+        run, new = self._runs.open(year, started_by, now, reason)
+        early = begun_early(run)
+        if early and started_by != SCHEDULE:
+            # Also at a repeated start: the first one may have failed before this message.
+            self._queue.send([{"year": year, "event": _EARLY}])
         if not new:
+            if reason is not None:
+                self._runs.record_resumption(year, started_by, reason, now)
             self._resume(run)
         self.plan(year, has_time)
+        if early and started_by == SCHEDULE:
+            text = RESET_WAS_EARLY if run.complete and not run.failed else RESET_WAS_EARLY_OPEN
+            self._announce_early(run, f"Yearly reset {year}: already begun early", text)
         return self._get(year)
+
+    def _announce_early(self, run: Run, subject: str, text: str) -> None:
+        log.error(
+            "the yearly reset was begun before its year",
+            extra={"alarm": "reset-early", "year": run.year, "started_by": run.started_by},
+        )
+        by, time = run.started_by, beijing_time(run.started_at)
+        self._topic.notify(subject, fill(text, year=run.year, time=time, by=by))
 
     def _resume(self, run: Run) -> None:
         for chunk in self._runs.chunks(run.year):
@@ -139,6 +192,10 @@ class YearlyReset:
         Raises Unfinished or Unavailable where it must be delivered again.
         """
         year, part = int(message["year"]), message.get("chunk")
+        if message.get("event") == _EARLY:
+            run = self._get(year)
+            self._announce_early(run, f"Yearly reset {year}: begun early", RESET_BEGUN_EARLY)
+            return
         if part is None:
             self.plan(year, has_time)
             return
@@ -236,10 +293,15 @@ class YearlyReset:
             yield from chunk.notes
 
     def dead(self, year: int) -> list[str]:
-        """Return the year's dead letters: names of chunks, or `plan`. Raises Unavailable."""
+        """Return the year's dead letters: names of chunks or events, or `plan`.
+
+        Raises Unavailable.
+        """
         letters = self._queue.dead()
         return sorted(
-            str(letter.get("chunk", "plan")) for letter in letters if letter.get("year") == year
+            str(letter.get("chunk") or letter.get("event") or "plan")
+            for letter in letters
+            if letter.get("year") == year
         )
 
     def redrive(self) -> int:

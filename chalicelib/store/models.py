@@ -157,6 +157,12 @@ class RunItem(Model):
     part = UnicodeAttribute(range_key=True)
     started_at = NumberAttribute(null=True)
     started_by = UnicodeAttribute(null=True)
+    reason = UnicodeAttribute(null=True)
+    """The operator's reason to start the run; none of the schedule's runs has one."""
+    resumed_at = NumberAttribute(null=True)
+    """When an operator last started the run again."""
+    resumed_by = UnicodeAttribute(null=True)
+    resumed_reason = UnicodeAttribute(null=True)
     cursor = UnicodeAttribute(null=True)
     """The last login that is in a chunk; planning continues after it."""
     planned = BooleanAttribute(null=True)

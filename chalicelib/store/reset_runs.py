@@ -56,6 +56,12 @@ class Run:
     failed: int
     ended_at: int | None
     told_at: int | None
+    reason: str | None = None
+    """The operator's reason to start the run; None for the schedule's."""
+    resumed_at: int | None = None
+    """When an operator last started the run again; None if none did."""
+    resumed_by: str | None = None
+    resumed_reason: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -96,10 +102,12 @@ class FinanceLogin:
 class ResetRuns:
     """Runs by year. Every method raises Unavailable if DynamoDB does not respond."""
 
-    def open(self, year: int, started_by: str, now: int) -> tuple[Run, bool]:
+    def open(
+        self, year: int, started_by: str, now: int, reason: str | None = None
+    ) -> tuple[Run, bool]:
         """Return the year's run, created if necessary, and whether it is new.
 
-        `now` in epoch seconds.
+        `now` in epoch seconds; `reason` is an operator's, None for the schedule's start.
         """
         item = RunItem(str(year), RUN)
         actions = [
@@ -118,10 +126,21 @@ class ResetRuns:
                 )
             ),
         ]
+        if reason is not None:
+            actions.append(RunItem.reason.set(reason))
         try:
             return _run(update(item, actions, RunItem.year.does_not_exist())), True
         except ConditionFailed as refused:
             return _run(RunItem.from_raw_data(refused.items[0] or {})), False
+
+    def record_resumption(self, year: int, resumed_by: str, reason: str, now: int) -> None:
+        """Store who started an existing run again, and why. `now` in epoch seconds."""
+        actions: list[Action] = [
+            RunItem.resumed_at.set(now),
+            RunItem.resumed_by.set(resumed_by),
+            RunItem.resumed_reason.set(reason),
+        ]
+        update(RunItem(str(year), RUN), actions, RunItem.year.exists())
 
     def get(self, year: int) -> Run | None:
         """Return the year's run by a consistent read, or None."""
@@ -356,6 +375,10 @@ def _run(item: RunItem) -> Run:
         failed=int(item.failed),
         ended_at=None if item.ended_at is None else int(item.ended_at),
         told_at=None if item.told_at is None else int(item.told_at),
+        reason=item.reason,
+        resumed_at=None if item.resumed_at is None else int(item.resumed_at),
+        resumed_by=item.resumed_by,
+        resumed_reason=item.resumed_reason,
     )
 
 

@@ -113,6 +113,7 @@ ALARMS = (
     _own("DeliveryFailing", "No gateway accepts SMS.", "delivery-failed", 5),
     _own("DependencyDown", "A store or platform does not respond.", "unavailable", 5),
     _own("CallbackFailing", "Callbacks of WeChat fail.", "callback"),
+    _own("ResetBegunEarly", "A yearly reset began before its year.", "reset-early"),
     _own("Unexpected", "An unexpected exception.", "unexpected"),
     _own("SettingsWrong", "The settings are invalid.", "settings"),
     _own("ReceiptsUnreadable", "Delivery logs cannot be read.", "receipts"),

@@ -46,7 +46,8 @@ def audit(login: str, most: int) -> Answer:
 @reason_option
 def phone(login: str, number: str, reason: str) -> Answer:
     """Bind another phone to the login."""
-    changed = session.support().change_phone(login, number, actor=session.caller(), reason=reason)
+    actor = session.begin_change()
+    changed = session.support().change_phone(login, number, actor=actor, reason=reason)
     return _answer("phone", changed)
 
 
@@ -55,7 +56,8 @@ def phone(login: str, number: str, reason: str) -> Answer:
 @reason_option
 def unbind(login: str, reason: str) -> Answer:
     """Remove the login's WeChat binding."""
-    return _answer("unbind", session.support().unbind(login, actor=session.caller(), reason=reason))
+    actor = session.begin_change()
+    return _answer("unbind", session.support().unbind(login, actor=actor, reason=reason))
 
 
 @command("unlock", words.UNLOCK, f"LOGIN  {words.LOGIN}")
@@ -63,7 +65,8 @@ def unbind(login: str, reason: str) -> Answer:
 @reason_option
 def unlock(login: str, reason: str) -> Answer:
     """Empty the login's rate-limit counts."""
-    return _answer("unlock", session.support().unlock(login, actor=session.caller(), reason=reason))
+    actor = session.begin_change()
+    return _answer("unlock", session.support().unlock(login, actor=actor, reason=reason))
 
 
 def _answer(name: str, changed: ChangeResult) -> Answer:

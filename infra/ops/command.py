@@ -20,6 +20,7 @@ from rich.console import Console
 from chalicelib.domain import origin
 from chalicelib.domain.catalogue import PROBLEMS, fill
 from chalicelib.domain.errors import InvalidInput, ServiceError, Unavailable
+from chalicelib.domain.reasons import parse_reason
 from chalicelib.telemetry import logs
 
 from . import words
@@ -27,11 +28,15 @@ from .chinese import Command, Group, complaint
 
 
 class Failed(Exception):
-    """A command failed; `code` is the error code in --json, the text is Chinese."""
+    """A command failed; `code` is the error code in --json, the text is Chinese.
 
-    def __init__(self, code: str, message: str) -> None:
+    `status` is the exit status: 2 where nothing was attempted.
+    """
+
+    def __init__(self, code: str, message: str, status: int = 1) -> None:
         super().__init__(message)
         self.code = code
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,29 @@ def command(
     return register
 
 
+def require_reason(text: str | None) -> str:
+    """Return the reason of a command whose --reason is needed only at times.
+
+    Raises MissingParameter where there is none, and InvalidInput.
+    """
+    if text is None:
+        context = click.get_current_context()
+        option = next(each for each in context.command.params if each.name == "reason")
+        raise click.MissingParameter(ctx=context, param=option)
+    return parse_reason(text)
+
+
+def read_at_terminal(question: str) -> str | None:
+    """Return the line that is typed at the terminal in answer to a question, without its ends.
+
+    None without a terminal; empty at its end of file. The question is printed on stderr.
+    """
+    if not sys.stdin.isatty():
+        return None
+    click.echo(question, nl=False, err=True)
+    return sys.stdin.readline().strip()
+
+
 login_argument = click.argument("login")
 reason_option = click.option("--reason", required=True, metavar="TEXT", help=words.REASON)
 
@@ -113,7 +141,7 @@ def _run(argv: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _fail("stopped", words.STOPPED, argv, 130)
     except Failed as error:
-        return _fail(error.code, str(error), argv)
+        return _fail(error.code, str(error), argv, error.status)
     except ServiceError as error:
         return _fail(error.code, _sentence(error), argv)
     except Exception as error:

@@ -11,34 +11,35 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from chalicelib.domain.catalogue import fill
+from chalicelib.domain.reasons import parse_reason
 
 from . import enrol, session, views, words
-from .command import Answer, Failed, command, terminal
+from .command import Answer, Failed, command, reason_option, terminal
 from .enrolment.enrolment import Report, Result
 from .files.directory_file import DirectoryError
 
 
 @command("import", words.IMPORT, f"{words.IMPORT_MORE}\n\nFILE  {words.IMPORT_FILE}")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--reason", metavar="TEXT", help=words.IMPORT_REASON)
+@reason_option
 @click.option("--sheet", metavar="NAME", help=words.IMPORT_SHEET)
 @click.option("--update", is_flag=True, help=words.IMPORT_UPDATE)
 @click.option("--yes", is_flag=True, help=words.IMPORT_YES)
 @click.option("--update-phones", is_flag=True, help=words.IMPORT_PHONES)
 def import_file(
     file: Path,
-    reason: str | None,
+    reason: str,
     sheet: str | None,
     update: bool,
     yes: bool,
     update_phones: bool,
 ) -> Answer:
     """Enrol the firms of a directory file."""
-    session.service()
-    actor = session.caller()
+    why = parse_reason(reason)
+    actor = session.begin_change()
     interrupted = False
     try:
-        why = " ".join((reason or "").split()) or enrol.source_of(file)
+        why += f"（{enrol.source_of(file)}）"
         rebind = None
         if update_phones:
             support = session.support()

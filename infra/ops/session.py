@@ -6,6 +6,7 @@ import os
 from urllib.parse import urlsplit
 
 import boto3
+import click
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -88,9 +89,31 @@ def _settle_region() -> None:
 
 def caller() -> str:
     """Return the ARN of the AWS identity that runs this command. Raises Failed."""
+    return _identity()[0]
+
+
+def begin_change() -> str:
+    """Print where a change acts, on stderr, and return the caller's ARN. Raises Failed.
+
+    To be called before the first write.
+    """
+    prefix = service().settings.table_prefix
+    arn, account = _identity()
+    place = fill(
+        words.PLACE, account=account, region=os.environ["AWS_DEFAULT_REGION"], prefix=prefix
+    )
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+        place += fill(words.PLACE_ENDPOINT, url=endpoint)
+    click.echo(place, err=True)
+    return arn
+
+
+def _identity() -> tuple[str, str]:
+    """Return the caller's ARN and account."""
     _settle_region()
     try:
-        return str(boto3.client("sts", config=_QUICK).get_caller_identity()["Arn"])
+        identity = boto3.client("sts", config=_QUICK).get_caller_identity()
+        return str(identity["Arn"]), str(identity["Account"])
     except (BotoCoreError, ClientError) as error:
         raise Failed("identity", fill(words.ERRORS["identity"], what=_kind(error))) from None
 

@@ -14,7 +14,7 @@ from chalicelib.services.diagnosis import Overview
 from chalicelib.services.notifications import BEIJING, beijing_time
 from chalicelib.services.refusals import LIMITED
 from chalicelib.services.support import REPLACED
-from chalicelib.services.yearly_reset import Forecast
+from chalicelib.services.yearly_reset import Forecast, begun_early
 from chalicelib.store.accounts import Event
 from chalicelib.store.reset_runs import Note, Run
 
@@ -231,6 +231,17 @@ def forecast(console: Console, year: int, summary: Forecast) -> None:
         console.print(f"  {count:>8}  {words.RESET_OUTCOMES.get(outcome, outcome)}")
 
 
+def _resumed(summary: Run) -> str:
+    if summary.resumed_at is None:
+        return ""
+    return fill(
+        words.RESET_RESUMED,
+        time=beijing_time(summary.resumed_at),
+        by=summary.resumed_by or "",
+        reason=summary.resumed_reason or "",
+    )
+
+
 def run(
     console: Console, summary: Run, state: str, notes: Sequence[Note], dead: Sequence[str]
 ) -> None:
@@ -240,6 +251,8 @@ def run(
         "year": str(summary.year),
         "state": words.RESET_STATES[state],
         "started": fill(words.RESET_STARTED, time=beijing_time(summary.started_at), by=by),
+        "reason": summary.reason or "",
+        "resumed": _resumed(summary),
         "ended": _time(summary.ended_at),
         "logins": str(summary.logins),
         "done": str(summary.done),
@@ -252,8 +265,11 @@ def run(
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
     for key, text in rows.items():
-        facts.add_row(words.RESET_ROWS[key], text)
+        if text or key == "ended":
+            facts.add_row(words.RESET_ROWS[key], text)
     console.print(facts)
+    if begun_early(summary):
+        console.print(fill(words.RESET_EARLY, year=summary.year), style="bold")
     if notes:
         note_rows = [
             (

@@ -9,16 +9,20 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.wechat.client import PlatformRefusal
 
 from . import session, views, words
-from .command import Answer, Failed, command
+from .command import Answer, Failed, command, require_reason
 
 
 @command("wechat-menu", words.WECHAT_MENU, words.WECHAT_MENU_MORE)
 @click.option("--dry-run", is_flag=True, help=words.WECHAT_MENU_DRY_RUN)
-def wechat_menu(dry_run: bool) -> Answer:
+@click.option("--reason", metavar="TEXT", help=words.REASON_UNLESS_DRY)
+def wechat_menu(dry_run: bool, reason: str | None) -> Answer:
     """Set the menu with the entries for recovery and for fetching codes."""
+    if not dry_run:
+        require_reason(reason)
     service = session.service()
     menu = service.menu
     if not dry_run:
+        session.begin_change()
         try:
             service.platform.create_menu(menu)
         except Unavailable as error:

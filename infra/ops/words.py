@@ -12,13 +12,13 @@ ABOUT_MORE = """使用普通的AWS凭证；AWS_ENDPOINT_URL可指向本机环境
 HELP = "显示帮助"
 JSON = "输出机器可读的JSON"
 REASON = "修改的原因，记入操作记录（必填）"
+REASON_UNLESS_DRY = "原因（必填，仅查看时不需要）"
 LOGIN = "登录账号：会计师事务所编号，财务上报账号另加_cw"
 
 IMPORT = "从目录文件（CSV或XLSX）导入会计师事务所及其登录账号。"
 IMPORT_MORE = """逐行导入：有误的行整行不导入并说明原因，其余照常导入。
 重复导入同一文件不会有任何变化，已有的密码从不覆盖。有任何一行被拒绝时返回值不为0。"""
 IMPORT_FILE = "目录文件"
-IMPORT_REASON = "导入的原因，记入操作记录；默认为文件名和文件摘要"
 IMPORT_SHEET = "XLSX文件中要导入的工作表（默认为第一个可见的）"
 IMPORT_UPDATE = "文件只有firm_no和部分列，只改这些列；先显示将要改动的内容，确认后才写入"
 IMPORT_YES = "与 --update 同用：不再询问"
@@ -41,13 +41,21 @@ WECHAT_MENU_DRY_RUN = "只显示将要设置的菜单，不调用微信"
 RESET = "年度重置：给所有财务上报账号（_cw）设置当年的默认密码。"
 RESET_MORE = """每年1月1日零点（北京时间）自动执行；本命令用于手工启动、补做和查看。
 重复启动只补做缺少的部分，不会重复设置；启动后本人已找回密码的账号不受影响。
+当年1月1日至7日之外启动，须在终端再输入一次年度，或加 --yes；否则不做任何修改，返回值为2。
 没有失败的账号、也没有死信时返回值为0。"""
 RESET_YEAR_OPTION = "启动或补做该年度的重置"
 RESET_STATUS = "查看该年度重置的进度和结果"
 RESET_DRY_RUN = "只说明将会怎样，不做任何修改"
+RESET_YES = "不再要求输入年度（用于脚本）"
+RESET_CONFIRM = """现在不是$year年的1月1日至7日。所有财务上报账号（_cw）的密码将立即重置为$year年度的默认密码。
+确认请再输入一次年度："""
+RESET_NOT_CONFIRMED = "输入的年度不一致，没有做任何修改。"
+RESET_NO_TERMINAL = (
+    "现在不是$year年的1月1日至7日：请在终端执行并再输入一次年度，或加 --yes。没有做任何修改。"
+)
 RESET_WAIT = "显示进度，直到结束"
 RESET_REDRIVE = "先把死信放回队列"
-RESET_ONE_OF = "请给出 --year（可加 --dry-run、--wait、--redrive）或 --status 之一"
+RESET_ONE_OF = "请给出 --year（可加 --dry-run、--wait、--redrive、--yes）或 --status 之一"
 RESET_NONE = "没有$year年度的重置。"
 RESET_STALLED = "$year年度的重置半小时没有进展；请查看 --status，或重新启动以补做。"
 RESETTING = "$year年度重置"
@@ -55,6 +63,8 @@ RESET_ROWS = {
     "year": "年度",
     "state": "状态",
     "started": "启动",
+    "reason": "原因",
+    "resumed": "最近补做",
     "ended": "结束",
     "logins": "账号",
     "done": "已重置",
@@ -65,6 +75,8 @@ RESET_ROWS = {
 }
 RESET_STATES = {"planning": "正在分组", "working": "正在重置", "done": "已结束"}
 RESET_STARTED = "$time，由$by"
+RESET_RESUMED = "$time，由$by（$reason）"
+RESET_EARLY = "提前启动：早于$year年1月1日（北京时间），1月1日的定时任务不会再重置一次。"
 RESET_CHUNKS = "$finished/$chunks"
 RESET_FORECAST = "$year年度重置将涉及 $logins 个财务上报账号："
 RESET_OUTCOMES = {
@@ -80,11 +92,14 @@ RESET_OUTCOMES = {
 RESET_NOTES_TITLE = "没有重置的账号"
 RESET_NOTE_COLUMNS = ("登录账号", "结果", "原因")
 RESET_NOTE_OUTCOMES = {"skipped": "跳过", "failed": "失败"}
-RESET_DEAD_HINT = "死信多次处理失败；排除原因后用 --year $year --redrive 放回队列。"
+RESET_DEAD_HINT = "死信多次处理失败；排除原因后用 --year $year --redrive --reason 原因 放回队列。"
 
 HEADINGS = {"Options": "选项", "Commands": "命令", "Positional arguments": "参数"}
 USAGE = "用法："
 DEFAULT = "默认"
+
+PLACE = "执行位置：AWS账号$account，区域$region，表前缀$prefix"
+PLACE_ENDPOINT = "，终端节点$url"
 
 INTERRUPTED = "DynamoDB在导入中途停止响应；已导入的行有效，请稍后重新导入同一文件。"
 STOPPED = "已中断；已写入的内容有效，可以重新执行。"

@@ -14,11 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from chalicelib.domain.catalogue import fill
 from chalicelib.domain.errors import Unavailable
-from chalicelib.services.yearly_reset import YearlyReset
+from chalicelib.services.yearly_reset import YearlyReset, begun_early, in_first_week
 from chalicelib.store.reset_runs import Note, Run
 
 from . import session, views, words
-from .command import Answer, Failed, command, terminal
+from .command import Answer, Failed, command, read_at_terminal, require_reason, terminal
 
 PAUSE = 0.5
 """Seconds between two looks at the run."""
@@ -35,15 +35,26 @@ _MOST_NOTES = 1_000
 @click.option("--dry-run", is_flag=True, help=words.RESET_DRY_RUN)
 @click.option("--wait", is_flag=True, help=words.RESET_WAIT)
 @click.option("--redrive", is_flag=True, help=words.RESET_REDRIVE)
+@click.option("--reason", metavar="TEXT", help=words.REASON_UNLESS_DRY)
+@click.option("--yes", is_flag=True, help=words.RESET_YES)
 def yearly_reset(
-    year: int | None, status_year: int | None, dry_run: bool, wait: bool, redrive: bool
+    *,
+    year: int | None,
+    status_year: int | None,
+    dry_run: bool,
+    wait: bool,
+    redrive: bool,
+    reason: str | None,
+    yes: bool,
 ) -> Answer:
     """Start the year's run, forecast it, or show its progress."""
     if (year is None) == (status_year is None) or (
         status_year is not None and (dry_run or wait or redrive)
     ):
         raise click.UsageError(words.RESET_ONE_OF)
-    reset = session.service().yearly_reset
+    why = None if dry_run or status_year is not None else require_reason(reason)
+    service = session.service()
+    reset = service.yearly_reset
     if status_year is not None:
         return _status(reset, status_year)
     assert year is not None
@@ -51,12 +62,24 @@ def yearly_reset(
         forecast = reset.forecast(year)
         facts = {"year": year, "logins": forecast.logins, "outcomes": dict(forecast.outcomes)}
         return Answer(facts, lambda console: views.forecast(console, year, forecast))
+    actor = session.begin_change()
+    if not yes and not in_first_week(year, service.clock()):
+        _confirm(year)
     if redrive:
         reset.redrive()
-    reset.start(year, session.caller())
+    reset.start(year, actor, reason=why)
     if wait:
         follow(reset, year)
     return _status(reset, year)
+
+
+def _confirm(year: int) -> None:
+    """Require the year once more at the terminal. Raises Failed with status 2."""
+    typed = read_at_terminal(fill(words.RESET_CONFIRM, year=year))
+    if typed is None:
+        raise Failed("not-confirmed", fill(words.RESET_NO_TERMINAL, year=year), 2)
+    if typed != str(year):
+        raise Failed("not-confirmed", words.RESET_NOT_CONFIRMED, 2)
 
 
 def _status(reset: YearlyReset, year: int) -> Answer:
@@ -69,6 +92,7 @@ def _status(reset: YearlyReset, year: int) -> Answer:
     facts: dict[str, Any] = {
         **asdict(run),
         "state": state(run),
+        "begun_early": begun_early(run),
         "notes": [asdict(note) for note in _chain(shown, notes)],
         "dead_letters": dead,
     }

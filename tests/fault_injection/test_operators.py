@@ -139,7 +139,7 @@ def test_a_firm_is_enrolled_completely_or_not_at_all(
 
     def act(point: Point) -> None:
         place.empty()
-        insist(point, "import", str(file))
+        insist(point, "import", str(file), "--reason", "首批")
         logins = {item.login: item for item in stored(LoginItem)}
         assert set(logins) == {"32990002", "32990002_cw"}
         assert len(stored(FirmItem)) == 1

@@ -100,8 +100,8 @@ def _operate(firms: Path, capsys: pytest.CaptureFixture[str]) -> str:
     LoginItem(LOGIN).update([LoginItem.openid.set(OPENID)])
     reason = ["--reason", "本人来函"]
     for arguments in (
-        ["import", str(firms)],
-        ["import", str(firms), "--json"],
+        ["import", str(firms), *reason],
+        ["import", str(firms), *reason, "--json"],
         ["account", ENROLLED],
         ["phone", LOGIN, NEW, *reason],
         ["phone", LOGIN, BAD_PHONE, *reason],

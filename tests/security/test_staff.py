@@ -16,8 +16,8 @@ import pytest
 from chalice.test import HTTPResponse
 
 from app import app, yearly_reset
+from chalicelib.domain.reasons import parse_reason
 from chalicelib.handlers import middleware
-from chalicelib.services import support as support_module
 from chalicelib.services.diagnosis import Diagnosis
 from chalicelib.services.support import Support
 from chalicelib.sms.failover import Failover
@@ -203,7 +203,7 @@ ROW = "11010148,示例会计师事务所,11,京财会许可〔2012〕0084号,甄
     SourceMutation(
         Diagnosis.overview, "mask_phone(snapshot.phone) if snapshot.phone", "snapshot.phone if True"
     ),
-    SourceMutation(support_module._reason, "if not reason:", "if False:"),
+    SourceMutation(parse_reason, "if not reason:", "if False:"),
     *(
         SourceMutation(change, "actor=actor", "actor='somebody'")
         for change in (Support.change_phone, Support.unbind, Support.unlock)

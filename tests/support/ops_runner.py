@@ -14,6 +14,8 @@ LOGIN = "11010148"
 NEW_PHONE = "13900002222"
 CHANGES = {"phone": [LOGIN, NEW_PHONE], "unbind": [LOGIN], "unlock": [LOGIN]}
 """Arguments of each command that changes a login, without its reason."""
+REASON = ("--reason", "名录更新")
+"""A reason, as options of a command that changes something."""
 
 HEADER = (
     "firm_no,name,province,approval_no,head_name,head_id_last4,phone,finance_phone,"

@@ -8,6 +8,7 @@ import boto3
 import pytest
 
 from chalicelib import container, runtime
+from chalicelib.domain.catalogue import fill
 from chalicelib.services.diagnosis import Finding, LockKind
 from chalicelib.settings import load
 from chalicelib.store import audit
@@ -51,6 +52,13 @@ def test_every_change_needs_a_reason(run_ops: Run, world: World, name: str) -> N
     assert AuditItem.count() == 0
 
 
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_change_shows_where_it_acts(run_ops: Run, world: World, name: str) -> None:
+    """The AWS account, the region and the prefix of the tables, on stderr."""
+    ran = run_ops(name, *CHANGES[name], "--reason", "本人来函", "--json")
+    assert "AWS账号123456789012，区域cn-north-1，表前缀recovery" in ran.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -87,7 +95,7 @@ def test_no_command_shows_the_help_and_fails(run_ops: Run) -> None:
         (["audit", "99999999"], "account-not-found", "没有查询到该登录账号"),
         (["account", "cpa"], "invalid-input", "会计师事务所编号"),
         (["phone", LOGIN, "123", "--reason", "x"], "invalid-input", "11位大陆手机号"),
-        (["import", "/nowhere.csv"], "file", "/nowhere.csv"),
+        (["import", "/nowhere.csv", "--reason", "x"], "file", "/nowhere.csv"),
     ],
 )
 def test_a_failed_command_explains_itself(
@@ -98,7 +106,10 @@ def test_a_failed_command_explains_itself(
     assert (ran.status, ran.out) == (1, "")
     assert says in ran.err
     as_json = run_ops(*arguments, "--json")
-    assert (as_json.status, as_json.json["error"], as_json.err) == (1, code, "")
+    assert (as_json.status, as_json.json["error"]) == (1, code)
+    # A change shows first where it acts.
+    place = fill(words.PLACE, account="123456789012", region="cn-north-1", prefix="recovery")
+    assert as_json.err == (f"{place}\n" if "--reason" in arguments else "")
     assert says in as_json.json["message"]
 
 
@@ -120,7 +131,7 @@ def test_an_interrupted_command_reports_the_state(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(enrol, "load", interrupted)
-    ran = run_ops("import", str(firms_file))
+    ran = run_ops("import", str(firms_file), "--reason", "x")
     assert ran.status == 130
     assert words.STOPPED in ran.err
     assert "Traceback" not in ran.err

@@ -12,7 +12,7 @@ from chalicelib.store.models import AuditItem, FirmItem
 from infra.ops import words
 from tests.conftest import PHONE, World
 from tests.support import xlsx_cases
-from tests.support.ops_runner import FIRM, HEADER, NEW_PHONE, Run
+from tests.support.ops_runner import FIRM, HEADER, NEW_PHONE, REASON, Run
 
 DJANGO = "pbkdf2_sha256$1000$0123456789abcdefSALTxy$knhC/VnS0PlHpxHJoB9YFHyfLI2sUcu7J5fKgDF7HuQ="
 SPRING = "{bcrypt}$2a$10$dXJ3SW6G7P50lGmMkkmwe.20cQQubK3.HZWzG3YB1tlRy.fqvM/BG"
@@ -22,11 +22,11 @@ pytestmark = pytest.mark.usefixtures("serial_moto")
 
 def test_an_import_reports_its_result(run_ops: Run, world: World, firms_file: Path) -> None:
     """Rows loaded, duration and hashing rate; a second import changes nothing."""
-    ran = run_ops("import", str(firms_file))
+    ran = run_ops("import", str(firms_file, *REASON), *REASON)
     assert ran.status == 0
     assert "导入 1 家，无变化 0 家，拒绝 0 行；用时" in ran.out
     assert "计算密码 2 个" in ran.out
-    again = run_ops("import", str(firms_file), "--json")
+    again = run_ops("import", str(firms_file, *REASON), *REASON, "--json")
     assert again.status == 0
     assert {**again.json, "seconds": 0} == {
         "loaded": 0,
@@ -41,7 +41,7 @@ def test_an_import_reports_its_result(run_ops: Run, world: World, firms_file: Pa
     }
     events = list(AuditItem.query("32990002"))
     assert [event.actor for event in events] == [boto3.client("sts").get_caller_identity()["Arn"]]
-    assert events[0].reason.startswith("firms.csv sha256:")
+    assert events[0].reason.startswith("名录更新（firms.csv sha256:")
 
 
 def test_refused_rows_fail_the_command_and_are_listed(
@@ -50,13 +50,13 @@ def test_refused_rows_fail_the_command_and_are_listed(
     """The good rows are loaded; the exit status reports the others to a script."""
     bad = FIRM.replace("32990002", "32990003").replace("13800001234", "1")
     firms_file.write_text(HEADER + bad + FIRM.replace("Opening-1", ""), "utf-8")
-    ran = run_ops("import", str(firms_file), "--reason", "首批")
+    ran = run_ops("import", str(firms_file), *REASON, "--reason", "首批")
     assert ran.status == 1
     for text in ("被拒绝的行", "32990003", "phone应为11位大陆手机号", "没有开户密码", "拒绝 1 行"):
         assert text in ran.out
     assert world.login_item("32990002").phone == PHONE
-    assert next(iter(AuditItem.query("32990002"))).reason == "首批"
-    as_json = run_ops("import", str(firms_file), "--json")
+    assert next(iter(AuditItem.query("32990002"))).reason.startswith("首批（firms.csv")
+    as_json = run_ops("import", str(firms_file, *REASON), *REASON, "--json")
     assert as_json.status == 1
     assert as_json.json["refused"] == [
         {"row": 2, "firm_no": "32990003", "reasons": ["phone应为11位大陆手机号"]}
@@ -67,8 +67,8 @@ def test_refused_rows_fail_the_command_and_are_listed(
 def test_a_long_list_of_refused_rows_is_cut(run_ops: Run, world: World, firms_file: Path) -> None:
     """A terminal shows the first hundred, JSON has all of them."""
     firms_file.write_text(HEADER + "1,,,,,,,,\n" * 130, "utf-8")
-    assert "另有 30 行未列出" in run_ops("import", str(firms_file)).out
-    assert len(run_ops("import", str(firms_file), "--json").json["refused"]) == 130
+    assert "另有 30 行未列出" in run_ops("import", str(firms_file, *REASON), *REASON).out
+    assert len(run_ops("import", str(firms_file, *REASON), *REASON, "--json").json["refused"]) == 130
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal(
@@ -76,9 +76,9 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(
 ) -> None:
     """A refused row's number and an unknown column are shown without them."""
     firms_file.write_text(HEADER + "\x1b[31m1,,,,,,,,\n", "utf-8")
-    assert "\x1b[31m1" not in run_ops("import", str(firms_file)).out
+    assert "\x1b[31m1" not in run_ops("import", str(firms_file, *REASON), *REASON).out
     firms_file.write_text(HEADER.replace("name,", "na\x1bme,", 1), "utf-8")
-    ran = run_ops("import", str(firms_file))
+    ran = run_ops("import", str(firms_file, *REASON), *REASON)
     assert ran.status == 1
     assert "\x1b" not in ran.err
 
@@ -88,7 +88,7 @@ def test_a_file_that_cannot_be_read_fails_the_command(
 ) -> None:
     """The reason is shown, and nothing is loaded."""
     firms_file.write_text("firm_no,name\n", "utf-8")
-    ran = run_ops("import", str(firms_file), "--json")
+    ran = run_ops("import", str(firms_file, *REASON), *REASON, "--json")
     assert (ran.status, ran.json["error"]) == (1, "directory-file")
     assert "缺少列province" in ran.json["message"]
 
@@ -98,10 +98,10 @@ def test_an_import_that_was_cut_short_fails_the_command(
 ) -> None:
     """The store failed midway: the partial result is shown, with what to do."""
     boto3.client("dynamodb").delete_table(TableName="recovery-audit")
-    ran = run_ops("import", str(firms_file))
+    ran = run_ops("import", str(firms_file, *REASON), *REASON)
     assert ran.status == 1
     assert words.INTERRUPTED in ran.out
-    assert run_ops("import", str(firms_file), "--json").json["interrupted"] is True
+    assert run_ops("import", str(firms_file, *REASON), *REASON, "--json").json["interrupted"] is True
 
 
 def test_hashes_of_the_previous_system_are_listed_by_scheme(
@@ -112,12 +112,12 @@ def test_hashes_of_the_previous_system_are_listed_by_scheme(
     lines.append(FIRM.replace("Opening-1", "5f4dcc3b5aa765d61d8327deb882cf99"))
     numbered = [line.replace("32990002", f"3299000{n}") for n, line in enumerate(lines)]
     firms_file.write_text(HEADER + "".join(numbered), "utf-8")
-    as_json = run_ops("import", str(firms_file), "--json")
+    as_json = run_ops("import", str(firms_file), *REASON, "--json")
     assert as_json.status == 1
     assert as_json.json["schemes"] == {"PBKDF2 (Django)": 1, "bcrypt": 1}
     assert "bcrypt" in as_json.json["notes"][1]["notes"][0]
     assert "其他系统的密码哈希" in as_json.json["refused"][0]["reasons"][0]
-    shown = run_ops("import", str(firms_file))
+    shown = run_ops("import", str(firms_file), *REASON)
     assert "原系统的密码哈希" not in shown.out
     for text in (as_json.out, as_json.err, shown.out, shown.err):
         for secret in (DJANGO, SPRING, "5f4dcc3b"):
@@ -135,31 +135,32 @@ def test_a_sheet_is_selected_by_name(run_ops: Run, world: World, tmp_path: Path)
         for name, firm in sheets.items()
     }
     xlsx_cases.write(path, write)
-    refused = run_ops("import", str(path), "--json")
+    refused = run_ops("import", str(path), *REASON, "--json")
     assert (refused.status, refused.json["error"]) == (1, "directory-file")
     assert "乙" in refused.json["message"]
-    loaded = run_ops("import", str(path), "--sheet", "乙", "--json")
+    loaded = run_ops("import", str(path), *REASON, "--sheet", "乙", "--json")
     assert (loaded.status, loaded.json["loaded"], loaded.err) == (0, 1, "")
     assert world.login_item("32990002").phone == PHONE
 
 
 def test_phones_change_only_on_request(run_ops: Run, world: World, firms_file: Path) -> None:
     """Each change is audited under the caller and sent to both phones."""
-    run_ops("import", str(firms_file))
+    run_ops("import", str(firms_file, *REASON), *REASON)
     firms_file.write_text(HEADER + FIRM.replace("13800001234", NEW_PHONE), "utf-8")
-    kept = run_ops("import", str(firms_file))
+    kept = run_ops("import", str(firms_file, *REASON), *REASON)
     assert kept.status == 0
     assert "已绑定其他手机号" in kept.out
     assert world.login_item("32990002").phone == PHONE
     assert world.phones.sent == []
     world.clock.time += 1
-    ran = run_ops("import", str(firms_file), "--update-phones", "--reason", "名录更新", "--json")
+    ran = run_ops("import", str(firms_file), *REASON, "--update-phones", "--reason", "名录更新", "--json")
     assert ran.status == 0
     assert ran.json["notes"][0]["notes"] == ["32990002绑定的手机号已变更"]
     assert world.login_item("32990002").phone == "+8613900002222"
     assert [sms.to for sms in world.phones.sent] == [PHONE, "+8613900002222"]
     event = list(AuditItem.query("32990002"))[-1]
-    assert (event.event, event.reason) == ("phone-changed", "名录更新")
+    assert event.event == "phone-changed"
+    assert event.reason.startswith("名录更新（firms.csv")
     assert event.actor == boto3.client("sts").get_caller_identity()["Arn"]
 
 
@@ -167,9 +168,9 @@ def test_a_terminal_gets_a_progress_bar(
     run_ops: Run, world: World, firms_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is on stderr, and only on a terminal."""
-    assert "1/1" not in run_ops("import", str(firms_file)).err
+    assert "1/1" not in run_ops("import", str(firms_file, *REASON), *REASON).err
     monkeypatch.setenv("FORCE_COLOR", "1")
-    watched = run_ops("import", str(firms_file), "--json")
+    watched = run_ops("import", str(firms_file, *REASON), *REASON, "--json")
     assert "1/1" in watched.err
     assert watched.json["unchanged"] == 1
 
@@ -188,11 +189,11 @@ def test_an_update_changes_only_the_columns_of_the_file(
     run_ops: Run, world: World, firms_file: Path
 ) -> None:
     """After a preview; a firm that is not enrolled is refused, not created."""
-    run_ops("import", str(firms_file))
+    run_ops("import", str(firms_file), *REASON)
     before = world.login_item("32990002")
     world.clock.time += 1
     path = changed_file(firms_file, CHANGE)
-    ran = run_ops("import", path, "--update", "--yes", "--json")
+    ran = run_ops("import", path, *REASON, "--update", "--yes", "--json")
     assert ran.status == 1
     assert (ran.json["loaded"], ran.json["hashes"]) == (1, 0)
     assert ran.json["refused"][0]["reasons"] == ["firm_no没有已导入的会计师事务所"]
@@ -205,7 +206,7 @@ def test_an_update_changes_only_the_columns_of_the_file(
     after = world.login_item("32990002")
     assert (after.phone, after.password_hash) == (before.phone, before.password_hash)
     assert not FirmItem.count("32990009")
-    again = run_ops("import", path, "--update", "--yes", "--json")
+    again = run_ops("import", path, *REASON, "--update", "--yes", "--json")
     assert "将改动 0 家" in again.err
     assert again.json["unchanged"] == 1
 
@@ -214,17 +215,17 @@ def test_an_update_without_consent_changes_nothing(
     run_ops: Run, world: World, firms_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a terminal it fails after the preview; on a terminal the operator may decline."""
-    run_ops("import", str(firms_file))
+    run_ops("import", str(firms_file), *REASON)
     path = changed_file(firms_file, CHANGE)
-    ran = run_ops("import", path, "--update")
+    ran = run_ops("import", path, *REASON, "--update")
     assert ran.status == 2
     assert "将改动 1 家" in ran.err
     assert "--yes" in ran.err
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
-    assert run_ops("import", path, "--update").status == 130
+    assert run_ops("import", path, *REASON, "--update").status == 130
     assert FirmItem.get("32990002").head_name == "甄示例"
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
-    assert run_ops("import", path, "--update").status == 1
+    assert run_ops("import", path, *REASON, "--update").status == 1
     assert FirmItem.get("32990002").head_name == "尤样例"
 
 
@@ -232,28 +233,28 @@ def test_an_update_of_phones_counts_what_it_would_change(
     run_ops: Run, world: World, firms_file: Path
 ) -> None:
     """A bound phone only with --update-phones; an empty cell is no change."""
-    run_ops("import", str(firms_file))
+    run_ops("import", str(firms_file), *REASON)
     path = changed_file(firms_file, f"会计师事务所编号;手机号;财务手机号\n32990002;{NEW_PHONE};\n")
-    kept = run_ops("import", path, "--update", "--yes")
+    kept = run_ops("import", path, *REASON, "--update", "--yes")
     assert "将改动 0 家" in kept.err
     assert world.login_item("32990002").phone == PHONE
-    ran = run_ops("import", path, "--update", "--yes", "--update-phones")
+    ran = run_ops("import", path, *REASON, "--update", "--yes", "--update-phones")
     assert "1  phone" in ran.err
     assert ran.status == 0
     assert world.login_item("32990002").phone == f"+86{NEW_PHONE}"
     bound = changed_file(firms_file, f"firm_no,finance_phone\n32990002,{NEW_PHONE}\n")
-    assert "1  finance_phone" in run_ops("import", bound, "--update", "--yes").err
+    assert "1  finance_phone" in run_ops("import", bound, *REASON, "--update", "--yes").err
     assert world.login_item("32990002_cw").phone == f"+86{NEW_PHONE}"
 
 
 def test_a_partial_file_needs_the_option(run_ops: Run, world: World, firms_file: Path) -> None:
     """Without it the missing columns are named; firm_no is needed in any case."""
     path = changed_file(firms_file, CHANGE)
-    refused = run_ops("import", path)
+    refused = run_ops("import", path), *REASON
     assert refused.status == 1
     assert "缺少列province" in refused.err
     unnumbered = changed_file(firms_file, "name\n改名\n")
-    assert "缺少列firm_no" in run_ops("import", unnumbered, "--update", "--yes").err
+    assert "缺少列firm_no" in run_ops("import", unnumbered, *REASON, "--update", "--yes").err
 
 
 class Terminal(io.StringIO):
@@ -261,3 +262,18 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+@pytest.mark.parametrize(("reason", "status"), [((), 2), (("--reason", " "), 1)])
+def test_an_import_requires_a_reason(
+    run_ops: Run, world: World, firms_file: Path, reason: tuple[str, ...], status: int
+) -> None:
+    """Without one nothing is loaded."""
+    assert run_ops("import", str(firms_file, *REASON), *reason).status == status
+    assert AuditItem.count() == 0
+
+
+def test_an_import_shows_where_it_acts(run_ops: Run, world: World, firms_file: Path) -> None:
+    """The AWS account, the region and the prefix of the tables."""
+    place = "执行位置：AWS账号123456789012，区域cn-north-1，表前缀recovery"
+    assert place in run_ops("import", str(firms_file, *REASON), *REASON).err

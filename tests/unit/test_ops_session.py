@@ -153,7 +153,7 @@ def test_the_command_runs_against_a_local_stack(local_aws: str, firms_file: Path
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    assert run_ops("import", str(firms_file))["loaded"] == 1
+    assert run_ops("import", str(firms_file), "--reason", "首批")["loaded"] == 1
     assert run_ops("account", "32990002")["phone"] == "138****1234"
     assert (
         run_ops("phone", "32990002", NEW_PHONE, "--reason", "本人来函")["notified"][0]["outcome"]

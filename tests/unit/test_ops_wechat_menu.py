@@ -11,7 +11,7 @@ import pytest
 from infra.local.wechat import SimulatedWeChat
 from infra.ops import words
 from tests.conftest import SETTINGS, Clock, MakeWorld, World
-from tests.support.ops_runner import Run
+from tests.support.ops_runner import REASON, Run
 
 MENU = {
     "button": [
@@ -63,8 +63,9 @@ def as_json(run: Run, *options: str) -> tuple[int, Any]:
 def test_the_command_creates_the_menu(run: Run, wechat: SimulatedWeChat) -> None:
     """Both items have Chinese names; a repeat changes nothing."""
     for _ in range(2):
-        status, out, err = run()
-        assert (status, err) == (0, "")
+        status, out, err = run(*REASON)
+        assert status == 0
+        assert err.startswith("执行位置：AWS账号123456789012")
         assert wechat.account.menu == MENU
     assert "找回密码" in out
     assert "https://recovery.example/wechat/enter" in out
@@ -74,8 +75,16 @@ def test_the_command_creates_the_menu(run: Run, wechat: SimulatedWeChat) -> None
 
 def test_json_has_the_menu(run: Run, wechat: SimulatedWeChat) -> None:
     """The menu as WeChat was given it, and that it was."""
-    assert as_json(run) == (0, {"menu": MENU, "made": True})
+    assert as_json(run, *REASON) == (0, {"menu": MENU, "made": True})
     assert wechat.account.menu == MENU
+
+
+def test_the_menu_is_set_for_a_reason_only(run: Run, wechat: SimulatedWeChat) -> None:
+    """Without one no request is sent."""
+    status, out, err = run()
+    assert (status, out) == (2, "")
+    assert "缺少--reason" in err
+    assert wechat.account.menu is None
 
 
 def test_a_dry_run_sends_no_request(run: Run, wechat: SimulatedWeChat) -> None:
@@ -95,13 +104,13 @@ def test_a_dry_run_sends_no_request(run: Run, wechat: SimulatedWeChat) -> None:
 def test_a_refusal_is_explained(run: Run, wechat: SimulatedWeChat, path: str, errcode: int) -> None:
     """With its code, the rid for WeChat's support, and advice."""
     wechat.fail(errcode, path=path, times=2)
-    status, out, err = run()
+    status, out, err = run(*REASON)
     assert (status, out) == (1, "")
     assert f"errcode {errcode}" in err
     assert "rid " in err
     assert words.WECHAT_REFUSALS.get(errcode, words.WECHAT_REFUSALS[0]) in err
     assert SETTINGS["WECHAT_APP_SECRET"] not in err
-    status, answer = as_json(run)
+    status, answer = as_json(run, *REASON)
     assert (status, answer["error"]) == (1, "wechat-refused")
     assert f"errcode {errcode}" in answer["message"]
     assert wechat.account.menu is None
@@ -109,11 +118,11 @@ def test_a_refusal_is_explained(run: Run, wechat: SimulatedWeChat, path: str, er
 
 def test_an_expired_token_is_refreshed_once(run: Run, wechat: SimulatedWeChat) -> None:
     """A second refusal of the token is reported."""
-    run()
+    run(*REASON)
     wechat.tokens.revoke()
-    assert run().status == 0
+    assert run(*REASON).status == 0
     wechat.fail(40001, path=CREATE, times=2)
-    status, _, err = run()
+    status, _, err = run(*REASON)
     assert status == 1
     assert words.WECHAT_REFUSALS[40001] in err
 
@@ -121,16 +130,16 @@ def test_an_expired_token_is_refreshed_once(run: Run, wechat: SimulatedWeChat) -
 def test_a_busy_or_silent_platform_is_reported(run: Run, wechat: SimulatedWeChat) -> None:
     """Whether the menu was created is unknown then."""
     wechat.fail(-1, path=CREATE, times=3)
-    status, out, err = run()
+    status, out, err = run(*REASON)
     assert (status, out) == (1, "")
     assert words.MENU_SILENT in err
     wechat.fail(-1, path=CREATE, times=3)
-    assert as_json(run) == (1, {"error": "unavailable", "message": words.MENU_SILENT})
+    assert as_json(run, *REASON) == (1, {"error": "unavailable", "message": words.MENU_SILENT})
 
 
 def test_a_failure_of_the_store_is_not_reported_as_wechat(run: Run) -> None:
     """The shared token is in the store."""
     boto3.client("dynamodb").delete_table(TableName="recovery-ephemera")
-    status, _, err = run()
+    status, _, err = run(*REASON)
     assert status == 1
     assert "DynamoDB" in err
