@@ -91,6 +91,16 @@ class Forecast:
     outcomes: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class DeadLetters:
+    """Messages that failed too often, and others that somebody put into their queue."""
+
+    messages: tuple[str, ...]
+    """Names of the year's chunks or events, or `plan`."""
+    unreadable: tuple[str, ...]
+    """SQS's ids of messages that are not of the yearly reset; they are never put back."""
+
+
 class YearlyReset:
     """Plans the run, processes its chunks, and notifies operators when it has ended."""
 
@@ -292,21 +302,23 @@ class YearlyReset:
         for chunk in self._runs.chunks(year):
             yield from chunk.notes
 
-    def dead(self, year: int) -> list[str]:
-        """Return the year's dead letters: names of chunks or events, or `plan`.
-
-        Raises Unavailable.
-        """
-        letters = self._queue.dead()
-        return sorted(
-            str(letter.get("chunk") or letter.get("event") or "plan")
-            for letter in letters
-            if letter.get("year") == year
-        )
+    def dead(self, year: int) -> DeadLetters:
+        """Return the year's dead letters and the unreadable ones. Raises Unavailable."""
+        ours, unreadable = [], []
+        for letter in self._queue.dead():
+            message = letter.message
+            if message is None or not _is_reset_message(message):
+                unreadable.append(letter.message_id)
+            elif message["year"] == year:
+                ours.append(str(message.get("chunk") or message.get("event") or "plan"))
+        return DeadLetters(tuple(sorted(ours)), tuple(sorted(unreadable)))
 
     def redrive(self) -> int:
-        """Move the dead letters back into the queue and return their number. Raises Unavailable."""
-        return self._queue.redrive()
+        """Move the dead letters back into the queue and return their number. Raises Unavailable.
+
+        Unreadable ones stay where they are.
+        """
+        return self._queue.redrive(_is_reset_message)
 
     def _get(self, year: int) -> Run:
         run = self._runs.get(year)
@@ -337,6 +349,13 @@ class YearlyReset:
             raise
         self._runs.settle_notification(run, now, told=True)
         log.info("yearly reset ended", extra={"year": year, "done": run.done, "failed": run.failed})
+
+
+def _is_reset_message(message: Message) -> bool:
+    """Return whether a message has the form of those that this module sends."""
+    if type(message.get("year")) is not int or not {"year", "chunk", "event"} >= set(message):
+        return False
+    return isinstance(message.get("chunk", ""), str) and message.get("event", _EARLY) == _EARLY
 
 
 def _message(year: int, part: str) -> Message:

@@ -14,7 +14,7 @@ from chalicelib.services.diagnosis import Overview
 from chalicelib.services.notifications import BEIJING, beijing_time
 from chalicelib.services.refusals import LIMITED
 from chalicelib.services.support import REPLACED
-from chalicelib.services.yearly_reset import Forecast, begun_early
+from chalicelib.services.yearly_reset import DeadLetters, Forecast, begun_early
 from chalicelib.store.accounts import Event
 from chalicelib.store.reset_runs import Note, Run
 
@@ -243,7 +243,7 @@ def _resumed(summary: Run) -> str:
 
 
 def run(
-    console: Console, summary: Run, state: str, notes: Sequence[Note], dead: Sequence[str]
+    console: Console, summary: Run, state: str, notes: Sequence[Note], dead: DeadLetters
 ) -> None:
     """Print the progress of a yearly reset and the logins that it did not reset."""
     by = words.ACTORS.get(summary.started_by, summary.started_by)
@@ -259,7 +259,8 @@ def run(
         "skipped": str(summary.skipped),
         "failed": str(summary.failed),
         "chunks": fill(words.RESET_CHUNKS, finished=summary.finished_chunks, chunks=summary.chunks),
-        "dead": "、".join(dead) or words.NONE,
+        "dead": "、".join(dead.messages) or words.NONE,
+        "unreadable": "、".join(dead.unreadable),
     }
     facts = Table(show_header=False, box=None, pad_edge=False)
     facts.add_column(style="dim", no_wrap=True)
@@ -280,5 +281,7 @@ def run(
             for note in notes[:_MOST_ROWS]
         ]
         _table(console, words.RESET_NOTES_TITLE, words.RESET_NOTE_COLUMNS, note_rows)
-    if dead:
+    if dead.unreadable:
+        console.print(words.RESET_UNREADABLE_HINT)
+    if dead.messages:
         console.print(fill(words.RESET_DEAD_HINT, year=summary.year))

@@ -72,6 +72,7 @@ RESET_ROWS = {
     "failed": "失败",
     "chunks": "分组",
     "dead": "死信",
+    "unreadable": "无法识别的死信",
 }
 RESET_STATES = {"planning": "正在分组", "working": "正在重置", "done": "已结束"}
 RESET_STARTED = "$time，由$by"
@@ -92,6 +93,9 @@ RESET_OUTCOMES = {
 RESET_NOTES_TITLE = "没有重置的账号"
 RESET_NOTE_COLUMNS = ("登录账号", "结果", "原因")
 RESET_NOTE_OUTCOMES = {"skipped": "跳过", "failed": "失败"}
+RESET_UNREADABLE_HINT = (
+    "无法识别的死信不是年度重置的消息，不会放回队列；请在SQS控制台查看来源后删除。"
+)
 RESET_DEAD_HINT = "死信多次处理失败；排除原因后用 --year $year --redrive --reason 原因 放回队列。"
 
 HEADINGS = {"Options": "选项", "Commands": "命令", "Positional arguments": "参数"}

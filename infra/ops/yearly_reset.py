@@ -94,13 +94,14 @@ def _status(reset: YearlyReset, year: int) -> Answer:
         "state": state(run),
         "begun_early": begun_early(run),
         "notes": [asdict(note) for note in _chain(shown, notes)],
-        "dead_letters": dead,
+        "dead_letters": dead.messages,
+        "unreadable_letters": dead.unreadable,
     }
     facts.pop("cursor")
     return Answer(
         facts,
         lambda console: views.run(console, run, state(run), shown, dead),
-        success=not run.failed and not dead,
+        success=not run.failed and not dead.messages,
     )
 
 

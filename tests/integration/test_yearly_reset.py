@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.errors import InvalidInput
+from chalicelib.services.yearly_reset import DeadLetters
 from chalicelib.store.models import AuditItem, CodeItem, LoginItem, RunItem
 from chalicelib.store.reset_runs import ResetRuns
 from tests.support.yearly_reset import (
@@ -258,8 +259,8 @@ def test_dead_letters_are_listed(reset: ResetWorld) -> None:
     reset.sqs.send_message(QueueUrl=reset.dead, MessageBody=messages[0]["Body"])
     reset.delete(messages, set())
     assert reset.work() == 0
-    assert reset.story.dead(YEAR) == ["chunk#00000000"]
-    assert reset.story.dead(YEAR - 1) == []
+    assert reset.story.dead(YEAR) == DeadLetters(("chunk#00000000",), ())
+    assert reset.story.dead(YEAR - 1) == DeadLetters((), ())
 
 
 def test_a_redrive_returns_dead_letters_to_the_queue(reset: ResetWorld) -> None:
@@ -271,7 +272,7 @@ def test_a_redrive_returns_dead_letters_to_the_queue(reset: ResetWorld) -> None:
     assert reset.story.redrive() == 1
     assert reset.work() == 1
     assert reset.adds_up()
-    assert reset.story.dead(YEAR) == []
+    assert reset.story.dead(YEAR) == DeadLetters((), ())
 
 
 def test_a_forecast_changes_nothing(reset: ResetWorld) -> None:

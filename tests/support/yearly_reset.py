@@ -15,6 +15,7 @@ from moto import mock_aws
 from app import reset_accounts, yearly_reset
 from chalicelib import container, runtime
 from chalicelib.domain.passwords import area_codes
+from chalicelib.messaging import queue
 from chalicelib.services.yearly_reset import YearlyReset
 from chalicelib.settings import load
 from chalicelib.store.models import LoginItem
@@ -190,8 +191,10 @@ def make(prefix: str = "recovery", **more: str) -> ResetWorld:
 
 
 @pytest.fixture
-def yearly(serial_moto: None) -> Iterator[ResetWorld]:
+def yearly(serial_moto: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[ResetWorld]:
     """A world of a new AWS, without a firm, five seconds into 2027 in Beijing."""
+    # Moto's queue is one server, which needs no long poll.
+    monkeypatch.setattr(queue, "WAIT_SECONDS", 0)
     with mock_aws():
         create_tables(moto_client("dynamodb"), "recovery")
         with runtime.using(None):
@@ -202,6 +205,7 @@ def yearly(serial_moto: None) -> Iterator[ResetWorld]:
 def real_yearly(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ResetWorld]:
     """The same on DynamoDB Local, fit for several threads; its queue and topic are moto's."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
+    monkeypatch.setattr(queue, "WAIT_SECONDS", 0)
     prefix = f"t{uuid.uuid4().hex[:8]}"
     create_tables_without_ttl(dynamodb_local, prefix)
     # DynamoDB Local keeps tables by access key, so that moto must not put its own in.

@@ -15,6 +15,7 @@ from unittest.mock import Mock
 import pytest
 
 from chalicelib.domain.errors import Unavailable
+from chalicelib.messaging import queue
 from chalicelib.store import reset_runs
 from chalicelib.store.models import LoginItem, RunItem
 from infra.ops import yearly_reset as command
@@ -137,6 +138,85 @@ def test_dead_letters_fail_the_command_until_they_are_redriven(run: Run, reset: 
     assert status == 1
     assert "chunk#00000000" in out
     assert "--redrive" in out
+
+
+FOREIGN = (
+    "hello",
+    "[]",
+    "null",
+    "17",
+    "[" * 20_000,
+    "{}",
+    '{"year": "2027"}',
+    '{"year": true}',
+    '{"year": 2027, "chunk": 7}',
+    '{"year": 2027, "Records": []}',
+    '{"year": 2027, "event": "other"}',
+)
+
+
+@pytest.mark.parametrize("body", FOREIGN)
+def test_a_foreign_dead_letter_is_listed_and_passed_over(
+    run: Run, reset: ResetWorld, body: str
+) -> None:
+    """It is named as unreadable, and a redrive moves ours alone."""
+    run("--year", str(YEAR), *REASON)
+    messages = reset.receive()
+    for each in (body, messages[0]["Body"], body):
+        reset.sqs.send_message(QueueUrl=reset.dead, MessageBody=each)
+    reset.delete(messages, set())
+    ran = run("--status", str(YEAR), "--json")
+    assert (ran.status, ran.json["dead_letters"]) == (1, ["chunk#00000000"])
+    assert len(ran.json["unreadable_letters"]) == 2
+    out = run("--status", str(YEAR)).out
+    assert ran.json["unreadable_letters"][0] in out
+    assert "无法识别的死信不是年度重置的消息" in out
+    again = run("--year", str(YEAR), *REASON, "--redrive", "--json")
+    assert (again.status, again.json["dead_letters"]) == (0, [])
+    assert len(again.json["unreadable_letters"]) == 2
+    reset.work()
+    assert run("--status", str(YEAR)).status == 0
+    assert reset.adds_up()
+
+
+class Shards:
+    """An SQS client whose answers are sometimes empty although there are letters."""
+
+    def __init__(self, client: Any, empty: int) -> None:
+        """`empty` answers are empty before each one that is not."""
+        self._client = client
+        self._empty = self._before = empty
+        self.waits: set[int] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def receive_message(self, **arguments: Any) -> Any:
+        """Answer like one of many servers."""
+        self.waits.add(arguments["WaitTimeSeconds"])
+        if self._before:
+            self._before -= 1
+            return {}
+        self._before = self._empty
+        return self._client.receive_message(**{**arguments, "MaxNumberOfMessages": 1})
+
+
+def test_the_look_at_dead_letters_outlasts_empty_answers(
+    run: Run, reset: ResetWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It polls long, until several consecutive answers are empty; a second look sees the same."""
+    run("--year", str(YEAR), *REASON)
+    for number in range(5):
+        body = json.dumps({"year": YEAR, "chunk": f"chunk#{number:08d}"})
+        reset.sqs.send_message(QueueUrl=reset.dead, MessageBody=body)
+    monkeypatch.setattr(queue, "WAIT_SECONDS", 1)
+    shards = Shards(reset.sqs, queue.EMPTY_ANSWERS - 1)
+    monkeypatch.setattr(reset.story._queue, "_made", shards)
+    for _ in range(2):
+        assert len(run("--status", str(YEAR), "--json").json["dead_letters"]) == 5
+    assert shards.waits == {1}
+    assert reset.story.redrive() == 5
+    assert len(reset.receive()) == 6
 
 
 @pytest.mark.parametrize(
