@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import logging
 import os
@@ -12,9 +14,10 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
+from typing import Any, TextIO
 
 import click
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from chalicelib.domain import origin
@@ -24,6 +27,7 @@ from chalicelib.domain.reasons import parse_reason
 from chalicelib.telemetry import logs
 
 from . import words
+from .aws_errors import advice, described, kind
 from .chinese import Command, Group, complaint
 
 
@@ -75,7 +79,7 @@ def command(
             with redirect_stdout(sys.stderr):
                 answer = run(**options)
             if as_json:
-                click.echo(json.dumps(answer.facts, ensure_ascii=False))
+                _print_json(answer.facts)
             else:
                 answer.show(terminal())
             return 0 if answer.success else 1
@@ -123,9 +127,31 @@ reason_option = click.option("--reason", required=True, metavar="TEXT", help=wor
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; 0 only where the command succeeded."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        _escape_unencodable(stream)
+    for name in ("botocore.credentials", "botocore.tokens"):
+        # They log tracebacks of failures that are raised as well, and then named in one sentence.
+        logging.getLogger(name).setLevel(logging.ERROR)
     # All audit events of one command have one id, as those of one request.
     with logs.plainly(sys.stderr, logging.WARNING), origin.begun(secrets.token_hex(8)):
         return _run(argv)
+
+
+def _escape_unencodable(stream: TextIO) -> None:
+    """Print characters outside the stream's encoding as escapes, so that no report is lost.
+
+    ASCII, the encoding of the locale C, has none of the characters: UTF-8 replaces it, as in click.
+    """
+    if isinstance(stream, io.TextIOWrapper):
+        is_ascii = codecs.lookup(stream.encoding).name == "ascii"
+        encoding = "utf-8" if is_ascii else stream.encoding
+        stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def _print_json(facts: Any) -> None:
+    # JSON has escapes of its own, which differ from Python's beyond U+FFFF.
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    click.echo(json.dumps(facts, ensure_ascii=not is_unicode))
 
 
 def _run(argv: list[str]) -> int:
@@ -144,6 +170,8 @@ def _run(argv: list[str]) -> int:
         return _fail(error.code, str(error), argv, error.status)
     except ServiceError as error:
         return _fail(error.code, _sentence(error), argv)
+    except (BotoCoreError, ClientError) as error:
+        return _fail("aws", described(words.ERRORS["aws"], error), argv)
     except Exception as error:
         # The messages of the error and of its causes may quote a row of the directory or a key.
         what = f"{type(error).__name__}, {_place(error)}"
@@ -153,7 +181,7 @@ def _run(argv: list[str]) -> int:
 
 def _fail(code: str, message: str, argv: Sequence[str], status: int = 1, hint: str = "") -> int:
     if "--json" in argv:
-        click.echo(json.dumps({"error": code, "message": message}, ensure_ascii=False))
+        _print_json({"error": code, "message": message})
     else:
         click.echo(message, err=True)
         if hint:
@@ -171,19 +199,15 @@ def _is_ours(path: str) -> bool:
     return bool({"chalicelib", "infra"} & set(Path(path).parts))
 
 
-def _kind(cause: BaseException | None) -> str:
-    """Return AWS's error code or the exception's class; the message may quote what was sent."""
-    return getattr(cause, "cause_response_code", None) or type(cause).__name__
-
-
 def _sentence(error: ServiceError) -> str:
     if isinstance(error, InvalidInput):
         return error.reason
     if isinstance(error, Unavailable):
-        return fill(
-            words.ERRORS["unavailable"],
-            what=words.DEPENDENCIES.get(error.dependency, error.dependency),
-            kind=_kind(error.__cause__),
-            region=os.environ.get("AWS_DEFAULT_REGION", ""),
-        )
+        cause = error.__cause__
+        dependency = words.DEPENDENCIES.get(error.dependency, error.dependency)
+        region = os.environ.get("AWS_DEFAULT_REGION", "")
+        if advice(cause):
+            refused = words.ERRORS["aws-refused"]
+            return described(refused, cause, dependency=dependency, region=region)
+        return fill(words.ERRORS["unavailable"], what=dependency, kind=kind(cause), region=region)
     return words.ERRORS.get(error.code) or PROBLEMS[error.code][1]

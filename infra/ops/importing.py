@@ -14,6 +14,7 @@ from chalicelib.domain.catalogue import fill
 from chalicelib.domain.reasons import parse_reason
 
 from . import enrol, session, views, words
+from .aws_errors import described
 from .command import Answer, Failed, command, reason_option, terminal
 from .enrolment.enrolment import Report, Result
 from .files.directory_file import DirectoryError
@@ -37,7 +38,7 @@ def import_file(
     """Enrol the firms of a directory file."""
     why = parse_reason(reason)
     actor = session.begin_change()
-    interrupted = False
+    interrupted, why_interrupted = False, ""
     try:
         why += f"（{enrol.source_of(file)}）"
         rebind = None
@@ -62,6 +63,8 @@ def import_file(
             )
     except enrol.Interrupted as error:
         report, interrupted = error.report, True
+        cause = error.__cause__.__cause__ if error.__cause__ else None
+        why_interrupted = described(words.INTERRUPTED_BY, cause)
     except DirectoryError as error:
         raise Failed("directory-file", str(error)) from None
     except OSError as error:
@@ -71,10 +74,13 @@ def import_file(
     def show(console: Console) -> None:
         views.report(console, report)
         if interrupted:
-            console.print(words.INTERRUPTED)
+            console.print(words.INTERRUPTED + why_interrupted)
 
     success = not interrupted and not report.refused
-    return Answer(_facts(report, interrupted), show, success)
+    facts = _facts(report, interrupted)
+    if interrupted:
+        facts["message"] = words.INTERRUPTED + why_interrupted
+    return Answer(facts, show, success)
 
 
 def _confirm(preview: enrol.Preview, *, yes: bool) -> None:

@@ -19,7 +19,9 @@ from chalicelib.settings import SettingsError
 from infra.deploy.tables import load_template, parameters, resolve
 
 from . import words
+from .aws_errors import described, kind
 from .command import Failed
+from .environment import open_session
 
 LOCAL_REGION = "cn-north-1"
 """Region of the local stack where its environment names none."""
@@ -40,7 +42,7 @@ def service() -> container.Service:
             raise _unsettled(error) from None
         return _service_from(_deployment_secret(), error)
     except Unavailable as error:
-        raise Failed("secret", fill(words.ERRORS["secret"], what=_kind(error.__cause__))) from None
+        raise _secret_unread(os.environ["SECRETS_ID"], error) from None
 
 
 def _service_from(secret: str, missing: SettingsError) -> container.Service:
@@ -49,10 +51,23 @@ def _service_from(secret: str, missing: SettingsError) -> container.Service:
         return runtime.service()
     except SettingsError as error:
         raise _unsettled(error) from None
-    except Unavailable:
-        # The operator cannot read such a secret: report what is missing in the environment.
+    except Unavailable as error:
         del os.environ["SECRETS_ID"]
-        raise _unsettled(missing) from None
+        if kind(error.__cause__) != "ResourceNotFoundException":
+            raise _secret_unread(secret, error) from None
+        # Either the settings were to be in the environment, or the secret is in another place.
+        text = fill(
+            words.ERRORS["settings-nowhere"],
+            secret=secret,
+            region=os.environ["AWS_DEFAULT_REGION"],
+            what="; ".join(missing.faults),
+        )
+        raise Failed("settings", text) from None
+
+
+def _secret_unread(secret: str, error: Unavailable) -> Failed:
+    text = described(words.ERRORS["secret"], error.__cause__, secret=secret)
+    return Failed("secret", text)
 
 
 def _unsettled(error: SettingsError) -> Failed:
@@ -77,18 +92,19 @@ def _deployment_secret() -> str:
 
 def _settle_region() -> None:
     # boto3 reads AWS_DEFAULT_REGION; Lambda functions get AWS_REGION.
-    region = boto3.Session().region_name or os.environ.get("AWS_REGION")
+    region = open_session().region_name or os.environ.get("AWS_REGION")
     host = urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname
     if region is None and host in ("127.0.0.1", "localhost", "::1"):
         region = LOCAL_REGION
     if region is None:
-        raise Failed("region", words.ERRORS["region"])
+        raise Failed("region", words.ERRORS["region"], 2)
     os.environ.setdefault("AWS_DEFAULT_REGION", region)
     os.environ.setdefault("AWS_REGION", region)
 
 
 def caller() -> str:
     """Return the ARN of the AWS identity that runs this command. Raises Failed."""
+    _settle_region()
     return _identity()[0]
 
 
@@ -110,19 +126,12 @@ def begin_change() -> str:
 
 def _identity() -> tuple[str, str]:
     """Return the caller's ARN and account."""
-    _settle_region()
     try:
         identity = boto3.client("sts", config=_QUICK).get_caller_identity()
         return str(identity["Arn"]), str(identity["Account"])
-    except (BotoCoreError, ClientError) as error:
-        raise Failed("identity", fill(words.ERRORS["identity"], what=_kind(error))) from None
-
-
-def _kind(error: BaseException | None) -> str:
-    # Messages of botocore may quote what was sent.
-    if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Code", "?"))
-    return type(error).__name__
+    except (BotoCoreError, ClientError, ValueError) as error:
+        # botocore raises ValueError if a configured endpoint is not a URL.
+        raise Failed("identity", described(words.ERRORS["identity"], error)) from None
 
 
 def diagnosis() -> Diagnosis:

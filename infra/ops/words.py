@@ -106,21 +106,86 @@ PLACE = "执行位置：AWS账号$account，区域$region，表前缀$prefix"
 PLACE_ENDPOINT = "，终端节点$url"
 
 INTERRUPTED = "DynamoDB在导入中途停止响应；已导入的行有效，请稍后重新导入同一文件。"
+INTERRUPTED_BY = "原因：$what。"
 STOPPED = "已中断；已写入的内容有效，可以重新执行。"
 
 # Errors, by the code that --json shows.
 ERRORS = {
     "usage": "命令行有误：$what",
     "settings": "设置不完整：$what",
-    "secret": "无法读取Secrets Manager中的设置（$what）",
-    "region": "未指定AWS区域，请设置AWS_DEFAULT_REGION",
-    "identity": "无法确认AWS身份（$what），请检查AWS凭证",
+    "settings-nowhere": "设置不完整，也没有名为$secret的Secrets Manager密钥（区域$region）：$what",
+    "secret": "无法读取Secrets Manager中的设置（密钥$secret，$what）。",
+    "region": "未指定AWS区域，请设置AWS_DEFAULT_REGION。",
+    "identity": "无法确认AWS身份（$what），请检查AWS凭证。",
     "file": "无法读取文件$path：$what",
     "unexpected": "程序出现意外错误（$what），请联系开发人员。",
     "unavailable": "$what不可用（$kind，区域$region），操作没有生效，请稍后重试。",
+    "aws-refused": "$dependency没有执行（$what，区域$region），操作没有生效。",
+    "aws": "AWS调用失败（$what）。",
     "delivery-failed": "短信没有发送成功。",
     "phone-not-bound": "该账号没有绑定手机号，解绑后将无法找回密码；请先用 phone 命令绑定手机号。",
 }
+# What AWS's and botocore's errors mean, by their code without `Exception`, or by their class.
+_NO_RIGHT = "当前AWS身份没有所需的权限，请联系管理员授权。"
+_EXPIRED = "AWS凭证已过期，请重新登录或更新凭证后重试。"
+_KEY_REFUSED = "AWS不认可访问密钥，请检查密钥是否正确、是否已停用。"
+_CLOCK = "请检查本机时间是否准确，以及密钥是否正确。"
+_MISSING = "所在区域没有这个资源，请检查区域、AWS账号和TABLE_PREFIX。"
+_NETWORK = "无法连接，请检查网络、代理和AWS_ENDPOINT_URL。"
+AWS_ADVICE = {
+    "AccessDenied": _NO_RIGHT,
+    "UnauthorizedOperation": _NO_RIGHT,
+    "AuthorizationError": _NO_RIGHT,
+    "ExpiredToken": _EXPIRED,
+    "RequestExpired": _EXPIRED,
+    "InvalidClientTokenId": _KEY_REFUSED,
+    "UnrecognizedClient": _KEY_REFUSED,
+    "InvalidAccessKeyId": _KEY_REFUSED,
+    "IncompleteSignature": _KEY_REFUSED,
+    "SignatureDoesNotMatch": _CLOCK,
+    "InvalidSignature": _CLOCK,
+    "ResourceNotFound": _MISSING,
+    "QueueDoesNotExist": _MISSING,
+    "AWS.SimpleQueueService.NonExistentQueue": _MISSING,
+    "NotFound": _MISSING,
+    "EndpointConnectionError": _NETWORK,
+    "ConnectTimeoutError": _NETWORK,
+    "ReadTimeoutError": _NETWORK,
+    "ConnectionClosedError": _NETWORK,
+    "ProxyConnectionError": _NETWORK,
+    "SSLError": "TLS证书校验失败，请检查代理和AWS_CA_BUNDLE。",
+    "InvalidEndpoint": "配置文件中的endpoint_url不是完整的地址，请写成http://或https://开头。",
+    "InvalidRegionError": "区域名称不正确，请检查AWS_DEFAULT_REGION和配置文件中的region。",
+    "InvalidRetryModeError": "AWS_RETRY_MODE的值不正确。",
+}
+
+# Slips of the environment, found before any request is sent.
+VARIABLE_WRONG = (
+    "环境变量$name含有空格、回车、换行或非英文字符，请重新设置（复制时常带入末尾的回车）。"
+)
+ENDPOINT_WRONG = (
+    "环境变量$name不是完整的地址，请写成http://或https://开头，例如http://127.0.0.1:4566。"
+)
+PROFILE_UNKNOWN = "AWS配置文件中没有名为$name的profile，请检查AWS_PROFILE。"
+CONFIG_UNPARSABLE = (
+    "无法解析AWS配置文件$path，请检查其格式（应为[default]等小节和“名称 = 值”，UTF-8编码）。"
+)
+CONFIG_CONTRADICTORY = (
+    "AWS配置文件中的profile不完整或引用了不存在的profile，请检查source_profile等项。"
+)
+SSO_NOT_SIGNED_IN = "尚未登录AWS SSO或登录已过期，请先执行 aws sso login 再重试。"
+MFA_WITHOUT_TERMINAL = "该profile需要输入MFA验证码，请在终端中执行本命令。"
+PROCESS_FAILED = (
+    "没有从credential_process指定的程序或缓存的登录信息取得凭证（$kind）："
+    "请单独执行该程序查看原因，或重新登录。"
+)
+CREDENTIALS_NOT_RETRIEVED = "没有取得AWS凭证（来源$provider），请检查后重试。"
+CREDENTIALS_PARTIAL = "AWS凭证不完整：访问密钥ID与访问密钥须同时设置。"
+CREDENTIALS_MISSING = (
+    "没有找到AWS凭证，请设置AWS_PROFILE，或AWS_ACCESS_KEY_ID与AWS_SECRET_ACCESS_KEY。"
+)
+KEY_WRONG = "AWS凭证中含有回车、换行等控制字符，请重新设置。"
+
 PARAMETER_MISSING = "缺少$name"
 OPTION_UNKNOWN = "没有选项$name"
 COMMAND_UNKNOWN = "没有命令$name"

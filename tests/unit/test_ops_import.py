@@ -22,11 +22,11 @@ pytestmark = pytest.mark.usefixtures("serial_moto")
 
 def test_an_import_reports_its_result(run_ops: Run, world: World, firms_file: Path) -> None:
     """Rows loaded, duration and hashing rate; a second import changes nothing."""
-    ran = run_ops("import", str(firms_file, *REASON), *REASON)
+    ran = run_ops("import", str(firms_file), *REASON)
     assert ran.status == 0
     assert "导入 1 家，无变化 0 家，拒绝 0 行；用时" in ran.out
     assert "计算密码 2 个" in ran.out
-    again = run_ops("import", str(firms_file, *REASON), *REASON, "--json")
+    again = run_ops("import", str(firms_file), *REASON, "--json")
     assert again.status == 0
     assert {**again.json, "seconds": 0} == {
         "loaded": 0,
@@ -50,13 +50,13 @@ def test_refused_rows_fail_the_command_and_are_listed(
     """The good rows are loaded; the exit status reports the others to a script."""
     bad = FIRM.replace("32990002", "32990003").replace("13800001234", "1")
     firms_file.write_text(HEADER + bad + FIRM.replace("Opening-1", ""), "utf-8")
-    ran = run_ops("import", str(firms_file), *REASON, "--reason", "首批")
+    ran = run_ops("import", str(firms_file), "--reason", "首批")
     assert ran.status == 1
     for text in ("被拒绝的行", "32990003", "phone应为11位大陆手机号", "没有开户密码", "拒绝 1 行"):
         assert text in ran.out
     assert world.login_item("32990002").phone == PHONE
     assert next(iter(AuditItem.query("32990002"))).reason.startswith("首批（firms.csv")
-    as_json = run_ops("import", str(firms_file, *REASON), *REASON, "--json")
+    as_json = run_ops("import", str(firms_file), *REASON, "--json")
     assert as_json.status == 1
     assert as_json.json["refused"] == [
         {"row": 2, "firm_no": "32990003", "reasons": ["phone应为11位大陆手机号"]}
@@ -67,8 +67,8 @@ def test_refused_rows_fail_the_command_and_are_listed(
 def test_a_long_list_of_refused_rows_is_cut(run_ops: Run, world: World, firms_file: Path) -> None:
     """A terminal shows the first hundred, JSON has all of them."""
     firms_file.write_text(HEADER + "1,,,,,,,,\n" * 130, "utf-8")
-    assert "另有 30 行未列出" in run_ops("import", str(firms_file, *REASON), *REASON).out
-    assert len(run_ops("import", str(firms_file, *REASON), *REASON, "--json").json["refused"]) == 130
+    assert "另有 30 行未列出" in run_ops("import", str(firms_file), *REASON).out
+    assert len(run_ops("import", str(firms_file), *REASON, "--json").json["refused"]) == 130
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal(
@@ -76,9 +76,9 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(
 ) -> None:
     """A refused row's number and an unknown column are shown without them."""
     firms_file.write_text(HEADER + "\x1b[31m1,,,,,,,,\n", "utf-8")
-    assert "\x1b[31m1" not in run_ops("import", str(firms_file, *REASON), *REASON).out
+    assert "\x1b[31m1" not in run_ops("import", str(firms_file), *REASON).out
     firms_file.write_text(HEADER.replace("name,", "na\x1bme,", 1), "utf-8")
-    ran = run_ops("import", str(firms_file, *REASON), *REASON)
+    ran = run_ops("import", str(firms_file), *REASON)
     assert ran.status == 1
     assert "\x1b" not in ran.err
 
@@ -88,7 +88,7 @@ def test_a_file_that_cannot_be_read_fails_the_command(
 ) -> None:
     """The reason is shown, and nothing is loaded."""
     firms_file.write_text("firm_no,name\n", "utf-8")
-    ran = run_ops("import", str(firms_file, *REASON), *REASON, "--json")
+    ran = run_ops("import", str(firms_file), *REASON, "--json")
     assert (ran.status, ran.json["error"]) == (1, "directory-file")
     assert "缺少列province" in ran.json["message"]
 
@@ -98,10 +98,10 @@ def test_an_import_that_was_cut_short_fails_the_command(
 ) -> None:
     """The store failed midway: the partial result is shown, with what to do."""
     boto3.client("dynamodb").delete_table(TableName="recovery-audit")
-    ran = run_ops("import", str(firms_file, *REASON), *REASON)
+    ran = run_ops("import", str(firms_file), *REASON)
     assert ran.status == 1
     assert words.INTERRUPTED in ran.out
-    assert run_ops("import", str(firms_file, *REASON), *REASON, "--json").json["interrupted"] is True
+    assert run_ops("import", str(firms_file), *REASON, "--json").json["interrupted"] is True
 
 
 def test_hashes_of_the_previous_system_are_listed_by_scheme(
@@ -145,15 +145,15 @@ def test_a_sheet_is_selected_by_name(run_ops: Run, world: World, tmp_path: Path)
 
 def test_phones_change_only_on_request(run_ops: Run, world: World, firms_file: Path) -> None:
     """Each change is audited under the caller and sent to both phones."""
-    run_ops("import", str(firms_file, *REASON), *REASON)
+    run_ops("import", str(firms_file), *REASON)
     firms_file.write_text(HEADER + FIRM.replace("13800001234", NEW_PHONE), "utf-8")
-    kept = run_ops("import", str(firms_file, *REASON), *REASON)
+    kept = run_ops("import", str(firms_file), *REASON)
     assert kept.status == 0
     assert "已绑定其他手机号" in kept.out
     assert world.login_item("32990002").phone == PHONE
     assert world.phones.sent == []
     world.clock.time += 1
-    ran = run_ops("import", str(firms_file), *REASON, "--update-phones", "--reason", "名录更新", "--json")
+    ran = run_ops("import", str(firms_file), "--update-phones", "--reason", "名录更新", "--json")
     assert ran.status == 0
     assert ran.json["notes"][0]["notes"] == ["32990002绑定的手机号已变更"]
     assert world.login_item("32990002").phone == "+8613900002222"
@@ -168,9 +168,9 @@ def test_a_terminal_gets_a_progress_bar(
     run_ops: Run, world: World, firms_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is on stderr, and only on a terminal."""
-    assert "1/1" not in run_ops("import", str(firms_file, *REASON), *REASON).err
+    assert "1/1" not in run_ops("import", str(firms_file), *REASON).err
     monkeypatch.setenv("FORCE_COLOR", "1")
-    watched = run_ops("import", str(firms_file, *REASON), *REASON, "--json")
+    watched = run_ops("import", str(firms_file), *REASON, "--json")
     assert "1/1" in watched.err
     assert watched.json["unchanged"] == 1
 
@@ -250,7 +250,7 @@ def test_an_update_of_phones_counts_what_it_would_change(
 def test_a_partial_file_needs_the_option(run_ops: Run, world: World, firms_file: Path) -> None:
     """Without it the missing columns are named; firm_no is needed in any case."""
     path = changed_file(firms_file, CHANGE)
-    refused = run_ops("import", path), *REASON
+    refused = run_ops("import", path, *REASON)
     assert refused.status == 1
     assert "缺少列province" in refused.err
     unnumbered = changed_file(firms_file, "name\n改名\n")
@@ -269,11 +269,11 @@ def test_an_import_requires_a_reason(
     run_ops: Run, world: World, firms_file: Path, reason: tuple[str, ...], status: int
 ) -> None:
     """Without one nothing is loaded."""
-    assert run_ops("import", str(firms_file, *REASON), *reason).status == status
+    assert run_ops("import", str(firms_file), *reason).status == status
     assert AuditItem.count() == 0
 
 
 def test_an_import_shows_where_it_acts(run_ops: Run, world: World, firms_file: Path) -> None:
     """The AWS account, the region and the prefix of the tables."""
     place = "执行位置：AWS账号123456789012，区域cn-north-1，表前缀recovery"
-    assert place in run_ops("import", str(firms_file, *REASON), *REASON).err
+    assert place in run_ops("import", str(firms_file), *REASON).err

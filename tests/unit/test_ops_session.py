@@ -19,7 +19,7 @@ from infra.deploy.tables import create_tables
 from infra.local.aws import REGION, LocalAws, Resources
 from infra.ops import session
 from tests.conftest import PHONE, SETTINGS, MakeWorld, World
-from tests.support.ops_runner import CHANGES, LOGIN, NEW_PHONE, Run
+from tests.support.ops_runner import CHANGES, FIRM, HEADER, LOGIN, NEW_PHONE, Run
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
 
@@ -103,7 +103,7 @@ def test_a_missing_region_is_reported(
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     ran = run_ops("account", LOGIN, "--json")
-    assert (ran.status, ran.json["error"]) == (1, "region")
+    assert (ran.status, ran.json["error"]) == (2, "region")
     assert session.LOCAL_REGION == REGION
 
 
@@ -132,18 +132,77 @@ def local_aws() -> Iterator[str]:
         aws.close()
 
 
-def test_the_command_runs_against_a_local_stack(local_aws: str, firms_file: Path) -> None:
-    """`python -m infra.ops` with credentials and AWS_ENDPOINT_URL: import, look, change, look."""
-    environment = {
+def local_environment(url: str) -> dict[str, str]:
+    """Return the environment of a command against a local AWS."""
+    return {
         **SETTINGS,
         "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": local_aws,
+        "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "NO_PROXY": "127.0.0.1",
     }
+
+
+ENCODINGS = (
+    ("gbk", {"PYTHONIOENCODING": "gbk"}),
+    # Without these two, Python uses UTF-8 in the locale C by itself.
+    ("utf-8", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
+    ("utf-8", {"PYTHONIOENCODING": "ascii:strict"}),
+    ("utf-8", {"LC_ALL": "C"}),
+    ("utf-8", {"LC_ALL": "C.UTF-8"}),
+)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(("encoding", "variables"), ENCODINGS)
+def test_a_report_is_printed_in_any_encoding(
+    local_aws: str,
+    firms_file: Path,
+    encoding: str,
+    variables: dict[str, str],
+    as_json: bool,
+) -> None:
+    """Characters outside the encoding are escaped, UTF-8 replaces ASCII; the exit status is that of the refused row."""
+    firms_file.write_text(HEADER.replace("name,", "\U00020bb7name,", 1), "utf-8")
+    form = ["--json"] if as_json else []
+
+    def run_ops(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [sys.executable, "-m", "infra.ops", *arguments, *form],
+            env={**local_environment(local_aws), **variables},
+            capture_output=True,
+            timeout=300,
+            check=False,
+        )
+
+    ran = run_ops("import", str(firms_file), "--reason", "x")
+    assert ran.returncode == 1
+    out, err = ran.stdout.decode(encoding), ran.stderr.decode(encoding)
+    assert "Traceback" not in err
+    if as_json:
+        assert "\U00020bb7name" in json.loads(out)["message"]
+    elif encoding == "utf-8":
+        assert "\U00020bb7name" in err
+    else:
+        assert "\\U00020bb7name" in err
+    firms_file.write_text(HEADER + FIRM.replace("32990002", "\U00020bb7"), "utf-8")
+    ran = run_ops("import", str(firms_file), "--reason", "x")
+    assert ran.returncode == 1
+    out = ran.stdout.decode(encoding)
+    assert "Traceback" not in ran.stderr.decode(encoding)
+    if as_json:
+        assert json.loads(out)["refused"][0]["firm_no"] == "\U00020bb7"
+    else:
+        # Rich folds a long escape.
+        assert ("\U00020bb7" if encoding == "utf-8" else "U00020bb7") in out
+
+
+def test_the_command_runs_against_a_local_stack(local_aws: str, firms_file: Path) -> None:
+    """`python -m infra.ops` with credentials and AWS_ENDPOINT_URL: import, look, change, look."""
+    environment = local_environment(local_aws)
 
     def run_ops(*arguments: str) -> Any:
         command = [sys.executable, "-m", "infra.ops", *arguments, "--json"]
