@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..domain.errors import AccountNotFound, ServiceError
-from ..domain.limits import HOUR, Limits, retry_after
+from ..domain.limits import HOUR, MINUTE, Limits, retry_after
 from ..domain.logins import mask_phone, parse_login
 from ..store.accounts import Accounts, AccountSnapshot, Event
 from ..store.firms import Firms
@@ -23,6 +23,8 @@ class LockKind(StrEnum):
     STARTS = "starts"
     LOGIN_SENDS = "login-sends"
     DESTINATION_SENDS = "destination-sends"
+    RESEND_PAUSE = "resend-pause"
+    """The pause of a minute after each code; not a fault."""
     WRONG_CODES = "wrong-codes"
     CODE_TRIES = "code-tries"
     WRONG_DETAILS = "wrong-details"
@@ -32,6 +34,14 @@ class LockKind(StrEnum):
     SERVICE_WRONG_PASSWORDS = "service-wrong-passwords"
 
 
+_KEPT_BY_UNLOCK = {
+    LockKind.CODE_TRIES,
+    LockKind.SERVICE_SENDS,
+    LockKind.SERVICE_WRONG_CODES,
+    LockKind.SERVICE_WRONG_PASSWORDS,
+}
+
+
 class Finding(StrEnum):
     """A reason why codes do not arrive, or the state of the last one."""
 
@@ -39,6 +49,9 @@ class Finding(StrEnum):
     NOT_FOLLOWING = "not-following"
     FOLLOWING_UNKNOWN = "following-unknown"
     LOCKED = "locked"
+    """A limit that `unlock` lifts."""
+    LOCKED_UNTIL_LATER = "locked-until-later"
+    """A limit that `unlock` does not lift: of the live code or of the whole service."""
     NEVER_SENT = "never-sent"
     NOT_DELIVERED = "not-delivered"
     SEND_FAILED = "send-failed"
@@ -189,13 +202,13 @@ class Diagnosis:
 
 def own_locks(snapshot: AccountSnapshot, limits: Limits, now: int) -> list[Lock]:
     """Return the login's limits that are used up now, without its code's and the service's."""
+    pause = [window for window in limits.sends_per_destination if window.seconds <= MINUTE]
+    quota = [window for window in limits.sends_per_destination if window.seconds > MINUTE]
     waits = [
         (LockKind.STARTS, retry_after(snapshot.starts, limits.starts_per_login, now)),
         (LockKind.LOGIN_SENDS, retry_after(snapshot.sends, limits.sends_per_login, now)),
-        (
-            LockKind.DESTINATION_SENDS,
-            retry_after(snapshot.destination_sends, limits.sends_per_destination, now),
-        ),
+        (LockKind.DESTINATION_SENDS, retry_after(snapshot.destination_sends, quota, now)),
+        (LockKind.RESEND_PAUSE, retry_after(snapshot.destination_sends, pause, now)),
         (LockKind.WRONG_CODES, retry_after(snapshot.wrongs, limits.wrong_codes_per_login, now)),
         (
             LockKind.WRONG_DETAILS,
@@ -225,22 +238,30 @@ def _findings(
         findings.append(Finding.NOT_FOLLOWING)
     if snapshot.openid is not None and following is None:
         findings.append(Finding.FOLLOWING_UNKNOWN)
-    if locks:
+    kinds = {lock.kind for lock in locks} - {LockKind.RESEND_PAUSE}
+    if kinds - _KEPT_BY_UNLOCK:
         findings.append(Finding.LOCKED)
-    if not sends:
-        findings.append(Finding.NEVER_SENT)
-    elif sends[0].receipt == "failed":
-        findings.append(Finding.NOT_DELIVERED)
-    elif sends[0].outcome == "failed":
-        findings.append(Finding.SEND_FAILED)
-    elif sends[0].gateway == "wechat-pull":
-        findings.append(Finding.TO_BE_FETCHED)
-    elif sends[0].receipt == "delivered":
-        findings.append(Finding.DELIVERED)
-    elif sends[0].outcome == "unknown":
-        findings.append(Finding.OUTCOME_UNKNOWN)
-    else:
-        findings.append(Finding.NO_RECEIPT)
+    if kinds & _KEPT_BY_UNLOCK:
+        findings.append(Finding.LOCKED_UNTIL_LATER)
+    findings.append(_last_send(sends))
     if not snapshot.has_password:
         findings.append(Finding.NO_PASSWORD)
     return findings
+
+
+def _last_send(sends: Sequence[Event]) -> Finding:
+    """Return the state of the last code; `sends` newest first."""
+    if not sends:
+        return Finding.NEVER_SENT
+    last = sends[0]
+    if last.receipt == "failed":
+        return Finding.NOT_DELIVERED
+    if last.outcome == "failed":
+        return Finding.SEND_FAILED
+    if last.gateway == "wechat-pull":
+        return Finding.TO_BE_FETCHED
+    if last.receipt == "delivered":
+        return Finding.DELIVERED
+    if last.outcome == "unknown":
+        return Finding.OUTCOME_UNKNOWN
+    return Finding.NO_RECEIPT

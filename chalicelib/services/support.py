@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from ..domain.catalogue import INPUT_REASONS
 from ..domain.errors import (
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 REPLACED = "was "
 """The prefix of an audit event's outcome that names the phone that was bound before."""
 
+_DATA_CARDS = "+8614"
 # Another write may change the same login first; the change is then repeated on the new state.
 _TRIES = 3
 
@@ -53,6 +55,17 @@ class ChangeResult:
     login: str
     changed: bool
     notified: tuple[NotificationResult, ...] = ()
+    codes_by_wechat: bool = False
+    """Whether codes go to the bound WeChat afterwards, not to the phone."""
+
+
+class PhoneDoubt(StrEnum):
+    """A reason why a phone may be mistyped or may not receive an SMS."""
+
+    DATA_CARD = "data-card"
+    """A number of the segment 14x, which is for data cards and devices."""
+    OTHER_FIRM = "other-firm"
+    """A login of another firm has it."""
 
 
 class Support:
@@ -70,6 +83,27 @@ class Support:
         self._limits = limits
         self._accounts = accounts
         self._notifications = notifications
+
+    def phone_doubts(self, login_text: str, number: str) -> tuple[PhoneDoubt, ...]:
+        """Return the doubts about binding a phone to a login; none if it is bound already.
+
+        The search for other logins reads the whole table. Raises InvalidInput, AccountNotFound,
+        Unavailable.
+        """
+        phone = phone_number(number)
+        if phone is None:
+            raise InvalidInput("phone", INPUT_REASONS["phone"])
+        snapshot = self._accounts.read(str(parse_login(login_text)))
+        if snapshot is None:
+            raise AccountNotFound
+        if snapshot.phone == phone:
+            return ()
+        doubts = []
+        if phone.startswith(_DATA_CARDS):
+            doubts.append(PhoneDoubt.DATA_CARD)
+        if self._accounts.is_phone_of_another_firm(phone, snapshot.firm_no):
+            doubts.append(PhoneDoubt.OTHER_FIRM)
+        return tuple(doubts)
 
     def change_phone(
         self, login_text: str, number: str, *, actor: str, reason: str
@@ -100,10 +134,12 @@ class Support:
             return True
 
         before, changed = self._change(login_text, change)
+        bound = before.openid is not None
         if not changed:
-            return ChangeResult(before.login, False)
+            return ChangeResult(before.login, False, codes_by_wechat=bound)
         phones = [number for number in (before.phone, phone) if number is not None]
-        return self._notify("phone-changed", before, phones, now)
+        result = self._notify("phone-changed", before, phones, now)
+        return replace(result, codes_by_wechat=bound)
 
     def unbind(self, login_text: str, *, actor: str, reason: str) -> ChangeResult:
         """Remove the WeChat binding, so that codes go to the phone again, and notify both.
@@ -155,9 +191,11 @@ class Support:
             return True
 
         before, changed = self._change(login_text, change)
+        bound = before.openid is not None
         if not changed:
-            return ChangeResult(before.login, False)
-        return self._notify("unlocked", before, [before.phone] if before.phone else [], now)
+            return ChangeResult(before.login, False, codes_by_wechat=bound)
+        result = self._notify("unlocked", before, [before.phone] if before.phone else [], now)
+        return replace(result, codes_by_wechat=bound)
 
     def _change(
         self, login_text: str, change: Callable[[AccountSnapshot], bool]

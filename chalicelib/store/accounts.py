@@ -139,6 +139,19 @@ class Accounts:
         return list(islice(sends, most))
 
     @staticmethod
+    def is_phone_of_another_firm(phone: str, firm_no: str) -> bool:
+        """Return whether a login of another firm has the phone, in E.164, by a scan of the table.
+
+        Raises Unavailable.
+        """
+        with translate_errors():
+            logins = LoginItem.scan(
+                (LoginItem.phone == phone) & (LoginItem.firm_no != firm_no),
+                attributes_to_get=["login"],
+            )
+            return next(iter(logins), None) is not None
+
+    @staticmethod
     def change_phone(was: AccountSnapshot, phone: str, event: AuditItem, now: int) -> None:
         """Set another phone, end the live code and write the event in one transaction.
 

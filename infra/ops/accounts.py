@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
 
 from chalicelib.domain.catalogue import fill
-from chalicelib.services.support import ChangeResult
+from chalicelib.domain.phones import phone_number
+from chalicelib.domain.reasons import parse_reason
+from chalicelib.services.support import ChangeResult, PhoneDoubt
 
 from . import session, views, words
-from .command import Answer, command, login_argument, reason_option
+from .command import (
+    Answer,
+    Failed,
+    command,
+    login_argument,
+    read_at_terminal,
+    reason_option,
+)
 
 
 @command("account", words.ACCOUNT, f"LOGIN  {words.LOGIN}")
@@ -44,11 +54,28 @@ def audit(login: str, most: int) -> Answer:
 @login_argument
 @click.argument("number")
 @reason_option
-def phone(login: str, number: str, reason: str) -> Answer:
+@click.option("--yes", is_flag=True, help=words.PHONE_YES)
+def phone(login: str, number: str, reason: str, yes: bool) -> Answer:
     """Bind another phone to the login."""
+    parse_reason(reason)
     actor = session.begin_change()
-    changed = session.support().change_phone(login, number, actor=actor, reason=reason)
+    support = session.support()
+    if not yes:
+        _confirm(support.phone_doubts(login, number), number)
+    changed = support.change_phone(login, number, actor=actor, reason=reason)
     return _answer("phone", changed)
+
+
+def _confirm(doubts: Sequence[PhoneDoubt], number: str) -> None:
+    """Require a doubtful phone once more at the terminal. Raises Failed with status 2."""
+    if not doubts:
+        return
+    why = "".join(words.PHONE_DOUBTS[doubt] for doubt in doubts)
+    typed = read_at_terminal(why + words.PHONE_CONFIRM)
+    if typed is None:
+        raise Failed("not-confirmed", why + words.PHONE_NO_TERMINAL, 2)
+    if phone_number(typed) != phone_number(number):
+        raise Failed("not-confirmed", words.PHONE_NOT_CONFIRMED, 2)
 
 
 @command("unbind", words.UNBIND, f"LOGIN  {words.LOGIN}")
@@ -77,5 +104,7 @@ def _answer(name: str, changed: ChangeResult) -> Answer:
         fill(words.TOLD[result.outcome], to=result.destination, reason=result.reason or "")
         for result in changed.notified
     ]
+    if name == "phone" and changed.codes_by_wechat:
+        lines.append(fill(words.PHONE_BUT_WECHAT, login=changed.login))
     facts: dict[str, Any] = asdict(changed)
     return Answer(facts, lambda console: console.print("\n".join(lines)))

@@ -53,8 +53,18 @@ class Answer:
 
 
 def terminal(*, stderr: bool = False) -> Console:
-    """Return a console that prints texts without interpreting markup."""
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    """Return a console that prints texts without interpreting markup.
+
+    Without a terminal, and without COLUMNS, lines are not folded: a file or a pipe has no width.
+    """
+    console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _WITHOUT_TERMINAL
+    return console
+
+
+# Columns of a file or a pipe.
+_WITHOUT_TERMINAL = 1_000
 
 
 @click.group(

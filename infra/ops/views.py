@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -25,14 +26,16 @@ from .enrolment.enrolment import Report, Result
 _MOST_ROWS = 100
 _MOST_PREVIEWED = 20
 # Columns that are never folded; the others share the remaining width.
+# Widths in cells: a table whose columns would be narrower is printed as records.
+_SHORT_PHRASE = 12
+_LONG_WORD = 24
+_GAP = 3
 _NARROW = frozenset({words.TIME, words.DESTINATION, words.ROW, words.FIRM_NO})
 
 
 def overview(console: Console, summary: Overview) -> None:
     """Print a login: its state, findings, exhausted limits and last codes."""
-    facts = Table(show_header=False, box=None, pad_edge=False)
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
+    facts = _facts_table()
     for key, text in _facts(summary).items():
         facts.add_row(words.ACCOUNT_ROWS[key], text)
     console.print(facts)
@@ -45,6 +48,13 @@ def overview(console: Console, summary: Overview) -> None:
         _table(console, words.LOCKS_TITLE, words.LOCK_COLUMNS, locks)
     if summary.sends:
         _table(console, words.SENDS_TITLE, words.SEND_COLUMNS, map(_send, summary.sends))
+
+
+def _facts_table() -> Table:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
 
 
 def _facts(summary: Overview) -> dict[str, str]:
@@ -204,12 +214,39 @@ def _table(
 ) -> None:
     if title:
         console.print(f"\n{title}", style="bold")
+    cells = [tuple(row) for row in rows]
+    if not _fits(console, columns, cells):
+        _records(console, columns, cells)
+        return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column in _NARROW)
-    for row in rows:
+    for row in cells:
         table.add_row(*row)
     console.print(table)
+
+
+def _fits(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether no column is so narrow that it breaks words or short phrases."""
+    needed = 0
+    for column, cells in zip(columns, zip(columns, *rows, strict=True), strict=True):
+        lines = [line for cell in cells for line in cell.splitlines()]
+        widest = max(map(cell_len, lines))
+        longest_word = max((cell_len(word) for line in lines for word in line.split()), default=0)
+        least = min(max(longest_word, _SHORT_PHRASE), _LONG_WORD)
+        needed += _GAP + (widest if column in _NARROW else min(widest, least))
+    return needed <= console.width
+
+
+def _records(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print each row as lines of a name and a text, for a terminal too narrow for the table."""
+    for row in rows:
+        record = _facts_table()
+        for column, cell in zip(columns, row, strict=True):
+            if cell:
+                record.add_row(column, cell)
+        console.print(record)
+        console.print()
 
 
 def _word(known: dict[str, str], word: str | None) -> str:
@@ -262,9 +299,7 @@ def run(
         "dead": "、".join(dead.messages) or words.NONE,
         "unreadable": "、".join(dead.unreadable),
     }
-    facts = Table(show_header=False, box=None, pad_edge=False)
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
+    facts = _facts_table()
     for key, text in rows.items():
         if text or key == "ended":
             facts.add_row(words.RESET_ROWS[key], text)

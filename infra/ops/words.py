@@ -29,6 +29,18 @@ IMPORT_PHONES = "变更与文件不同的手机号（默认保留已绑定的）
 ACCOUNT = "查看账号：为什么收不到验证码。"
 PHONE = "绑定或变更账号的手机号，短信通知新旧手机。"
 PHONE_NUMBER = "11位大陆手机号"
+PHONE_YES = "号码可疑时不再要求输入一次（用于脚本）"
+PHONE_DOUBTS = {
+    "data-card": "14开头的号码多为数据卡或物联网卡，可能收不到短信。",
+    "other-firm": "该号码已绑定其他会计师事务所的账号。",
+}
+PHONE_CONFIRM = "确认请再输入一次手机号："
+PHONE_NO_TERMINAL = "请在终端执行并再输入一次手机号，或加 --yes。没有做任何修改。"
+PHONE_NOT_CONFIRMED = "两次输入的手机号不一致，没有做任何修改。"
+PHONE_BUT_WECHAT = (
+    "注意：$login 绑定了微信公众号，验证码仍发到微信，不发到该手机。"
+    "如需改发短信，请解绑：python -m infra.ops unbind $login --reason 原因"
+)
 UNBIND = "解绑账号的微信公众号，验证码改发短信。"
 UNLOCK = "清除账号及其手机或微信的次数限制。"
 AUDIT = "查看账号最近的操作记录。"
@@ -233,6 +245,7 @@ FINDINGS = {
     "not-following": "绑定的微信尚未关注或已取消关注公众号：请用该微信关注，或用 unbind 命令解绑后改用短信。",
     "following-unknown": "暂时查不到绑定的微信是否仍关注公众号。",
     "locked": "有次数限制生效，见下表；可等待自动解除，或用 unlock 命令清除账号自身的限制。",
+    "locked-until-later": "有 unlock 命令不能解除的限制生效，见下表：请按表中说明处理，或等待自动解除。",
     "never-sent": "没有发送过验证码：请确认在页面上点击了获取验证码。",
     "not-delivered": "最近一次验证码没有送达手机或微信，原因见下表。",
     "send-failed": "最近一次验证码没有发出，原因见下表；可以立即重试。",
@@ -249,6 +262,7 @@ LOCKS = {
     "starts": "一小时内开始找回的次数",
     "login-sends": "账号一天内发送验证码的次数",
     "destination-sends": "手机或微信接收验证码的次数",
+    "resend-pause": "两次获取验证码之间的间隔（正常）",
     "wrong-codes": "一天内输错验证码的次数",
     "code-tries": "当前验证码的输错次数（重新获取验证码即可）",
     "wrong-details": "一天内解绑信息填错的次数",

@@ -85,8 +85,9 @@ def test_an_overview_shows_the_outcome_of_each_send(diagnosis: Diagnosis, world:
     assert [(s.gateway, s.outcome, s.destination) for s in first.sends] == [
         ("console", "handed-over", "138****1234")
     ]
-    assert first.findings == ("locked", "no-receipt")
-    assert first.locks == (Lock(LockKind.DESTINATION_SENDS, world.clock.time + 60),)
+    # The pause after a code is shown, but is no fault.
+    assert first.findings == ("no-receipt",)
+    assert first.locks == (Lock(LockKind.RESEND_PAUSE, world.clock.time + 60),)
     audit.add_receipt(LOGIN, events()[0].at, "m1", "failed", "MOBILE_NOT_ON_SERVICE 停机")
     world.clock.time += 61
     failed = diagnosis.overview(LOGIN)
@@ -198,7 +199,10 @@ def test_an_exhausted_code_and_full_budgets_are_shown(diagnosis: Diagnosis, worl
     hour = now // HOUR
     for name, total in (("sends", 2_000), ("wrong-codes", 1_000)):
         BudgetItem(f"budget#{name}#{hour}", total=total, expires_at=now + DAY).save()
-    locks = diagnosis.overview(LOGIN).locks
+    seen = diagnosis.overview(LOGIN)
+    locks = seen.locks
+    assert "locked-until-later" in seen.findings
+    assert "locked" not in seen.findings
     assert Lock(LockKind.CODE_TRIES, now + 300) in locks
     assert Lock(LockKind.SERVICE_SENDS, (hour + 1) * HOUR) in locks
     assert Lock(LockKind.SERVICE_WRONG_CODES, (hour + 1) * HOUR) in locks
@@ -210,7 +214,7 @@ def test_logins_with_one_phone_share_its_limit(diagnosis: Diagnosis, world: Worl
     """A phone that two logins share is locked for both by a code to one."""
     LoginItem(FINANCE).update([LoginItem.openid.remove()])
     recover(world, FINANCE, "o-bob")
-    assert {lock.kind for lock in diagnosis.overview(LOGIN).locks} == {"destination-sends"}
+    assert {lock.kind for lock in diagnosis.overview(LOGIN).locks} == {"resend-pause"}
 
 
 def test_history_is_newest_first(diagnosis: Diagnosis, world: World) -> None:

@@ -66,6 +66,37 @@ def test_a_first_phone_alone_is_notified(support: Support, world: World) -> None
     assert events()[0].outcome == "first-phone"
 
 
+@pytest.mark.parametrize(
+    ("login", "number", "doubts"),
+    [
+        (LOGIN, NEW_PHONE, ()),
+        (LOGIN, "14500002222", ("data-card",)),
+        (LOGIN, "17012345678", ("other-firm",)),
+        (LOGIN, "14712345678", ("data-card", "other-firm")),
+        # Of the same firm's other login, and the login's own.
+        (FINANCE, "13700005555", ()),
+        (LOGIN, "13700005555", ()),
+    ],
+)
+def test_a_doubtful_phone_is_found(
+    support: Support, world: World, login: str, number: str, doubts: tuple[str, ...]
+) -> None:
+    """A number for devices, or one of another firm; logins of one firm often share a phone."""
+    LoginItem(LOGIN).update([LoginItem.phone.set("+8613700005555")])
+    for other, phone in (("31010001", "+8617012345678"), ("31010002", "+8614712345678")):
+        LoginItem(other, firm_no=other, phone=phone, password_version=1, changed_at=1).save()
+    assert support.phone_doubts(login, number) == doubts
+
+
+def test_a_bound_login_s_new_phone_gets_no_codes(support: Support, world: World) -> None:
+    """The result says that codes go to WeChat, changed or not, until it is unbound."""
+    for changed in (True, False):
+        result = support.change_phone(FINANCE, NEW_PHONE, **BY)
+        assert (result.changed, result.codes_by_wechat) == (changed, True)
+    assert not support.unbind(FINANCE, **BY).codes_by_wechat
+    assert not support.change_phone(FINANCE, "13900003333", **BY).codes_by_wechat
+
+
 def test_the_same_phone_again_is_no_change(support: Support, world: World) -> None:
     """Nothing is written and nobody is notified."""
     assert support.change_phone(LOGIN, "+8613800001234", **BY) == ChangeResult(LOGIN, False)

@@ -46,7 +46,7 @@ def test_cleared_limits_allow_a_recovery(
     assert set(event.outcome.split(",")) == {
         "starts",
         "login-sends",
-        "destination-sends",
+        "resend-pause",
         "wrong-codes",
         "wrong-details",
         "wrong-passwords",
@@ -55,7 +55,9 @@ def test_cleared_limits_allow_a_recovery(
     assert world.confirm(token, world.phones.codes[-1]).status_code == 200
 
 
-def test_clearing_limits_keeps_the_attempts_of_a_live_code(support: Support, world: World) -> None:
+def test_clearing_limits_keeps_the_attempts_of_a_live_code(
+    support: Support, diagnosis: Diagnosis, world: World
+) -> None:
     """A code has five attempts in any case, and a wrong one still counts."""
     token = recover(world)
     wrong = f"{(int(world.phones.codes[0]) + 1) % 1_000_000:06d}"
@@ -63,6 +65,10 @@ def test_clearing_limits_keeps_the_attempts_of_a_live_code(support: Support, wor
         assert world.confirm(token, wrong).status_code == 400
     support.unlock(LOGIN, **BY)
     assert world.confirm(token, wrong).json_body["attempts_left"] == 0
+    # The finding does not advise to clear the limits once more.
+    findings = diagnosis.overview(LOGIN).findings
+    assert "locked" not in findings
+    assert "locked-until-later" in findings
     assert world.confirm(token, world.phones.codes[0]).status_code == 429
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,3 +76,21 @@ def firms_file(tmp_path: Path) -> Path:
     path = tmp_path / "firms.csv"
     path.write_text(HEADER + FIRM, "utf-8")
     return path
+
+
+Type = Callable[[str], None]
+"""Types a line at the terminal."""
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Type]:
+    """Make standard input a terminal, and type a line there before a command reads it."""
+    master, slave = pty.openpty()
+    with os.fdopen(slave, encoding="utf-8") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        yield lambda line: _write(master, f"{line}\n")
+    os.close(master)
+
+
+def _write(descriptor: int, text: str) -> None:
+    os.write(descriptor, text.encode())

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -22,7 +20,7 @@ from infra.ops import yearly_reset as command
 from infra.ops.command import Failed
 from tests.browser.stack import made_up, running
 from tests.support.log_capture import Watched
-from tests.support.ops_runner import REASON, Run
+from tests.support.ops_runner import REASON, Run, Type
 from tests.support.yearly_reset import MIDNIGHT, YEAR, ResetWorld
 
 TIMEOUT = 600
@@ -235,22 +233,6 @@ def test_contradictory_options_are_refused(run: Run, options: tuple[str, ...]) -
 NOVEMBER = 1_795_968_000
 """2026-11-30 00:00 in Beijing."""
 WEEK = 7 * 86_400
-
-Type = Callable[[str], None]
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Type]:
-    """Make standard input a terminal, and type a line there before a command reads it."""
-    master, slave = pty.openpty()
-    with os.fdopen(slave, encoding="utf-8") as stdin:
-        monkeypatch.setattr(sys, "stdin", stdin)
-        yield lambda line: _write(master, f"{line}\n")
-    os.close(master)
-
-
-def _write(descriptor: int, text: str) -> None:
-    os.write(descriptor, text.encode())
 
 
 @pytest.fixture
