@@ -19,7 +19,7 @@ from infra.ops.enrolment.directory_row import COLUMN_NAMES, read_row
 from infra.ops.files import csv_file
 from infra.ops.files.directory_file import DirectoryError, check, rows
 from tests.conftest import World
-from tests.support.ops_runner import Run
+from tests.support.ops_runner import REASON, Run
 from tests.support.xlsx_cases import FIRM, MAIN, row, sheet, write
 
 PLAIN = ",".join(COLUMN_NAMES) + "\n" + ",".join(FIRM) + "\n"
@@ -296,8 +296,9 @@ def test_a_damaged_file_shows_no_secret_and_no_traceback(
             content[chance.randrange(len(content))] = chance.randrange(256)
         path = tmp_path / "firms"
         path.write_bytes(content)
-        ran = run_ops("import", str(path), *(["--json"] if seed % 2 else []))
+        ran = run_ops("import", str(path), *REASON, *(["--json"] if seed % 2 else []))
         assert ran.status in (0, 1)
-        output = ran.out + ran.err
+        # The AWS account of moto contains the digits of the phone.
+        output = (ran.out + ran.err).replace("AWS账号123456789012", "")
         for part in ("Traceback", "Canary", "Open-9", "13912345678", "12345678", "7391"):
             assert part not in output, seed

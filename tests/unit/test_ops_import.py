@@ -14,6 +14,7 @@ from tests.conftest import PHONE, World
 from tests.support import xlsx_cases
 from tests.support.ops_runner import FIRM, HEADER, NEW_PHONE, REASON, Run
 
+PLACE = "执行位置：AWS账号123456789012，区域cn-north-1，表前缀recovery"
 DJANGO = "pbkdf2_sha256$1000$0123456789abcdefSALTxy$knhC/VnS0PlHpxHJoB9YFHyfLI2sUcu7J5fKgDF7HuQ="
 SPRING = "{bcrypt}$2a$10$dXJ3SW6G7P50lGmMkkmwe.20cQQubK3.HZWzG3YB1tlRy.fqvM/BG"
 
@@ -139,7 +140,7 @@ def test_a_sheet_is_selected_by_name(run_ops: Run, world: World, tmp_path: Path)
     assert (refused.status, refused.json["error"]) == (1, "directory-file")
     assert "乙" in refused.json["message"]
     loaded = run_ops("import", str(path), *REASON, "--sheet", "乙", "--json")
-    assert (loaded.status, loaded.json["loaded"], loaded.err) == (0, 1, "")
+    assert (loaded.status, loaded.json["loaded"], loaded.err.strip()) == (0, 1, PLACE)
     assert world.login_item("32990002").phone == PHONE
 
 
@@ -275,5 +276,4 @@ def test_an_import_requires_a_reason(
 
 def test_an_import_shows_where_it_acts(run_ops: Run, world: World, firms_file: Path) -> None:
     """The AWS account, the region and the prefix of the tables."""
-    place = "执行位置：AWS账号123456789012，区域cn-north-1，表前缀recovery"
-    assert place in run_ops("import", str(firms_file), *REASON).err
+    assert PLACE in run_ops("import", str(firms_file), *REASON).err
