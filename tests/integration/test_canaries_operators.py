@@ -99,11 +99,13 @@ def _operate(firms: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """Run every command on accounts; return the output on both streams."""
     LoginItem(LOGIN).update([LoginItem.openid.set(OPENID)])
     reason = ["--reason", "本人来函"]
+    assert commands.main(["import", str(firms), *reason]) == 1
+    # The phone is another firm's.
+    assert commands.main(["phone", LOGIN, NEW, *reason]) == 2
     for arguments in (
-        ["import", str(firms), *reason],
         ["import", str(firms), *reason, "--json"],
         ["account", ENROLLED],
-        ["phone", LOGIN, NEW, *reason],
+        ["phone", LOGIN, NEW, "--yes", *reason],
         ["phone", LOGIN, BAD_PHONE, *reason],
         ["unbind", LOGIN, *reason],
         ["unlock", LOGIN, *reason],
