@@ -101,7 +101,7 @@ def _answer(name: str, changed: ChangeResult) -> Answer:
         fill((words.CHANGED if changed.changed else words.UNCHANGED)[name], login=changed.login)
     ]
     lines += [
-        fill(words.TOLD[result.outcome], to=result.destination, reason=result.reason or "")
+        fill(words.NOTIFIED[result.outcome], to=result.destination, reason=result.reason or "")
         for result in changed.notified
     ]
     if name == "phone" and changed.codes_by_wechat:

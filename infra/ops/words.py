@@ -317,7 +317,7 @@ UNCHANGED = {
     "unbind": "$login 没有绑定微信，没有变化。",
     "unlock": "$login 没有次数限制，没有变化。",
 }
-TOLD = {
+NOTIFIED = {
     "sent": "已短信通知 $to。",
     "unknown": "已短信通知 $to，网关没有答复，可能没有送达。",
     "failed": "短信通知 $to 失败：$reason",

@@ -85,8 +85,11 @@ class Model(Recoveries):
             "starts": wait(login.starts, rules.starts_login, self.now),
             "login-sends": wait(login.sends, rules.sends_login, self.now),
             "destination-sends": max(
-                wait(to, window, self.now) for window in rules.sends_destination.values()
+                wait(to, window, self.now)
+                for name, window in rules.sends_destination.items()
+                if name != "minute"
             ),
+            "resend-pause": wait(to, rules.sends_destination["minute"], self.now),
             "wrong-codes": wait(login.wrong_codes, rules.wrong_codes, self.now),
             "wrong-details": wait(login.wrong_details, rules.wrong_details, self.now),
             "wrong-passwords": wait(login.wrong_passwords, rules.wrong_passwords, self.now),

@@ -131,6 +131,7 @@ EXPECTED = {
             "destination-sends",
             "login-sends",
             "nothing",
+            "resend-pause",
             "starts",
             "wrong-codes",
             "wrong-details",
