@@ -23,6 +23,7 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.session import get_session
 
 from chalicelib.domain.catalogue import fill
 
@@ -36,21 +37,18 @@ _NOT_SIGNED_IN = (SSOError, LoginError, NoAuthTokenError, TokenRetrievalError)
 
 
 def open_session() -> Session:
-    """Return a session whose profile, endpoint and credentials are usable.
+    """Return a session whose variables, profile and configuration files are usable.
 
-    Raises Failed with status 2, and a sentence that names the slip. No request is sent, except for
-    those that obtain credentials.
+    Raises Failed with status 2, and a sentence that names the slip.
     """
     for slip in _slips():
         raise _slip(slip)
     try:
-        session = Session()
+        return Session()
     except ProfileNotFound:
         raise _slip(words.PROFILE_UNKNOWN, name=os.environ.get("AWS_PROFILE", "")) from None
     except ConfigParseError as error:
         raise _slip(words.CONFIG_UNPARSABLE, path=error.kwargs.get("path", "")) from None
-    _settle_credentials(session)
-    return session
 
 
 def _slips() -> Iterator[str]:
@@ -78,8 +76,13 @@ def _is_endpoint(url: str) -> bool:
     return is_whole and parts.scheme in ("http", "https") and _is_visible_ascii(url)
 
 
-def _settle_credentials(session: Session) -> None:
-    """Resolve the credentials once, so that a failure is named before any request is sent."""
+def settle_credentials() -> None:
+    """Resolve the credentials once, so that a failure is named before any other request is sent.
+
+    The region must be set, since a role is assumed at its STS. Raises Failed, with status 2 if the
+    cause is the environment.
+    """
+    session = Session()
     try:
         with warnings.catch_warnings():
             # Without a terminal, the question for a one-time code ends in an EOFError.
@@ -109,12 +112,15 @@ def _settle_credentials(session: Session) -> None:
         raise _slip(words.CREDENTIALS_MISSING)
     if any(not (value or "").isprintable() for value in frozen):
         raise _slip(words.KEY_WRONG)
-    if credentials.method == "assume-role":
+    if credentials.method == "assume-role" and get_session().get_scoped_config().get("mfa_serial"):
         _export(credentials)
 
 
 def _export(credentials: Credentials) -> None:
-    """Let the process's other sessions use these credentials without a further one-time code."""
+    """Let the process's other sessions use these credentials without a further one-time code.
+
+    They are not renewed, which would require a code as well.
+    """
     for name, value in zip(_KEYS, credentials.get_frozen_credentials(), strict=False):
         if value:
             os.environ[name] = value

@@ -21,7 +21,7 @@ from infra.deploy.tables import load_template, parameters, resolve
 from . import words
 from .aws_errors import described, kind
 from .command import Failed
-from .environment import open_session
+from .environment import open_session, settle_credentials
 
 LOCAL_REGION = "cn-north-1"
 """Region of the local stack where its environment names none."""
@@ -100,6 +100,7 @@ def _settle_region() -> None:
         raise Failed("region", words.ERRORS["region"], 2)
     os.environ.setdefault("AWS_DEFAULT_REGION", region)
     os.environ.setdefault("AWS_REGION", region)
+    settle_credentials()
 
 
 def caller() -> str:

@@ -221,3 +221,33 @@ def test_the_command_runs_against_a_local_stack(local_aws: str, firms_file: Path
     events = run_ops("audit", "32990002")
     assert {event["event"] for event in events} == {"phone-changed", "enrolled"}
     assert all(event["actor"].startswith("arn:") for event in events)
+
+
+def test_a_one_time_code_is_requested_once(local_aws: str, tmp_path: Path) -> None:
+    """Every session of the command uses the credentials that the code has brought."""
+    config = tmp_path / "config"
+    config.write_text(
+        "[profile operator]\n"
+        "role_arn = arn:aws-cn:iam::123456789012:role/operator\n"
+        "source_profile = source\n"
+        "mfa_serial = arn:aws-cn:iam::123456789012:mfa/zhang\n"
+        "[profile source]\n"
+        "aws_access_key_id = testing\n"
+        "aws_secret_access_key = testing\n"
+    )
+    environment = local_environment(local_aws)
+    del environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "infra.ops", "unlock", LOGIN, "--reason", "x", "--json"],
+        env={**environment, "AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "operator"},
+        # One line: a second request for a code would end in an EOFError.
+        input="123456\n",
+        capture_output=True,
+        text=True,
+        # Without a terminal of its own, the code is read from standard input.
+        start_new_session=True,
+        timeout=300,
+        check=False,
+    )
+    assert json.loads(ran.stdout)["error"] == "account-not-found", ran.stdout
+    assert ran.stderr.count("Enter MFA code") == 1
