@@ -86,6 +86,12 @@ PHONE = "+8613800001234"
 PASSWORD = "Correct-horse-7"
 
 
+@pytest.fixture(autouse=True)
+def _boto3_session_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep boto3's default session, which caches credentials and region, from other tests."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
 @dataclass
 class Clock:
     """A clock that the test moves; it returns epoch seconds."""

@@ -262,6 +262,6 @@ def test_a_run_on_the_local_stack_sets_the_passwords(tmp_path: Path) -> None:
             ran.stdout + ran.stderr + (tmp_path / "stack.log").read_text()[-1500:]
         )
         facts = json.loads(ran.stdout)
-        assert facts["state"] == "done"
-        assert facts["done"] == facts["logins"] == len(firms)
+        assert facts["state"] == "done", facts
+        assert facts["done"] == facts["logins"] == len(firms), facts
         assert (facts["failed"], facts["skipped"], facts["notes"]) == (0, 0, [])
