@@ -95,7 +95,15 @@ def test_each_variant_of_a_store_has_its_own_update(world: World) -> None:
             name: f"<{name}>"
             for name in ("destination", "bind", "hash", "digest", "method", "send", "sealed")
         }
-        given = {**values, "version": 1, "epoch": 0, "now": 86_400, "login": "1", "logins": {"1"}, "proof": "p"}
+        given = {
+            **values,
+            "version": 1,
+            "epoch": 0,
+            "now": 86_400,
+            "login": "1",
+            "logins": {"1"},
+            "proof": "p",
+        }
         rendered = {}
         for variant, prepared in variants.items():
             request = {"ExpressionAttributeValues": {}, **prepared.request("key", given)}
