@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from app import app, sms_receipts
 from chalicelib.domain.errors import Unavailable
-from chalicelib.handlers import receipts as doors
+from chalicelib.handlers import receipts as handler
 from chalicelib.store import audit
 from chalicelib.telemetry import metrics
 from tests.conftest import World
@@ -54,7 +54,7 @@ def test_without_the_setting_every_path_is_not_found(world: World, vendor: str) 
     """An empty setting opens nothing."""
     for key in ("x", "%20", KEY):
         assert push(world, vendor, aliyun(None), key=key).status_code == 404
-    assert getattr(doors, vendor)("").status_code == 404
+    assert getattr(handler, vendor)("").status_code == 404
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null", b"7", b"\xff", b"[" * 5000, b"<xml/>"])

@@ -1,5 +1,5 @@
-"""Canaries: the secrets that are fed through every story, every spelling in which one may come out,
-and the hands that make what the service stands on quote them.
+"""Canaries: secrets that are fed through every use case, every spelling in which one may appear, and
+doubles of dependencies that quote them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""moto's DynamoDB called as a function: no request is signed, routed, read and written as JSON.
+"""Call moto's DynamoDB as a function, without signing, routing or parsing requests.
 
-The state machine takes thousands of steps, and the fault sweep hundreds of whole stories: of each the
-way to moto and back would be the most part. The wire is what other tests look at.
+The state machine takes thousands of steps, and the fault injection hundreds of whole use cases, each of
+which would spend most of its time on the way to moto and back. Other tests cover the protocol.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def test_a_value_with_a_secret_s_shape_is_masked_everywhere(watched: Watched, se
         "request 2f4c1d9e-7b1a-4c55-9c0e-0f3b7a9d5e11 took 1503 ms in 2027",
         "ProvisionedThroughputExceededException of arn:aws-cn:dynamodb:cn-north-1::table/recovery-logins",
         "settings: CODE_PEPPER is missing; SMS_HTTP_SECRET is missing, the http gateway needs it",
-        'File "/var/task/chalicelib/stories/recovery.py", line 241, in complete',
+        'File "/var/task/chalicelib/services/recovery.py", line 241, in complete',
         "code: ThrottlingException",
         "1800000000 and 1800000000123",
     ],

@@ -143,7 +143,7 @@ def costs(arguments: Arguments) -> Found:
             cores, arguments.yearly_logins, prices.with_own_prices(arguments.price)
         )
     unit = found["currency"]
-    print(figures.table("each story once, on DynamoDB Local", found["stories"]))
+    print(figures.table("each flow once, on DynamoDB Local", found["flows"]))
     print(figures.table(f"money, {unit}", found["recoveries"]))
     print(figures.table("yearly runs, measured", found["yearly_runs"]))
     print(figures.facts("a yearly run, each login more", found.get("yearly_per_login", {})))

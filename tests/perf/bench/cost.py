@@ -47,15 +47,15 @@ class FlowMeans:
 def measure(cores: Cores, sizes: Sequence[int], list_: Prices) -> dict[str, Any]:
     """Measure every flow and a yearly run."""
     with ours.place(cores, LIMIT_SENDS_PER_SERVICE_HOUR="2000") as around:
-        played, api = _stories(around)
+        played, api = _flows(around)
         with yearly.surroundings(around) as environment:
             took = yearly.receipts(around, environment)
             runs = [yearly.run(around, environment, size) for size in sizes]
     return {
-        "stories": [told.row for told in played.values()],
+        "flows": [flow.row for flow in played.values()],
         "recoveries": [
             {
-                "story": f"{RECOVERIES:,} x {name}",
+                "flow": f"{RECOVERIES:,} x {name}",
                 **_rounded(prices.money(played[name].usage.times(RECOVERIES), list_)),
             }
             for name in ("recovery by SMS", "recovery by WeChat")
@@ -72,7 +72,7 @@ def _rounded(kinds: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 4) for name, value in kinds.items()}
 
 
-def _stories(around: ours.Place) -> tuple[dict[str, FlowMeans], dict[str, Any]]:
+def _flows(around: ours.Place) -> tuple[dict[str, FlowMeans], dict[str, Any]]:
     memory = configured()["api_handler"]["memory"]
     known = around.service.hasher.hash(ours.PASSWORD)
     first = count(32_000_000, 1_000)
@@ -146,7 +146,7 @@ def _told(name: str, used: units.Units, sms: float, watch: Watch, memory: int) -
         sms=sms,
     )
     row = {
-        "story": name,
+        "flow": name,
         "requests": requests,
         "read_units": used.read,
         "write_units": used.write,

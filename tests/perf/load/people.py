@@ -63,11 +63,11 @@ class Person:
 
     def live(self) -> None:
         """Repeat flows until the time is up."""
-        stories = (self.recover, self.recover_on_two_screens, self.log_in, self.unbind, self.chat)
+        flows = (self.recover, self.recover_on_two_screens, self.log_in, self.unbind, self.chat)
         try:
             self._rest()
             while True:
-                self._dice.choice(stories)()
+                self._dice.choice(flows)()
         except TimeIsUp:
             return
         except Exception as error:
