@@ -15,18 +15,9 @@ from openpyxl import Workbook
 
 from infra.ops.enrolment.directory_row import COLUMN_NAMES, Entry, Row, read_row
 from infra.ops.files.directory_file import DirectoryError, check, rows
+from tests.support import xlsx_cases
 
-FIRM = [
-    "11010148",
-    "北京示例会计师事务所（特殊普通合伙）",
-    "11",
-    "京财会许可〔2012〕0084号",
-    "甄示例",
-    "0123",
-    "13800001234",
-    "",
-    "Opening-1",
-]
+FIRM = [*xlsx_cases.FIRM]
 OTHER = ["32990002", *FIRM[1:]]
 
 
