@@ -10,6 +10,7 @@ from chalice.app import Blueprint, Response
 from .. import container, runtime
 from ..domain import origin
 from ..domain.logins import parse_login
+from ..domain.requester import Requester
 from ..security.tokens import RecoveryClaims
 from ..services.proof_check import PROOF_ACTION
 from ..version import VERSION
@@ -27,12 +28,16 @@ def _same_origin(service: container.Service) -> Response | None:
     return problem("forbidden", 403)
 
 
-def _claims(service: container.Service) -> RecoveryClaims:
-    request = blueprint.current_request
-    claims = service.recovery.read(payloads.bearer(request))
-    mark = service.requesters.mark(claims.visitor_openid, payloads.address(request))
-    origin.set_requester(mark)
-    return claims
+def _claims(service: container.Service) -> tuple[RecoveryClaims, Requester]:
+    """Return the claims of the request's token, and who sends the request."""
+    claims = service.recovery.read(payloads.bearer(blueprint.current_request))
+    return claims, _requester(service, claims.visitor_openid)
+
+
+def _requester(service: container.Service, openid: str | None) -> Requester:
+    requester = service.requesters.identify(openid, payloads.address(blueprint.current_request))
+    origin.set_requester(requester.id)
+    return requester
 
 
 @blueprint.route("/proof", methods=["GET"])
@@ -56,10 +61,11 @@ def start() -> Response:
     start_request = payloads.Start.read(request)
     service.addresses.count(payloads.address(request), service.clock())
     visitor_openid = cookies.visitor_openid(service, request)
-    mark = service.requesters.mark(visitor_openid, payloads.address(request))
-    origin.set_requester(mark)
+    requester = _requester(service, visitor_openid)
     with service.refusals.recorded(start_request.login):
-        started = service.recovery.start(start_request.login, start_request.proof, visitor_openid)
+        started = service.recovery.start(
+            start_request.login, start_request.proof, visitor_openid, requester
+        )
     body: dict[str, Any] = {
         "token": started.token,
         "login": started.login,
@@ -85,7 +91,8 @@ def _qr(text: str) -> str:
 def progress() -> Response:
     """Return the state of the recovery."""
     service = runtime.service()
-    progress = service.recovery.progress(_claims(service))
+    claims, requester = _claims(service)
+    progress = service.recovery.progress(claims, requester)
     return json_response(
         {"login": progress.login, "method": progress.method, "state": progress.state}
     )
@@ -98,10 +105,10 @@ def send_code() -> Response:
     service = runtime.service()
     if refused := _same_origin(service):
         return refused
-    claims = _claims(service)
+    claims, requester = _claims(service)
     payloads.empty(blueprint.current_request)
     with service.refusals.recorded(claims.login):
-        sent = service.recovery.send_code(claims)
+        sent = service.recovery.send_code(claims, requester)
     return json_response(
         {
             "method": sent.method,
@@ -121,10 +128,10 @@ def complete() -> Response:
     service = runtime.service()
     if refused := _same_origin(service):
         return refused
-    claims = _claims(service)
+    claims, requester = _claims(service)
     confirm = payloads.Confirm.read(blueprint.current_request)
     with service.refusals.recorded(claims.login):
-        done = service.recovery.complete(claims, confirm.code, confirm.password)
+        done = service.recovery.complete(claims, requester, confirm.code, confirm.password)
     return json_response({"login": done.login, "wechat_bound": done.wechat_bound})
 
 
@@ -135,11 +142,11 @@ def unbind() -> Response:
     service = runtime.service()
     if refused := _same_origin(service):
         return refused
-    claims = _claims(service)
+    claims, requester = _claims(service)
     details = payloads.Unbind.read(blueprint.current_request)
     with service.refusals.recorded(claims.login):
         unbound = service.unbinding.unbind(
-            claims, details.firm_no, details.approval_no, details.head_name
+            claims, requester, details.firm_no, details.approval_no, details.head_name
         )
     return json_response({"login": unbound.login, "method": unbound.method})
 

@@ -1,4 +1,4 @@
-"""Keyed digests of requesters, so that the audit can relate events without personal data."""
+"""Keyed digests of requesters: limits and the audit relate events without personal data."""
 
 from __future__ import annotations
 
@@ -6,24 +6,29 @@ import hashlib
 import hmac
 import ipaddress
 
+from ..domain.requester import Requester
+
 _DIGITS = 16
 
 
 class Requesters:
-    """Makes the digest of a visitor: of the WeChat, elsewhere of the network address."""
+    """Identifies visitors: by their WeChat, elsewhere by the network address."""
 
     def __init__(self, pepper: bytes) -> None:
         """`pepper` keys the digests; with another one the same visitor has another digest."""
         self._pepper = pepper
 
-    def mark(self, openid: str | None, address: str) -> str:
-        """Return 16 hexadecimal digits for the openid, or for the address where it is None.
+    def identify(self, openid: str | None, address: str) -> Requester:
+        """Return the requester with this openid, or with this address where the openid is None.
 
-        An IPv4 address counts by itself, an IPv6 address by its /64, which one visitor has whole.
+        Its id has 16 hexadecimal digits. An IPv4 address counts by itself, an IPv6 address by its
+        /64, which one visitor has whole.
         """
-        name = f"openid\0{openid}" if openid is not None else f"address\0{_network(address)}"
+        is_address = openid is None
+        name = f"address\0{_network(address)}" if is_address else f"openid\0{openid}"
         message = b"requester\0" + name.encode("utf-8", "replace")
-        return hmac.new(self._pepper, message, hashlib.sha256).hexdigest()[:_DIGITS]
+        digest = hmac.new(self._pepper, message, hashlib.sha256).hexdigest()[:_DIGITS]
+        return Requester(digest, is_address)
 
 
 def _network(address: str) -> str:

@@ -17,6 +17,7 @@ from ..domain.errors import (
     WeakPassword,
 )
 from ..domain.logins import parse_login
+from ..domain.requester import Requester
 from ..security.password_hasher import PasswordHasher
 from ..security.tokens import TOKEN_LIFETIME, RecoveryClaims, Tokens
 from ..store import audit
@@ -106,7 +107,13 @@ class Recovery:
         self._notifications = notifications
         self._count = count
 
-    def start(self, login_text: str, proof: str | None, visitor_openid: str | None) -> StartResult:
+    def start(
+        self,
+        login_text: str,
+        proof: str | None,
+        visitor_openid: str | None,
+        requester: Requester,
+    ) -> StartResult:
         """Begin a recovery of the login that a person entered.
 
         `visitor_openid` is the openid of the WeChat that the page is open in, None elsewhere.
@@ -147,7 +154,7 @@ class Recovery:
             raise RecoveryExpired
         return claims
 
-    def send_code(self, claims: RecoveryClaims) -> SendResult:
+    def send_code(self, claims: RecoveryClaims, requester: Requester) -> SendResult:
         """Send a new code, which replaces an earlier one.
 
         Raises InvalidInput for the method `follow`, TooManyRequests, TooManyAttempts,
@@ -172,7 +179,9 @@ class Recovery:
             raise InvalidInput("method", INPUT_REASONS["follow"])
         return self._code_sender.send(claims.login, _destination(claims, method), now)
 
-    def complete(self, claims: RecoveryClaims, code: str, password: str) -> CompleteResult:
+    def complete(
+        self, claims: RecoveryClaims, requester: Requester, code: str, password: str
+    ) -> CompleteResult:
         """Set the password if the code is right.
 
         Raises WeakPassword for the public rules before anything is counted; CodeWrong, CodeExpired,
@@ -244,7 +253,7 @@ class Recovery:
             raise CodeExpired
         return CompleteResult(claims.login, wechat_bound=True)
 
-    def progress(self, claims: RecoveryClaims) -> ProgressResult:
+    def progress(self, claims: RecoveryClaims, requester: Requester) -> ProgressResult:
         """Return the state of the recovery. Raises RecoveryExpired, Unavailable.
 
         `done` also where another recovery of the same login was completed since this one began.

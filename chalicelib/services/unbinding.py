@@ -15,6 +15,7 @@ from ..domain.details import approval_no as fold_approval_no
 from ..domain.details import name as fold_name
 from ..domain.details import number as fold_number
 from ..domain.errors import DetailsDoNotMatch, PhoneNotBound, RecoveryExpired
+from ..domain.requester import Requester
 from ..security.tokens import RecoveryClaims
 from ..store import audit
 from ..store.bindings import Bindings
@@ -55,7 +56,12 @@ class Unbinding:
         self._notifications = notifications
 
     def unbind(
-        self, claims: RecoveryClaims, firm_no: str, approval_no: str, head_name: str
+        self,
+        claims: RecoveryClaims,
+        requester: Requester,
+        firm_no: str,
+        approval_no: str,
+        head_name: str,
     ) -> UnbindResult:
         """Remove the binding if all three details are right.
 

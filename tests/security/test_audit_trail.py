@@ -63,12 +63,12 @@ def events(login: str = LOGIN) -> list[AuditItem]:
     71,
     SourceMutation(audit.entry, '"request_id": sender.request_id,'),
     SourceMutation(audit.entry, '"requester": sender.requester,'),
-    SourceMutation(recovery_handlers._claims, "origin.set_requester(mark)", "pass"),
+    SourceMutation(recovery_handlers._requester, "origin.set_requester(requester.id)", "pass"),
     SourceMutation(middleware.observe, ", origin.begun(invocation.correlation_id)"),
 )
 def test_every_event_has_the_request_s_id_and_the_requester(world: World) -> None:
     """The code, the recovery and the unbinding, each by the visitor who sent the request."""
-    mark = world.service.requesters.mark
+    identify = world.service.requesters.identify
     token = world.token(openid="o-alice")
     assert world.send(token).status_code == 202
     assert world.confirm(token, world.phones.codes[-1]).status_code == 200
@@ -79,14 +79,14 @@ def test_every_event_has_the_request_s_id_and_the_requester(world: World) -> Non
     assert set(found) == {"code-sent", "password-recovered", "wechat-unbound"}
     assert len({request for request, _ in found.values()}) == 3
     assert all(request for request, _ in found.values())
-    assert found["code-sent"][1] == found["password-recovered"][1] == mark("o-alice", "")
-    assert found["wechat-unbound"][1] == mark(None, "127.0.0.1")
+    assert found["code-sent"][1] == found["password-recovered"][1] == identify("o-alice", "").id
+    assert found["wechat-unbound"][1] == identify(None, "127.0.0.1").id
 
 
 @attack(
     71,
     SourceMutation(
-        Requesters.mark,
+        Requesters.identify,
         "hmac.new(self._pepper, message, hashlib.sha256).hexdigest()[:_DIGITS]",
         "name",
     ),
@@ -99,18 +99,21 @@ def test_the_requester_is_a_keyed_digest_of_a_visitor() -> None:
     requesters, others = Requesters(b"p" * 32), Requesters(b"q" * 32)
 
     def mark(address: str) -> str:
-        return requesters.mark(None, address)
+        return requesters.identify(None, address).id
 
-    assert requesters.mark("o-alice", "192.0.2.1") == requesters.mark("o-alice", "192.0.2.2")
-    assert len({mark("192.0.2.1"), mark("192.0.2.2"), requesters.mark("192.0.2.1", "")}) == 3
+    assert (
+        requesters.identify("o-alice", "192.0.2.1").id
+        == requesters.identify("o-alice", "192.0.2.2").id
+    )
+    assert len({mark("192.0.2.1"), mark("192.0.2.2"), requesters.identify("192.0.2.1", "").id}) == 3
     assert mark("2001:db8::1") == mark("2001:db8:0:0:ffff::2") != mark("2001:db8:0:1::1")
     assert mark("::ffff:192.0.2.1") == mark("192.0.2.1")
     assert mark("") != mark("192.0.2.1")
     for text in ("o-alice", "192.0.2.1"):
-        made = requesters.mark(text, "")
+        made = requesters.identify(text, "").id
         assert len(made) == 16
         assert int(made, 16) >= 0
-        assert made != others.mark(text, "")
+        assert made != others.identify(text, "").id
 
 
 def refusals() -> dict[tuple[str, str], tuple[int, int, int]]:
@@ -136,8 +139,8 @@ def refusals() -> dict[tuple[str, str], tuple[int, int, int]]:
 )
 def test_refusals_are_rolled_up_by_kind_requester_and_day(world: World) -> None:
     """Wrong codes, wrong details, and what a limit refused; nothing of logins that do not exist."""
-    mark = world.service.requesters.mark
-    alice, here = mark("o-alice", ""), mark(None, "127.0.0.1")
+    identify = world.service.requesters.identify
+    alice, here = identify("o-alice", "").id, identify(None, "127.0.0.1").id
     began = world.clock.time = 1_800_000_000 // DAY * DAY + 100
     world.login_item().update([LoginItem.openid.set("o-bob")])
     world.service.__dict__["platform"] = Platform({"o-bob"})

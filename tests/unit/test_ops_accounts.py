@@ -196,7 +196,7 @@ def test_audit_shows_requesters_and_refusals(run_ops: Run, world: World) -> None
     world.send(token)
     for _ in range(6):
         world.confirm(token, "999999")
-    mark = world.service.requesters.mark("o-alice", "")
+    mark = world.service.requesters.identify("o-alice", "").id
     shown = {event["event"]: event for event in run_ops("audit", LOGIN, "--json").json}
     assert shown["code-wrong"]["occurrences"] == 5
     assert shown["refused-code-tries"]["occurrences"] == 1
