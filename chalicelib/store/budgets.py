@@ -44,12 +44,16 @@ class Budget:
         """The count that its last write returned."""
         self._lock = threading.Lock()
 
-    def check(self, now: int) -> None:
-        """Raise TooManyRequests if this instance has seen the budget used up this hour.
+    def is_full(self, now: int) -> bool:
+        """Return whether this instance has seen the budget used up this hour.
 
         `now` in epoch seconds. No call to DynamoDB.
         """
-        if self._full_hour == now // HOUR:
+        return self._full_hour == now // HOUR
+
+    def check(self, now: int) -> None:
+        """Raise TooManyRequests if `is_full(now)`."""
+        if self.is_full(now):
             raise TooManyRequests(HOUR - now % HOUR, f"service-{self._name}")
 
     def count(self, now: int) -> None:
