@@ -305,11 +305,14 @@ class Service:
     @cached_property
     def wechat_login(self) -> WechatLogin:
         from .services.wechat_login import WechatLogin
+        from .store.oauth_exchanges import OAuthExchanges
 
         return WechatLogin(
             clock=self.clock,
+            sleep=self._pause,
             scenes=self.scenes,
             platform=self.platform,
+            exchanges=OAuthExchanges(self.sealer),
             enter_url=self.enter_url,
             site_url=self.settings.site_url,
         )

@@ -71,6 +71,8 @@ ENTRY: dict[str, str] = {
     "invalid-input": INPUT_REASONS["oauth"],
     "recovery-expired": "进入页面的链接已失效，请从公众号菜单“找回密码”重新进入。",
     "unavailable": "微信暂时没有响应，请稍后从公众号菜单“找回密码”重新进入。",
+    "snapshot": "微信目前只显示了本页的快照，无法识别您的微信。请点击页面下方的“使用完整服务”，"
+    "或从公众号菜单“找回密码”重新进入。",
 }
 
 # Why a password is too weak.

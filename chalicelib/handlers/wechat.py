@@ -59,29 +59,30 @@ def enter() -> Response:
     if code is None or state is None:
         authorization = service.wechat_login.begin(_parameter("scene"))
         return _redirect(
-            authorization.url, cookies.keep_oauth_state(service, authorization.oauth_state)
+            authorization.url,
+            *cookies.keep_oauth_state(service, request, authorization.oauth_state),
         )
+    oauth_state = service.wechat_login.find_state(state, cookies.oauth_states(service, request))
     try:
-        result = service.wechat_login.complete(
-            code,
-            state,
-            cookies.oauth_state(service, request),
-            cookies.visitor_openid(service, request),
-        )
+        result = service.wechat_login.complete(code, oauth_state)
     except ServiceError as error:
         # A browser displays the response as it is: a person must get the page, not JSON.
         if "text/html" not in str(request.headers.get("accept", "")):
             raise
         log_error(error)
-        return _redirect(service.wechat_login.error_redirect(error), None)
-    cookie = None if result.openid is None else cookies.keep_visitor_openid(service, result.openid)
-    return _redirect(result.url, cookie)
+        url, openid = service.wechat_login.error_redirect(error, oauth_state), None
+    else:
+        url, openid = result.url, result.openid
+    if openid is not None:
+        return _redirect(url, cookies.keep_visitor_openid(service, openid))
+    # The openid of an earlier round trip may be that of another WeChat.
+    return _redirect(url, *([cookies.drop_visitor_openid(service)] if oauth_state else []))
 
 
-def _redirect(url: str, cookie: str | None) -> Response:
-    headers = {**HEADERS, "Location": url}
-    if cookie is not None:
-        headers["Set-Cookie"] = cookie
+def _redirect(url: str, *set_cookies: str) -> Response:
+    headers: dict[str, str | list[str]] = {**HEADERS, "Location": url}
+    if set_cookies:
+        headers["Set-Cookie"] = set_cookies[0] if len(set_cookies) == 1 else list(set_cookies)
     return Response("", headers=headers, status_code=302)
 
 

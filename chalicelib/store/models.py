@@ -254,8 +254,22 @@ class BudgetItem(Ephemeron):
 class OnceItem(Ephemeron):
     """A value that may be used once and has been used.
 
-    Key: `state#…` or `proof#…`. TTL: the value's own lifetime, a day at most.
+    Key: `proof#…`. TTL: the value's own lifetime, a day at most.
     """
+
+
+class OAuthExchangeItem(Ephemeron):
+    """The exchange of an OAuth code, and its result for repeats of the request.
+
+    Key: `oauth#` and the state. TTL: ten minutes after the exchange began.
+    """
+
+    holder = UnicodeAttribute(null=True)
+    """The request that exchanges the code; missing after a failure."""
+    leased_until = NumberAttribute(null=True)
+    """When another request may exchange the code, if there is no result by then."""
+    sealed = UnicodeAttribute(null=True)
+    """The encrypted openid, empty if WeChat identified no person; missing before the end."""
 
 
 class SeenItem(Ephemeron):
@@ -299,6 +313,7 @@ EPHEMERA: tuple[type[Model], ...] = (
     DestinationItem,
     BudgetItem,
     OnceItem,
+    OAuthExchangeItem,
     SeenItem,
     MessageItem,
     AccessTokenItem,

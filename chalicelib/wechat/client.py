@@ -146,8 +146,12 @@ class WechatClient:
         )
         return f"{self._open_url}/connect/oauth2/authorize?{query}#wechat_redirect"
 
-    def exchange(self, code: str) -> str:
-        """Exchange an OAuth code, which is valid once, for the openid. Raises OAuthRefused."""
+    def exchange(self, code: str) -> str | None:
+        """Exchange an OAuth code, which is valid once, for the openid. Raises OAuthRefused.
+
+        None for a page that WeChat shows as a snapshot (快照页模式): `is_snapshotuser` is 1, and the
+        openid is that of a virtual account, not of the person.
+        """
         query = {
             "appid": self._app_id,
             "secret": self._app_secret,
@@ -161,6 +165,9 @@ class WechatClient:
             raise OAuthRefused
         openid = answer.get("openid")
         _raise_refusal(answer)
+        # WeChat omits the field for a person. Any other value is not trusted to mean one.
+        if answer.get("is_snapshotuser") not in (None, 0, "0", ""):
+            return None
         if not isinstance(openid, str) or not _OPENID.fullmatch(openid):
             raise Unavailable("wechat")
         return openid

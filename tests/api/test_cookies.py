@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from app import app
 from chalicelib import runtime
 from chalicelib.handlers.http import cookies
+from chalicelib.handlers.http.cookies import MAXIMUM_STATES
 from chalicelib.security.tokens import COOKIE_LIFETIME
 from chalicelib.services.wechat_login import OAuthState
 from tests.conftest import MakeWorld, World, add_firm
@@ -129,11 +130,36 @@ def test_the_header_is_read_in_all_its_parts(world: World) -> None:
 
 def test_the_round_trip_ends_beside_a_cookie_of_another_program(world: World) -> None:
     """The second cookie is read in the same way as the first."""
-    state = OAuthState("nonce", "11010148")
-    kept = cookies.keep_oauth_state(world.service, state).partition(";")[0]
+    state = OAuthState("0123456789abcdef", "11010148", world.clock())
+    [kept] = cookies.keep_oauth_state(world.service, Request(event()), state)
+    mine = kept.partition(";")[0]
 
-    request = Request(event(f'a={{"b":1}}; {kept}'))
-    assert cookies.oauth_state(world.service, request) == state
+    request = Request(event(f'a={{"b":1}}; {mine}'))
+    assert cookies.oauth_states(world.service, request) == [state]
+
+
+def test_the_newest_round_trips_are_kept(world: World) -> None:
+    """Four at the most: a new one removes the oldest ones, and those that are not readable."""
+    jar: dict[str, str] = {"__Host-oauth_state-ffffffff": "forged", "__Host-oauth_state-X": "a"}
+    begun = []
+    for number in range(6):
+        state = OAuthState(f"{number:08x}", None, world.clock())
+        request = Request(event("; ".join(f"{name}={value}" for name, value in jar.items())))
+        for cookie in cookies.keep_oauth_state(world.service, request, state):
+            name, _, rest = cookie.partition("=")
+            value, *attributes = rest.split("; ")
+            assert {"Path=/", "HttpOnly", "SameSite=Lax", "Secure"} <= set(attributes)
+            assert len(cookie) < 300
+            if "Max-Age=0" in attributes:
+                del jar[name]
+            else:
+                jar[name] = value
+        begun.append(state)
+        request = Request(event("; ".join(f"{name}={value}" for name, value in jar.items())))
+        assert cookies.oauth_states(world.service, request) == begun[::-1][:MAXIMUM_STATES]
+        world.clock.time += 1
+    # The one whose name is not of this service stays as it is.
+    assert len(jar) == MAXIMUM_STATES + 1 == 5
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from chalice.test import HTTPResponse
 
 from chalicelib.domain.catalogue import ENTRY
 from chalicelib.store.models import LoginItem
 from tests.conftest import MakeWorld, World, add_firm
+from tests.support.oauth_browser import GRANTED, Browser
 from tests.support.wechat_platform import EXCHANGE, WeChat, playing, refusal
-
-GRANTED = {"access_token": "a", "expires_in": 7200, "openid": "o-alice", "scope": "snsapi_base"}
-HTML = {"Accept": "text/html,application/xhtml+xml"}
 
 
 @pytest.fixture
@@ -33,56 +29,17 @@ def world(make_world: MakeWorld, wechat: WeChat) -> World:
     return world
 
 
-class Browser:
-    """A browser, which keeps cookies."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self.cookies: dict[str, str] = {}
-
-    def get(self, path: str, **headers: str) -> HTTPResponse:
-        """Send one navigation request."""
-        jar = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        answer = self._world.call("GET", path, headers={**HTML, "Cookie": jar, **headers})
-        if cookie := answer.headers.get("Set-Cookie"):
-            name, _, rest = cookie.partition("=")
-            self.cookies[name] = rest.partition(";")[0]
-        return answer
-
-    def begin(self, path: str = "/wechat/enter") -> str:
-        """Request the redirect to WeChat and return its state."""
-        answer = self.get(path)
-        assert answer.status_code == 302
-        return parse_qs(urlsplit(answer.headers["Location"]).query)["state"][0]
-
-    def complete(self, state: str, code: str = "oauth-code-1") -> HTTPResponse:
-        """Return from WeChat with a code."""
-        return self.get(f"/wechat/enter?code={code}&state={state}")
-
-
 def test_a_login_identifies_the_browser(world: World) -> None:
     """The openid comes from the exchange of the code, and the final URL has no parameters."""
     browser = Browser(world)
     answer = browser.complete(browser.begin())
     assert (answer.status_code, answer.headers["Location"]) == (302, "https://recovery.example/")
-    headers = {"Cookie": f"__Host-wechat={browser.cookies['__Host-wechat']}"}
-    started = world.call(
-        "POST", "/recovery", {"user_type": "firm", "login": "11010148"}, headers=headers
-    )
+    started = browser.start()
     assert started.json_body["method"] == "sms"
     token = started.json_body["token"]
     world.send(token)
     assert world.confirm(token, world.phones.codes[0]).json_body["wechat_bound"]
     assert LoginItem.get("11010148").openid == "o-alice"
-
-
-def test_the_redirect_may_come_twice(world: World, wechat: WeChat) -> None:
-    """The second one sends no request to WeChat and leads to the same page."""
-    browser = Browser(world)
-    state = browser.begin()
-    first, second = browser.complete(state), browser.complete(state)
-    assert first.headers["Location"] == second.headers["Location"]
-    assert len(wechat.asked(EXCHANGE)) == 1
 
 
 def test_a_state_of_another_browser_is_refused(world: World, wechat: WeChat) -> None:

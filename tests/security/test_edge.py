@@ -146,8 +146,8 @@ OWN_ORIGIN = SourceMutation(
         payloads.json_object, 'content_type.strip().lower() != "application/json"', "False"
     ),
     OWN_ORIGIN,
-    SourceMutation(cookies._write, "SameSite=Lax", "SameSite=None"),
-    SourceMutation(cookies._write, "HttpOnly; "),
+    SourceMutation(cookies._set_cookie, "SameSite=Lax", "SameSite=None"),
+    SourceMutation(cookies._set_cookie, "HttpOnly; "),
 )
 def test_another_site_cannot_start_a_recovery(world: World) -> None:
     """Neither by requests without preflight, nor with the cookies of a browser inside WeChat."""
@@ -296,7 +296,7 @@ def test_ambiguous_json_is_refused(world: World) -> None:
 @attack(
     51,
     SourceMutation(
-        WechatLogin.complete,
+        WechatLogin.find_state,
         "oauth_state.nonce.encode(), state.encode()",
         "oauth_state.nonce, state",
     ),

@@ -139,7 +139,9 @@ def test_a_signed_token_of_another_shape_is_no_token(world: World) -> None:
 @attack(
     75,
     SourceMutation(
-        cookies.oauth_state, "has_shape(value, (str, str | None))", "isinstance(value, list)"
+        cookies._oauth_states,
+        "has_shape(value, (str, str | None, int))",
+        "isinstance(value, list)",
     ),
     SourceMutation(cookies.visitor_openid, " and openid"),
     SourceMutation(QrScenes.login, "except ValueError:", "except OSError:"),
@@ -148,8 +150,8 @@ def test_a_signed_cookie_or_scene_of_another_shape_is_none(world: World) -> None
     """The browser is then one without cookies, and the scene one that is too old."""
     service = world.service
 
-    def cookie(name: str, value: Any) -> str:
-        return cookies._write(service, name, value, 60).partition(";")[0]
+    def cookie(name: str, value: Any, suffix: str = "") -> str:
+        return cookies._write(service, name, value, 60, suffix).partition(";")[0]
 
     states: list[Any] = [
         None,
@@ -159,14 +161,17 @@ def test_a_signed_cookie_or_scene_of_another_shape_is_none(world: World) -> None
         [],
         ["n"],
         [1, None],
-        ["n", 1],
-        ["n", None, 1],
-        [None, None],
-        [SURROGATE, None],
+        ["n", None],
+        ["n", 1, 1],
+        ["n", None, None],
+        ["n", None, True],
+        ["n", None, 1, 1],
+        [None, None, 1],
+        [SURROGATE, None, 1],
     ]
     for value in states:
         event = with_query("/wechat/enter", code="c", state="n")
-        event["headers"]["Cookie"] = cookie("oauth_state", value)
+        event["headers"]["Cookie"] = cookie("oauth_state", value, "0123abcd")
         assert no_failure(event) == (401, "recovery-expired"), value
     openids: list[Any] = [None, 1, "", [], ["o-alice"], {}, SURROGATE]
     for other in openids:
@@ -309,9 +314,10 @@ def test_no_signed_value_makes_a_failure(world: World) -> None:
         for signed in (value, [*fields[:index], value, *fields[index + 1 :]]):
             answer = no_failure(with_token(service.signer.sign("recovery", signed, 60)))
             assert answer[0] in (200, 401), signed
-        for name in ("oauth_state", "wechat"):
+        for name, suffix in (("oauth_state", "0123abcd"), ("wechat", "")):
             event = with_query("/wechat/enter", code="c", state="n")
-            event["headers"]["Cookie"] = cookies._write(service, name, value, 60).partition(";")[0]
+            kept = cookies._write(service, name, value, 60, suffix)
+            event["headers"]["Cookie"] = kept.partition(";")[0]
             assert no_failure(event)[0] < 500, value
 
     check()

@@ -140,8 +140,8 @@ def wechat() -> Iterator[WeChat]:
     31,
     SourceMutation(
         WechatLogin.complete,
-        "return LoginResult(self._page(oauth_state), openid)",
-        'return LoginResult(self._page(oauth_state) + "#" + openid, openid)',
+        "None if openid else SNAPSHOT), openid)",
+        'None if openid else SNAPSHOT) + "#" + str(openid), openid)',
     ),
     SourceMutation(
         WechatLogin.begin,

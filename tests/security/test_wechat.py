@@ -17,14 +17,16 @@ from chalicelib.services.code_issuer import CodeIssuer
 from chalicelib.services.conversation import Conversation
 from chalicelib.services.recovery import Recovery
 from chalicelib.services.unbinding import Unbinding
-from chalicelib.services.wechat_login import WechatLogin
+from chalicelib.services.wechat_login import STATE_LIFETIME, WechatLogin
 from chalicelib.store import code_updates
 from chalicelib.store.bindings import Bindings, add_unbinding
 from chalicelib.store.codes import Codes
-from chalicelib.store.models import AuditItem, CodeItem, LoginItem
+from chalicelib.store.models import AuditItem, CodeItem, LoginItem, OAuthExchangeItem
+from chalicelib.store.oauth_exchanges import OAuthExchanges
 from tests.conftest import PHONE, MakeWorld, World, add_firm
 from tests.security.actions import draw
 from tests.security.mutation import SourceMutation, Together, attack
+from tests.support import cookie_jar
 from tests.support.callbacks import TAPPED, send_message
 from tests.support.official_account import LINK, WechatWorld, code_in
 from tests.support.wechat_platform import EXCHANGE, SEND, SENT, WeChat, playing
@@ -42,12 +44,18 @@ BINDS_BY_SMS = SourceMutation(
     Recovery._set_password, 'attempt.method == "sms" and bind is None', "False"
 )
 STATE_OF_THIS_BROWSER = SourceMutation(
-    WechatLogin.complete,
-    "mine = oauth_state is not None and secrets.compare_digest(",
-    "mine = True or (",
+    WechatLogin.find_state, "if secrets.compare_digest(", "if True or ("
 )
 STATE_ONCE = SourceMutation(
-    WechatLogin.complete, ' or not claim_once("state", state, self._clock(), STATE_LIFETIME)'
+    WechatLogin._identify, "self._exchanges.claim(state, self._clock())", '"anyone"'
+)
+STATE_IN_TIME = SourceMutation(
+    WechatLogin._identify, "if started >= oauth_state.begun_at + STATE_LIFETIME:", "if False:"
+)
+RESULT_ENCRYPTED = SourceMutation(
+    OAuthExchanges.record,
+    'self._sealer.seal(_purpose(state), identity.openid or "")',
+    'identity.openid or ""',
 )
 SIGNED_COOKIE = SourceMutation(
     Signer.verify,
@@ -129,17 +137,17 @@ def test_a_relayed_qr_code_does_not_advance_the_attacker_s_recovery(
 
 def navigate(world: World, jar: dict[str, str], path: str) -> tuple[int, str]:
     """Send one navigation of a browser; return its status and Location."""
-    cookies = "; ".join(f"{name}={value}" for name, value in jar.items())
-    answer = world.call("GET", path, headers={"Cookie": cookies})
-    if kept := answer.headers.get("Set-Cookie"):
-        name, _, rest = kept.partition("=")
-        jar[name] = rest.partition(";")[0]
+    answer = world.call("GET", path, headers={"Cookie": cookie_jar.header(jar)})
+    cookie_jar.store(jar, answer)
     return answer.status_code, answer.headers.get("Location", "")
 
 
 @attack(33, STATE_OF_THIS_BROWSER, STATE_ONCE)
 def test_a_state_is_valid_in_its_browser_and_once(pushing: World, wechat: WeChat) -> None:
-    """A link with the attacker's state logs no other browser in; a used one sends nothing to WeChat."""
+    """A link with the attacker's state logs no other browser in, before its use or after it.
+
+    A repeat in its own browser has the first result: nothing is sent to WeChat again.
+    """
     attacker: dict[str, str] = {}
     _, url = navigate(pushing, attacker, "/wechat/enter")
     state = parse_qs(urlsplit(url).query)["state"][0]
@@ -151,10 +159,36 @@ def test_a_state_is_valid_in_its_browser_and_once(pushing: World, wechat: WeChat
         assert navigate(pushing, victim, link)[0] == 401
         assert "__Host-wechat" not in victim
     assert wechat.asked(EXCHANGE) == []
-    assert navigate(pushing, attacker, link)[0] == 302
-    del attacker["__Host-wechat"]
-    assert navigate(pushing, attacker, link)[0] == 401
+    first = navigate(pushing, attacker, link)
+    assert first[0] == 302
+    for victim in (stranger, redirected):
+        assert navigate(pushing, victim, link)[0] == 401
+        assert "__Host-wechat" not in victim
+    assert navigate(pushing, attacker, link.replace("oauth-code", "oauth-code-2")) == first
     assert len(wechat.asked(EXCHANGE)) == 1
+
+
+@attack(33, STATE_IN_TIME)
+def test_a_state_ends_after_ten_minutes(pushing: World, wechat: WeChat) -> None:
+    """The browser keeps it for longer, for repeats; without a result it is refused."""
+    attacker: dict[str, str] = {}
+    _, url = navigate(pushing, attacker, "/wechat/enter")
+    state = parse_qs(urlsplit(url).query)["state"][0]
+    pushing.clock.time += STATE_LIFETIME
+    assert navigate(pushing, attacker, f"/wechat/enter?code=oauth-code&state={state}")[0] == 401
+    assert wechat.asked(EXCHANGE) == []
+
+
+@attack(33, RESULT_ENCRYPTED)
+def test_a_stored_result_has_no_openid(pushing: World) -> None:
+    """The table that keeps results for repeats does not connect states with persons."""
+    browser: dict[str, str] = {}
+    _, url = navigate(pushing, browser, "/wechat/enter")
+    state = parse_qs(urlsplit(url).query)["state"][0]
+    navigate(pushing, browser, f"/wechat/enter?code=oauth-code&state={state}")
+    stored = OAuthExchangeItem.get(f"oauth#{state}")
+    assert stored.sealed is not None
+    assert "o-evil" not in json.dumps(stored.to_simple_dict())
 
 
 @attack(33, SIGNED_COOKIE)

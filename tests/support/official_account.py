@@ -17,6 +17,7 @@ from werkzeug.wrappers import Request, Response
 from infra.local.wechat import SimulatedWeChat
 from infra.local.wechat.simulator import CODE_TEMPLATE_ID, NOTICE_TEMPLATE_ID
 from tests.conftest import SETTINGS, Clock, MakeWorld, World, add_firm
+from tests.support import cookie_jar
 from tests.support.api_client import ApiClient
 from tests.support.http_server import Received, Reply, serving
 
@@ -102,13 +103,13 @@ class Phone:
 
     def call(self, method: str, path: str, body: Any = None) -> HTTPResponse:
         """Send one request of the browser inside WeChat."""
-        jar = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         answer = self.wechat_world.world.call(
-            method, path, body, headers={"Cookie": jar, "Accept": "text/html"}
+            method,
+            path,
+            body,
+            headers={"Cookie": cookie_jar.header(self.cookies), "Accept": "text/html"},
         )
-        if cookie := answer.headers.get("Set-Cookie"):
-            name, _, rest = cookie.partition("=")
-            self.cookies[name] = rest.partition(";")[0]
+        cookie_jar.store(self.cookies, answer)
         return answer
 
     def start(self, login: str) -> HTTPResponse:

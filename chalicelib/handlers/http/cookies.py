@@ -1,7 +1,11 @@
-"""The browser's two cookies: the openid of its WeChat, and the OAuth round trip in progress."""
+"""The browser's cookies: the openid of its WeChat, and one for each OAuth round trip.
+
+A cookie for each round trip, so that those of two tabs do not replace each other.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +16,12 @@ from ...security.tokens import COOKIE_LIFETIME, has_shape
 
 if TYPE_CHECKING:
     from ...services.wechat_login import OAuthState
+
+MAXIMUM_STATES = 4
+"""The OAuth round trips kept in a browser, each in a cookie of some 200 bytes."""
+
+_OAUTH_STATE = "oauth_state"
+_SUFFIX = re.compile("[0-9a-f]{8}")
 
 
 def visitor_openid(service: Service, request: Request) -> str | None:
@@ -25,19 +35,45 @@ def keep_visitor_openid(service: Service, openid: str) -> str:
     return _write(service, "wechat", openid, COOKIE_LIFETIME)
 
 
-def oauth_state(service: Service, request: Request) -> OAuthState | None:
-    """Return the OAuth round trip that this browser began, or None."""
+def drop_visitor_openid(service: Service) -> str:
+    """Return the Set-Cookie value that removes the openid."""
+    return _set_cookie(service, _name(service, "wechat"), "", 0)
+
+
+def oauth_states(service: Service, request: Request) -> list[OAuthState]:
+    """Return the OAuth round trips that this browser began, newest first."""
+    return [state for _, state in _oauth_states(service, request) if state is not None]
+
+
+def keep_oauth_state(service: Service, request: Request, oauth_state: OAuthState) -> list[str]:
+    """Return the Set-Cookie values that bind a new round trip to this browser.
+
+    The others remove the oldest round trips beyond MAXIMUM_STATES, and unreadable ones.
+    """
+    from ...services.wechat_login import COOKIE_LIFETIME as STATE_COOKIE_LIFETIME
+
+    value = [oauth_state.nonce, oauth_state.login, oauth_state.begun_at]
+    kept = _write(service, _OAUTH_STATE, value, STATE_COOKIE_LIFETIME, oauth_state.nonce[:8])
+    before = _oauth_states(service, request)
+    # Of a name that occurs twice, one may be within the limit.
+    remaining = {name for name, state in before[: MAXIMUM_STATES - 1] if state is not None}
+    dropped = dict.fromkeys(name for name, _ in before if name not in remaining)
+    return [kept, *(_set_cookie(service, name, "", 0) for name in dropped)]
+
+
+def _oauth_states(service: Service, request: Request) -> list[tuple[str, OAuthState | None]]:
+    """Return name and content of each cookie of a round trip, newest first, unreadable ones last."""
     from ...services.wechat_login import OAuthState
 
-    value = _read(service, request, "oauth_state")
-    return OAuthState(*value) if has_shape(value, (str, str | None)) else None
-
-
-def keep_oauth_state(service: Service, oauth_state: OAuthState) -> str:
-    """Return the Set-Cookie value that binds a round trip to this browser."""
-    from ...services.wechat_login import STATE_LIFETIME
-
-    return _write(service, "oauth_state", [oauth_state.nonce, oauth_state.login], STATE_LIFETIME)
+    found: list[tuple[str, OAuthState | None]] = []
+    for name, text in _cookies(request):
+        prefix, _, suffix = name.rpartition("-")
+        # Names that are sent back must be safe in a header.
+        if prefix == _name(service, _OAUTH_STATE) and _SUFFIX.fullmatch(suffix):
+            value = service.signer.verify(f"{_OAUTH_STATE}-cookie", text)
+            oauth_state = OAuthState(*value) if has_shape(value, (str, str | None, int)) else None
+            found.append((name, oauth_state))
+    return sorted(found, key=lambda entry: -entry[1].begun_at if entry[1] else 1)
 
 
 def cookie_header(request: Request) -> str:
@@ -58,15 +94,16 @@ def _name(service: Service, name: str) -> str:
 
 
 def _read(service: Service, request: Request, name: str) -> Any:
-    for text in _cookie_values(request, _name(service, name)):
-        value = service.signer.verify(f"{name}-cookie", text)
-        if value is not None:
-            return value
+    for found, text in _cookies(request):
+        if found == _name(service, name):
+            value = service.signer.verify(f"{name}-cookie", text)
+            if value is not None:
+                return value
     return None
 
 
-def _cookie_values(request: Request, name: str) -> Iterator[str]:
-    """Yield the value of each cookie of this name, in the header's order.
+def _cookies(request: Request) -> Iterator[tuple[str, str]]:
+    """Yield name and value of each cookie, in the header's order.
 
     The header is split at semicolons alone, so that no other cookie of the browser can hide ours:
     `http.cookies` ends at the first one that is not of RFC 6265, such as `a={"b":1}` or `a=b c`,
@@ -74,14 +111,18 @@ def _cookie_values(request: Request, name: str) -> Iterator[str]:
     could get past the browsers' check of the prefix `__Host-`.
     """
     for part in cookie_header(request).split(";"):
-        found, separator, value = part.partition("=")
-        if separator and found.strip(" \t") == name:
-            yield value.strip(" \t")
+        name, separator, value = part.partition("=")
+        if separator:
+            yield name.strip(" \t"), value.strip(" \t")
 
 
-def _write(service: Service, name: str, value: Any, lifetime: int) -> str:
+def _write(service: Service, name: str, value: Any, lifetime: int, suffix: str = "") -> str:
+    """Return the Set-Cookie value of a signed value; `suffix` separates cookies of one purpose."""
     text = service.signer.sign(f"{name}-cookie", value, lifetime)
+    full = f"{_name(service, name)}-{suffix}" if suffix else _name(service, name)
+    return _set_cookie(service, full, text, lifetime)
+
+
+def _set_cookie(service: Service, full_name: str, text: str, lifetime: int) -> str:
     secure = "; Secure" if service.settings.secure else ""
-    return (
-        f"{_name(service, name)}={text}; Path=/; Max-Age={lifetime}; HttpOnly; SameSite=Lax{secure}"
-    )
+    return f"{full_name}={text}; Path=/; Max-Age={lifetime}; HttpOnly; SameSite=Lax{secure}"
