@@ -33,7 +33,11 @@ _TYPES = {
 
 _BLOCK_COMMENT = re.compile(r"^[ \t]*/\*.*?\*/[ \t]*\n", re.DOTALL | re.MULTILINE)
 _LINE_COMMENT = re.compile(r"^[ \t]*//.*\n", re.MULTILINE)
+# Without a quote, so that it is not the inside of a string.
+_END_COMMENT = re.compile(r"[ \t]+// [^\"'`\n]*$", re.MULTILINE)
 _INDENT = re.compile(r"^[ \t]+|^\n", re.MULTILINE)
+# White space without a meaning in a style sheet. A selector has no space after a colon.
+_CSS_SPACE = re.compile(r"\s*([{},;])\s*|(:)[ \t]+")
 # The joined modules share one scope, so their imports and exports are removed.
 _IMPORT = re.compile(r"^import \{[^}]*\} from \"\./[a-z]+\.js\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=const |let |class |function |async function )", re.MULTILINE)
@@ -64,7 +68,11 @@ def _served(source: str) -> str:
         return text
     if source in MODULES:
         text = _EXPORT.sub("", _IMPORT.sub("", text))
-    return _INDENT.sub("", _LINE_COMMENT.sub("", _BLOCK_COMMENT.sub("", text)))
+    text = _END_COMMENT.sub("", _LINE_COMMENT.sub("", _BLOCK_COMMENT.sub("", text)))
+    text = _INDENT.sub("", text)
+    if source.endswith(".css"):
+        text = _CSS_SPACE.sub(r"\1\2", text).replace(";}", "}")
+    return text
 
 
 def _asset(plain: str) -> Asset:
