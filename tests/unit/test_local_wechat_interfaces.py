@@ -161,6 +161,32 @@ def test_oauth_gives_the_visitor_s_openid_once(local_wechat: LocalWechat) -> Non
         )
 
 
+def test_oauth_gives_a_snapshot_page_a_virtual_account(local_wechat: LocalWechat) -> None:
+    """Another openid each time, with WeChat's mark; a person's answer has no mark.
+
+    Source: the page of snsAccessToken in WeChat's documentation, field `is_snapshotuser`.
+    """
+    url = local_wechat.platform.authorize_url("https://recovery.example/wechat/enter", "s1")
+
+    def exchanged(**cookies: str) -> dict[str, Any]:
+        answer = requests.get(url, allow_redirects=False, timeout=60, cookies=cookies)
+        code = parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0]
+        return local_wechat.call(
+            "/sns/oauth2/access_token",
+            appid=APP_ID,
+            secret=SECRET,
+            code=code,
+            grant_type="authorization_code",
+        )
+
+    virtual = [exchanged(_phone=BOB, _snapshot="1") for _ in range(2)]
+    assert [answer["is_snapshotuser"] for answer in virtual] == [1, 1]
+    assert len({BOB, *(answer["openid"] for answer in virtual)}) == 3
+    person = exchanged(_phone=BOB)
+    assert person["openid"] == BOB
+    assert "is_snapshotuser" not in person
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -256,6 +256,22 @@ def test_an_oauth_code_is_exchanged_for_its_openid(
     }
 
 
+@pytest.mark.parametrize(
+    ("mark", "is_person"),
+    [(None, True), (0, True), ("0", True), ("", True), (1, False), ("1", False), (True, False)],
+    ids=repr,
+)
+def test_the_virtual_account_of_a_snapshot_page_is_no_person(
+    wechat_platform: WeChat, wechat_client: WechatClient, mark: Any, is_person: bool
+) -> None:
+    """WeChat documents the number 1, and no field for a person.
+
+    Source: the page of snsAccessToken in WeChat's documentation, field `is_snapshotuser`.
+    """
+    wechat_platform.answers[EXCHANGE] = [{"openid": OPENID, "is_snapshotuser": mark}]
+    assert wechat_client.exchange(CODE) == (OPENID if is_person else None)
+
+
 @pytest.mark.parametrize("errcode", [40029, 40163, 41008, 42003, 40226])
 def test_a_refused_oauth_code_is_refused(
     wechat_platform: WeChat, wechat_client: WechatClient, errcode: int

@@ -70,35 +70,43 @@ class AccessTokens:
             return 42001 if token.expires_at <= self._clock() else 0
 
 
+@dataclass(frozen=True)
+class Grant:
+    """What an OAuth code stands for. `snapshot` marks the virtual account of a snapshot page."""
+
+    openid: str
+    snapshot: bool = False
+
+
 class OAuthCodes:
     """Single-use OAuth codes, each for one openid."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._guard = threading.Lock()
-        self._codes: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._codes: OrderedDict[str, tuple[Grant, int]] = OrderedDict()
         self._used: OrderedDict[str, None] = OrderedDict()
 
-    def make(self, openid: str) -> str:
+    def make(self, grant: Grant) -> str:
         """Create a code."""
         code = secrets.token_hex(16)
         with self._guard:
-            self._codes[code] = (openid, self._clock() + CODE_LIFETIME)
+            self._codes[code] = (grant, self._clock() + CODE_LIFETIME)
             while len(self._codes) > _REMEMBERED:
                 self._codes.popitem(last=False)
         return code
 
-    def redeem(self, code: str) -> str | int:
-        """Return the code's openid, or WeChat's error code."""
+    def redeem(self, code: str) -> Grant | int:
+        """Return the code's grant, or WeChat's error code."""
         if not code:
             return 41008
         with self._guard:
             if code in self._used:
                 return 40163
-            openid, expires_at = self._codes.pop(code, ("", 0))
-            if not openid:
+            if code not in self._codes:
                 return 40029
+            grant, expires_at = self._codes.pop(code)
             self._used[code] = None
             while len(self._used) > _REMEMBERED:
                 self._used.popitem(last=False)
-            return openid if expires_at > self._clock() else 40029
+            return grant if expires_at > self._clock() else 40029

@@ -97,15 +97,17 @@ class Interfaces:
         self._check_app(query.get("appid"), query.get("secret"))
         if query.get("grant_type") != "authorization_code":
             raise Refusal(40002)
-        openid = self._codes.redeem(query.get("code", ""))
-        if isinstance(openid, int):
-            raise Refusal(openid)
+        grant = self._codes.redeem(query.get("code", ""))
+        if isinstance(grant, int):
+            raise Refusal(grant)
         return {
             "access_token": "of-the-person-and-of-no-use-here",
             "expires_in": 7200,
             "refresh_token": "of-no-use-here-either",
-            "openid": openid,
+            "openid": grant.openid,
             "scope": "snsapi_base",
+            # WeChat omits the field for a person.
+            **({"is_snapshotuser": 1} if grant.snapshot else {}),
         }
 
     def _stable_token(self, request: Request) -> Body:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import queue
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from ..serving import Reply, Simulator
 from .account import CODE_TEMPLATE, NOTICE_TEMPLATE, Account, Template
 from .callbacks import LIMIT, Callbacks, PassiveReply
 from .errors import refusal
-from .grants import AccessTokens, OAuthCodes
+from .grants import AccessTokens, Grant, OAuthCodes
 from .interfaces import Interfaces
 
 CODE_TEMPLATE_ID = "local-code-template"
@@ -49,7 +50,8 @@ class Fault:
 class SimulatedWeChat(Simulator):
     """WeChat at `url`, for both WECHAT_API_URL and WECHAT_OPEN_URL.
 
-    `visitor` returns the openid of a browser at the OAuth page, from its cookies and query.
+    `visitor` returns the openid of a browser at the OAuth page, from its cookies and query. With
+    `_snapshot=1` among them WeChat shows it snapshot pages (快照页模式), to a virtual account.
     `site` returns the origins that OAuth may redirect to; with None, every origin is allowed.
     """
 
@@ -159,9 +161,13 @@ class SimulatedWeChat(Simulator):
         if query.get("response_type") != "code" or query.get("scope") != "snsapi_base":
             return _page("10005 scope 参数错误或没有 scope 权限")
         # Scripts, which lack the phone page's cookie, name the phone in the query.
-        openid = self._visitor({**request.cookies.to_dict(), **query})
+        hints = {**request.cookies.to_dict(), **query}
+        if hints.get("_snapshot") == "1":
+            grant = Grant(f"o{secrets.token_urlsafe(20)}", snapshot=True)
+        else:
+            grant = Grant(self._visitor(hints))
         state = {"state": query["state"]} if "state" in query else {}
-        added = urlencode({"code": self._codes.make(openid), **state})
+        added = urlencode({"code": self._codes.make(grant), **state})
         location = back + ("&" if parts.query else "?") + added
         return Reply(b"", 302, {"Location": location, "Cache-Control": "no-store"})
 
