@@ -2,7 +2,7 @@
 
 import { call, dropProof, page, prove } from "./api.js";
 import { $, announce, clearErrors, countDown, isBusy, runExclusive, setError, setLabel, showAlarm, showError, showProblem } from "./messages.js";
-import { back, begin, callRecovery, discard, inside, next, onShow, pc, recovery, restart, resume, screen, show, updateRecovery } from "./recovery.js";
+import { back, begin, callRecovery, discard, inside, next, onShow, pc, recovery, redirectToOAuth, restart, resume, returnFromOAuth, screen, show, updateRecovery } from "./recovery.js";
 import { clearInputs, finish, firmNo, fold, renderTimeLeft } from "./verify.js";
 
 const primary = (form) => $(form).querySelector(".primary");
@@ -227,20 +227,6 @@ setInterval(() => {
   if (screen === "verify") renderTimeLeft();
 }, 1000);
 
-/** In WeChat's browser, start OAuth for the openid; once per session, to avoid a redirect loop. */
-function redirectToOAuth() {
-  const agent = navigator.userAgent;
-  if (inside || !/MicroMessenger/i.test(agent) || /wxwork/i.test(agent)) return false;
-  try {
-    if (sessionStorage.getItem("entered")) return false;
-    sessionStorage.setItem("entered", "1");
-  } catch {
-    return false;
-  }
-  location.replace("wechat/enter");
-  return true;
-}
-
 function start() {
   const last = resume();
   // A link with another login starts another recovery, and so does a visit after the last screen.
@@ -248,12 +234,15 @@ function start() {
   const other = last && page.login && page.login !== recovery.login;
   const resumed = last && !ended && !other && reachable(last);
   if (last && !resumed) discard();
-  if (page.login || recovery) $("login").value = page.login || recovery.login;
+  const kept = returnFromOAuth();
+  const login = page.login || kept.login || (recovery && recovery.login);
+  if (login) $("login").value = login;
   renderOnline();
   show(resumed ? last : "account", { how: "replace", focus: false });
   onLoginInput();
   refreshState();
+  if (kept.continues && inside && screen === "account") primary("account").click();
 }
 
 $("late").remove();
-if (!redirectToOAuth()) start();
+if (inside || !redirectToOAuth(page.login)) start();

@@ -63,6 +63,38 @@ export function resume() {
   return "";
 }
 
+let continued = false; // whether the page continues by itself after OAuth
+
+/**
+ * In WeChat's browser, start OAuth for the openid and keep the login; with `continues`, the page then
+ * begins its recovery by itself. Returns false where it is not started. It is started once until the
+ * service has the openid: a browser that refuses cookies would be redirected in a loop.
+ */
+export function redirectToOAuth(login, continues) {
+  // Not in WeCom's, whose agent has both names.
+  if (continued || !/^(?!.*wxwork).*MicroMessenger/i.test(navigator.userAgent)) return false;
+  try {
+    if (sessionStorage.getItem("oauth")) return false;
+    sessionStorage.setItem("oauth", JSON.stringify({ login, continues }));
+  } catch {
+    return false;
+  }
+  location.replace("wechat/enter");
+  return true;
+}
+
+/** Return what redirectToOAuth has kept. */
+export function returnFromOAuth() {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem("oauth")) || {};
+    if (inside) sessionStorage.removeItem("oauth");
+    continued = kept.continues;
+    return kept;
+  } catch {
+    return {};
+  }
+}
+
 /** Start a recovery of the login. Throws a Problem. */
 export async function begin(login) {
   const last = recovery && recovery.login === login ? recovery : {};
@@ -80,6 +112,12 @@ export async function begin(login) {
       dropProof();
     }
   }
+  // The openid's cookie may have ended since the page was loaded.
+  if (started.method === "follow" && redirectToOAuth(login, true)) {
+    discard();
+    await new Promise((resolve) => setTimeout(resolve, 20000));
+  }
+  continued = false;
   const { expires_in: lifetime, ...facts } = started;
   const code = last.method === started.method ? { resend: last.resend, sent: last.sent } : {};
   recovery = { ...facts, ...code, ends: Date.now() + lifetime * 1000 };
