@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 from chalice.test import HTTPResponse
 
@@ -139,6 +141,38 @@ def test_a_recovery_continues_from_a_pc_on_the_phone(make_place: MakePlace, faul
 
     swept = faults.sweep("from a PC to the phone", act)
     assert {"/cgi-bin/qrcode/create", "/sns/oauth2/access_token"} <= set(swept)
+
+
+def test_a_repeated_return_from_oauth_identifies_the_person(
+    make_place: MakePlace, faults: Faults
+) -> None:
+    """A browser requests the return three times; a call fails in any of them."""
+    place = make_place(PROOF_OF_WORK="0")
+    exchange = "/sns/oauth2/access_token"
+
+    def act(point: Point) -> None:
+        person = place.person(point)
+        phone = person.phone
+        away = phone.call("GET", "/wechat/enter").headers["Location"]
+        back = urlsplit(phone.authorize(away))
+        point.step = "return"
+        identified = []
+        with point:
+            for _ in range(3):
+                page = phone.browse(f"{back.path}?{back.query}")
+                identified.append("entry=" not in page)
+                assert ("__Host-wechat" in phone.cookies) == identified[-1], page
+        if not point.failed("return"):
+            assert identified == [True] * 3
+        elif not point.failed("return", exchange):
+            # The store failed before the exchange, which a repeat makes, or kept no result.
+            assert any(identified)
+        if not identified[-1]:
+            assert "entry=" not in enter(phone, place.world.service.enter_url)
+        token = person.done("start", lambda: _start(person), 201)["token"]
+        finish_by_sms(person, token)
+
+    assert exchange in faults.sweep("repeated returns from OAuth", act)
 
 
 def _start(person: Person) -> HTTPResponse:

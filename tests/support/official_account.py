@@ -90,16 +90,20 @@ class Phone:
         while True:
             parts = urlsplit(url)
             if parts.path == "/connect/oauth2/authorize":
-                at_wechat = requests.get(
-                    url, cookies={"_phone": self.openid}, allow_redirects=False, timeout=60
-                )
-                url = at_wechat.headers["Location"]
+                url = self.authorize(url)
                 continue
             answer = self.call("GET", f"{parts.path}?{parts.query}".rstrip("?"))
             if answer.status_code != 302:
                 assert answer.status_code == 200, answer.body
                 return url
             url = answer.headers["Location"]
+
+    def authorize(self, url: str) -> str:
+        """Open WeChat's OAuth page, and return the address that it redirects to."""
+        answer = requests.get(
+            url, cookies={"_phone": self.openid}, allow_redirects=False, timeout=60
+        )
+        return answer.headers["Location"]
 
     def call(self, method: str, path: str, body: Any = None) -> HTTPResponse:
         """Send one request of the browser inside WeChat."""
