@@ -56,6 +56,7 @@ pytest_plugins = [
     "tests.support.wechat_platform",
     # Imports its double of the token store from the one before.
     "tests.support.local_wechat",
+    "tests.support.oauth_browser",
     "tests.support.wechat_tokens",
     "tests.support.yearly_reset",
 ]

@@ -16,7 +16,7 @@ from .qr_scenes import QrScenes
 STATE_LIFETIME = 600
 """Seconds within which the round trip must be completed."""
 
-COOKIE_LIFETIME = STATE_LIFETIME + RESULT_LIFETIME
+STATE_COOKIE_LIFETIME = STATE_LIFETIME + RESULT_LIFETIME
 """Seconds that the browser keeps a state, for repeats after the last possible completion."""
 
 _POLL = 0.25

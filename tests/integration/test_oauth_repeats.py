@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,7 +18,7 @@ from chalicelib.wechat.client import PATIENCE
 from tests.conftest import MakeWorld, World, add_firm
 from tests.support import cookie_jar
 from tests.support.oauth_browser import GRANTED, Browser
-from tests.support.wechat_platform import EXCHANGE, WeChat, playing, refusal
+from tests.support.wechat_platform import EXCHANGE, WeChat, refusal
 
 PAGE = "https://recovery.example/"
 LOGIN = "11010148_cw"
@@ -28,25 +28,9 @@ FAILED = refusal(50002)
 
 
 @pytest.fixture
-def wechat() -> Iterator[WeChat]:
-    """WeChat's platform, which grants every code."""
-    with playing() as platform:
-        platform.answers[EXCHANGE] = [GRANTED]
-        yield platform
-
-
-@pytest.fixture
-def world(make_world: MakeWorld, wechat: WeChat) -> World:
-    """A world that calls this platform."""
-    world = make_world(WECHAT_API_URL=wechat.url)
-    add_firm(world.service.hasher)
-    return world
-
-
-@pytest.fixture
-def parallel_world(make_real_world: MakeWorld, wechat: WeChat) -> World:
+def parallel_world(make_real_world: MakeWorld, oauth_platform: WeChat) -> World:
     """The same on DynamoDB Local, for concurrent requests."""
-    world = make_real_world(WECHAT_API_URL=wechat.url)
+    world = make_real_world(WECHAT_API_URL=oauth_platform.url)
     add_firm(world.service.hasher)
     return world
 
@@ -60,53 +44,57 @@ def granted(openid: str) -> dict[str, Any]:
     return {**GRANTED, "openid": openid}
 
 
-def test_a_repeat_has_the_openid_and_the_login_of_the_first(world: World, wechat: WeChat) -> None:
+def test_a_repeat_has_the_openid_and_the_login_of_the_first(
+    oauth_world: World, oauth_platform: WeChat
+) -> None:
     """The browser discarded the first response with its cookie; WeChat is not called again."""
-    browser = Browser(world)
-    state = browser.begin(scene(world))
+    browser = Browser(oauth_world)
+    state = browser.begin(scene(oauth_world))
     link = f"/wechat/enter?code=oauth-code-1&state={state}"
     first = browser.send(link)
     assert "__Host-wechat" not in browser.cookies
-    world.clock.time += STATE_LIFETIME - 1
+    oauth_world.clock.time += STATE_LIFETIME - 1
     second = browser.get(link)
     assert second.headers["Location"] == first.headers["Location"] == f"{PAGE}?login={LOGIN}"
     assert browser.method == "sms"
-    assert len(wechat.asked(EXCHANGE)) == 1
+    assert len(oauth_platform.asked(EXCHANGE)) == 1
 
 
-def test_a_repeat_ends_ten_minutes_after_the_exchange(world: World, wechat: WeChat) -> None:
+def test_a_repeat_ends_ten_minutes_after_the_exchange(
+    oauth_world: World, oauth_platform: WeChat
+) -> None:
     """Counted from the exchange, even if that came at the end of the state's own ten minutes."""
-    browser = Browser(world)
-    state = browser.begin(scene(world))
-    world.clock.time += STATE_LIFETIME - 1
+    browser = Browser(oauth_world)
+    state = browser.begin(scene(oauth_world))
+    oauth_world.clock.time += STATE_LIFETIME - 1
     assert browser.complete(state).headers["Location"] == f"{PAGE}?login={LOGIN}"
-    world.clock.time += STATE_LIFETIME - 1
+    oauth_world.clock.time += STATE_LIFETIME - 1
     assert browser.complete(state).headers["Location"] == f"{PAGE}?login={LOGIN}"
-    world.clock.time += 1
+    oauth_world.clock.time += 1
     late = browser.complete(state).headers["Location"]
     assert late.startswith(f"{PAGE}?entry=recovery-expired")
-    assert len(wechat.asked(EXCHANGE)) == 1
+    assert len(oauth_platform.asked(EXCHANGE)) == 1
 
 
 def test_a_state_that_was_never_completed_ends_after_ten_minutes(
-    world: World, wechat: WeChat
+    oauth_world: World, oauth_platform: WeChat
 ) -> None:
     """Its cookie lives longer, for repeats."""
-    browser = Browser(world)
+    browser = Browser(oauth_world)
     state = browser.begin()
-    world.clock.time += STATE_LIFETIME
+    oauth_world.clock.time += STATE_LIFETIME
     assert browser.complete(state).headers["Location"] == f"{PAGE}?entry=recovery-expired"
-    assert wechat.asked(EXCHANGE) == []
+    assert oauth_platform.asked(EXCHANGE) == []
 
 
 @pytest.mark.parametrize("discarded", [0, 1], ids=["first", "second"])
 def test_a_parallel_repeat_waits_for_the_first(
-    parallel_world: World, wechat: WeChat, discarded: int
+    parallel_world: World, oauth_platform: WeChat, discarded: int
 ) -> None:
     """Whichever response the browser discards, the other one has the openid and the login."""
     world = parallel_world
-    first, second = _in_parallel(world, wechat, [GRANTED])
-    assert len(wechat.asked(EXCHANGE)) == 1
+    first, second = _in_parallel(world, oauth_platform, [GRANTED])
+    assert len(oauth_platform.asked(EXCHANGE)) == 1
     for answer in (first, second):
         assert answer.headers["Location"] == f"{PAGE}?login={LOGIN}"
     browser = Browser(world)
@@ -115,17 +103,17 @@ def test_a_parallel_repeat_waits_for_the_first(
 
 
 def test_a_parallel_repeat_exchanges_anew_after_a_failure(
-    parallel_world: World, wechat: WeChat
+    parallel_world: World, oauth_platform: WeChat
 ) -> None:
     """WeChat fails for the first request, and the second one did not wait in vain."""
-    first, second = _in_parallel(parallel_world, wechat, [FAILED, GRANTED])
+    first, second = _in_parallel(parallel_world, oauth_platform, [FAILED, GRANTED])
     assert first.headers["Location"] == f"{PAGE}?entry=unavailable&login={LOGIN}"
     assert second.headers["Location"] == f"{PAGE}?login={LOGIN}"
-    assert len(wechat.asked(EXCHANGE)) == 2
+    assert len(oauth_platform.asked(EXCHANGE)) == 2
 
 
 def _in_parallel(
-    world: World, wechat: WeChat, answers: list[Any]
+    world: World, oauth_platform: WeChat, answers: list[Any]
 ) -> tuple[HTTPResponse, HTTPResponse]:
     """Return the responses to two requests of one return; the second one comes during the first."""
     exchanging, waiting, finished = (threading.Event() for _ in range(3))
@@ -139,7 +127,7 @@ def _in_parallel(
         waiting.set()
         assert finished.wait(60)
 
-    wechat.answers[EXCHANGE] = [during_the_exchange, *answers[1:]]
+    oauth_platform.answers[EXCHANGE] = [during_the_exchange, *answers[1:]]
     world.pauses.wait = pause
     browser = Browser(world)
     link = f"/wechat/enter?code=oauth-code-1&state={browser.begin(scene(world))}"
@@ -152,7 +140,9 @@ def _in_parallel(
         return answered, second.result(60)
 
 
-def test_of_many_parallel_requests_one_exchanges(parallel_world: World, wechat: WeChat) -> None:
+def test_of_many_parallel_requests_one_exchanges(
+    parallel_world: World, oauth_platform: WeChat
+) -> None:
     """The store decides which one, and all have the same result."""
     world = parallel_world
     browser = Browser(world)
@@ -160,78 +150,84 @@ def test_of_many_parallel_requests_one_exchanges(parallel_world: World, wechat: 
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: browser.send(link), range(6)))
     assert {answer.headers["Location"] for answer in answers} == {f"{PAGE}?login={LOGIN}"}
-    assert len(wechat.asked(EXCHANGE)) == 1
+    assert len(oauth_platform.asked(EXCHANGE)) == 1
     for answer in answers:
         each = Browser(world)
         cookie_jar.store(each.cookies, answer)
         assert "__Host-wechat" in each.cookies
 
 
-def test_a_repeat_does_not_wait_for_ever(world: World, wechat: WeChat) -> None:
+def test_a_repeat_does_not_wait_for_ever(oauth_world: World, oauth_platform: WeChat) -> None:
     """A function that ended in mid-exchange holds it for ten seconds at the most."""
-    browser = Browser(world)
-    state = browser.begin(scene(world))
-    world.service.wechat_login._exchanges.claim(state, world.clock())
+    browser = Browser(oauth_world)
+    state = browser.begin(scene(oauth_world))
+    oauth_world.service.wechat_login._exchanges.claim(state, oauth_world.clock())
     waited: list[float] = []
-    world.pauses.wait = waited.append
+    oauth_world.pauses.wait = waited.append
     answer = browser.complete(state)
     assert answer.headers["Location"] == f"{PAGE}?entry=unavailable&login={LOGIN}"
     assert 0 < sum(waited) <= PATIENCE
-    assert wechat.asked(EXCHANGE) == []
+    assert oauth_platform.asked(EXCHANGE) == []
 
     # Also where each call to the store is slow.
     def wait(seconds: float) -> None:
         waited.append(seconds)
-        world.clock.time += 1
+        oauth_world.clock.time += 1
 
     waited.clear()
-    world.pauses.wait = wait
+    oauth_world.pauses.wait = wait
     assert "entry=unavailable" in browser.complete(state).headers["Location"]
     assert len(waited) <= PATIENCE
-    world.clock.time += LEASE
+    oauth_world.clock.time += LEASE
     assert browser.complete(state).headers["Location"] == f"{PAGE}?login={LOGIN}"
 
 
-def test_a_repeat_after_a_failure_exchanges_anew(world: World, wechat: WeChat) -> None:
+def test_a_repeat_after_a_failure_exchanges_anew(
+    oauth_world: World, oauth_platform: WeChat
+) -> None:
     """WeChat was down for the first one: at once, without waiting for it to end."""
-    wechat.answers[EXCHANGE] = [FAILED, GRANTED]
-    browser = Browser(world)
-    state = browser.begin(scene(world))
+    oauth_platform.answers[EXCHANGE] = [FAILED, GRANTED]
+    browser = Browser(oauth_world)
+    state = browser.begin(scene(oauth_world))
     failed = browser.complete(state)
     assert failed.headers["Location"] == f"{PAGE}?entry=unavailable&login={LOGIN}"
     waited: list[float] = []
-    world.pauses.wait = waited.append
+    oauth_world.pauses.wait = waited.append
     assert browser.complete(state).headers["Location"] == f"{PAGE}?login={LOGIN}"
     assert waited == []
     assert browser.method == "sms"
 
 
-def test_a_code_that_another_request_has_used_is_no_failure(world: World, wechat: WeChat) -> None:
+def test_a_code_that_another_request_has_used_is_no_failure(
+    oauth_world: World, oauth_platform: WeChat
+) -> None:
     """A slow exchange outlives its claim; the other request finds the code used, and the result."""
-    browser = Browser(world)
-    state = browser.begin(scene(world))
+    browser = Browser(oauth_world)
+    state = browser.begin(scene(oauth_world))
     link = f"/wechat/enter?code=oauth-code-1&state={state}"
 
     def overtaken() -> Any:
-        world.clock.time += LEASE
-        wechat.answers[EXCHANGE] = [GRANTED]
+        oauth_world.clock.time += LEASE
+        oauth_platform.answers[EXCHANGE] = [GRANTED]
         assert "login=" in browser.send(link).headers["Location"]
         return refusal(40163)
 
-    wechat.answers[EXCHANGE] = [overtaken]
+    oauth_platform.answers[EXCHANGE] = [overtaken]
     assert browser.complete(state).headers["Location"] == f"{PAGE}?login={LOGIN}"
     assert browser.method == "sms"
 
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["in order", "newer first"])
-def test_two_tabs_have_a_round_trip_each(world: World, wechat: WeChat, reverse: bool) -> None:
+def test_two_tabs_have_a_round_trip_each(
+    oauth_world: World, oauth_platform: WeChat, reverse: bool
+) -> None:
     """Each returns with its own login, in either order."""
-    browser = Browser(world)
+    browser = Browser(oauth_world)
     logins = ["11010148", LOGIN]
-    tabs = [(login, browser.begin(scene(world, login))) for login in logins]
+    tabs = [(login, browser.begin(scene(oauth_world, login))) for login in logins]
     for login, state in tabs[::-1] if reverse else tabs:
         assert browser.complete(state).headers["Location"] == f"{PAGE}?login={login}"
-    assert len(wechat.asked(EXCHANGE)) == 2
+    assert len(oauth_platform.asked(EXCHANGE)) == 2
 
 
 @pytest.mark.parametrize(
@@ -240,38 +236,40 @@ def test_two_tabs_have_a_round_trip_each(world: World, wechat: WeChat, reverse: 
     ids=["unavailable", "refused", "snapshot"],
 )
 def test_an_older_cookie_does_not_identify_a_newer_return(
-    world: World, wechat: WeChat, answer: Any, entry: str
+    oauth_world: World, oauth_platform: WeChat, answer: Any, entry: str
 ) -> None:
     """The browser knows o-old; the newer return, perhaps of another WeChat, identifies nobody."""
-    browser = Browser(world)
-    wechat.answers[EXCHANGE] = [granted("o-old")]
+    browser = Browser(oauth_world)
+    oauth_platform.answers[EXCHANGE] = [granted("o-old")]
     browser.complete(browser.begin())
     assert browser.method == "sms"
-    wechat.answers[EXCHANGE] = [answer]
+    oauth_platform.answers[EXCHANGE] = [answer]
     redirect = browser.complete(browser.begin())
     assert redirect.headers["Location"] == f"{PAGE}?entry={entry}"
     assert browser.method == "follow"
 
 
-def test_a_repeat_of_the_newer_return_has_its_own_openid(world: World, wechat: WeChat) -> None:
+def test_a_repeat_of_the_newer_return_has_its_own_openid(
+    oauth_world: World, oauth_platform: WeChat
+) -> None:
     """Not that of the cookie that the browser had before."""
-    browser = Browser(world)
-    wechat.answers[EXCHANGE] = [granted("o-old"), granted("o-new")]
+    browser = Browser(oauth_world)
+    oauth_platform.answers[EXCHANGE] = [granted("o-old"), granted("o-new")]
     browser.complete(browser.begin())
     state = browser.begin()
     browser.send(f"/wechat/enter?code=oauth-code-2&state={state}")
     browser.complete(state)
     token = browser.start().json_body["token"]
-    world.send(token)
-    assert world.confirm(token, world.phones.codes[0]).json_body["wechat_bound"]
+    oauth_world.send(token)
+    assert oauth_world.confirm(token, oauth_world.phones.codes[0]).json_body["wechat_bound"]
     assert LoginItem.get("11010148").openid == "o-new"
 
 
-def test_a_foreign_return_does_not_use_the_cookie(world: World) -> None:
+def test_a_foreign_return_does_not_use_the_cookie(oauth_world: World) -> None:
     """It is refused, and the browser stays as it was: others could send it such a link."""
-    browser = Browser(world)
+    browser = Browser(oauth_world)
     browser.complete(browser.begin())
-    foreign = Browser(world).begin()
+    foreign = Browser(oauth_world).begin()
     answer = browser.complete(foreign)
     assert answer.headers["Location"] == f"{PAGE}?entry=recovery-expired"
     assert "Set-Cookie" not in answer.headers
@@ -279,42 +277,42 @@ def test_a_foreign_return_does_not_use_the_cookie(world: World) -> None:
 
 
 @pytest.mark.parametrize("flag", [1, "1", True, 2], ids=repr)
-def test_a_snapshot_is_no_person(world: World, wechat: WeChat, flag: Any) -> None:
+def test_a_snapshot_is_no_person(oauth_world: World, oauth_platform: WeChat, flag: Any) -> None:
     """The page explains how to continue and works as elsewhere; a repeat is the same."""
-    wechat.answers[EXCHANGE] = [{**SNAPSHOT, "is_snapshotuser": flag}]
-    browser = Browser(world)
-    state = browser.begin(scene(world))
+    oauth_platform.answers[EXCHANGE] = [{**SNAPSHOT, "is_snapshotuser": flag}]
+    browser = Browser(oauth_world)
+    state = browser.begin(scene(oauth_world))
     for _ in range(2):
         answer = browser.complete(state)
         assert answer.headers["Location"] == f"{PAGE}?entry=snapshot&login={LOGIN}"
         assert "__Host-wechat" not in browser.cookies
-    assert len(wechat.asked(EXCHANGE)) == 1
+    assert len(oauth_platform.asked(EXCHANGE)) == 1
     page = browser.get(f"/?entry=snapshot&login={LOGIN}").body.decode()
     assert ENTRY["snapshot"] in page
     assert 'data-inside="0"' in page
     assert browser.method == "follow"
     # In the full page WeChat has another code for the person.
-    wechat.answers[EXCHANGE] = [GRANTED]
+    oauth_platform.answers[EXCHANGE] = [GRANTED]
     assert browser.complete(browser.begin()).headers["Location"] == PAGE
     assert browser.method == "sms"
 
 
 @pytest.mark.parametrize("flag", [None, 0, "0", ""], ids=repr)
-def test_an_unset_flag_is_a_person(world: World, wechat: WeChat, flag: Any) -> None:
+def test_an_unset_flag_is_a_person(oauth_world: World, oauth_platform: WeChat, flag: Any) -> None:
     """WeChat omits the field for a person."""
-    wechat.answers[EXCHANGE] = [{**GRANTED, "is_snapshotuser": flag}]
-    browser = Browser(world)
+    oauth_platform.answers[EXCHANGE] = [{**GRANTED, "is_snapshotuser": flag}]
+    browser = Browser(oauth_world)
     assert browser.complete(browser.begin()).headers["Location"] == PAGE
     assert browser.method == "sms"
 
 
 def test_a_result_that_is_not_stored_identifies_the_browser(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    oauth_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store fails after WeChat has used up the code: only a repeat fails for it."""
-    exchanges = world.service.wechat_login._exchanges
+    exchanges = oauth_world.service.wechat_login._exchanges
     monkeypatch.setattr(type(exchanges), "record", _failing(type(exchanges).record))
-    browser = Browser(world)
+    browser = Browser(oauth_world)
     assert browser.complete(browser.begin()).headers["Location"] == PAGE
     assert browser.method == "sms"
 

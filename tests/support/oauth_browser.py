@@ -1,16 +1,35 @@
-"""A browser that goes through WeChat's OAuth, on a world."""
+"""A browser that goes through WeChat's OAuth, and a world whose WeChat grants every code."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from chalice.test import HTTPResponse
 
-from tests.conftest import World
+from tests.conftest import MakeWorld, World, add_firm
 from tests.support import cookie_jar
+from tests.support.wechat_platform import EXCHANGE, WeChat, playing
 
 GRANTED = {"access_token": "a", "expires_in": 7200, "openid": "o-alice", "scope": "snsapi_base"}
 HTML = {"Accept": "text/html,application/xhtml+xml"}
+
+
+@pytest.fixture
+def oauth_platform() -> Iterator[WeChat]:
+    """WeChat's platform, which grants every code."""
+    with playing() as platform:
+        platform.answers[EXCHANGE] = [GRANTED]
+        yield platform
+
+
+@pytest.fixture
+def oauth_world(make_world: MakeWorld, oauth_platform: WeChat) -> World:
+    """A world that calls this platform."""
+    world = make_world(WECHAT_API_URL=oauth_platform.url)
+    add_firm(world.service.hasher)
+    return world
 
 
 class Browser:

@@ -50,7 +50,7 @@ def keep_oauth_state(service: Service, request: Request, oauth_state: OAuthState
 
     The others remove the oldest round trips beyond MAXIMUM_STATES, and unreadable ones.
     """
-    from ...services.wechat_login import COOKIE_LIFETIME as STATE_COOKIE_LIFETIME
+    from ...services.wechat_login import STATE_COOKIE_LIFETIME
 
     value = [oauth_state.nonce, oauth_state.login, oauth_state.begun_at]
     kept = _write(service, _OAUTH_STATE, value, STATE_COOKIE_LIFETIME, oauth_state.nonce[:8])
