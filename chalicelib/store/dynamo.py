@@ -19,6 +19,7 @@ from pynamodb.exceptions import (
     VerboseClientError,
 )
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
@@ -254,7 +255,7 @@ def _is_transient(code: str | None, reasons: Sequence[str | None]) -> bool:
 
 
 def within_limits(
-    events: ListAttribute[int], windows: Sequence[Window], now: int | Parameter
+    events: ListAttribute[int] | Path, windows: Sequence[Window], now: int | Parameter
 ) -> Condition:
     """Return the condition that one more event fits into every window of a newest-first list.
 
@@ -271,7 +272,7 @@ def within_limits(
     return condition
 
 
-def prepend(events: ListAttribute[Any], entry: int | str | Parameter) -> Action:
+def prepend(events: ListAttribute[Any] | Path, entry: int | str | Parameter) -> Action:
     """Return the action that inserts an entry at the front of a list, created if missing.
 
     The action does not trim the list, whose limits bound its growth.

@@ -78,6 +78,17 @@ def number(name: str) -> Any:
 now_param = number("now")
 """The time of the call, epoch seconds."""
 
+# No attribute's name begins with it.
+_NAME = "\0"
+
+
+def name(of: str) -> str:
+    """Return an element of a document path whose name each call supplies as the value `of`.
+
+    `CodeItem.tries[name("requester")]` addresses one entry of a map.
+    """
+    return _NAME + of
+
 
 class PreparedUpdate(Generic[M]):
     """An update, a condition check, or both, of one item of a table, for any key and values."""
@@ -97,7 +108,12 @@ class PreparedUpdate(Generic[M]):
             self._fixed["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         if condition is not None:
             self._fixed["ConditionExpression"] = condition.serialize(names, values)
-        self._fixed["ExpressionAttributeNames"] = {by: name for name, by in names.items()}
+        self._fixed["ExpressionAttributeNames"] = {
+            by: path for path, by in names.items() if not path.startswith(_NAME)
+        }
+        self._names = [
+            (by, path.removeprefix(_NAME)) for path, by in names.items() if path.startswith(_NAME)
+        ]
         self._constants = {by: value for by, value in values.items() if not _has_parameter(value)}
         self._parameters = [(by, value) for by, value in values.items() if _has_parameter(value)]
         self.model = model
@@ -109,6 +125,9 @@ class PreparedUpdate(Generic[M]):
             "Key": {hash_key(self.model): {"S": key}},
             **self._fixed,
         }
+        if self._names:
+            given = {by: values[of] for by, of in self._names}
+            request["ExpressionAttributeNames"] = {**request["ExpressionAttributeNames"], **given}
         filled = {by: _filled(template, values) for by, template in self._parameters}
         if filled or self._constants:
             request["ExpressionAttributeValues"] = {**self._constants, **filled}

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pynamodb.expressions.operand import Path
 
 from chalicelib.domain.limits import Window
 from chalicelib.store.code_updates import METHODS
 from chalicelib.store.dynamo import prepend, within_limits
 from chalicelib.store.models import CodeItem, DestinationItem, bind
-from chalicelib.store.prepared import PreparedUpdate, now_param, number, text, texts
+from chalicelib.store.prepared import PreparedUpdate, name, now_param, number, text, texts
 from tests.conftest import World
 
 LIMITS = ((5, 3_600), (1, 60))
@@ -70,6 +71,26 @@ def test_a_missing_value_is_an_error() -> None:
     prepared = PreparedUpdate(CodeItem, [CodeItem.digest.set(text("digest"))])
     with pytest.raises(KeyError, match="digest"):
         prepared.request("code#1", {"now": 1})
+
+
+def test_a_name_in_a_path_is_filled_in_for_each_call() -> None:
+    """The request is pynamodb's for that name, in the update and in the condition alike."""
+    bind("recovery")
+
+    def parts(entry: str, now: Any) -> tuple[Any, Any]:
+        times = Path(["times_by", entry])
+        return [prepend(times, now), times[3].remove()], within_limits(times, [Window(2, 60)], now)
+
+    prepared = PreparedUpdate(CodeItem, *parts(name("requester"), now_param))
+    for requester in ("0123456789abcdef", "fedcba9876543210"):
+        actions, condition = parts(requester, 10**9)
+        theirs = CodeItem("code#1").get_update_kwargs_from_instance(
+            actions=actions, condition=condition, return_values_on_condition_failure="ALL_OLD"
+        )
+        ours = prepared.request("code#1", {"requester": requester, "now": 10**9})
+        assert _readable(ours) == _readable(theirs)
+    with pytest.raises(KeyError, match="requester"):
+        prepared.request("code#1", {"now": 10**9})
 
 
 def test_a_check_has_no_update() -> None:
