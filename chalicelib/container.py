@@ -40,6 +40,7 @@ from .store.codes import Codes
 from .store.firms import Firms
 from .store.followers import Followers
 from .store.logins import Logins
+from .store.sends import Sends
 from .telemetry import masking
 from .telemetry.invocation import correlation_id
 from .telemetry.metrics import count
@@ -167,6 +168,10 @@ class Service:
         return Codes(self.settings.limits, self._peppers[min(self._peppers)])
 
     @cached_property
+    def sends(self) -> Sends:
+        return Sends(self.settings.limits, self.codes)
+
+    @cached_property
     def followers(self) -> Followers:
         return Followers()
 
@@ -200,7 +205,10 @@ class Service:
 
     @cached_property
     def send_budget(self) -> Budget:
-        return Budget("sends", self.settings.limits.sends_per_service_hour, self.randbelow)
+        limits = self.settings.limits
+        return Budget(
+            "sends", limits.sends_per_service_hour, self.randbelow, limits.sends_hard_factor
+        )
 
     @cached_property
     def wrong_code_budget(self) -> Budget:
@@ -232,7 +240,7 @@ class Service:
             password_policy=PasswordPolicy(settings.password_profile, settings.area_code_overrides),
             code_sender=CodeSender(
                 clock=self.clock,
-                codes=self.codes,
+                sends=self.sends,
                 issuer=self.code_issuer,
                 delivery=self._code_delivery,
                 budget=self.send_budget,
@@ -296,7 +304,11 @@ class Service:
             clock=self.clock,
             followers=self.followers,
             message_dedup=MessageDedup(self.sealer),
-            pending_codes=PendingCodes(self.settings.limits, self.codes.destination_id),
+            pending_codes=PendingCodes(
+                self.settings.limits,
+                self.codes.destination_id,
+                lambda openid: self.requesters.identify(openid, ""),
+            ),
             code_issuer=self.code_issuer,
             scenes=self.scenes,
             count=count,

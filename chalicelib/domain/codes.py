@@ -1,4 +1,4 @@
-"""One-time codes of six digits; they are compared by a keyed digest."""
+"""One-time codes of six or eight digits; they are compared by a keyed digest."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ LIFETIME = 300
 """Seconds for which a code is valid."""
 
 DIGITS = 6
+LONG_DIGITS = 8
+"""The length of a code of a login whose codes are being guessed."""
 
 
-def generate(randbelow: Callable[[int], int]) -> str:
+def generate(randbelow: Callable[[int], int], digits: int = DIGITS) -> str:
     """Return a uniformly random code; `randbelow` is `secrets.randbelow` outside tests."""
-    return f"{randbelow(10**DIGITS):0{DIGITS}d}"
+    return f"{randbelow(10**digits):0{digits}d}"
 
 
 def digest(code: str, *, login: str, method: str, purpose: str, version: int, pepper: bytes) -> str:

@@ -8,7 +8,7 @@ to wait.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -34,17 +34,42 @@ class Limits:
     """All limits of the service; the setting of each is `LIMIT_` and its name in upper case."""
 
     starts_per_login_hour: int = limit(30, "recoveries started for one login in an hour")
+    logins_per_requester_day: int = limit(
+        20, "logins of which one requester starts recoveries in a day"
+    )
     starts_per_address_hour: int = limit(60, "recoveries started from one address in an hour")
     sends_per_destination_minute: int = limit(1, "codes to one phone or openid in a minute")
     sends_per_destination_hour: int = limit(5, "codes to one phone or openid in an hour")
-    sends_per_destination_day: int = limit(10, "codes to one phone or openid in a day")
-    sends_per_login_day: int = limit(10, "codes for one login in a day")
-    sends_per_service_hour: int = limit(2_000, "codes of the whole service in an hour")
-    tries_per_code: int = limit(5, "tries on one code")
-    wrong_codes_per_login_day: int = limit(
-        10, "wrong codes on one login in a day, over all its codes"
+    sends_per_destination_day: int = limit(15, "codes to one phone or openid in a day")
+    sends_per_login_day: int = limit(5, "codes of one requester for one login in a day")
+    sends_per_requester_day: int = limit(20, "codes of one requester for all logins in a day")
+    sends_per_service_hour: int = limit(
+        2_000,
+        "codes of the whole service in an hour, beyond which only requesters pass that have no wrong "
+        "code and at most two codes in the last day",
     )
-    wrong_codes_per_service_hour: int = limit(1_000, "wrong codes of the whole service in an hour")
+    sends_hard_factor: int = limit(
+        10, "how many times the codes of the service in an hour end every further SMS"
+    )
+    tries_per_code: int = limit(5, "tries of one requester on one code")
+    wrong_codes_per_requester_login_day: int = limit(
+        10, "wrong codes of one requester on one login in a day, over all its codes"
+    )
+    wrong_codes_per_requester_day: int = limit(
+        20, "wrong codes of one requester on all logins in a day"
+    )
+    wrong_codes_per_login_day: int = limit(
+        100, "wrong codes of all requesters on one login in a day, without those of its own WeChat"
+    )
+    long_codes_from: int = limit(
+        10,
+        "wrong codes of all requesters on one login in a day, from which its codes have eight digits",
+    )
+    wrong_codes_per_service_hour: int = limit(
+        1_000,
+        "wrong codes of the whole service in an hour, beyond which only requesters pass that have no "
+        "wrong code in the last day",
+    )
     wrong_details_per_login_day: int = limit(5, "wrong unbinding details on one login in a day")
     wrong_passwords_per_login_half_hour: int = limit(
         5, "wrong passwords at /credentials/verify before a login is locked"
@@ -54,6 +79,33 @@ class Limits:
         "wrong passwords at /credentials/verify of the whole service in an hour, beyond which logins "
         "with a default password are refused; those of unknown logins are counted apart, for alarms",
     )
+
+    address_factor: int = limit(
+        3, "how many times the figures of a requester an address has, behind which an office may be"
+    )
+
+    def of_requester(self, figure: int, *, is_address: bool) -> int:
+        """Return a figure for one requester: an address has several times that of a WeChat."""
+        return figure * self.address_factor if is_address else figure
+
+    def _day_of_requester(self, figure: int, is_address: bool) -> tuple[Window, ...]:
+        return (Window(self.of_requester(figure, is_address=is_address), DAY),)
+
+    def sends_per_login(self, *, is_address: bool) -> tuple[Window, ...]:
+        """Return the windows of a requester's sends for one login."""
+        return self._day_of_requester(self.sends_per_login_day, is_address)
+
+    def sends_per_requester(self, *, is_address: bool) -> tuple[Window, ...]:
+        """Return the windows of a requester's sends for all logins."""
+        return self._day_of_requester(self.sends_per_requester_day, is_address)
+
+    def wrong_codes_per_requester_login(self, *, is_address: bool) -> tuple[Window, ...]:
+        """Return the windows of a requester's wrong codes on one login."""
+        return self._day_of_requester(self.wrong_codes_per_requester_login_day, is_address)
+
+    def wrong_codes_per_requester(self, *, is_address: bool) -> tuple[Window, ...]:
+        """Return the windows of a requester's wrong codes on all logins."""
+        return self._day_of_requester(self.wrong_codes_per_requester_day, is_address)
 
     @property
     def starts_per_login(self) -> tuple[Window, ...]:
@@ -72,10 +124,6 @@ class Limits:
         )
 
     @property
-    def sends_per_login(self) -> tuple[Window, ...]:
-        return (Window(self.sends_per_login_day, DAY),)
-
-    @property
     def wrong_codes_per_login(self) -> tuple[Window, ...]:
         return (Window(self.wrong_codes_per_login_day, DAY),)
 
@@ -86,6 +134,11 @@ class Limits:
     @property
     def wrong_passwords_per_login(self) -> tuple[Window, ...]:
         return (Window(self.wrong_passwords_per_login_half_hour, 30 * MINUTE),)
+
+
+def of_last_day(events: Iterable[float], now: int) -> list[int]:
+    """Return the events of the last 24 hours, in their order; all times in epoch seconds."""
+    return [int(at) for at in events if at > now - DAY]
 
 
 def retry_after(events: Sequence[int], windows: Sequence[Window], now: int) -> int:

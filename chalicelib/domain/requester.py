@@ -12,3 +12,17 @@ class Requester(NamedTuple):
     """The keyed digest of `security.requesters`."""
     is_address: bool
     """Whether the visitor was identified by the network address alone."""
+
+    @property
+    def key(self) -> str:
+        """The name of the requester's counts, which shows whether the figures of an address apply."""
+        return ADDRESS + self.id if self.is_address else self.id
+
+
+ADDRESS = "address:"
+"""Prefix of the keys of addresses."""
+
+
+def is_address_key(key: str) -> bool:
+    """Return whether a `Requester.key` is that of an address."""
+    return key.startswith(ADDRESS)

@@ -17,7 +17,7 @@ class IssuedCode:
     """A new code, and what the store may keep of it."""
 
     code: str = field(repr=False)
-    """The six digits, for the message alone."""
+    """Six or eight digits, for the message alone."""
     digest: str
     """`version:hex`, bound to the login, the method and PURPOSE."""
     sealed: str | None
@@ -35,9 +35,9 @@ class CodeIssuer:
         self._peppers = peppers
         self._sealer = sealer
 
-    def issue(self, login: str, method: str) -> IssuedCode:
+    def issue(self, login: str, method: str, digits: int = one_time.DIGITS) -> IssuedCode:
         """Generate a code for a login; `method` is `sms` or `wechat`."""
-        code = one_time.generate(self.randbelow)
+        code = one_time.generate(self.randbelow, digits)
         version, pepper = next(iter(self._peppers.items()))
         digest = one_time.digest(
             code, login=login, method=method, purpose=PURPOSE, version=version, pepper=pepper

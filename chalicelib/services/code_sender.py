@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from threading import Thread
 from typing import NamedTuple
 
 from ..domain.codes import LIFETIME
 from ..domain.errors import DeliveryFailed, ServiceError, Unavailable
 from ..domain.limits import MINUTE
+from ..domain.requester import Requester
 from ..store.budgets import Budget
-from ..store.codes import Codes, Destination, new_send
+from ..store.codes import Destination
+from ..store.send_updates import SentBy
+from ..store.sends import Send, Sends, new_send
 from .code_delivery import CodeDelivery, masked_destination
-from .code_issuer import CodeIssuer
+from .code_issuer import CodeIssuer, IssuedCode
+
+log = logging.getLogger(__name__)
 
 # Seconds after which a store that hung has left no time for another call: the function has ten,
 # and each call may need six.
 _TIME_TO_CANCEL = 3
+
+# Seconds after which a response no longer waits for the budget's write.
+_TIME_TO_COUNT = 1
 
 
 class SendResult(NamedTuple):
@@ -32,50 +44,89 @@ class SendResult(NamedTuple):
 
 
 class CodeSender:
-    """Sends codes within the limits of the login, the destination and the whole service."""
+    """Sends codes within the limits of the requester, the destination and the whole service."""
 
     def __init__(
         self,
         *,
         clock: Callable[[], int],
-        codes: Codes,
+        sends: Sends,
         issuer: CodeIssuer,
         delivery: CodeDelivery,
         budget: Budget,
     ) -> None:
         """`budget` limits the sends of the whole service."""
         self._clock = clock
-        self._codes = codes
+        self._sends = sends
         self._issuer = issuer
         self._delivery = delivery
         self._budget = budget
 
-    def check_budget(self, now: int) -> None:
-        """Raise TooManyRequests where the budget of the whole service is used up."""
-        self._budget.check(now)
+    def send(
+        self,
+        login: str,
+        destination: Destination,
+        requester: Requester,
+        openid: str | None,
+        now: int,
+    ) -> SendResult:
+        """Send a new code, which replaces an earlier one once it is handed over.
 
-    def send(self, login: str, destination: Destination, now: int) -> SendResult:
-        """Send a new code, which replaces an earlier one.
-
-        Raises TooManyRequests, TooManyAttempts, DeliveryFailed, NotFollowing, RecoveryExpired,
-        Unavailable.
+        `openid` is the requester's, or None. Raises TooManyRequests, TooManyAttempts, DeliveryFailed,
+        NotFollowing, RecoveryExpired, Unavailable.
         """
         method, masked = destination.method, masked_destination(destination)
-        send = new_send(login, destination, masked, self._delivery.gateway(destination), now)
+        if method == "sms" and self._budget.is_exhausted(now):
+            raise self._budget.refusal(now)
+        send = Send(
+            login,
+            destination,
+            SentBy(
+                requester,
+                is_owner=method == "wechat" and openid == destination.address,
+                is_strict=self._budget.is_full(now),
+            ),
+            new_send(login, destination, masked, self._delivery.gateway(destination), now),
+            now,
+        )
         issued = self._issuer.issue(login, method)
+
+        def issue(digits: int) -> IssuedCode:
+            nonlocal issued
+            if len(issued.code) != digits:
+                issued = self._issuer.issue(login, method, digits)
+            return issued
+
         try:
-            self._codes.reserve(login, destination, issued.digest, issued.sealed, send, now)
+            self._sends.reserve(send, issue)
         except Unavailable as error:
             # The write may have taken effect although its response was lost. A code that is not
             # sent must neither count against the person nor be recorded in the audit as sent.
             if self._clock() - now < _TIME_TO_CANCEL:
-                self._codes.cancel_send(login, destination, send, now, error.code)
+                self._sends.cancel(send, issued.digest, error.code)
             raise
         try:
-            self._budget.count(now)
-            dispatch = self._delivery.send(login, destination, issued.code, send)
+            with self._counted(now):
+                dispatch = self._delivery.send(login, destination, issued.code, send.record)
         except ServiceError as error:
             reason = str(error) if isinstance(error, DeliveryFailed) else error.code
-            self._codes.cancel_send(login, destination, send, now, reason)
+            self._sends.cancel(send, issued.digest, reason)
             raise
         return SendResult(method, masked, dispatch.delivery, LIFETIME, MINUTE)
+
+    @contextmanager
+    def _counted(self, now: int) -> Iterator[None]:
+        """Count a send in the budget while the block delivers it."""
+        counting = Thread(target=copy_context().run, args=(self._count, now), daemon=True)
+        counting.start()
+        try:
+            yield
+        finally:
+            # The environment is frozen after the response, and its requests with it.
+            counting.join(_TIME_TO_COUNT)
+
+    def _count(self, now: int) -> None:
+        try:
+            self._budget.add(now)
+        except Exception as error:
+            log.warning("a send was not counted in the budget: %s", type(error).__name__)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ..domain.errors import AccountNotFound, ServiceError
-from ..domain.limits import HOUR, MINUTE, Limits, retry_after
+from ..domain.limits import HOUR, MINUTE, Limits, Window, retry_after
 from ..domain.logins import mask_phone, parse_login
+from ..domain.requester import is_address_key
 from ..store.accounts import Accounts, AccountSnapshot, Event
 from ..store.firms import Firms
 from ..store.followers import Followers
@@ -180,7 +181,7 @@ class Diagnosis:
         limits = self._limits
         locks = own_locks(snapshot, limits, now)
         until = snapshot.code_until
-        if until is not None and until > now and snapshot.code_tries >= limits.tries_per_code:
+        if until is not None and until > now and _has_used_up_a_code(snapshot, limits):
             locks.append(Lock(LockKind.CODE_TRIES, until))
         hour_ends = (now // HOUR + 1) * HOUR
         for kind, budget, limit in (
@@ -206,10 +207,16 @@ def own_locks(snapshot: AccountSnapshot, limits: Limits, now: int) -> list[Lock]
     quota = [window for window in limits.sends_per_destination if window.seconds > MINUTE]
     waits = [
         (LockKind.STARTS, retry_after(snapshot.starts, limits.starts_per_login, now)),
-        (LockKind.LOGIN_SENDS, retry_after(snapshot.sends, limits.sends_per_login, now)),
+        (LockKind.LOGIN_SENDS, _longest(snapshot.sends_by, limits.sends_per_login, now)),
         (LockKind.DESTINATION_SENDS, retry_after(snapshot.destination_sends, quota, now)),
         (LockKind.RESEND_PAUSE, retry_after(snapshot.destination_sends, pause, now)),
-        (LockKind.WRONG_CODES, retry_after(snapshot.wrongs, limits.wrong_codes_per_login, now)),
+        (
+            LockKind.WRONG_CODES,
+            max(
+                retry_after(snapshot.wrongs, limits.wrong_codes_per_login, now),
+                _longest(snapshot.wrongs_by, limits.wrong_codes_per_requester_login, now),
+            ),
+        ),
         (
             LockKind.WRONG_DETAILS,
             retry_after(snapshot.wrong_details, limits.wrong_details_per_login, now),
@@ -220,6 +227,25 @@ def own_locks(snapshot: AccountSnapshot, limits: Limits, now: int) -> list[Lock]
         ),
     ]
     return [Lock(kind, now + wait) for kind, wait in waits if wait]
+
+
+def _longest(
+    events_by: Mapping[str, Sequence[int]], windows: Callable[..., tuple[Window, ...]], now: int
+) -> int:
+    """Return the longest wait of any requester; `windows` returns those of an address or a WeChat."""
+    waits = [
+        retry_after(events, windows(is_address=is_address_key(requester)), now)
+        for requester, events in events_by.items()
+    ]
+    return max([0, *waits])
+
+
+def _has_used_up_a_code(snapshot: AccountSnapshot, limits: Limits) -> bool:
+    """Return whether a requester has no attempt left on the live code."""
+    return any(
+        tries >= limits.of_requester(limits.tries_per_code, is_address=is_address_key(requester))
+        for requester, tries in snapshot.code_tries.items()
+    )
 
 
 def _method(snapshot: AccountSnapshot) -> str | None:

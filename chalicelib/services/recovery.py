@@ -161,23 +161,27 @@ class Recovery:
         DeliveryFailed, NotFollowing, RecoveryExpired, Unavailable.
         """
         now = self._clock()
-        self._code_sender.check_budget(now)
         if claims.method != "wechat":
-            return self._send(claims, claims.method, now)
+            return self._send(claims, claims.method, requester, now)
         try:
-            return self._send(claims, "wechat", now)
+            return self._send(claims, "wechat", requester, now)
         except RecoveryExpired:
             # The WeChat may have been unbound within this very recovery; the method is then SMS.
             account = self._logins.get(claims.login)
             if account is None or account.openid or _has_ended(claims, account):
                 raise
             current = replace(claims, phone=account.phone)
-            return self._send(current, method_of(account, claims.visitor_openid), now)
+            method = method_of(account, claims.visitor_openid)
+            return self._send(current, method, requester, now)
 
-    def _send(self, claims: RecoveryClaims, method: str, now: int) -> SendResult:
+    def _send(
+        self, claims: RecoveryClaims, method: str, requester: Requester, now: int
+    ) -> SendResult:
         if method == "follow":
             raise InvalidInput("method", INPUT_REASONS["follow"])
-        return self._code_sender.send(claims.login, _destination(claims, method), now)
+        return self._code_sender.send(
+            claims.login, _destination(claims, method), requester, claims.visitor_openid, now
+        )
 
     def complete(
         self, claims: RecoveryClaims, requester: Requester, code: str, password: str
@@ -194,7 +198,9 @@ class Recovery:
             raise WeakPassword(reasons)
         if claims.method == "follow":
             raise CodeExpired
-        attempt = self._code_verifier.verify(claims.login, code, now)
+        openid = claims.visitor_openid
+        owner = openid if openid == claims.bound_openid else None
+        attempt = self._code_verifier.verify(claims.login, requester, owner, code, now)
         if isinstance(attempt, UsedCode):
             return self._repeated(claims, code, password, attempt)
         return self._set_password(claims, attempt, password, now)
@@ -209,7 +215,7 @@ class Recovery:
             raise CodeExpired
         reasons = self._password_policy.private_weaknesses(password, claims.phone, claims.default)
         if reasons:
-            self._codes.refund_attempt(claims.login, destination, attempt.digest)
+            self._codes.refund_attempt(claims.login, destination, attempt, now)
             raise WeakPassword(reasons)
         event = audit.entry(
             claims.login,
@@ -222,7 +228,7 @@ class Recovery:
         self._codes.complete(
             claims.login,
             destination,
-            attempt.digest,
+            attempt,
             claims.recovery,
             self._hasher.hash(password),
             bind,
@@ -267,7 +273,8 @@ class Recovery:
             return ProgressResult(claims.login, claims.method, "done")
         if _has_ended(claims, account):
             raise RecoveryExpired
-        live = self._codes.is_live(claims.login, self._clock())
+        # A code that was sent for somebody else is no news for this visitor.
+        live = self._codes.is_live(claims.login, requester, self._clock())
         method = method_of(account, claims.visitor_openid)
         return ProgressResult(claims.login, method, "code_sent" if live else "open")
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..domain.errors import (
-    CodeWrong,
     DetailsDoNotMatch,
     ServiceError,
     TooManyAttempts,
@@ -50,9 +49,10 @@ class Refusals:
 
 
 def _event(error: ServiceError) -> str | None:
-    """Return the audit's name of a refusal; None where no login need exist or nothing was tried."""
-    if isinstance(error, CodeWrong):
-        return "code-wrong"
+    """Return the audit's name of a refusal; None where no login need exist or nothing was tried.
+
+    Wrong codes are recorded where they are counted, by `store.codes`.
+    """
     if isinstance(error, DetailsDoNotMatch):
         return "details-wrong"
     if isinstance(error, TooManyAttempts | TooManyRequests):

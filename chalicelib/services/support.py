@@ -178,6 +178,7 @@ class Support:
                 before.failures,
                 before.sends,
                 before.wrongs,
+                *before.wrongs_by.values(),
                 before.wrong_details,
                 before.destination_sends,
             )

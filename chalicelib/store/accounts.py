@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -10,16 +10,28 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from ..domain.limits import DAY, HOUR
+from ..domain.limits import DAY, HOUR, of_last_day
 from . import audit
 from .bindings import add_unbinding
 from .code_updates import END_CODE
 from .codes import Codes
 from .dynamo import ConditionFailed, read, transact, translate_errors
-from .models import AuditItem, BudgetItem, CodeItem, DestinationItem, LoginItem
+from .models import (
+    AuditItem,
+    BudgetItem,
+    CodeItem,
+    DestinationItem,
+    LoginItem,
+    RequesterItem,
+    plain_map,
+)
 
 # Events read to find the last sends; one recovery writes about five.
 _EVENTS_SEARCHED = 200
+
+# Requesters whose counts over all logins are cleared with a login's: the person and a few others.
+# A transaction has at most a hundred items.
+_REQUESTERS_UNLOCKED = 50
 
 _END_RECOVERIES = LoginItem.recovery_epoch.add(1)
 
@@ -43,12 +55,17 @@ class AccountSnapshot:
     reset_year: int | None
     code_until: int | None
     """End of the live code; None without one."""
-    code_tries: int
-    """Attempts on the live code."""
+    code_tries: Mapping[str, int]
+    """Attempts on the live code by requester (`Requester.key`)."""
     starts: tuple[int, ...]
     failures: tuple[int, ...]
     sends: tuple[int, ...]
+    sends_by: Mapping[str, tuple[int, ...]]
+    """The sends of each requester."""
     wrongs: tuple[int, ...]
+    """Wrong codes, except those of the WeChat that the codes go to."""
+    wrongs_by: Mapping[str, tuple[int, ...]]
+    """The wrong codes of each requester."""
     wrong_details: tuple[int, ...]
     destination_sends: tuple[int, ...]
     """Sends to the phone or openid that codes go to now, for all logins that share it."""
@@ -91,7 +108,7 @@ class Accounts:
         code = read(CodeItem, f"code#{login}")
         key = self._destination_key(item.phone, item.openid)
         destination = None if key is None else read(DestinationItem, key)
-        live = code is not None and code.digest is not None
+        live = code is not None and bool(code.digest)
         return AccountSnapshot(
             login=item.login,
             firm_no=item.firm_no,
@@ -104,11 +121,13 @@ class Accounts:
             recovered_at=_whole(item.recovered_at),
             reset_year=_whole(item.reset_year),
             code_until=_whole(code.code_expires_at) if code and live else None,
-            code_tries=(_whole(code.attempts) or 0) if code and live else 0,
+            code_tries=_tries(code) if code and live else {},
             starts=_times(item.starts),
             failures=_times(item.failures),
             sends=_times(code.sends) if code else (),
+            sends_by=_sends_by(code) if code else {},
             wrongs=_times(code.wrongs) if code else (),
+            wrongs_by=_wrongs_by(code) if code else {},
             wrong_details=_times(code.wrong_details) if code else (),
             destination_sends=_times(destination.sends) if destination else (),
         )
@@ -188,7 +207,7 @@ class Accounts:
         transact(build, LoginItem)
 
     def unlock(self, was: AccountSnapshot, event: AuditItem, now: int) -> None:
-        """Clear the counts of the login and of its destination and write the event.
+        """Clear the counts of the login, its destination and its last requesters, and write the event.
 
         One transaction. The attempts on a live code stay. Raises ConditionFailed if the login no
         longer exists or its phone or binding has changed since `was` was read, Unavailable.
@@ -197,8 +216,17 @@ class Accounts:
         # index, which fails on a missing attribute.
         counts: list[Action] = [
             attribute.set([])
-            for attribute in (CodeItem.sends, CodeItem.wrongs, CodeItem.wrong_details)
+            for attribute in (
+                CodeItem.sends,
+                CodeItem.senders,
+                CodeItem.wrongs,
+                CodeItem.wrong_details,
+            )
         ]
+        wrongs_by = [by for by, times in was.wrongs_by.items() if of_last_day(times, now)]
+        counts += [CodeItem.wrong_by[by].set([]) for by in wrongs_by]
+        sends_by = [by for by, times in was.sends_by.items() if of_last_day(times, now)]
+        requesters = sorted({*wrongs_by, *sends_by})[:_REQUESTERS_UNLOCKED]
         key = self._destination_key(was.phone, was.openid)
 
         def build(transaction: TransactWrite) -> None:
@@ -215,6 +243,16 @@ class Accounts:
                 transaction.update(
                     DestinationItem(key),
                     [DestinationItem.sends.set([]), DestinationItem.expires_at.set(now + DAY)],
+                )
+            for requester in requesters:
+                transaction.update(
+                    RequesterItem(f"requester#{requester}"),
+                    [
+                        RequesterItem.wrongs.set([]),
+                        RequesterItem.sends.set([]),
+                        RequesterItem.sent_logins.set([]),
+                        RequesterItem.expires_at.set(now + DAY),
+                    ],
                 )
 
         transact(build, LoginItem)
@@ -257,9 +295,26 @@ def _events(login: str, most: int) -> list[Event]:
             first_at=_whole(item.first_at),
         )
         for item in items
+        # Of these every attempt was right in the end.
+        if item.occurrences != 0
     ]
     # Refusals have the key of their day's start.
     return sorted(events, key=lambda event: event.at, reverse=True)
+
+
+def _tries(code: CodeItem) -> dict[str, int]:
+    return {by: int(number) for by, number in plain_map(code.tries).items()}
+
+
+def _wrongs_by(code: CodeItem) -> dict[str, tuple[int, ...]]:
+    return {by: _times(times) for by, times in plain_map(code.wrong_by).items()}
+
+
+def _sends_by(code: CodeItem) -> dict[str, tuple[int, ...]]:
+    sends: dict[str, tuple[int, ...]] = {}
+    for at, by in zip(_times(code.sends), code.senders or (), strict=False):
+        sends[by] = (*sends.get(by, ()), at)
+    return sends
 
 
 def _whole(number: float | None) -> int | None:

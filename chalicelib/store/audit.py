@@ -56,6 +56,11 @@ def roll_up(login: str, event: str, now: int) -> None:
 
     `now` in epoch seconds; the day is one of UTC. Raises Unavailable.
     """
+    update(*rolled_up(login, event, now))
+
+
+def rolled_up(login: str, event: str, now: int) -> tuple[AuditItem, list[Action]]:
+    """Return the item that counts a refusal and the actions that count it, as `roll_up` does."""
     sender = origin.current()
     requester = sender.requester or "unknown"
     actions: list[Action] = [
@@ -69,7 +74,16 @@ def roll_up(login: str, event: str, now: int) -> None:
     if sender.request_id is not None:
         actions.append(AuditItem.request_id.set(sender.request_id))
     day = now // DAY * DAY
-    update(AuditItem(login, f"{day * 1000:013d}-{event}-{requester}"), actions)
+    return AuditItem(login, f"{day * 1000:013d}-{event}-{requester}"), actions
+
+
+def taken_back(login: str, event: str, now: int) -> tuple[AuditItem, list[Action]]:
+    """Return the item that counted a refusal in this request and the actions that uncount it.
+
+    The time and the request of the last one stay. An item without occurrences means nothing.
+    """
+    item, _ = rolled_up(login, event, now)
+    return item, [AuditItem.occurrences.add(-1)]
 
 
 def time_of(item: AuditItem) -> int:

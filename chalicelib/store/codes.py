@@ -1,14 +1,14 @@
-"""The one live code of a login: reserved, cancelled, attempted, used.
+"""The one live code of a login: attempted, used, looked up.
 
-Each login has one expiring item with its code, the code's attempts and the day's counts; each
-destination has one with the times of its codes. Counting always precedes comparing and sending.
+Each login has one expiring item with its code, the code's attempts and the day's counts; each requester
+has one with the times of its sends and wrong codes, each destination one with the times of its codes.
+Counting always precedes comparing and sending. `store.sends` makes the codes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 from typing import Any, NamedTuple
 
 from ..domain.errors import (
@@ -18,33 +18,35 @@ from ..domain.errors import (
     TooManyAttempts,
     TooManyRequests,
 )
-from ..domain.limits import DAY, Limits, retry_after
+from ..domain.limits import DAY, HOUR, Limits, Window, of_last_day, retry_after
+from ..domain.requester import Requester
 from . import audit
 from .code_updates import (
-    END_CODE,
     METHODS,
     change_login,
     check_login,
     count_attempt,
-    count_send,
-    new_code,
+    count_wrong,
     refund_attempt,
+    uncount_wrong,
     use_code,
 )
 from .dynamo import (
     ConditionFailed,
     raw_list,
+    raw_lists,
     raw_number,
     raw_text,
     read,
     run,
     transact,
-    update,
 )
-from .models import AuditItem, CodeItem, DestinationItem
+from .models import AuditItem, CodeItem
+from .prepared import Variants
 from .pynamodb_internals import Transaction
 
-log = logging.getLogger(__name__)
+CODE_WRONG = "code-wrong"
+"""The audit's event of a wrong code."""
 
 
 class Destination(NamedTuple):
@@ -73,7 +75,14 @@ class ConsumedAttempt(NamedTuple):
     method: str
     """`sms` or `wechat`: how the code was sent."""
     attempts_left: int
-    """Attempts that remain after this one."""
+    """Attempts on this code that remain to this requester after this one."""
+    requester: Requester
+    is_owner: bool
+    """Whether the requester is the WeChat that the code was sent to."""
+    is_first_of_sender: bool
+    """Whether it is the first attempt on the code by the requester that it was sent for."""
+    is_recorded: bool = False
+    """Whether `Codes.count_wrong` has already counted it as a wrong code of its requester."""
 
 
 class UsedCode(NamedTuple):
@@ -91,13 +100,16 @@ class Codes:
         """Prepare the updates; `pepper` keys the digests of phones and openids in item keys."""
         self._limits = limits
         self._pepper = pepper
+        self._count_attempt: Variants[tuple[bool, bool], CodeItem] = Variants(
+            lambda of: count_attempt(limits, is_address=of[0], is_owner=of[1])
+        )
+        self._count_wrong = Variants(count_wrong)
         both = (True, False)
-        self._new_code = {sealing: new_code(limits, sealing=sealing) for sealing in both}
-        self._count_send = {sealing: count_send(limits, sealing=sealing) for sealing in both}
-        self._check_login = {method: check_login(method) for method in METHODS}
-        self._count_attempt = count_attempt(limits)
-        self._refund_attempt = refund_attempt()
-        self._use_code = use_code()
+        self.check_login = {method: check_login(method) for method in METHODS}
+        """Checks that a login is unchanged, by method."""
+        self._refund_attempt = {is_owner: refund_attempt(is_owner=is_owner) for is_owner in both}
+        self._use_code = {is_owner: use_code(is_owner=is_owner) for is_owner in both}
+        self._uncount_wrong = uncount_wrong()
         self._change_login = {
             (method, binding): change_login(method, binding=binding)
             for method in METHODS
@@ -109,155 +121,138 @@ class Codes:
         name = f"{method}\0{destination}".encode()
         return "to#" + hmac.new(self._pepper, name, hashlib.sha256).hexdigest()
 
-    def reserve(
-        self,
-        login: str,
-        destination: Destination,
-        digest: str,
-        sealed: str | None,
-        send: AuditItem,
-        now: int,
-    ) -> None:
-        """Make a new code the live one and count its send in one transaction, before it is sent.
-
-        `digest` is the code's digest; `sealed` is the encrypted code if the person fetches it, or
-        None; `send` is the item from `new_send`; `now` in epoch seconds. Raises TooManyRequests or
-        TooManyAttempts with the seconds to wait, RecoveryExpired if the login has changed since the
-        recovery began, Unavailable.
-        """
-        sealing = sealed is not None
-        values = {
-            "now": now,
-            "method": destination.method,
-            "login": login,
-            "logins": {login},
-            "digest": digest,
-            "send": send.at,
-            "sealed": sealed,
-        }
-
-        def build(transaction: Transaction) -> None:
-            check = self._check_login[destination.method]
-            transaction.add_check(check.request(login, destination.values))
-            transaction.save(send)
-            code = self._new_code[sealing]
-            transaction.add_update(code.request(f"code#{login}", values))
-            key = self.destination_id(destination.method, destination.address)
-            transaction.add_update(self._count_send[sealing].request(key, values))
-
-        try:
-            transact(build, CodeItem)
-        except ConditionFailed as refused:
-            raise self._send_refusal(refused, now) from None
-
-    def _send_refusal(self, refused: ConditionFailed, now: int) -> ServiceError:
-        limits = self._limits
-        if refused.failed[0]:
-            return RecoveryExpired()
-        _, _, code, destination = refused.items
-        wrong = retry_after(raw_list(code, "wrongs"), limits.wrong_codes_per_login, now)
-        if wrong:
-            return TooManyAttempts(wrong, "wrong-codes")
-        by_login = retry_after(raw_list(code, "sends"), limits.sends_per_login, now)
-        by_destination = retry_after(
-            raw_list(destination, "sends"), limits.sends_per_destination, now
-        )
-        return TooManyRequests(
-            max(1, by_login, by_destination),
-            "login-sends" if by_login > by_destination else "destination-sends",
-        )
-
-    def cancel_send(
-        self, login: str, destination: Destination, send: AuditItem, now: int, reason: str
-    ) -> None:
-        """Remove a reserved send from the counts, so that the person may try again at once.
-
-        `now` is the time of the reservation, epoch seconds; `reason` goes to the audit trail, by a
-        write of its own. Best effort: after a failure the counts stay until they leave their
-        windows.
-        """
-        try:
-            self._uncount_send(login, destination, send, now)
-            audit.settle_send(login, send.at, outcome="failed", reason=reason)
-        except (ConditionFailed, ServiceError) as error:
-            log.warning("a send could not be cancelled: %s", type(error).__name__)
-
-    def _uncount_send(
-        self, login: str, destination: Destination, send: AuditItem, now: int
-    ) -> None:
-        """End the code of a send and remove the send from the counts that still have it."""
-        code = CodeItem(f"code#{login}")
-        end_code = [*END_CODE, CodeItem.sends[0].remove()]
-        is_its_code = CodeItem.send == send.at
-
-        def build(transaction: Transaction) -> None:
-            transaction.update(code, end_code, is_its_code)
-            # A newer entry at the front is another send, at least the resend interval later.
-            transaction.update(
-                DestinationItem(self.destination_id(destination.method, destination.address)),
-                [DestinationItem.sends[0].remove()],
-                DestinationItem.sends[0] == now,
-            )
-
-        try:
-            transact(build, CodeItem)
-        except ConditionFailed as refused:
-            if not refused.failed[0]:
-                # An operator has cleared the destination's counts meanwhile; the code must still end.
-                update(code, end_code, is_its_code)
-
-    def consume_attempt(self, login: str, now: int) -> ConsumedAttempt | UsedCode:
+    def consume_attempt(
+        self, login: str, requester: Requester, openid: str | None, now: int
+    ) -> ConsumedAttempt | UsedCode:
         """Count one attempt on the live code by one UpdateItem and return the digest to compare.
 
-        `now` in epoch seconds. Returns UsedCode, without counting, if the last code has been used.
-        Raises CodeExpired without a live code, TooManyAttempts if no attempt is left, Unavailable.
+        `openid` is the requester's where the login's codes go to this very WeChat, else None; `now` in
+        epoch seconds. Returns UsedCode, without counting, if the last code has been used. Raises
+        CodeExpired without a live code, TooManyAttempts if no attempt is left to the requester,
+        Unavailable.
         """
-        limits = self._limits
+        is_owner = openid is not None
+        values = {"now": now, "requester": requester.key}
+        if openid is not None:
+            values["to"] = self.destination_id("wechat", openid)
         try:
-            item = run(self._count_attempt, f"code#{login}", {"now": now})
+            count = self._count_attempt[requester.is_address, is_owner]
+            item = run(count, f"code#{login}", values)
         except ConditionFailed as refused:
             raw = refused.items[0]
             digest, recovery = raw_text(raw, "used_digest"), raw_text(raw, "used_by")
-            if raw_text(raw, "digest") is None and digest and recovery:
+            if not raw_text(raw, "digest") and digest and recovery:
                 return UsedCode(digest, recovery)
-            raise self._attempt_refusal(refused, now) from None
-        wrong_today = sum(at > now - DAY for at in item.wrongs)
+            if is_owner and raw_text(raw, "destination") not in (None, "", values["to"]):
+                # The WeChat has been unbound since the recovery began; the code went to the phone.
+                return self.consume_attempt(login, requester, None, now)
+            raise self._attempt_refusal(raw, requester, is_owner, now) from None
+        return self._consumed(item, requester, is_owner, now)
+
+    def _consumed(
+        self, item: CodeItem, requester: Requester, is_owner: bool, now: int
+    ) -> ConsumedAttempt:
+        limits, is_address = self._limits, requester.is_address
+        tries = int(item.tries[requester.key])
+        (window,) = limits.wrong_codes_per_requester_login(is_address=is_address)
+        left = [
+            limits.of_requester(limits.tries_per_code, is_address=is_address) - tries,
+            window.limit - len(of_last_day(item.wrong_by[requester.key], now)),
+        ]
+        if not is_owner:
+            left.append(limits.wrong_codes_per_login_day - len(of_last_day(item.wrongs, now)))
         return ConsumedAttempt(
             digest=item.digest,
             method=item.method,
-            attempts_left=max(
-                0,
-                min(
-                    limits.tries_per_code - int(item.attempts),
-                    limits.wrong_codes_per_login_day - wrong_today,
-                ),
-            ),
+            attempts_left=max(0, min(left)),
+            requester=requester,
+            is_owner=is_owner,
+            is_first_of_sender=tries == 1 and item.sender == requester.key,
         )
 
-    def _attempt_refusal(self, refused: ConditionFailed, now: int) -> ServiceError:
-        item = refused.items[0]
-        wait = retry_after(raw_list(item, "wrongs"), self._limits.wrong_codes_per_login, now)
+    def _attempt_refusal(
+        self, item: dict[str, Any] | None, requester: Requester, is_owner: bool, now: int
+    ) -> ServiceError:
+        limits = self._limits
+        windows = limits.wrong_codes_per_requester_login(is_address=requester.is_address)
+        mine = raw_lists(item, "wrong_by").get(requester.key, [])
+        wait = retry_after(mine, windows, now)
         if wait:
             return TooManyAttempts(wait, "wrong-codes")
         live = (raw_number(item, "code_expires_at") or 0) > now
         if raw_text(item, "digest") is None or not live:
             return CodeExpired()
+        if not is_owner:
+            wait = retry_after(raw_list(item, "wrongs"), limits.wrong_codes_per_login, now)
+            if wait:
+                return TooManyAttempts(wait, "login-wrong-codes")
         return TooManyAttempts(None, "code-tries")
 
-    def refund_attempt(self, login: str, destination: Destination, digest: str) -> None:
+    def count_wrong(self, login: str, requester: Requester, now: int, *, is_strict: bool) -> None:
+        """Count a wrong code of a requester before it is compared, and record it in the audit.
+
+        One transaction; `now` in epoch seconds. `is_strict` permits none to a requester that had one in
+        the last day. Raises TooManyAttempts or TooManyRequests, Unavailable.
+        """
+        windows = self._limits.wrong_codes_per_requester(is_address=requester.is_address)
+        allowed = (Window(1, DAY),) if is_strict else windows
+        try:
+            transact(
+                lambda transaction: self._add_wrong(transaction, login, requester, now, allowed),
+                CodeItem,
+            )
+        except ConditionFailed as refused:
+            wait = retry_after(raw_list(refused.items[0], "wrongs"), windows, now)
+            if wait or not is_strict:
+                raise TooManyAttempts(wait or None, "requester-wrong-codes") from None
+            raise TooManyRequests(HOUR - now % HOUR, "service-wrong-codes") from None
+
+    def record_wrong(self, login: str, requester: Requester, now: int) -> None:
+        """Count a wrong code of a requester after it was compared, and record it in the audit.
+
+        One transaction; `now` in epoch seconds. Raises Unavailable.
+        """
+        transact(lambda transaction: self._add_wrong(transaction, login, requester, now), CodeItem)
+
+    def _add_wrong(
+        self,
+        transaction: Transaction,
+        login: str,
+        requester: Requester,
+        now: int,
+        windows: tuple[Window, ...] = (),
+    ) -> None:
+        count = self._count_wrong[windows]
+        transaction.add_update(count.request(f"requester#{requester.key}", {"now": now}))
+        transaction.update(*audit.rolled_up(login, CODE_WRONG, now))
+
+    def _take_back(
+        self, transaction: Transaction, login: str, attempt: ConsumedAttempt, now: int
+    ) -> None:
+        """Add the writes that undo `count_wrong` for an attempt whose code was right."""
+        if attempt.is_recorded:
+            key = f"requester#{attempt.requester.key}"
+            transaction.add_update(self._uncount_wrong.request(key, {}))
+            transaction.update(*audit.taken_back(login, CODE_WRONG, now))
+
+    def refund_attempt(
+        self, login: str, destination: Destination, attempt: ConsumedAttempt, now: int
+    ) -> None:
         """Remove the attempt of a right code from the counts and leave the code live.
 
         One transaction, so that a retry whose first response was lost refunds nothing twice.
-        `digest` is that of the code which was compared. Raises CodeExpired if the code has been
-        used or replaced meanwhile, RecoveryExpired if the login has changed since the recovery
-        began, Unavailable; the attempt then stays counted.
+        `now` is the time of the attempt, epoch seconds. Raises CodeExpired if the code that was
+        compared has been used or replaced meanwhile, RecoveryExpired if the login has changed since the
+        recovery began, Unavailable; the attempt then stays counted.
         """
 
         def build(transaction: Transaction) -> None:
-            check = self._check_login[destination.method]
+            check = self.check_login[destination.method]
             transaction.add_check(check.request(login, destination.values))
-            refund = self._refund_attempt.request(f"code#{login}", {"digest": digest})
-            transaction.add_update(refund)
+            refund = self._refund_attempt[attempt.is_owner]
+            values = {"digest": attempt.digest, "requester": attempt.requester.key}
+            transaction.add_update(refund.request(f"code#{login}", values))
+            self._take_back(transaction, login, attempt, now)
 
         try:
             transact(build, CodeItem)
@@ -268,7 +263,7 @@ class Codes:
         self,
         login: str,
         destination: Destination,
-        digest: str,
+        attempt: ConsumedAttempt,
         recovery: str,
         password_hash: str,
         bind: str | None,
@@ -277,15 +272,16 @@ class Codes:
     ) -> None:
         """Use the code, set the password, bind the WeChat and write the event in one transaction.
 
-        `digest` is that of the code which was compared; `recovery` the id of the recovery; `bind`
-        the openid to bind, or None; `now` in epoch seconds. Raises CodeExpired if the code has been
+        `attempt` has the digest of the code that was compared; `recovery` is the id of the recovery;
+        `bind` the openid to bind, or None; `now` in epoch seconds. Raises CodeExpired if the code has been
         used or replaced meanwhile, RecoveryExpired if the login's password, phone or binding has
         changed since the recovery began, Unavailable.
         """
         values = {
             **destination.values,
             "now": now,
-            "digest": digest,
+            "digest": attempt.digest,
+            "requester": attempt.requester.key,
             "recovery": recovery,
             "hash": password_hash,
             "bind": bind,
@@ -293,41 +289,22 @@ class Codes:
 
         def build(transaction: Transaction) -> None:
             transaction.save(event)
-            transaction.add_update(self._use_code.request(f"code#{login}", values))
+            use = self._use_code[attempt.is_owner]
+            transaction.add_update(use.request(f"code#{login}", values))
             change = self._change_login[destination.method, bind is not None]
             transaction.add_update(change.request(login, values))
+            self._take_back(transaction, login, attempt, now)
 
         try:
             transact(build, CodeItem)
         except ConditionFailed as refused:
             raise (CodeExpired() if refused.failed[1] else RecoveryExpired()) from None
 
-    def is_live(self, login: str, now: int) -> bool:
-        """Return whether the login has a code that has neither been used nor expired.
+    def is_live(self, login: str, requester: Requester, now: int) -> bool:
+        """Return whether the login has a live code that was sent for this requester.
 
         `now` in epoch seconds. Raises Unavailable.
         """
-        item = self._read(login)
-        return item is not None and item.digest is not None and item.code_expires_at > now
-
-    @staticmethod
-    def _read(login: str) -> CodeItem | None:
-        return read(CodeItem, f"code#{login}")
-
-
-def new_send(
-    login: str, destination: Destination, masked_destination: str, gateway: str, now: int
-) -> AuditItem:
-    """Return the audit item of a send, not yet written; `now` in epoch seconds.
-
-    `gateway` is the first one that will be tried.
-    """
-    return audit.entry(
-        login,
-        "code-sent",
-        now,
-        method=destination.method,
-        destination=masked_destination,
-        gateway=gateway,
-        outcome="handed-over",
-    )
+        item = read(CodeItem, f"code#{login}")
+        live = item is not None and bool(item.digest) and item.code_expires_at > now
+        return live and item is not None and item.sender == requester.key

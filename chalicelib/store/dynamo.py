@@ -285,7 +285,25 @@ def raw_list(item: dict[str, Any] | None, name: str) -> list[int]:
     """Return a list of epoch seconds of an item in DynamoDB's JSON form; empty if missing."""
     if item is None or name not in item:
         return []
-    return [int(entry["N"]) for entry in item[name]["L"]]
+    return _numbers(item[name])
+
+
+def _numbers(attribute: dict[str, Any]) -> list[int]:
+    return [int(entry["N"]) for entry in attribute["L"]]
+
+
+def raw_texts(item: dict[str, Any] | None, name: str) -> list[str]:
+    """Return a list of strings of an item in DynamoDB's JSON form; empty if missing."""
+    if item is None or name not in item:
+        return []
+    return [entry["S"] for entry in item[name]["L"]]
+
+
+def raw_lists(item: dict[str, Any] | None, name: str) -> dict[str, list[int]]:
+    """Return a map of lists of epoch seconds of an item in DynamoDB's JSON form; empty if missing."""
+    if item is None or name not in item:
+        return {}
+    return {key: _numbers(entries) for key, entries in item[name]["M"].items()}
 
 
 def raw_text(item: dict[str, Any] | None, name: str) -> str | None:

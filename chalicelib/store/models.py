@@ -8,9 +8,12 @@ seconds unless stated otherwise, and lists of times are newest first.
 
 from __future__ import annotations
 
+from typing import Any
+
 from pynamodb.attributes import (
     BooleanAttribute,
     ListAttribute,
+    MapAttribute,
     NumberAttribute,
     UnicodeAttribute,
     UnicodeSetAttribute,
@@ -28,6 +31,22 @@ class _Meta:
 def _times() -> ListAttribute[int]:
     # pynamodb accepts any attribute class here; its annotation only allows maps.
     return ListAttribute(of=NumberAttribute, null=True)  # type: ignore[arg-type]
+
+
+def _texts() -> ListAttribute[str]:
+    return ListAttribute(of=UnicodeAttribute, null=True)  # type: ignore[arg-type]
+
+
+def _map() -> MapAttribute[str, Any]:
+    return MapAttribute(null=True)  # type: ignore[no-untyped-call]
+
+
+def plain_map(attribute: MapAttribute[str, Any] | None) -> dict[str, Any]:
+    """Return an item's map attribute as a dictionary; empty if missing."""
+    if attribute is None:
+        return {}
+    entries: dict[str, Any] = attribute.as_dict()  # type: ignore[no-untyped-call]
+    return entries
 
 
 class FirmItem(Model):
@@ -202,27 +221,60 @@ class Ephemeron(Model):
 class CodeItem(Ephemeron):
     """A login's one live code with its attempts, and the login's counts of the day.
 
-    Key: `code#LOGIN`. TTL: a day after the last write.
+    Key: `code#LOGIN`. TTL: a day after the last write. A requester is in maps and lists by
+    `domain.requester.Requester.key`. The attributes `previous_…` are those of the code before, which
+    is live again if the present one turns out not to have been sent.
     """
 
     digest = UnicodeAttribute(null=True)
-    """Digest of the live code (`domain.codes.digest`); missing without one."""
+    """Digest of the live code (`domain.codes.digest`); missing or empty without one."""
     method = UnicodeAttribute(null=True)
     code_expires_at = NumberAttribute(null=True)
-    attempts = NumberAttribute(null=True)
+    tries = _map()
+    """The number of attempts by requester."""
     send = UnicodeAttribute(null=True)
     """The `at` of the audit item of the send that carried this code."""
     sealed = UnicodeAttribute(null=True)
     """The encrypted code, only if the person may fetch it through WeChat."""
+    sender = UnicodeAttribute(null=True)
+    """The requester that the code was sent for."""
+    destination = UnicodeAttribute(null=True)
+    """The key of the item of the phone or openid that it was sent to."""
+    previous_digest = UnicodeAttribute(null=True)
+    previous_method = UnicodeAttribute(null=True)
+    previous_code_expires_at = NumberAttribute(null=True)
+    previous_tries = _map()
+    previous_send = UnicodeAttribute(null=True)
+    previous_sealed = UnicodeAttribute(null=True)
+    previous_sender = UnicodeAttribute(null=True)
+    previous_destination = UnicodeAttribute(null=True)
     used_digest = UnicodeAttribute(null=True)
     used_by = UnicodeAttribute(null=True)
     """The recovery that used the last code, so that its retry gets the same response."""
     sends = _times()
     """Times of codes sent for the login."""
+    senders = _texts()
+    """The requester of each of `sends`."""
     wrongs = _times()
-    """Times of wrong codes."""
+    """Times of wrong codes of all requesters, except those of the WeChat that the code went to."""
+    wrong_by = _map()
+    """The times of wrong codes by requester."""
     wrong_details = _times()
     """Times of wrong unbinding details."""
+
+
+class RequesterItem(Ephemeron):
+    """What one requester did with all logins in a day.
+
+    Key: `requester#` and `domain.requester.Requester.key`. TTL: a day after the last write.
+    """
+
+    wrongs = _times()
+    """Times of wrong codes."""
+    sends = _times()
+    """Times of codes sent."""
+    sent_logins = _texts()
+    """The login of each of `sends`."""
 
 
 class DestinationItem(Ephemeron):
@@ -310,6 +362,7 @@ DURABLE: tuple[type[Model], ...] = (FirmItem, LoginItem, FollowerItem, AuditItem
 EPHEMERA: tuple[type[Model], ...] = (
     Ephemeron,
     CodeItem,
+    RequesterItem,
     DestinationItem,
     BudgetItem,
     OnceItem,

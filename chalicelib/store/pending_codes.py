@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..domain.limits import Limits
+from ..domain.requester import Requester
 from .dynamo import read, read_together
-from .models import CodeItem, DestinationItem, LoginItem
+from .models import CodeItem, DestinationItem, LoginItem, plain_map
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,16 @@ class PendingCode:
 class PendingCodes:
     """Reads the items of destinations."""
 
-    def __init__(self, limits: Limits, destination_id: Callable[[str, str], str]) -> None:
-        """`destination_id` is `Codes.destination_id`."""
+    def __init__(
+        self,
+        limits: Limits,
+        destination_id: Callable[[str, str], str],
+        requester_of: Callable[[str], Requester],
+    ) -> None:
+        """`destination_id` is `Codes.destination_id`; `requester_of` identifies an openid."""
         self._limits = limits
         self._destination_id = destination_id
+        self._requester_of = requester_of
 
     def sends_to(self, method: str, destination: str) -> SendsTo | None:
         """Return the recent sends to a phone or an openid, or None. Raises Unavailable."""
@@ -65,14 +72,15 @@ class PendingCodes:
         for login in sends.logins:
             code, account = items.get((CodeItem, f"code#{login}")), items.get((LoginItem, login))
             bound = isinstance(account, LoginItem) and account.openid == openid
-            if bound and isinstance(code, CodeItem) and self._may_be_fetched(code, now):
+            if bound and isinstance(code, CodeItem) and self._may_be_fetched(code, openid, now):
                 pending.append(PendingCode(login, code.sealed, int(code.code_expires_at)))
         return sorted(pending, key=lambda code: (-code.expires_at, code.login))
 
-    def _may_be_fetched(self, code: CodeItem, now: int) -> bool:
+    def _may_be_fetched(self, code: CodeItem, openid: str, now: int) -> bool:
+        tries = plain_map(code.tries)
         return (
-            code.sealed is not None
-            and code.digest is not None
+            bool(code.sealed)
+            and bool(code.digest)
             and code.code_expires_at > now
-            and code.attempts < self._limits.tries_per_code
+            and tries.get(self._requester_of(openid).key, 0) < self._limits.tries_per_code
         )

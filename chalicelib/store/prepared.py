@@ -18,6 +18,7 @@ from pynamodb.models import Model
 
 from .pynamodb_internals import Request, hash_key
 
+K = TypeVar("K")
 M = TypeVar("M", bound=Model)
 
 
@@ -132,6 +133,19 @@ class PreparedUpdate(Generic[M]):
         if filled or self._constants:
             request["ExpressionAttributeValues"] = {**self._constants, **filled}
         return request
+
+
+class Variants(dict[K, PreparedUpdate[M]]):
+    """Prepared updates by the properties of each variant, rendered at its first use."""
+
+    def __init__(self, render: Callable[[K], PreparedUpdate[M]]) -> None:
+        """`render` returns the update of the variant with these properties."""
+        super().__init__()
+        self._render = render
+
+    def __missing__(self, properties: K) -> PreparedUpdate[M]:
+        update = self[properties] = self._render(properties)
+        return update
 
 
 def _has_parameter(value: Any) -> bool:

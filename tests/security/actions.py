@@ -11,7 +11,7 @@ from typing import Any
 from chalice.test import HTTPResponse
 from itsdangerous.encoding import base64_decode
 
-from chalicelib.store.models import CodeItem, LoginItem
+from chalicelib.store.models import CodeItem, LoginItem, plain_map
 from tests.conftest import CheapHasher, World, peppers
 
 WRONG = "999999"
@@ -39,6 +39,11 @@ def guess(world: World, token: str, code: str = WRONG) -> str:
 def version(login: str = "11010148") -> int:
     """Return the login's password version."""
     return int(LoginItem.get(login, consistent_read=True).password_version)
+
+
+def tries(login: str = "11010148") -> int:
+    """Return the attempts on the login's live code, of all requesters."""
+    return int(sum(plain_map(code_item(login).tries).values()))
 
 
 def code_item(login: str = "11010148") -> CodeItem:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from chalicelib.store import code_updates
 from chalicelib.store.codes import Codes
+from chalicelib.store.sends import Sends
 from tests.security.mutation import SourceMutation
 
 _KEY = 'f"code#{login}"'
 _SHARED_KEY = "\"code#\" + login.removesuffix('_cw')"
 
 TRIES_OF_A_CODE = SourceMutation(
-    code_updates.count_attempt, "& (CodeItem.attempts < limits.tries_per_code)"
+    code_updates.count_attempt, "condition &= _tries.does_not_exist() | (_tries < tries)", "pass"
 )
-"""A code has five attempts, checked by the write that counts them."""
+"""A requester has five attempts on a code, checked by the write that counts them."""
 
 A_CODE_FOR_EACH_LOGIN = tuple(
     SourceMutation(step, _KEY, _SHARED_KEY)
-    for step in (Codes.consume_attempt, Codes.reserve, Codes.complete)
+    for step in (Codes.consume_attempt, Sends._build, Codes.complete)
 )
 """Each login has its own code; without these a firm's two logins share one."""
 
@@ -24,8 +25,8 @@ SAME_LOGIN = SourceMutation(code_updates.change_login, "login_unchanged(method)"
 """A password is set only where phone, binding and password are unchanged since the start."""
 
 ONE_BUCKET = SourceMutation(
-    Codes.reserve,
-    "self.destination_id(destination.method, destination.address)",
-    "self.destination_id(destination.method, destination.address + login)",
+    Sends._build,
+    "self._codes.destination_id(destination.method, destination.address)",
+    "self._codes.destination_id(destination.method, destination.address + login)",
 )
 """Sends are counted by destination, not by login."""

@@ -9,11 +9,13 @@ from chalicelib.domain.limits import DAY
 from chalicelib.handlers import middleware
 from chalicelib.handlers import recovery as recovery_handlers
 from chalicelib.security.requesters import Requesters, _network
+from chalicelib.services.code_verifier import CodeVerifier
 from chalicelib.services.refusals import Refusals
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.store import audit
 from chalicelib.store.codes import Codes
 from chalicelib.store.models import AuditItem, DestinationItem, LoginItem
+from chalicelib.store.sends import Sends
 from tests.conftest import Phones, World
 from tests.security.actions import DETAILS, WRONG, code_item
 from tests.security.mutation import SourceMutation, attack
@@ -26,13 +28,11 @@ BY = {"actor": "arn:aws-cn:iam::1:user/zhang", "reason": "本人来函"}
 @attack(
     71,
     SourceMutation(
-        Codes.cancel_send,
-        'audit.settle_send(login, send.at, outcome="failed", reason=reason)',
+        Sends.cancel,
+        'audit.settle_send(send.login, send.record.at, outcome="failed", reason=reason)',
         "pass",
     ),
-    SourceMutation(
-        Codes._uncount_send, "        update(code, end_code, is_its_code)", "        pass"
-    ),
+    SourceMutation(Sends._uncount, "[write for write, failed in each if not failed]", "[]"),
 )
 def test_a_send_that_fails_during_an_unlock_is_recorded_as_failed(world: World) -> None:
     """The operator clears the counts between the reservation and the gateway's refusal."""
@@ -49,7 +49,7 @@ def test_a_send_that_fails_during_an_unlock_is_recorded_as_failed(world: World) 
     assert (send.outcome, bool(send.reason)) == ("failed", True)
     # A code that nobody received does not stay live, and no count is left.
     code = code_item()
-    assert code.digest is None
+    assert not code.digest
     assert code.sends == []
     sends = [item.sends for item in DestinationItem.scan() if item.id.startswith("to#")]
     assert sends == [[]]
@@ -132,10 +132,13 @@ def refusals() -> dict[tuple[str, str], tuple[int, int, int]]:
 @attack(
     71,
     SourceMutation(Refusals._record, "audit.roll_up(login, event, self._clock())", "pass"),
-    SourceMutation(audit.roll_up, "AuditItem.occurrences.add(1)", "AuditItem.occurrences.set(1)"),
-    SourceMutation(audit.roll_up, "AuditItem.first_at | now", "now"),
-    SourceMutation(audit.roll_up, "-{event}-{requester}", "-{event}"),
-    SourceMutation(audit.roll_up, "now // DAY * DAY", "0"),
+    SourceMutation(
+        Codes._add_wrong, "transaction.update(*audit.rolled_up(login, CODE_WRONG, now))", "pass"
+    ),
+    SourceMutation(audit.rolled_up, "AuditItem.occurrences.add(1)", "AuditItem.occurrences.set(1)"),
+    SourceMutation(audit.rolled_up, "AuditItem.first_at | now", "now"),
+    SourceMutation(audit.rolled_up, "-{event}-{requester}", "-{event}"),
+    SourceMutation(audit.rolled_up, "now // DAY * DAY", "0"),
 )
 def test_refusals_are_rolled_up_by_kind_requester_and_day(world: World) -> None:
     """Wrong codes, wrong details, and what a limit refused; nothing of logins that do not exist."""
@@ -146,7 +149,7 @@ def test_refusals_are_rolled_up_by_kind_requester_and_day(world: World) -> None:
     world.service.__dict__["platform"] = Platform({"o-bob"})
     mine, theirs = world.token(openid="o-alice"), world.token(openid=None)
     assert world.send(mine).status_code == 202
-    for token, times in ((mine, 3), (theirs, 2)):
+    for token, times in ((mine, 5), (theirs, 2)):
         for _ in range(times):
             world.clock.time += 1
             assert world.confirm(token, WRONG).status_code == 400
@@ -155,10 +158,10 @@ def test_refusals_are_rolled_up_by_kind_requester_and_day(world: World) -> None:
     wrong = {**DETAILS, "approval_no": "京财会〔1999〕0001号"}
     assert world.call("POST", "/recovery/unbinding", wrong, token=theirs).status_code == 403
     assert world.start("99999999").status_code == 404
-    now = began + 5
+    now = began + 7
     assert refusals() == {
-        ("code-wrong", alice): (3, began + 1, began + 3),
-        ("code-wrong", here): (2, began + 4, now),
+        ("code-wrong", alice): (5, began + 1, began + 5),
+        ("code-wrong", here): (2, began + 6, now),
         ("refused-code-tries", alice): (1, now, now),
         ("refused-destination-sends", alice): (1, now, now),
         ("details-wrong", here): (1, now, now),
@@ -170,13 +173,17 @@ def test_refusals_are_rolled_up_by_kind_requester_and_day(world: World) -> None:
     assert world.send(token).status_code == 202
     assert world.confirm(token, WRONG).status_code == 400
     kinds = [item for item in events() if (item.event, item.requester) == ("code-wrong", alice)]
-    assert [int(item.occurrences) for item in kinds] == [3, 1]
+    assert [int(item.occurrences) for item in kinds] == [5, 1]
     shown = world.service.diagnosis.history(LOGIN, 50)
     assert [event.at for event in shown] == sorted((event.at for event in shown), reverse=True)
 
 
 @attack(
-    71, SourceMutation(Refusals._record, "except Exception as error:", "except KeyError as error:")
+    71,
+    SourceMutation(Refusals._record, "except Exception as error:", "except KeyError as error:"),
+    SourceMutation(
+        CodeVerifier._wrong, "except ServiceError as error:", "except KeyError as error:"
+    ),
 )
 def test_a_refusal_that_is_not_recorded_is_refused_all_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch
@@ -189,5 +196,8 @@ def test_a_refusal_that_is_not_recorded_is_refused_all_the_same(
     token = world.token()
     world.send(token)
     monkeypatch.setattr(audit, "roll_up", fail)
+    monkeypatch.setattr(audit, "rolled_up", fail)
+    again = world.send(token)
+    assert (again.status_code, again.json_body["code"]) == (429, "too-many-requests")
     answer = world.confirm(token, WRONG)
     assert (answer.status_code, answer.json_body["code"]) == (400, "code-wrong")

@@ -54,8 +54,8 @@ def passed(spread: object, instances: int, events: int, monkeypatch: pytest.Monk
     73,
     SourceMutation(Budget._counted_here, "min(self._most, 1 + self._own // _EXACT)", "self._most"),
     Together(
-        SourceMutation(Budget.count, "self._full_hour = hour", "pass"),
-        SourceMutation(Budget._counted_here, "self._known >= self._limit * 0.9", "False"),
+        SourceMutation(Budget.add, "self._full_hour = hour", "pass"),
+        SourceMutation(Budget._counted_here, "limit * 0.9 <= self._known <= limit", "False"),
     ),
 )
 def test_a_budget_is_exceeded_by_less_than_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:

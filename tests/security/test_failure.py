@@ -21,6 +21,7 @@ from chalicelib.settings.loader import SettingsSource
 from chalicelib.sms.gateway import Outcome
 from chalicelib.store.codes import Codes
 from chalicelib.store.models import LoginItem
+from chalicelib.store.sends import Sends
 from tests.conftest import PASSWORD, SETTINGS, Clock, MakeWorld, World, add_firm
 from tests.security.mutation import SourceMutation, attack
 from tests.support.api_client import ApiClient
@@ -64,9 +65,9 @@ def failing_at(call: int) -> tuple[Callable[[str], Exception | None], list[str]]
         "run(self._change_login[destination.method, bind is not None], login, values)\n        transact(build, CodeItem)",
     ),
     SourceMutation(
-        Codes.reserve,
-        "transact(build, CodeItem)",
-        "run(self._new_code[sealing], f'code#{login}', values)\n        transact(build, CodeItem)",
+        Sends._build,
+        "transaction.save(send.record)",
+        "send.record.save()",
     ),
     SourceMutation(wechat_handler.callback, "except Exception:", "except ZeroDivisionError:"),
 )
@@ -120,7 +121,7 @@ def wechat() -> Iterator[WeChat]:
 
 
 NOT_TAKEN = SourceMutation(
-    CodeSender.send, "self._codes.cancel_send(login, destination, send, now, reason)", "pass"
+    CodeSender.send, "self._sends.cancel(send, issued.digest, reason)", "pass"
 )
 
 

@@ -8,18 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chalicelib.domain import logins
-from chalicelib.domain.limits import HOUR, Limits
+from chalicelib.domain.limits import DAY, HOUR, Limits
 from chalicelib.handlers import recovery
 from chalicelib.handlers.http import cookies, payloads
 from chalicelib.services.credential_check import CredentialCheck
-from chalicelib.store import accounts, code_updates
+from chalicelib.store import accounts, code_updates, send_updates
 from chalicelib.store import logins as login_store
 from chalicelib.store.dynamo import within_limits
+from chalicelib.store.sends import Sends
 from infra.deploy import package
 from tests.conftest import PASSWORD, PHONE, MakeWorld, World, add_firm
 from tests.security.actions import DETAILS, InterruptingHasher, draw, guess, version
 from tests.security.mutation import SourceMutation, Together, Value, attack
 from tests.security.mutations import ONE_BUCKET, SAME_LOGIN
+from tests.support.callbacks import send_message
 
 # Chalice's own test client lets every signature pass; the test of the local stack checks them.
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
@@ -130,12 +132,12 @@ def test_fifty_parallel_requests_send_a_phone_one_code(real_world: World) -> Non
     SourceMutation(Limits.sends_per_destination, "Window(self.sends_per_destination_day, DAY),"),
     ONE_BUCKET,
 )
-def test_a_phone_receives_five_codes_an_hour_and_ten_a_day(make_world: MakeWorld) -> None:
+def test_a_phone_receives_five_codes_an_hour_and_fifteen_a_day(make_world: MakeWorld) -> None:
     """For all of its logins together."""
-    world = make_world(LIMIT_SENDS_PER_LOGIN_DAY="99")
+    world = make_world(LIMIT_SENDS_PER_LOGIN_DAY="99", LIMIT_SENDS_PER_REQUESTER_DAY="99")
     add_firm(world.service.hasher)
     sent = []
-    for _ in range(3):
+    for _ in range(4):
         tokens = [world.token(), world.token("11010148_cw")]
         before = len(world.phones.sent)
         for number in range(6):
@@ -143,7 +145,74 @@ def test_a_phone_receives_five_codes_an_hour_and_ten_a_day(make_world: MakeWorld
             world.clock.time += 61
         sent.append(len(world.phones.sent) - before)
         world.clock.time += HOUR
-    assert sent == [5, 5, 0]
+    assert sent == [5, 5, 5, 0]
+
+
+@attack(
+    18,
+    SourceMutation(
+        send_updates.plan_code,
+        "wait = retry_after(my_sends, limits.sends_per_login(is_address=is_address), now)",
+        "wait = 0",
+    ),
+    SourceMutation(
+        send_updates.new_code,
+        "condition &= within_limits(CodeItem.sends, few_sends, now_param)",
+        "pass",
+    ),
+)
+def test_a_requester_sends_a_login_five_codes_a_day(make_world: MakeWorld) -> None:
+    """An address fifteen; the codes of one requester leave those of the others."""
+    world = make_world(LIMIT_SENDS_PER_DESTINATION_HOUR="99", LIMIT_SENDS_PER_DESTINATION_DAY="99")
+    add_firm(world.service.hasher, openid="o-alice")
+    send_message(world, {"MsgType": "event", "Event": "subscribe"})
+    sent = {}
+    for visitor, tried in (("o-mallory", 7), (None, 17), ("o-alice", 2)):
+        token = world.token(openid=visitor)
+        statuses = []
+        for _ in range(tried):
+            statuses.append(world.send(token).status_code)
+            world.clock.time += 60
+        assert statuses == sorted(statuses)
+        sent[visitor] = statuses.count(202)
+    assert sent == {"o-mallory": 5, None: 15, "o-alice": 2}
+
+
+@attack(
+    20,
+    SourceMutation(
+        send_updates.plan_requester,
+        'raise TooManyRequests(max(1, oldest + DAY - now), "requester-logins")',
+        "pass",
+    ),
+    SourceMutation(
+        Sends.reserve, "if plans.requester and plans.requester.has_reached_half:", "if False:"
+    ),
+    SourceMutation(
+        send_updates.count_by_requester,
+        "condition &= within_limits(RequesterItem.sends, few, now_param)",
+        "pass",
+    ),
+)
+def test_a_requester_sends_codes_for_a_few_logins_a_day(
+    make_world: MakeWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At half of them an alarm is raised; beyond the limit, those it has had a code for pass."""
+    world = make_world(LIMIT_LOGINS_PER_REQUESTER_DAY="6", LIMIT_STARTS_PER_ADDRESS_HOUR="99")
+    logins = [f"{30_000_000 + number}" for number in range(8)]
+    for number, login in enumerate(logins):
+        add_firm(world.service.hasher, login, phone=f"+8613900{number:06d}")
+    statuses, alarms = [], []
+    for login in logins:
+        statuses.append(world.send(world.token(login)).status_code)
+        alarms.append(sum("alarm" in record.__dict__ for record in caplog.records))
+    assert statuses == [202] * 6 + [429] * 2
+    assert alarms == [0, 0, *[1] * 6]
+    world.clock.time += 60
+    assert world.send(world.token(logins[0])).status_code == 202
+    assert world.send(world.token(logins[-1], "o-bob")).status_code == 202
+    world.clock.time += DAY - 60
+    assert world.send(world.token(logins[-1])).status_code == 202
 
 
 SPELLINGS = (

@@ -12,13 +12,15 @@ from app import app
 from chalicelib.domain import codes as one_time
 from chalicelib.services.code_verifier import CodeVerifier
 from chalicelib.services.recovery import Recovery
-from chalicelib.store import code_updates
+from chalicelib.store import code_updates, send_updates
 from chalicelib.store.budgets import Budget
+from chalicelib.store.codes import Codes
 from chalicelib.store.models import LoginItem
+from chalicelib.store.send_updates import CodePlan
 from infra.deploy import monitoring
 from tests.conftest import PASSWORD, MakeWorld, World, add_firm
-from tests.security.actions import WRONG, code_item, draw, guess, version
-from tests.security.mutation import SourceMutation, Value, attack
+from tests.security.actions import WRONG, draw, guess, tries, version
+from tests.security.mutation import SourceMutation, Together, Value, attack
 from tests.security.mutations import TRIES_OF_A_CODE
 from tests.support.callbacks import send_message
 
@@ -27,17 +29,32 @@ pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
 IN_A_DAY = SourceMutation(
     code_updates.count_attempt,
-    "& within_limits(CodeItem.wrongs, limits.wrong_codes_per_login, now_param)",
+    "condition &= may_try(limits, is_address=is_address, is_owner=is_owner)",
+    "pass",
 )
-NO_NEW_CODE = SourceMutation(
-    code_updates.new_code,
-    "& within_limits(CodeItem.wrongs, limits.wrong_codes_per_login, now_param)",
+NO_NEW_CODE = Together(
+    SourceMutation(
+        send_updates.new_code,
+        "may_try(limits, is_address=by.requester.is_address, is_owner=by.is_owner)",
+        "CodeItem.id.exists() | CodeItem.id.does_not_exist()",
+    ),
+    SourceMutation(
+        CodePlan.update,
+        "may_try(limits, is_address=by.requester.is_address, is_owner=by.is_owner)",
+        "CodeItem.id.exists() | CodeItem.id.does_not_exist()",
+    ),
+    SourceMutation(
+        send_updates.plan_code,
+        'if wait:\n        raise TooManyAttempts(wait, "wrong-codes")',
+    ),
 )
 
 
-@attack(1, TRIES_OF_A_CODE, SourceMutation(code_updates.count_attempt, "CodeItem.attempts.add(1),"))
+@attack(
+    1, TRIES_OF_A_CODE, SourceMutation(code_updates.count_attempt, "_tries.set((_tries | 0) + 1),")
+)
 def test_two_hundred_parallel_guesses_compare_five(real_world: World) -> None:
-    """Five guesses are compared and the others refused."""
+    """Five guesses of one requester are compared and the others refused."""
     draw(real_world, "100001")
     token = real_world.token()
     real_world.send(token)
@@ -66,9 +83,9 @@ def test_new_codes_do_not_reset_the_daily_limit(world: World) -> None:
 
 @attack(3, TRIES_OF_A_CODE, NO_NEW_CODE)
 def test_twenty_parallel_recoveries_share_the_limits(real_world: World) -> None:
-    """Five attempts per code and ten per day for all recoveries of a login."""
+    """Five attempts per code and ten per day for all recoveries that one requester has of a login."""
     draw(real_world)
-    tokens = [real_world.token(openid=f"o-{n}") for n in range(20)]
+    tokens = [real_world.token() for n in range(20)]
     for sender in tokens[:2]:
         assert real_world.send(sender).status_code == 202
         with ThreadPoolExecutor(20) as pool:
@@ -81,18 +98,21 @@ def test_twenty_parallel_recoveries_share_the_limits(real_world: World) -> None:
 
 @attack(
     4,
-    SourceMutation(CodeVerifier.verify, "self._budget.check(now)"),
-    SourceMutation(CodeVerifier.verify, "self._budget.count(now)"),
-    SourceMutation(Budget.count, "if count >= self._limit / 2 > count - events:", "if False:"),
+    SourceMutation(
+        CodeVerifier.verify, "is_strict = self._budget.is_full(now)", "is_strict = False"
+    ),
+    SourceMutation(CodeVerifier._wrong, "self._budget.add(now)", "pass"),
+    SourceMutation(Codes.count_wrong, "(Window(1, DAY),) if is_strict else windows", "windows"),
+    SourceMutation(Budget.add, "if count >= self._limit / 2 > count - events:", "if False:"),
 )
 def test_guesses_on_many_logins_raise_an_alarm_and_are_stopped(
     make_world: MakeWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The service's budget raises an alarm at half and refuses at its limit.
+    """The service's budget raises an alarm at half; full, it refuses whoever had a wrong code.
 
     One guess per login is within each login's own limits.
     """
-    budget, logins = 4, [f"{30_000_000 + n}" for n in range(7)]
+    budget, logins = 4, [f"{30_000_000 + n}" for n in range(9)]
     world = make_world(
         LIMIT_WRONG_CODES_PER_SERVICE_HOUR=f"{budget}", LIMIT_STARTS_PER_ADDRESS_HOUR="1000"
     )
@@ -100,19 +120,70 @@ def test_guesses_on_many_logins_raise_an_alarm_and_are_stopped(
     _add(logins)
     tokens = []
     for login in logins:
-        tokens.append(world.token(login))
+        tokens.append(world.token(login, "o-mallory"))
         assert world.send(tokens[-1]).status_code == 202
 
     answers = [guess(world, token) for token in tokens[:budget]]
     assert answers == ["code-wrong"] * budget
     alarms = [record.__dict__["alarm"] for record in caplog.records if "alarm" in record.__dict__]
     assert alarms == ["budget-wrong-codes-half"]
+    # The next one shows that the budget is used up.
     answers = [guess(world, token) for token in tokens[budget:]]
-    assert answers == ["too-many-requests"] * (len(logins) - budget)
-    # The right code is not compared either.
+    assert answers == ["code-wrong"] + ["too-many-requests"] * (len(logins) - budget - 1)
+    # Her right code is not compared either.
     refused = world.confirm(tokens[-1], world.phones.codes[-1])
     assert (refused.status_code, version(logins[-1])) == (429, 1)
     assert 0 < int(refused.headers["Retry-After"]) <= 3_600
+    # Other visitors pass: one wrong code each, and the right one at once.
+    other = world.token(logins[-1], "o-bob")
+    assert guess(world, other, world.phones.codes[-1]) == "right"
+    others = [guess(world, world.token(login, f"o-{login}")) for login in logins[:2]]
+    assert others == ["code-wrong"] * 2
+
+
+@attack(
+    4,
+    SourceMutation(
+        Codes.count_wrong,
+        "self._add_wrong(transaction, login, requester, now, allowed)",
+        "self._add_wrong(transaction, login, requester, now)",
+    ),
+    SourceMutation(
+        CodeVerifier.verify, "if is_strict or not attempt.is_first_of_sender:", "if is_strict:"
+    ),
+    SourceMutation(
+        CodeVerifier._wrong, "self._codes.record_wrong(login, attempt.requester, now)", "pass"
+    ),
+    Together(
+        SourceMutation(
+            send_updates._may_send,
+            "may: Condition = within_limits(RequesterItem.wrongs, wrongs, now_param)\n"
+            "    may &= within_limits(RequesterItem.sends, sends, now_param)",
+            "may = within_limits(RequesterItem.sends, sends, now_param)",
+        ),
+    ),
+)
+def test_a_requester_has_twenty_wrong_codes_over_all_logins(make_world: MakeWorld) -> None:
+    """No further code is then sent to it, and none is compared that was sent for others."""
+    most, logins = 6, [f"{30_000_000 + n}" for n in range(5)]
+    world = make_world(LIMIT_WRONG_CODES_PER_REQUESTER_DAY=f"{most}")
+    draw(world)
+    _add(logins)
+    tokens = [world.token(login, "o-mallory") for login in logins]
+    others = [world.token(login, "o-bob") for login in logins]
+    assert [world.send(token).status_code for token in tokens[:3]] == [202] * 3
+    assert world.send(others[3]).status_code == 202
+    guesses = [guess(world, token) for token in tokens[:3] for _ in range(2)]
+    assert guesses == ["code-wrong"] * most
+    assert guess(world, tokens[0]) == "too-many-attempts"
+    assert guess(world, tokens[3], world.phones.codes[3]) == "too-many-attempts"
+    refused = world.send(tokens[4])
+    assert (refused.status_code, refused.json_body.get("code")) == (429, "too-many-attempts")
+    assert guess(world, others[3], world.phones.codes[3]) == "right"
+    world.clock.time += int(refused.headers["Retry-After"])
+    again = world.token(logins[4], "o-mallory")
+    assert world.send(again).status_code == 202
+    assert guess(world, again, world.phones.codes[-1]) == "right"
 
 
 @attack(4, Value(monitoring, "ALARMS", ()))
@@ -157,7 +228,7 @@ def test_no_route_compares_a_code_uncounted(world: World, compared: list[str]) -
     world.send(token)
     _everywhere(world, token, WRONG)
     assert compared == [WRONG]
-    assert code_item().attempts == 1
+    assert tries() == 1
     assert [guess(world, token) for _ in range(4)] == ["code-wrong"] * 4
     _everywhere(world, token, "100001")
     assert compared == [WRONG] * 5
@@ -197,7 +268,7 @@ def test_a_used_code_can_be_repeated_by_its_recovery_only(
 @attack(
     6,
     SourceMutation(
-        code_updates.use_code, "CodeItem.wrongs[0].remove(),", "CodeItem.wrongs.set([]),"
+        code_updates._uncount_wrong, "[count.remove() for count in counts]", "[_wrong_by.set([])]"
     ),
 )
 def test_a_success_does_not_reset_wrong_codes(world: World) -> None:

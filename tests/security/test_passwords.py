@@ -22,9 +22,9 @@ from chalicelib.services.proof_check import ProofCheck
 from chalicelib.services.recovery import Recovery
 from chalicelib.store import code_updates, logins, reset_runs
 from chalicelib.store.message_dedup import MessageDedup
-from chalicelib.store.models import CodeItem, LoginItem
+from chalicelib.store.models import LoginItem
 from tests.conftest import PASSWORD, SETTINGS, CheapHasher, MakeWorld, World, add_firm
-from tests.security.actions import draw
+from tests.security.actions import code_item, draw, tries
 from tests.security.mutation import SourceMutation, attack
 from tests.support.callbacks import TAPPED, send_message
 from tests.support.yearly_reset import ResetWorld
@@ -166,7 +166,7 @@ def test_the_yearly_reset_ends_recoveries(yearly: ResetWorld) -> None:
     SourceMutation(
         Recovery.complete,
         "if reasons:",
-        "if self._codes.consume_attempt(claims.login, now) and reasons:",
+        "if self._codes.consume_attempt(claims.login, requester, None, now) and reasons:",
     ),
     SourceMutation(Recovery.complete, "if reasons:", "if False:"),
 )
@@ -178,9 +178,8 @@ def test_a_weak_password_costs_no_attempt(world: World) -> None:
     for number in range(6):
         refused = world.confirm(token, code, ("short", "password-1", f"A1-{MAIN}")[number % 3])
         assert (refused.status_code, refused.json_body.get("code")) == (422, "weak-password")
-    item = CodeItem.get(f"code#{MAIN}")
-    assert int(item.attempts) == 0
-    assert item.wrongs is None
+    assert tries(MAIN) == 0
+    assert code_item(MAIN).wrongs is None
     wrong = world.confirm(token, f"{(int(code) + 1) % 1_000_000:06d}")
     assert wrong.json_body["attempts_left"] == 4
     assert world.confirm(token, code).status_code == 200

@@ -15,9 +15,9 @@ from chalicelib.services.rate_limits import AddressLimiter
 from chalicelib.services.recovery import Recovery
 from chalicelib.store import code_updates
 from chalicelib.store.codes import Codes
-from chalicelib.store.models import FirmItem, LoginItem
+from chalicelib.store.models import AuditItem, FirmItem, LoginItem, RequesterItem, plain_map
 from tests.conftest import World, add_firm
-from tests.security.actions import DETAILS, code_item, draw
+from tests.security.actions import DETAILS, code_item, draw, tries
 from tests.security.mutation import SourceMutation, attack
 from tests.stateful.environment import Platform
 from tests.support import moto_direct
@@ -146,8 +146,15 @@ def test_no_answer_without_the_code_depends_on_phone_head_or_id(world: World) ->
 
 @attack(
     65,
-    SourceMutation(code_updates.refund_attempt, "CodeItem.attempts.add(-1), "),
-    SourceMutation(code_updates.refund_attempt, ", CodeItem.wrongs[0].remove()"),
+    SourceMutation(code_updates.refund_attempt, "_tries.set(_tries - 1), "),
+    SourceMutation(code_updates.refund_attempt, ", *_uncount_wrong(is_owner=is_owner)"),
+    SourceMutation(
+        code_updates._uncount_wrong, "[_wrong_by[0], CodeItem.wrongs[0]]", "[_wrong_by[0]]"
+    ),
+    SourceMutation(
+        code_updates._uncount_wrong, "[_wrong_by[0], CodeItem.wrongs[0]]", "[CodeItem.wrongs[0]]"
+    ),
+    SourceMutation(Codes._take_back, "if attempt.is_recorded:", "if False:"),
     SourceMutation(Recovery._set_password, "if reasons:", "if False:"),
 )
 def test_a_private_refusal_after_the_right_code_costs_no_attempt(world: World) -> None:
@@ -161,10 +168,20 @@ def test_a_private_refusal_after_the_right_code_costs_no_attempt(world: World) -
         reasons = {PASSWORD_REASONS["contains-phone"], PASSWORD_REASONS["contains-default"]}
         assert set(refused.json_body["reasons"]) == reasons
     item = code_item(FINANCE)
-    assert (int(item.attempts), item.wrongs) == (0, [])
+    assert (tries(FINANCE), item.wrongs) == (0, [])
+    assert list(plain_map(item.wrong_by).values()) == [[]]
+    assert [each.event for each in world.service.diagnosis.history(FINANCE, 9)] == ["code-sent"]
     # The same password with a wrong code is one wrong try as any other.
     wrong = world.confirm(token, "999999", f"Horse-{FIRMS[0][0]}-{DEFAULTS[0]}")
     assert (wrong.status_code, wrong.json_body["attempts_left"]) == (400, 4)
+    # From the second attempt on, the requester's count and the audit precede the comparison.
+    for _ in range(2):
+        refused = world.confirm(token, CODE, f"Horse-{FIRMS[0][0]}-{DEFAULTS[0]}")
+        assert refused.status_code == 422
+    (requester,) = [each for each in RequesterItem.scan() if each.id.startswith("requester#")]
+    assert len(requester.wrongs) == 1
+    (rolled,) = [each for each in AuditItem.query(FINANCE) if each.event == "code-wrong"]
+    assert int(rolled.occurrences) == 1
     assert world.confirm(token, CODE).status_code == 200
 
 
@@ -177,7 +194,7 @@ def test_a_refund_never_gives_attempts_to_another_code(world: World) -> None:
     token = world.token()
     world.send(token)
     real, codes = world.service.codes.refund_attempt, world.service.codes
-    tries: list[int] = []
+    counted: list[int] = []
 
     def refund_after_a_resend(*args: Any) -> None:
         world.clock.time += 60
@@ -186,11 +203,11 @@ def test_a_refund_never_gives_attempts_to_another_code(world: World) -> None:
         try:
             real(*args)
         finally:
-            tries.append(int(code_item().attempts))
+            counted.append(tries())
 
     codes.refund_attempt = refund_after_a_resend  # type: ignore[method-assign, assignment]
     refused = world.confirm(token, CODE, f"Horse-{FIRMS[0][0]}-staple")
-    assert tries == [1]
+    assert counted == [1]
     assert (refused.status_code, refused.json_body["code"]) == (410, "code-expired")
 
 

@@ -21,10 +21,11 @@ from chalicelib.services.wechat_login import STATE_LIFETIME, WechatLogin
 from chalicelib.store import code_updates
 from chalicelib.store.bindings import Bindings, add_unbinding
 from chalicelib.store.codes import Codes
-from chalicelib.store.models import AuditItem, CodeItem, LoginItem, OAuthExchangeItem
+from chalicelib.store.models import AuditItem, LoginItem, OAuthExchangeItem
 from chalicelib.store.oauth_exchanges import OAuthExchanges
+from chalicelib.store.sends import Sends
 from tests.conftest import PHONE, MakeWorld, World, add_firm
-from tests.security.actions import draw
+from tests.security.actions import draw, tries
 from tests.security.mutation import SourceMutation, Together, attack
 from tests.support import cookie_jar
 from tests.support.callbacks import TAPPED, send_message
@@ -123,7 +124,7 @@ def test_a_relayed_qr_code_does_not_advance_the_attacker_s_recovery(
     wrong = f"{(int(code) + 1) % 1_000_000:06d}"
     for tried in (wrong, code):
         assert wechat_world.world.confirm(attacker, tried, "Mallory-horse-9").status_code == 410
-    assert int(CodeItem.get(f"code#{MAIN}").attempts) == 0
+    assert tries(MAIN) == 0
     assert wechat_world.world.send(attacker).status_code == 422
     assert wechat_world.world.confirm(token, code).status_code == 200
     # The page shows that the login was recovered, which gives no session, code or binding.
@@ -394,8 +395,8 @@ def test_a_wechat_is_not_flooded(pushing: World, wechat: WeChat) -> None:
             pushing.clock.time += pause
         return answers
 
-    pushing.service.codes = Codes(
-        Limits(sends_per_destination_hour=3, sends_per_destination_day=4), b"p" * 32
+    pushing.service.sends = Sends(
+        Limits(sends_per_destination_hour=3, sends_per_destination_day=4), pushing.service.codes
     )
     assert pushed(3, 5) == [202, 429, 429]
     pushing.clock.time += 60

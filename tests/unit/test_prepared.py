@@ -26,30 +26,30 @@ LIMITS = ((5, 3_600), (1, 60))
     now=st.integers(10**9, 2 * 10**9),
     digest=st.text(min_size=1),
     login=st.text(min_size=1, max_size=20),
-    attempts=st.integers(0, 9),
+    seconds=st.integers(0, 9),
 )
-def test_the_request_is_pynamodbs(now: int, digest: str, login: str, attempts: int) -> None:
+def test_the_request_is_pynamodbs(now: int, digest: str, login: str, seconds: int) -> None:
     """It has the same expressions and names, and the same values in their places."""
     bind("recovery")
     windows = [Window(*limit) for limit in LIMITS]
 
-    def parts(now: Any, digest: Any, login: Any, logins: Any, attempts: Any) -> tuple[Any, Any]:
+    def parts(now: Any, digest: Any, login: Any, logins: Any, seconds: Any) -> tuple[Any, Any]:
         return [
             CodeItem.digest.set(digest),
-            CodeItem.attempts.add(1),
+            CodeItem.code_expires_at.add(1),
             prepend(CodeItem.sends, now),
             CodeItem.expires_at.set(now + 60),
             CodeItem.sealed.remove(),
             DestinationItem.login.set(login),
             DestinationItem.logins.add(logins),
-        ], (CodeItem.attempts < attempts) & within_limits(CodeItem.sends, windows, now)
+        ], (CodeItem.code_expires_at < seconds) & within_limits(CodeItem.sends, windows, now)
 
-    actions, condition = parts(now, digest, login, {login}, attempts)
+    actions, condition = parts(now, digest, login, {login}, seconds)
     theirs = CodeItem("code#1").get_update_kwargs_from_instance(
         actions=actions, condition=condition, return_values_on_condition_failure="ALL_OLD"
     )
-    places = parts(now_param, text("digest"), text("login"), texts("logins"), number("attempts"))
-    values = {"now": now, "digest": digest, "login": login, "attempts": attempts}
+    places = parts(now_param, text("digest"), text("login"), texts("logins"), number("seconds"))
+    values = {"now": now, "digest": digest, "login": login, "seconds": seconds}
     ours = PreparedUpdate(CodeItem, *places).request("code#1", {**values, "logins": {login}})
     assert _readable(ours) == _readable(theirs)
 
@@ -114,11 +114,12 @@ def test_each_variant_of_a_store_has_its_own_update(world: World) -> None:
     def conditions(variants: dict[Any, PreparedUpdate[Any]]) -> dict[Any, str]:
         values = {
             name: f"<{name}>"
-            for name in ("destination", "bind", "hash", "digest", "method", "send", "sealed")
+            for name in ("destination", "to", "bind", "hash", "digest", "method", "send", "sealed")
         }
         given = {
             **values,
             "version": 1,
+            "requester": "r",
             "epoch": 0,
             "now": 86_400,
             "login": "1",
@@ -131,7 +132,7 @@ def test_each_variant_of_a_store_has_its_own_update(world: World) -> None:
             rendered[variant] = str(_readable(request))
         return rendered
 
-    logins_condition = conditions(codes._check_login)
+    logins_condition = conditions(codes.check_login)
     assert "'<destination>'" in logins_condition["sms"]
     assert "phone" in logins_condition["sms"]
     assert "phone" not in logins_condition["wechat"]
@@ -140,7 +141,8 @@ def test_each_variant_of_a_store_has_its_own_update(world: World) -> None:
         assert ("phone" in changed) == (method == "sms")
         assert ("bound_at" in changed) == binding
     for sealing in (True, False):
-        assert ("<sealed>" in conditions(codes._new_code)[sealing]) == sealing
-        assert ("logins" in conditions(codes._count_send)[sealing]) == sealing
+        new_code = {sealing: world.service.sends._new_code[False, False, sealing]}
+        assert ("<sealed>" in conditions(new_code)[sealing]) == sealing
+        assert ("logins" in conditions(world.service.sends._count_send)[sealing]) == sealing
     for proven in (True, False):
         assert ("proofs" in conditions(logins._count_start)[proven]) == proven

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from chalice.app import Request
 
 from ...domain.catalogue import INPUT_REASONS
-from ...domain.codes import DIGITS
+from ...domain.codes import DIGITS, LONG_DIGITS
 from ...domain.errors import InvalidInput
 from ...domain.logins import LOGIN_PATTERN
 from ...domain.passwords import MAXIMUM_BYTES as PASSWORD_BYTES
@@ -63,7 +63,12 @@ class TextField:
 
 LOGIN = TextField(name="login", pattern=LOGIN_PATTERN, examples=("11010148", "11010148_cw"))
 # Only ASCII digits: the page folds what people paste or type in full width.
-CODE = TextField(name="code", pattern=f"[0-9]{{{DIGITS}}}", reason="code", examples=("123456",))
+CODE = TextField(
+    name="code",
+    pattern=f"[0-9]{{{DIGITS}}}(?:[0-9]{{{LONG_DIGITS - DIGITS}}})?",
+    reason="code",
+    examples=("123456", "12345678"),
+)
 PASSWORD = TextField(name="password", maximum=PASSWORD_BYTES, blank=True)
 
 
