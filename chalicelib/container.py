@@ -26,16 +26,16 @@ from .services.notifications import Notifications
 from .services.password_policy import PasswordPolicy
 from .services.proof_check import ProofCheck
 from .services.qr_scenes import QrScenes
-from .services.rate_limits import AddressLimiter
+from .services.rate_limits import StartLimiter
 from .services.recovery import Recovery
 from .services.refusals import Refusals
+from .services.service_budgets import ServiceBudgets
 from .settings import Settings
 from .sms import factory
 from .sms.failover import Failover
 from .sms.gateway import SmsGateway
 from .store import models
 from .store.access_token import AccessTokens
-from .store.budgets import Budget
 from .store.codes import Codes
 from .store.firms import Firms
 from .store.followers import Followers
@@ -176,8 +176,8 @@ class Service:
         return Followers()
 
     @cached_property
-    def addresses(self) -> AddressLimiter:
-        return AddressLimiter(self.settings.limits.starts_per_address)
+    def start_limiter(self) -> StartLimiter:
+        return StartLimiter(self.settings.limits)
 
     @cached_property
     def notifications(self) -> Notifications:
@@ -186,6 +186,7 @@ class Service:
             self.platform,
             self.settings.wechat_notice_template_id,
             self.settings.site_url,
+            self.budgets,
         )
 
     # Recovery.
@@ -204,16 +205,12 @@ class Service:
         return CodeIssuer(self.randbelow, self._peppers, self.sealer)
 
     @cached_property
-    def send_budget(self) -> Budget:
-        limits = self.settings.limits
-        return Budget(
-            "sends", limits.sends_per_service_hour, self.randbelow, limits.sends_hard_factor
-        )
+    def budgets(self) -> ServiceBudgets:
+        return ServiceBudgets(self.settings.limits, self.randbelow)
 
     @cached_property
-    def wrong_code_budget(self) -> Budget:
-        limit = self.settings.limits.wrong_codes_per_service_hour
-        return Budget("wrong-codes", limit, self.randbelow)
+    def proof_check(self) -> ProofCheck:
+        return ProofCheck(self.proofs, self.budgets, required=self.settings.proof_of_work)
 
     @cached_property
     def _code_delivery(self) -> CodeDelivery:
@@ -236,19 +233,19 @@ class Service:
             tokens=Tokens(self.signer, self.sealer),
             scenes=self.scenes,
             hasher=self.hasher,
-            proof_check=ProofCheck(self.proofs if settings.proof_of_work else None),
+            proof_check=self.proof_check,
             password_policy=PasswordPolicy(settings.password_profile, settings.area_code_overrides),
             code_sender=CodeSender(
                 clock=self.clock,
                 sends=self.sends,
                 issuer=self.code_issuer,
                 delivery=self._code_delivery,
-                budget=self.send_budget,
+                budget=self.budgets.sends,
             ),
             code_verifier=CodeVerifier(
                 codes=self.codes,
                 issuer=self.code_issuer,
-                budget=self.wrong_code_budget,
+                budget=self.budgets.wrong_codes,
                 count=count,
             ),
             notifications=self.notifications,
@@ -266,6 +263,7 @@ class Service:
             firms=self.firms,
             bindings=Bindings(self.settings.limits),
             notifications=self.notifications,
+            budgets=self.budgets,
             count=count,
         )
 
@@ -278,14 +276,10 @@ class Service:
             pause=self._pause,
             logins=self.logins,
             hasher=self.hasher,
-            wrongs_budget=self._password_budget("wrong-passwords"),
-            unknown_budget=self._password_budget("unknown-logins"),
+            wrongs_budget=self.budgets.wrong_passwords,
+            unknown_budget=self.budgets.unknown_logins,
             count=count,
         )
-
-    def _password_budget(self, name: str) -> Budget:
-        limit = self.settings.limits.wrong_passwords_per_service_hour
-        return Budget(name, limit, self.randbelow)
 
     @cached_property
     def receipts(self) -> Receipts:

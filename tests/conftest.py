@@ -222,6 +222,7 @@ def add_firm(
             password_hash=hasher.hash("Opening-password-1"),
             password_version=1,
             changed_at=1_700_000_000,
+            starts_by={},
             must_change=login.endswith("_cw"),
         ).save()
 

@@ -28,9 +28,14 @@ class InvalidInput(ServiceError):
 
 
 class ProofInvalid(ServiceError):
-    """The proof of work is missing, wrong, expired, used, or was made for another purpose."""
+    """The proof of work is missing, wrong, expired, used, too small or of another purpose."""
 
     code = "proof-invalid"
+
+    def __init__(self, factor: int | None = None) -> None:
+        """`factor` is how many times the ordinary work is required, where the proof was too small."""
+        super().__init__("" if factor is None else f"factor {factor} is required")
+        self.factor = factor
 
 
 class AccountNotFound(ServiceError):

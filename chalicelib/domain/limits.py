@@ -16,6 +16,18 @@ MINUTE = 60
 HOUR = 3_600
 DAY = 86_400
 
+STARTS_PER_DOUBLING = 10
+"""Starts of a login within the hour, beyond its limit, with which the proof of work doubles."""
+
+DOUBLINGS = 6
+"""How often it doubles at the most: 64 times the ordinary work, some 15 s on an ordinary phone.
+
+With `full_budget_proof_factor` the longest challenge takes such a phone 230 s, less than its lifetime.
+"""
+
+UNBINDINGS_HARD_FACTOR = 10
+"""How many times the hour's unbindings of the whole service end every further one."""
+
 
 class Window(NamedTuple):
     """At most `limit` events within any `seconds` seconds."""
@@ -33,11 +45,20 @@ def limit(default: int, about: str) -> int:
 class Limits:
     """All limits of the service; the setting of each is `LIMIT_` and its name in upper case."""
 
-    starts_per_login_hour: int = limit(30, "recoveries started for one login in an hour")
+    starts_per_login_hour: int = limit(
+        30,
+        "recoveries started for one login in an hour, beyond which the proof of work of its starts "
+        "doubles with each further ten",
+    )
+    starts_per_requester_login_hour: int = limit(
+        10, "recoveries of one login started by one requester in an hour"
+    )
     logins_per_requester_day: int = limit(
         20, "logins of which one requester starts recoveries in a day"
     )
-    starts_per_address_hour: int = limit(60, "recoveries started from one address in an hour")
+    starts_per_address_hour: int = limit(
+        60, "recoveries started in an hour from one address, outside WeChat"
+    )
     sends_per_destination_minute: int = limit(1, "codes to one phone or openid in a minute")
     sends_per_destination_hour: int = limit(5, "codes to one phone or openid in an hour")
     sends_per_destination_day: int = limit(15, "codes to one phone or openid in a day")
@@ -70,7 +91,15 @@ class Limits:
         "wrong codes of the whole service in an hour, beyond which only requesters pass that have no "
         "wrong code in the last day",
     )
-    wrong_details_per_login_day: int = limit(5, "wrong unbinding details on one login in a day")
+    wrong_details_per_login_day: int = limit(
+        5, "attempts of one requester at the unbinding details of one login in a day"
+    )
+    unbindings_per_login_day: int = limit(3, "unbindings of one login in a day")
+    unbindings_per_service_hour: int = limit(
+        200,
+        "unbindings of the whole service in an hour, beyond which only requesters pass that have "
+        "neither unbound another login nor entered wrong details that day; ten times as many end all",
+    )
     wrong_passwords_per_login_half_hour: int = limit(
         5, "wrong passwords at /credentials/verify before a login is locked"
     )
@@ -80,6 +109,9 @@ class Limits:
         "with a default password are refused; those of unknown logins are counted apart, for alarms",
     )
 
+    full_budget_proof_factor: int = limit(
+        8, "how many times the ordinary proof of work a start requires while a budget is used up"
+    )
     address_factor: int = limit(
         3, "how many times the figures of a requester an address has, behind which an office may be"
     )
@@ -88,8 +120,10 @@ class Limits:
         """Return a figure for one requester: an address has several times that of a WeChat."""
         return figure * self.address_factor if is_address else figure
 
-    def _day_of_requester(self, figure: int, is_address: bool) -> tuple[Window, ...]:
-        return (Window(self.of_requester(figure, is_address=is_address), DAY),)
+    def starts_per_requester(self, *, is_address: bool) -> tuple[Window, ...]:
+        """Return the windows of a requester's starts of one login."""
+        figure = self.starts_per_requester_login_hour
+        return (Window(self.of_requester(figure, is_address=is_address), HOUR),)
 
     def sends_per_login(self, *, is_address: bool) -> tuple[Window, ...]:
         """Return the windows of a requester's sends for one login."""
@@ -107,9 +141,16 @@ class Limits:
         """Return the windows of a requester's wrong codes on all logins."""
         return self._day_of_requester(self.wrong_codes_per_requester_day, is_address)
 
-    @property
-    def starts_per_login(self) -> tuple[Window, ...]:
-        return (Window(self.starts_per_login_hour, HOUR),)
+    def wrong_details(self, *, is_address: bool) -> tuple[Window, ...]:
+        """Return the windows of a requester's attempts at the unbinding details of one login."""
+        return self._day_of_requester(self.wrong_details_per_login_day, is_address)
+
+    def unbindings_per_requester(self, *, is_address: bool) -> tuple[Window, ...]:
+        """Return the windows of a requester's unbindings: as many as it may start logins."""
+        return self._day_of_requester(self.logins_per_requester_day, is_address)
+
+    def _day_of_requester(self, figure: int, is_address: bool) -> tuple[Window, ...]:
+        return (Window(self.of_requester(figure, is_address=is_address), DAY),)
 
     @property
     def starts_per_address(self) -> tuple[Window, ...]:
@@ -128,8 +169,8 @@ class Limits:
         return (Window(self.wrong_codes_per_login_day, DAY),)
 
     @property
-    def wrong_details_per_login(self) -> tuple[Window, ...]:
-        return (Window(self.wrong_details_per_login_day, DAY),)
+    def unbindings_per_login(self) -> tuple[Window, ...]:
+        return (Window(self.unbindings_per_login_day, DAY),)
 
     @property
     def wrong_passwords_per_login(self) -> tuple[Window, ...]:

@@ -12,7 +12,6 @@ from ..domain import origin
 from ..domain.logins import parse_login
 from ..domain.requester import Requester
 from ..security.tokens import RecoveryClaims
-from ..services.proof_check import PROOF_ACTION
 from ..version import VERSION
 from .http import cookies, payloads
 from .http.problems import json_response, problem, render_errors
@@ -43,11 +42,16 @@ def _requester(service: container.Service, openid: str | None) -> Requester:
 @blueprint.route("/proof", methods=["GET"])
 @render_errors
 def proof() -> Response:
-    """Return a challenge; `?login=` binds it to a login and saves a write at the start."""
+    """Return a challenge.
+
+    `?login=` binds it to a login and saves a write at the start; `?factor=` requests more work, as a
+    refused start required it.
+    """
     service = runtime.service()
     query: Mapping[str, str] = blueprint.current_request.query_params or {}
     login = str(parse_login(query["login"])) if "login" in query else None
-    return json_response(service.proofs.challenge(PROOF_ACTION, login))
+    challenge = service.proof_check.challenge(login, query.get("factor"), service.clock())
+    return json_response(challenge)
 
 
 @blueprint.route("/recovery", methods=["POST"], content_types=payloads.ANY_CONTENT)
@@ -59,9 +63,10 @@ def start() -> Response:
     if refused := _same_origin(service):
         return refused
     start_request = payloads.Start.read(request)
-    service.addresses.count(payloads.address(request), service.clock())
     visitor_openid = cookies.visitor_openid(service, request)
     requester = _requester(service, visitor_openid)
+    login = str(parse_login(start_request.login))
+    service.start_limiter.count(requester, login, service.clock())
     with service.refusals.recorded(start_request.login):
         started = service.recovery.start(
             start_request.login, start_request.proof, visitor_openid, requester

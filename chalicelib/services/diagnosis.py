@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from ..domain.errors import AccountNotFound, ServiceError
 from ..domain.limits import HOUR, MINUTE, Limits, Window, retry_after
@@ -29,6 +30,7 @@ class LockKind(StrEnum):
     WRONG_CODES = "wrong-codes"
     CODE_TRIES = "code-tries"
     WRONG_DETAILS = "wrong-details"
+    UNBINDINGS = "unbindings"
     WRONG_PASSWORDS = "wrong-passwords"
     SERVICE_SENDS = "service-sends"
     SERVICE_WRONG_CODES = "service-wrong-codes"
@@ -206,7 +208,7 @@ def own_locks(snapshot: AccountSnapshot, limits: Limits, now: int) -> list[Lock]
     pause = [window for window in limits.sends_per_destination if window.seconds <= MINUTE]
     quota = [window for window in limits.sends_per_destination if window.seconds > MINUTE]
     waits = [
-        (LockKind.STARTS, retry_after(snapshot.starts, limits.starts_per_login, now)),
+        (LockKind.STARTS, _longest(snapshot.starts_by, limits.starts_per_requester, now)),
         (LockKind.LOGIN_SENDS, _longest(snapshot.sends_by, limits.sends_per_login, now)),
         (LockKind.DESTINATION_SENDS, retry_after(snapshot.destination_sends, quota, now)),
         (LockKind.RESEND_PAUSE, retry_after(snapshot.destination_sends, pause, now)),
@@ -217,10 +219,8 @@ def own_locks(snapshot: AccountSnapshot, limits: Limits, now: int) -> list[Lock]
                 _longest(snapshot.wrongs_by, limits.wrong_codes_per_requester_login, now),
             ),
         ),
-        (
-            LockKind.WRONG_DETAILS,
-            retry_after(snapshot.wrong_details, limits.wrong_details_per_login, now),
-        ),
+        (LockKind.WRONG_DETAILS, _longest(snapshot.details_by, limits.wrong_details, now)),
+        (LockKind.UNBINDINGS, retry_after(snapshot.unbindings, limits.unbindings_per_login, now)),
         (
             LockKind.WRONG_PASSWORDS,
             retry_after(snapshot.failures, limits.wrong_passwords_per_login, now),
@@ -229,15 +229,17 @@ def own_locks(snapshot: AccountSnapshot, limits: Limits, now: int) -> list[Lock]
     return [Lock(kind, now + wait) for kind, wait in waits if wait]
 
 
-def _longest(
-    events_by: Mapping[str, Sequence[int]], windows: Callable[..., tuple[Window, ...]], now: int
-) -> int:
-    """Return the longest wait of any requester; `windows` returns those of an address or a WeChat."""
-    waits = [
-        retry_after(events, windows(is_address=is_address_key(requester)), now)
-        for requester, events in events_by.items()
-    ]
-    return max([0, *waits])
+class _WindowsOfRequester(Protocol):
+    def __call__(self, *, is_address: bool) -> tuple[Window, ...]: ...
+
+
+def _longest(by: Mapping[str, Sequence[int]], windows: _WindowsOfRequester, now: int) -> int:
+    """Return the longest wait of a requester; 0 if none has to wait. Others may pass meanwhile."""
+    waits = (
+        retry_after(times, windows(is_address=is_address_key(key)), now)
+        for key, times in by.items()
+    )
+    return max(waits, default=0)
 
 
 def _has_used_up_a_code(snapshot: AccountSnapshot, limits: Limits) -> bool:

@@ -11,6 +11,7 @@ from ..domain.errors import ServiceError
 from ..sms.failover import Failover
 from ..sms.gateway import Attempt, Sms
 from ..wechat.client import TemplateOutcome, WechatClient
+from .service_budgets import ServiceBudgets
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +33,20 @@ class Notifications:
     """Sends notices. A notice that fails is logged and never undoes the change it reports."""
 
     def __init__(
-        self, sms: Failover, platform: WechatClient, template_id: str, site_url: str
+        self,
+        sms: Failover,
+        platform: WechatClient,
+        template_id: str,
+        site_url: str,
+        budgets: ServiceBudgets,
     ) -> None:
-        """`template_id` is WeChat's template for notices; empty where the account has none."""
+        """`template_id` is WeChat's template for notices; empty where the account has none.
+
+        A notice by SMS counts as a send of the whole service. The budget of sends refuses none of
+        them; the one that ends all SMS of the hour ends notices as well. They are not counted among
+        the codes of their phone: the code of the firm's other login may follow at once.
+        """
+        self._budgets = budgets
         self._sms = sms
         self._platform = platform
         self._template_id = template_id
@@ -54,16 +66,34 @@ class Notifications:
         `now` is the time of the event in epoch seconds, `phone` in E.164. Failures are logged.
         """
         if phone is not None:
-            self._attempt(notice, "sms", lambda: self.by_sms(notice, login, now, phone))
+            self._attempt(notice, "sms", lambda: self._within_budget(notice, login, now, phone))
         if openid is not None and self._template_id:
             self._attempt(notice, "wechat", lambda: self._by_wechat(notice, login, now, openid))
 
     def by_sms(self, notice: str, login: str, now: int, phone: str) -> Attempt:
-        """Send `notice` by SMS alone and return the final attempt. Raises DeliveryFailed."""
+        """Send `notice` by SMS alone and return the final attempt. Raises DeliveryFailed.
+
+        An operator's notice is sent and counted even where all other SMS of the hour have ended.
+        """
         params = {"login": login, "time": _short_time(now)}
         text = fill(SMS_TEMPLATES[notice], **params)
         sms = Sms(phone, text, notice, params, reference=f"{notice}.{login}.{now}")
-        return self._sms.send(sms).settled
+        try:
+            return self._sms.send(sms).settled
+        finally:
+            self._count(now)
+
+    def _within_budget(self, notice: str, login: str, now: int, phone: str) -> None:
+        if self._budgets.sends.is_exhausted(now):
+            raise self._budgets.sends.refusal(now)
+        self.by_sms(notice, login, now, phone)
+
+    def _count(self, now: int) -> None:
+        try:
+            self._budgets.sends.add(now)
+        except ServiceError as error:
+            # The notice has gone out already.
+            log.info("a notice was not counted: %s", error.code)
 
     def _by_wechat(self, notice: str, login: str, now: int, openid: str) -> None:
         result = self._platform.send_template(

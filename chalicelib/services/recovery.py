@@ -122,8 +122,8 @@ class Recovery:
         """
         now = self._clock()
         login = parse_login(login_text)
-        proof_id = self._proof_check.verify(proof, str(login), now)
-        account = self._logins.start(str(login), proof_id, now)
+        start_proof = self._proof_check.verify(proof, str(login), now)
+        account = self._logins.start(str(login), start_proof, requester, now)
         claims = RecoveryClaims(
             recovery=secrets.token_hex(16),
             login=account.login,

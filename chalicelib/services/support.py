@@ -179,7 +179,9 @@ class Support:
                 before.sends,
                 before.wrongs,
                 *before.wrongs_by.values(),
-                before.wrong_details,
+                before.starts_by,
+                before.details_by,
+                before.unbindings,
                 before.destination_sends,
             )
             if not any(counted):

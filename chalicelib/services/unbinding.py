@@ -1,7 +1,8 @@
 """Remove a WeChat binding with the firm's details, for a person who lost that WeChat.
 
 The three details are public, so they prove little. An unbinding therefore only leads back to an
-SMS to the bound phone, its attempts are limited, and the person is notified by both channels.
+SMS to the bound phone, and the person is notified by both channels. Attempts are limited by requester
+and login, unbindings by login, by requester and for the whole service.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from ..domain.details import approval_no as fold_approval_no
 from ..domain.details import name as fold_name
 from ..domain.details import number as fold_number
-from ..domain.errors import DetailsDoNotMatch, PhoneNotBound, RecoveryExpired
+from ..domain.errors import DetailsDoNotMatch, PhoneNotBound, RecoveryExpired, ServiceError
 from ..domain.requester import Requester
 from ..security.tokens import RecoveryClaims
 from ..store import audit
@@ -23,6 +24,7 @@ from ..store.firms import Firms
 from ..store.logins import Logins
 from .notifications import Notifications
 from .ports import Count
+from .service_budgets import ServiceBudgets
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +48,10 @@ class Unbinding:
         firms: Firms,
         bindings: Bindings,
         notifications: Notifications,
+        budgets: ServiceBudgets,
         count: Count,
     ) -> None:
+        self._budgets = budgets
         self._count = count
         self._clock = clock
         self._logins = logins
@@ -72,7 +76,9 @@ class Unbinding:
         now = self._clock()
         if claims.bound_openid is None:
             raise RecoveryExpired
-        self._bindings.count_details(claims.login, now)
+        if self._budgets.unbindings.is_exhausted(now):
+            raise self._budgets.unbindings.refusal(now)
+        self._bindings.count_details(claims.login, requester, now)
         account = self._logins.get(claims.login)
         firm = self._firms.get(account.firm_no) if account else None
         if account is None or firm is None:
@@ -84,17 +90,34 @@ class Unbinding:
             _same(fold_name(head_name), fold_name(firm.head_name)),
         ]
         if not all(right):
+            self._bindings.record_wrong(requester, now)
             raise DetailsDoNotMatch
         if account.phone is None:
             raise PhoneNotBound
         event = audit.entry(claims.login, "wechat-unbound", now, method="wechat")
-        self._bindings.unbind(claims.login, claims.bound_openid, claims.epoch, event)
+        self._bindings.unbind(
+            claims.login,
+            claims.bound_openid,
+            claims.epoch,
+            event,
+            requester,
+            now,
+            is_strict=self._budgets.unbindings.is_full(now),
+        )
+        self._count_for_service(now)
         self._count("Unbound")
         log.info("wechat unbound")
         self._notifications.notify(
             "wechat-unbound", claims.login, now, phone=account.phone, openid=claims.bound_openid
         )
         return UnbindResult(claims.login, "follow" if claims.visitor_openid is None else "sms")
+
+    def _count_for_service(self, now: int) -> None:
+        # The binding is removed already: whatever becomes of its count, the person gets the success.
+        try:
+            self._budgets.unbindings.add(now)
+        except ServiceError as error:
+            log.info("an unbinding was not counted for the service: %s", error.code)
 
 
 def _same(given: str, known: str) -> bool:

@@ -25,6 +25,7 @@ from .models import (
     RequesterItem,
     plain_map,
 )
+from .requester_times import times_by
 
 # Events read to find the last sends; one recovery writes about five.
 _EVENTS_SEARCHED = 200
@@ -64,9 +65,13 @@ class AccountSnapshot:
     """The sends of each requester."""
     wrongs: tuple[int, ...]
     """Wrong codes, except those of the WeChat that the codes go to."""
-    wrongs_by: Mapping[str, tuple[int, ...]]
+    wrongs_by: Mapping[str, Sequence[int]]
     """The wrong codes of each requester."""
-    wrong_details: tuple[int, ...]
+    starts_by: Mapping[str, Sequence[int]]
+    """Starts by the key of their requester."""
+    details_by: Mapping[str, Sequence[int]]
+    """Attempts at the unbinding details, by the key of their requester."""
+    unbindings: tuple[int, ...]
     destination_sends: tuple[int, ...]
     """Sends to the phone or openid that codes go to now, for all logins that share it."""
 
@@ -127,8 +132,10 @@ class Accounts:
             sends=_times(code.sends) if code else (),
             sends_by=_sends_by(code) if code else {},
             wrongs=_times(code.wrongs) if code else (),
-            wrongs_by=_wrongs_by(code) if code else {},
-            wrong_details=_times(code.wrong_details) if code else (),
+            wrongs_by=times_by(code.wrong_by) if code else {},
+            starts_by=times_by(item.starts_by),
+            details_by=times_by(code.details_by) if code else {},
+            unbindings=_times(code.unbindings) if code else (),
             destination_sends=_times(destination.sends) if destination else (),
         )
 
@@ -220,9 +227,10 @@ class Accounts:
                 CodeItem.sends,
                 CodeItem.senders,
                 CodeItem.wrongs,
-                CodeItem.wrong_details,
+                CodeItem.unbindings,
             )
         ]
+        counts.append(CodeItem.details_by.set({}))
         wrongs_by = [by for by, times in was.wrongs_by.items() if of_last_day(times, now)]
         counts += [CodeItem.wrong_by[by].set([]) for by in wrongs_by]
         sends_by = [by for by, times in was.sends_by.items() if of_last_day(times, now)]
@@ -233,7 +241,11 @@ class Accounts:
             transaction.save(event)
             transaction.update(
                 LoginItem(was.login),
-                [LoginItem.starts.set([]), LoginItem.failures.set([])],
+                [
+                    LoginItem.starts.set([]),
+                    LoginItem.starts_by.set({}),
+                    LoginItem.failures.set([]),
+                ],
                 LoginItem.login.exists() & _same_destinations(was),
             )
             transaction.update(
@@ -304,10 +316,6 @@ def _events(login: str, most: int) -> list[Event]:
 
 def _tries(code: CodeItem) -> dict[str, int]:
     return {by: int(number) for by, number in plain_map(code.tries).items()}
-
-
-def _wrongs_by(code: CodeItem) -> dict[str, tuple[int, ...]]:
-    return {by: _times(times) for by, times in plain_map(code.wrong_by).items()}
 
 
 def _sends_by(code: CodeItem) -> dict[str, tuple[int, ...]]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from pynamodb.attributes import ListAttribute
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 
 from ..domain.errors import (
@@ -18,10 +19,12 @@ from ..domain.errors import (
     TooManyAttempts,
     TooManyRequests,
 )
-from ..domain.limits import Limits, retry_after
+from ..domain.limits import DOUBLINGS, HOUR, STARTS_PER_DOUBLING, Limits, Window, retry_after
+from ..domain.requester import Requester
 from .dynamo import ConditionFailed, prepend, raw_list, raw_text, read, run, update, within_limits
 from .models import LoginItem
-from .prepared import PreparedUpdate, now_param, text
+from .prepared import PreparedUpdate, name, now_param, text
+from .requester_times import dropping, raw_times_by, times_by, times_of
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,18 @@ class Account(NamedTuple):
     recovery_epoch: int
     recovered_at: int | None
     """Epoch seconds of the last recovery."""
+
+
+class StartProof(NamedTuple):
+    """A solved proof of work, not yet marked as used."""
+
+    id: str
+    growth: int
+    """How many times the work that every start requires at the moment it stands for."""
+    base: int = 1
+    """That work, in ordinary proofs."""
+    lifetime: int = 0
+    """Seconds in which the proof could be used again if it were not marked."""
 
 
 @dataclass(frozen=True)
@@ -77,46 +92,84 @@ class Logins:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._count_start = {
-            proven: _count_start(limits, proven=proven) for proven in (True, False)
-        }
+        # The variants of an attack's many starts are seldom needed, so each is made when it is.
+        self._count_start: dict[tuple[bool, int | None], PreparedUpdate[LoginItem]] = {}
         self._count_password = _count_password(limits)
 
-    def start(self, login: str, proof: str | None, now: int) -> Account:
+    def start(
+        self, login: str, proof: StartProof | None, requester: Requester, now: int
+    ) -> Account:
         """Count the start of a recovery, mark the proof as used and return the account.
 
-        One UpdateItem. `proof` is the id of a proof of work, or None without one; `now` in epoch
-        seconds. Raises AccountNotFound, TooManyRequests, ProofInvalid if the proof has been used,
-        Unavailable.
+        One UpdateItem; two more for an item without the map `starts_by`, which enrolment creates.
+        `proof` is None where the service requires none; `now` in epoch seconds. Raises
+        AccountNotFound, TooManyRequests for the requester's limit, ProofInvalid if the proof has
+        been used or stands for less work than the login's starts require now, Unavailable. A refused
+        start is not counted, and its proof is not marked.
         """
         try:
-            item = run(
-                self._count_start[proof is not None],
-                login,
-                {"now": now, "proof": proof},
-                lambda seen: bool(
-                    proof and seen.proofs and (seen.proofs[0], seen.starts[0]) == (proof, now)
-                ),
-            )
+            item = self._counted(login, proof, requester, now)
         except ConditionFailed as refused:
-            raise self._refusal(refused, now) from None
-        needed = self._limits.starts_per_login_hour
-        self._trim(
-            item,
-            LoginItem.starts,
-            [
-                *_trimming(LoginItem.starts, item.starts or (), needed),
-                *_trimming(LoginItem.proofs, item.proofs or (), needed),
-            ],
-        )
+            seen = refused.items[0]
+            if seen is None or "starts_by" in seen:
+                raise self._refusal(refused, proof, requester, now) from None
+            _create_starts_by(login)
+            try:
+                item = self._counted(login, proof, requester, now)
+            except ConditionFailed as again:
+                raise self._refusal(again, proof, requester, now) from None
+        self._trim_starts(item, proof, requester, now)
         return _account(item)
 
-    def _refusal(self, refused: ConditionFailed, now: int) -> ServiceError:
+    def _counted(
+        self, login: str, proof: StartProof | None, requester: Requester, now: int
+    ) -> LoginItem:
+        doublings = None if proof is None else min(DOUBLINGS, proof.growth.bit_length() - 1)
+        variant = requester.is_address, doublings
+        if variant not in self._count_start:
+            self._count_start[variant] = _count_start(self._limits, *variant)
+        used = None if proof is None else proof.id
+        return run(
+            self._count_start[variant],
+            login,
+            {"now": now, "proof": used, "requester": requester.key},
+            lambda seen: bool(
+                used and seen.proofs and (seen.proofs[0], seen.starts[0]) == (used, now)
+            ),
+        )
+
+    def _refusal(
+        self, refused: ConditionFailed, proof: StartProof | None, requester: Requester, now: int
+    ) -> ServiceError:
         item = refused.items[0]
         if item is None:
             return AccountNotFound()
-        wait = retry_after(raw_list(item, "starts"), self._limits.starts_per_login, now)
-        return TooManyRequests(wait, "starts") if wait else ProofInvalid()
+        windows = self._limits.starts_per_requester(is_address=requester.is_address)
+        wait = retry_after(raw_times_by(item, "starts_by", requester.key), windows, now)
+        if wait:
+            return TooManyRequests(wait, "starts")
+        growth = _growth(self._limits, raw_list(item, "starts"), now)
+        if proof is not None and proof.growth < growth:
+            return ProofInvalid(growth * proof.base)
+        return ProofInvalid()
+
+    def _trim_starts(
+        self, item: LoginItem, proof: StartProof | None, requester: Requester, now: int
+    ) -> None:
+        starts = [int(at) for at in item.starts]
+        needed = _starts_limit(self._limits, DOUBLINGS - 1)
+        # A proof stays marked for as long as it could be used again.
+        valid = 0 if proof is None else sum(at > now - proof.lifetime for at in starts)
+        actions = [
+            *_trimming(LoginItem.starts, starts, needed),
+            *_trimming(LoginItem.proofs, item.proofs or (), max(needed, valid)),
+        ]
+        by = times_by(item.starts_by)
+        windows = self._limits.starts_per_requester(is_address=requester.is_address)
+        own = times_of(LoginItem.starts_by, requester.key)
+        actions += _trimming(own, by.pop(requester.key, ()), windows[0].limit)
+        drops, same = dropping(LoginItem.starts_by, by, now - HOUR)
+        self._trim(item, LoginItem.starts, [*actions, *drops], same)
 
     def count_password(self, login: str, now: int) -> Credentials | None:
         """Count an attempt as a wrong password, before the comparison, and return the stored hash.
@@ -182,14 +235,20 @@ class Logins:
                 break
         log.warning("the count of a right password was not removed")
 
-    def _trim(self, item: LoginItem, events: ListAttribute[int], actions: Sequence[Action]) -> None:
+    def _trim(
+        self,
+        item: LoginItem,
+        events: ListAttribute[int],
+        actions: Sequence[Action],
+        condition: Condition | None = None,
+    ) -> None:
         # The item does not expire, so its lists are cut from time to time. If another request
         # changed the list meanwhile, a later one cuts it.
         if not actions:
             return
-        newest = getattr(item, events.attr_name)[0]
+        same = LoginItem.login.exists() & (events[0] == getattr(item, events.attr_name)[0])
         try:
-            update(LoginItem(item.login), actions, LoginItem.login.exists() & (events[0] == newest))
+            update(LoginItem(item.login), actions, same if condition is None else same & condition)
         except (ConditionFailed, ServiceError):
             log.info("a list was not trimmed")
 
@@ -204,16 +263,53 @@ class Logins:
         return None if item is None else item.password_hash
 
 
-def _count_start(limits: Limits, *, proven: bool) -> PreparedUpdate[LoginItem]:
-    """Count the start of a recovery; `proven` also marks a proof as used."""
-    actions = [prepend(LoginItem.starts, now_param)]
-    windows = limits.starts_per_login
-    condition = LoginItem.login.exists() & within_limits(LoginItem.starts, windows, now_param)
-    if proven:
+def _starts_limit(limits: Limits, doublings: int) -> int:
+    """Return the starts of a login in an hour that a proof of 2 ** `doublings` allows."""
+    return limits.starts_per_login_hour + STARTS_PER_DOUBLING * doublings
+
+
+def _growth(limits: Limits, starts: Sequence[int], now: int) -> int:
+    """Return how many times the usual work one more start of a login requires."""
+    recent = sum(at > now - HOUR for at in starts)
+    doublings = 0
+    while doublings < DOUBLINGS and recent >= _starts_limit(limits, doublings):
+        doublings += 1
+    return 1 << doublings
+
+
+def _count_start(
+    limits: Limits, is_address: bool, doublings: int | None
+) -> PreparedUpdate[LoginItem]:
+    """Count the start of a recovery, and mark a proof of 2 ** `doublings` of the work as used.
+
+    Without proofs, `doublings` is None, and the starts of other requesters are not compared.
+    """
+    own = times_of(LoginItem.starts_by, name("requester"))
+    windows = limits.starts_per_requester(is_address=is_address)
+    actions = [prepend(LoginItem.starts, now_param), prepend(own, now_param)]
+    condition = LoginItem.login.exists() & LoginItem.starts_by.exists()
+    condition &= within_limits(own, windows, now_param)
+    if doublings is not None:
         proof = text("proof")
         actions.append(prepend(LoginItem.proofs, proof))
         condition &= LoginItem.proofs.does_not_exist() | ~LoginItem.proofs.contains(proof)
+        if doublings < DOUBLINGS:
+            all_starts = [Window(_starts_limit(limits, doublings), HOUR)]
+            condition &= within_limits(LoginItem.starts, all_starts, now_param)
     return PreparedUpdate(LoginItem, actions, condition)
+
+
+def _create_starts_by(login: str) -> None:
+    """Create the map of an item that was enrolled before there was one."""
+    try:
+        update(
+            LoginItem(login),
+            [LoginItem.starts_by.set({})],
+            LoginItem.login.exists() & LoginItem.starts_by.does_not_exist(),
+        )
+    except ConditionFailed:
+        # Another request created it meanwhile.
+        log.info("the map of starts exists")
 
 
 def _count_password(limits: Limits) -> PreparedUpdate[LoginItem]:
@@ -226,7 +322,9 @@ def _count_password(limits: Limits) -> PreparedUpdate[LoginItem]:
     )
 
 
-def _trimming(events: ListAttribute[Any], entries: Sequence[object], needed: int) -> list[Action]:
+def _trimming(
+    events: ListAttribute[Any] | Path, entries: Sequence[object], needed: int
+) -> list[Action]:
     """Return actions that cut a newest-first list to `needed` entries once it has twice as many."""
     if len(entries) <= 2 * needed:
         return []

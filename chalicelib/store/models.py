@@ -38,6 +38,7 @@ def _texts() -> ListAttribute[str]:
 
 
 def _map() -> MapAttribute[str, Any]:
+    # pynamodb does not annotate the constructor.
     return MapAttribute(null=True)  # type: ignore[no-untyped-call]
 
 
@@ -101,6 +102,8 @@ class LoginItem(Model):
     """The year of the last yearly reset of this login."""
     starts = _times()
     """Times of recoveries started."""
+    starts_by = _map()
+    """Times of recoveries started, by requester. Enrolment creates the map empty."""
     proofs = ListAttribute[str](of=UnicodeAttribute, null=True)  # type: ignore[arg-type]
     """Ids of the proofs of work used for this login, newest first."""
     failures = _times()
@@ -259,8 +262,10 @@ class CodeItem(Ephemeron):
     """Times of wrong codes of all requesters, except those of the WeChat that the code went to."""
     wrong_by = _map()
     """The times of wrong codes by requester."""
-    wrong_details = _times()
-    """Times of wrong unbinding details."""
+    details_by = _map()
+    """Times of attempts at the unbinding details, by requester."""
+    unbindings = _times()
+    """Times of unbindings with the right details."""
 
 
 class RequesterItem(Ephemeron):
@@ -301,6 +306,20 @@ class BudgetItem(Ephemeron):
     """
 
     total = NumberAttribute(default=0)
+
+
+class UnbinderItem(Ephemeron):
+    """What one requester did to bindings, over all logins.
+
+    Key: `unbinder#` and the requester's key. TTL: a day after the last write.
+    """
+
+    unbindings = _times()
+    """Times of unbindings."""
+    login = UnicodeAttribute(null=True)
+    """The login of the last one."""
+    wrong_at = NumberAttribute(null=True)
+    """When the requester last entered wrong details."""
 
 
 class OnceItem(Ephemeron):
@@ -365,6 +384,7 @@ EPHEMERA: tuple[type[Model], ...] = (
     RequesterItem,
     DestinationItem,
     BudgetItem,
+    UnbinderItem,
     OnceItem,
     OAuthExchangeItem,
     SeenItem,

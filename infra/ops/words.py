@@ -259,13 +259,14 @@ FINDINGS = {
 LOCKS_TITLE = "生效中的限制"
 LOCK_COLUMNS = ("限制", "解除时间")
 LOCKS = {
-    "starts": "一小时内开始找回的次数",
+    "starts": "同一微信或网络一小时内开始找回的次数（不影响他人）",
     "login-sends": "账号一天内发送验证码的次数",
     "destination-sends": "手机或微信接收验证码的次数",
     "resend-pause": "两次获取验证码之间的间隔（正常）",
     "wrong-codes": "一天内输错验证码的次数",
     "code-tries": "当前验证码的输错次数（重新获取验证码即可）",
-    "wrong-details": "一天内解绑信息填错的次数",
+    "wrong-details": "同一微信或网络一天内填写解绑信息的次数（不影响他人）",
+    "unbindings": "一天内解绑公众号的次数",
     "wrong-passwords": "登录密码输错的次数",
     "service-sends": "全部账号一小时内发送验证码的总量",
     "service-wrong-codes": "全部账号一小时内输错验证码的总量",

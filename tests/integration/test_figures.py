@@ -151,12 +151,11 @@ def test_verified_passwords_are_counted_by_answer(watched: Watched, world: World
 
 def exhaust(world: World, limit: str) -> None:
     """Exhaust this limit."""
-    if limit == LockKind.STARTS:
-        world.start()
-        world.start()
-    elif limit == "address-starts":
-        world.start()
-        world.start("11010148_cw")
+    if limit in STARTED:
+        for login in ("11010148", STARTED[limit]):
+            world.start(login, None if limit == "address-starts" else "o-alice")
+    elif "unbindings" in limit:
+        unbind_too_often(world, limit)
     elif limit == LockKind.WRONG_DETAILS:
         token = world.token("11010148_cw")
         for _ in range(2):
@@ -177,8 +176,41 @@ def exhaust(world: World, limit: str) -> None:
                 world.confirm(token, code)
 
 
+STARTED = {
+    "starts": "11010148",
+    "address-starts": "11010199",
+    "requester-logins": "11010148_cw",
+}
+"""The login of the second start, by the limit that refuses it."""
+
+
+def unbind_too_often(world: World, limit: str) -> None:
+    """Exhaust a limit of unbindings by a login that is bound again after each."""
+    budgets, wrong = world.service.budgets, {**DETAILS, "firm_no": "1"}
+    token = world.token("11010148_cw")
+    if limit == "service-unbindings":
+        world.call("POST", "/recovery/unbinding", wrong, token=token)
+    for _ in range(20 if limit == "service-unbindings" else 0):
+        budgets.unbindings.add(world.clock.time)
+    for _ in range(2):
+        LoginItem("11010148_cw").update([LoginItem.openid.set("o-alice")])
+        world.call("POST", "/recovery/unbinding", DETAILS, token=token)
+
+
+SERVICE_WIDE = {
+    "address-starts",
+    "requester-logins",
+    "requester-unbindings",
+    "service-unbindings",
+}
+"""Limits that concern no single login, and so none of the operators' `account`."""
+
 LIMITS = {
-    "starts": {"LIMIT_STARTS_PER_LOGIN_HOUR": "1"},
+    "starts": {"LIMIT_STARTS_PER_REQUESTER_LOGIN_HOUR": "1"},
+    "requester-logins": {"LIMIT_LOGINS_PER_REQUESTER_DAY": "1"},
+    "unbindings": {"LIMIT_UNBINDINGS_PER_LOGIN_DAY": "1"},
+    "requester-unbindings": {"LIMIT_LOGINS_PER_REQUESTER_DAY": "1"},
+    "service-unbindings": {"LIMIT_UNBINDINGS_PER_SERVICE_HOUR": "1"},
     "address-starts": {"LIMIT_STARTS_PER_ADDRESS_HOUR": "1"},
     "login-sends": {"LIMIT_SENDS_PER_LOGIN_DAY": "1"},
     "destination-sends": {},
@@ -193,9 +225,9 @@ LIMITS = {
 
 
 def test_commands_and_metrics_have_the_same_names_of_limits() -> None:
-    """Except the limit on addresses, which belongs to no login."""
+    """Except the limits that concern no single login."""
     # The pause between two codes is counted as the destination's limit.
-    assert {*LIMITS} == {*LockKind, "address-starts"} - {LockKind.RESEND_PAUSE}
+    assert {*LIMITS} == {*LockKind, *SERVICE_WIDE} - {LockKind.RESEND_PAUSE}
 
 
 @pytest.mark.parametrize("limit", LIMITS)

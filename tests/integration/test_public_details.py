@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from chalicelib.store.models import AuditItem
+from chalice.test import HTTPResponse
+
+from chalicelib.store.models import AuditItem, CodeItem, LoginItem
+from chalicelib.store.requester_times import times_by
 from tests.conftest import PASSWORD, PHONE, World, add_firm
 from tests.support.official_account import MakeWechatWorld, Phone, WechatWorld
 
@@ -102,23 +105,66 @@ def test_a_login_without_a_phone_keeps_its_binding(wechat_world: WechatWorld) ->
     assert events("31000001") == []
 
 
-def test_details_can_be_guessed_five_times_a_day(world: World) -> None:
-    """In all recoveries together; the lock ends after a day."""
+BOUND = {**PUBLIC, "firm_no": "31000001"}
+WRONG = {**BOUND, "head_name": "张三"}
+
+
+def unbind(world: World, details: dict[str, str], openid: str | None) -> HTTPResponse:
+    """Begin a recovery of the bound login in this WeChat, and enter the details."""
+    token = world.token("31000001", openid)
+    return world.call("POST", "/recovery/unbinding", details, token=token)
+
+
+def test_a_requester_has_five_attempts_a_day(world: World) -> None:
+    """In all its recoveries together; the limit ends after a day, and is nobody else's."""
     add_firm(world.service.hasher, "31000001", openid="o-alice")
-    wrong = {**PUBLIC, "firm_no": "31000001", "head_name": "张三"}
-    for number in range(5):
-        token = world.token("31000001", f"o-{number}")
-        answer = world.call("POST", "/recovery/unbinding", wrong, token=token)
-        assert answer.json_body["code"] == "details-do-not-match"
-    right = {**PUBLIC, "firm_no": "31000001"}
-    token = world.token("31000001", "o-5")
-    refused = world.call("POST", "/recovery/unbinding", right, token=token)
+    for _ in range(5):
+        assert unbind(world, WRONG, "o-mallory").json_body["code"] == "details-do-not-match"
+    refused = unbind(world, BOUND, "o-mallory")
     assert (refused.status_code, refused.json_body["code"]) == (429, "too-many-requests")
     assert refused.headers["Retry-After"] == "86400"
     assert world.login_item("31000001").openid == "o-alice"
     world.clock.time += 86_400
-    token = world.token("31000001", "o-5")
-    assert world.call("POST", "/recovery/unbinding", right, token=token).status_code == 200
+    assert unbind(world, BOUND, "o-mallory").status_code == 200
+
+
+def test_strangers_attempts_leave_the_owner_its_own(world: World) -> None:
+    """Whatever their number; an address has three times those of a WeChat."""
+    add_firm(world.service.hasher, "31000001", openid="o-alice")
+    for number in range(12):
+        assert unbind(world, WRONG, f"o-{number}").status_code == 403
+    for _ in range(15):
+        assert unbind(world, WRONG, None).status_code == 403
+    assert unbind(world, WRONG, None).status_code == 429
+    assert unbind(world, BOUND, "o-owner").status_code == 200
+
+
+def test_a_login_is_unbound_three_times_a_day(world: World) -> None:
+    """By whomever; a binding that comes back stays from then on."""
+    add_firm(world.service.hasher, "31000001", openid="o-alice")
+    for number in range(3):
+        assert unbind(world, BOUND, f"o-{number}").status_code == 200
+        LoginItem("31000001").update([LoginItem.openid.set("o-alice")])
+    refused = unbind(world, BOUND, "o-3")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "86400")
+    assert world.login_item("31000001").openid == "o-alice"
+    world.clock.time += 86_400
+    assert unbind(world, BOUND, "o-3").status_code == 200
+
+
+def test_attempts_of_long_ago_are_dropped(world: World) -> None:
+    """A login's item keeps ten requesters, and those of the last day."""
+    add_firm(world.service.hasher, "31000001", openid="o-alice")
+    for number in range(14):
+        unbind(world, WRONG, f"o-{number}")
+    by = times_by(CodeItem.get("code#31000001").details_by)
+    assert len(by) == 14
+    world.clock.time += 80_000
+    unbind(world, WRONG, "o-13")
+    world.clock.time += 6_400
+    unbind(world, WRONG, "o-new")
+    by = times_by(CodeItem.get("code#31000001").details_by)
+    assert sorted(map(len, by.values())) == [1, 2]
 
 
 def test_an_unfollowed_wechat_is_notified_by_sms(make_wechat_world: MakeWechatWorld) -> None:

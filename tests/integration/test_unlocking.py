@@ -49,6 +49,7 @@ def test_cleared_limits_allow_a_recovery(
         "resend-pause",
         "wrong-codes",
         "wrong-details",
+        "unbindings",
         "wrong-passwords",
     }
     assert world.send(token).status_code == 202

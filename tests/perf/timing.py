@@ -151,9 +151,11 @@ class TimedCalls:
     @staticmethod
     def forget() -> None:
         """Clear the login's counters, so that each call has the same conditions."""
-        LoginItem(LOGIN).update([LoginItem.starts.set([]), LoginItem.failures.set([])])
+        LoginItem(LOGIN).update(
+            [LoginItem.starts.set([]), LoginItem.starts_by.set({}), LoginItem.failures.set([])]
+        )
         CodeItem(f"code#{WITHOUT_PHONE}").update(
-            [CodeItem.wrong_details.set([]), CodeItem.expires_at.set(0)]
+            [CodeItem.details_by.set({}), CodeItem.expires_at.set(0)]
         )
 
 

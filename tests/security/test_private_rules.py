@@ -11,7 +11,7 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.catalogue import PASSWORD_REASONS
-from chalicelib.services.rate_limits import AddressLimiter
+from chalicelib.services.rate_limits import StartLimiter
 from chalicelib.services.recovery import Recovery
 from chalicelib.store import code_updates
 from chalicelib.store.codes import Codes
@@ -82,8 +82,7 @@ def answers(
     """Return the answers of one of the two firms to the calls, from new tables on."""
     for table in moto_direct.backend().tables.values():
         table.items.clear()
-    limits = world.service.settings.limits
-    world.service.addresses = AddressLimiter(limits.starts_per_address)
+    world.service.start_limiter = StartLimiter(world.service.settings.limits)
     phone, digits, head = FIRMS[number]
     add_firm(world.service.hasher, phone=f"+86{phone}", finance_phone=f"+86{phone}", openid=bound)
     for name in (MAIN, FINANCE):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.handlers import recovery
-from chalicelib.services.rate_limits import AddressLimiter
+from chalicelib.services.rate_limits import StartLimiter
 from tests.conftest import MakeWorld, add_firm
 from tests.security.mutation import SourceMutation, attack
 
@@ -30,8 +30,12 @@ SPELLINGS = [
 
 @attack(
     76,
-    SourceMutation(recovery.start, "service.addresses.count", "bool and (lambda *_: None)"),
-    SourceMutation(AddressLimiter.count, "if wait:", "if False:"),
+    SourceMutation(recovery.start, "service.start_limiter.count", "bool and (lambda *_: None)"),
+    SourceMutation(
+        StartLimiter._count,
+        "if wait := retry_after(seen.starts",
+        "if False and retry_after(seen.starts",
+    ),
 )
 def test_no_spelling_of_the_path_passes_by_the_limit(make_world: MakeWorld) -> None:
     """A spelling that reaches the function counts with all the others; the rest reach nothing."""

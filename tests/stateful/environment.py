@@ -15,7 +15,7 @@ from moto.backends import get_backend
 from chalicelib import container, runtime
 from chalicelib.domain.catalogue import NOTICE_TITLES
 from chalicelib.domain.limits import DAY, HOUR, MINUTE
-from chalicelib.services.rate_limits import AddressLimiter
+from chalicelib.services.rate_limits import StartLimiter
 from chalicelib.store.models import FirmItem, LoginItem
 from chalicelib.wechat.client import TemplateOutcome, TemplateResult
 from infra.deploy.tables import create_tables
@@ -198,7 +198,7 @@ class Environment:
         self.reset.world.phones.outcomes.clear()
         self.platform.pushed.clear()
         service = self.reset.world.service
-        service.addresses = AddressLimiter(service.settings.limits.starts_per_address)
+        service.start_limiter = StartLimiter(service.settings.limits)
         self.model = Model(RULES, logins(), DEFAULTS, MIDNIGHT, following={ALICE, BOB})
         self.platform.following = self.model.following
         self.platform.may_push = False

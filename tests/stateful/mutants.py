@@ -194,16 +194,8 @@ MUTANTS: dict[str, Defence] = {
         "[DestinationItem.login.set(login)]",
     ),
     "a code that was not sent is live": SourceMutation(Codes._uncount_send, _ENDED),
-    "wrong details are not counted": Together(
-        SourceMutation(Bindings.count_details, "prepend(CodeItem.wrong_details, now), "),
-        SourceMutation(Bindings.unbind, ", CodeItem.wrong_details[0].remove()"),
-    ),
-    "wrong details are forgotten in an hour": SourceMutation(
-        Limits.wrong_details_per_login, "DAY", "HOUR"
-    ),
-    "right details stay counted": SourceMutation(
-        Bindings.unbind, ", CodeItem.wrong_details[0].remove()"
-    ),
+    "details are not counted": SourceMutation(Bindings.count_details, "prepend(own, now), "),
+    "details are forgotten in an hour": SourceMutation(Limits.wrong_details, "DAY", "HOUR"),
     "any details are right": SourceMutation(Unbinding.unbind, "not all(right)", "False"),
     "the last method may be removed": _PHONE_LEFT,
     "wrong passwords have no limit": SourceMutation(
@@ -217,11 +209,11 @@ MUTANTS: dict[str, Defence] = {
     "right passwords are counted": SourceMutation(
         Logins.refund_attempt, "range(_REFUND_TRIES)", "range(0)"
     ),
-    "starts of a login are not counted": SourceMutation(
-        logins._count_start, "prepend(LoginItem.starts, now_param)", "LoginItem.starts.set([])"
+    "starts of a requester are not counted": SourceMutation(
+        logins._count_start, ", prepend(own, now_param)"
     ),
-    "starts of a login are forgotten early": SourceMutation(
-        Limits.starts_per_login, "HOUR", "MINUTE"
+    "starts of a requester are forgotten early": SourceMutation(
+        Limits.starts_per_requester, "HOUR", "MINUTE"
     ),
     "starts of an address are forgotten early": SourceMutation(
         Limits.starts_per_address, "HOUR", "MINUTE"

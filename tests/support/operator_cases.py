@@ -73,16 +73,19 @@ def recover(world: World, login: str = LOGIN, openid: str = "o-alice") -> str:
 
 def exhausted(now: int) -> Iterator[Lock]:
     """Use up the login's limits one after the other; yield the lock that each one brings."""
-    LoginItem(LOGIN).update([LoginItem.starts.set([now - 5] * 30)])
+    LoginItem(LOGIN).update([LoginItem.starts_by.set({"0" * 16: [now - 5] * 10})])
     yield Lock(LockKind.STARTS, now + HOUR - 5)
     LoginItem(LOGIN).update([LoginItem.failures.set([now - 5] * 5)])
     yield Lock(LockKind.WRONG_PASSWORDS, now + 1_795)
     counts: tuple[tuple[LockKind, Any, int], ...] = (
         (LockKind.LOGIN_SENDS, CodeItem.sends, 10),
         (LockKind.WRONG_CODES, CodeItem.wrongs, 10),
-        (LockKind.WRONG_DETAILS, CodeItem.wrong_details, 5),
+        (LockKind.UNBINDINGS, CodeItem.unbindings, 3),
     )
     for kind, attribute, limit in counts:
         actions = [attribute.set([now - 5] * limit), CodeItem.expires_at.set(now + DAY)]
         CodeItem(f"code#{LOGIN}").update(actions)
         yield Lock(kind, now + DAY - 5)
+    details = {"0" * 16: [now - 5] * 5}
+    CodeItem(f"code#{LOGIN}").update([CodeItem.details_by.set(details)])
+    yield Lock(LockKind.WRONG_DETAILS, now + DAY - 5)

@@ -260,5 +260,6 @@ def add_logins(count: int, *, first: int = 21000000) -> None:
                         password_hash="old",
                         password_version=1,
                         changed_at=1_700_000_000,
+                        starts_by={},
                     )
                 )

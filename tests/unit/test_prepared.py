@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pynamodb.expressions.operand import Path
 
-from chalicelib.domain.limits import Window
+from chalicelib.domain.limits import DOUBLINGS, Window
+from chalicelib.domain.requester import Requester
 from chalicelib.store.code_updates import METHODS
 from chalicelib.store.dynamo import prepend, within_limits
+from chalicelib.store.logins import StartProof
 from chalicelib.store.models import CodeItem, DestinationItem, bind
 from chalicelib.store.prepared import PreparedUpdate, name, now_param, number, text, texts
 from tests.conftest import World
@@ -119,12 +121,12 @@ def test_each_variant_of_a_store_has_its_own_update(world: World) -> None:
         given = {
             **values,
             "version": 1,
-            "requester": "r",
             "epoch": 0,
             "now": 86_400,
             "login": "1",
             "logins": {"1"},
             "proof": "p",
+            "requester": "<requester>",
         }
         rendered = {}
         for variant, prepared in variants.items():
@@ -144,5 +146,14 @@ def test_each_variant_of_a_store_has_its_own_update(world: World) -> None:
         new_code = {sealing: world.service.sends._new_code[False, False, sealing]}
         assert ("<sealed>" in conditions(new_code)[sealing]) == sealing
         assert ("logins" in conditions(world.service.sends._count_send)[sealing]) == sealing
-    for proven in (True, False):
-        assert ("proofs" in conditions(logins._count_start)[proven]) == proven
+    for is_address, doublings in itertools.product((True, False), (None, *range(DOUBLINGS + 1))):
+        requester, growth = Requester("1", is_address), 1 << (doublings or 0)
+        proof = None if doublings is None else StartProof(f"p{is_address}{growth}", growth)
+        logins.start("11010148", proof, requester, world.clock.time)
+    for (is_address, doublings), condition in conditions(logins._count_start).items():
+        assert f"starts_by.<requester>[{29 if is_address else 9}]" in condition
+        assert ("proofs" in condition) == (doublings is not None)
+        last = None if doublings in (None, DOUBLINGS) else 29 + 10 * doublings
+        assert [int(index) for index in re.findall(r" starts\[([0-9]+)]", condition)] == (
+            [] if last is None else [last, last]
+        )

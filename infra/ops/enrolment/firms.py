@@ -109,6 +109,9 @@ def _actions(facts: FirmFacts, change: LoginChange, now: int) -> list[Action]:
         LoginItem.province.set(facts.province),
         LoginItem.head_id_last4.set(facts.head_id_last4),
     ]
+    if change.created:
+        # The first start would otherwise have to create the map.
+        actions.append(LoginItem.starts_by.set({}))
     if change.phone is not None:
         # As every operator's change of a phone, a first one ends open recoveries.
         actions += [LoginItem.phone.set(change.phone), LoginItem.recovery_epoch.add(1)]

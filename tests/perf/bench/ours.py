@@ -120,6 +120,7 @@ def add_people(
                     password_hash=password_hash,
                     password_version=1,
                     changed_at=1_700_000_000,
+                    starts_by={},
                 )
             )
     if bound:
