@@ -22,6 +22,9 @@ It starts at 0, where every solver starts. A first solution above that would be 
 solvers alone: others would skip the counters before it.
 """
 
+MAXIMUM_FACTOR = 4_096
+"""The greatest factor of a challenge; its counters need 23 of the 32 bits that solvers have for one."""
+
 MAXIMUM_LENGTH = 4_096
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from ..domain.catalogue import INPUT_REASONS
 from ..domain.errors import InvalidInput, ProofInvalid
-from ..domain.limits import DOUBLINGS
-from ..security.proof_of_work import LIFETIME, Proofs
+from ..security.proof_of_work import LIFETIME, MAXIMUM_FACTOR, Proofs
 from ..store.budgets import claim_once
 from ..store.logins import StartProof
 from .service_budgets import ServiceBudgets
@@ -15,7 +14,7 @@ from .service_budgets import ServiceBudgets
 PROOF_ACTION = "recovery"
 """The action that a challenge of `GET /proof` is bound to."""
 
-_FACTOR_DIGITS = 6
+_FACTOR_DIGITS = len(str(MAXIMUM_FACTOR))
 
 
 class ProofCheck:
@@ -32,13 +31,12 @@ class ProofCheck:
 
         `factor_text` is how many times the ordinary work the client requests, in decimal digits. It is
         at least the work that every start requires now; the start itself finds out whether its login
-        requires more. Raises InvalidInput where no start can require so much.
+        requires more. Raises InvalidInput where it is no number from 1 to MAXIMUM_FACTOR.
         """
         factor = self._budgets.proof_factor(now)
         if factor_text is not None:
             digits = factor_text if factor_text.isascii() and factor_text.isdecimal() else ""
-            greatest = self._budgets.greatest_proof_factor << DOUBLINGS
-            if not 0 < len(digits) <= _FACTOR_DIGITS or not 0 < int(digits) <= greatest:
+            if not 0 < len(digits) <= _FACTOR_DIGITS or not 0 < int(digits) <= MAXIMUM_FACTOR:
                 raise InvalidInput("factor", INPUT_REASONS["factor"])
             factor = max(factor, int(digits))
         return self._proofs.challenge(PROOF_ACTION, login, factor)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..domain.limits import UNBINDINGS_HARD_FACTOR, Limits
+from ..domain.limits import DOUBLINGS, UNBINDINGS_HARD_FACTOR, Limits
+from ..security.proof_of_work import MAXIMUM_FACTOR
 from ..store.budgets import Budget
 
 
@@ -13,8 +14,9 @@ class ServiceBudgets:
 
     def __init__(self, limits: Limits, randbelow: Callable[[int], int]) -> None:
         """`randbelow` is `secrets.randbelow` outside tests."""
-        self.greatest_proof_factor = limits.full_budget_proof_factor
-        """The greatest that `proof_factor` returns."""
+        # The starts of a login under attack require up to `1 << DOUBLINGS` times as much.
+        greatest = MAXIMUM_FACTOR >> DOUBLINGS
+        self._full_factor = min(limits.full_budget_proof_factor, greatest)
         self.sends = Budget(
             "sends", limits.sends_per_service_hour, randbelow, limits.sends_hard_factor
         )
@@ -34,4 +36,4 @@ class ServiceBudgets:
         `now` in epoch seconds. More than 1 while this instance has seen a budget used up.
         """
         soft = (self.sends, self.wrong_codes, self.unbindings)
-        return self.greatest_proof_factor if any(budget.is_full(now) for budget in soft) else 1
+        return self._full_factor if any(budget.is_full(now) for budget in soft) else 1

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
+import time
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Route, expect
 
+from chalicelib.security.proof_of_work import Proofs
 from tests.browser.conftest import Visits
 from tests.browser.stack import Firm, LocalStack
 from tests.browser.visit import PASSWORD, PC, PHONE, Device, begun
@@ -152,6 +156,55 @@ def test_an_expired_proof_is_replaced_silently(visits: Visits, firm: Firm) -> No
     expect(visit.heading("手机号验证")).to_be_visible()
     assert starts == ["POST", "POST"]
     expect(visit.alarm).to_be_hidden()
+
+
+OBSERVED = """() => {
+  window.texts = [];
+  const slow = document.getElementById("slow");
+  new MutationObserver(() => window.texts.push(slow.textContent))
+    .observe(slow, { childList: true });
+}"""
+
+
+def test_more_work_is_done_silently(visits: Visits, firm: Firm) -> None:
+    """Where strangers start a login's recoveries, the page does the work that the service requires."""
+    visit = visits(PHONE, wechat=True)
+    visit.enter(firm)
+    factors: list[list[str]] = []
+
+    def asked(route: Route) -> None:
+        factors.append(parse_qs(urlsplit(route.request.url).query)["factor"])
+        route.continue_()
+
+    visit.page.route("**/proof?**", asked)
+    required = visit.local_stack.crowd(firm.firm_no)
+    visit.name_login(firm.firm_no)
+    expect(visit.heading("手机号验证")).to_be_visible(timeout=60_000)
+    assert factors == [["1"], [f"{required}"]]
+    expect(visit.alarm).to_be_hidden()
+
+
+def test_the_page_shows_how_much_of_the_work_is_done(
+    visits: Visits, firm: Firm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In tenths, so that a screen reader does not read without end."""
+    monkeypatch.setattr(secrets, "randbelow", lambda bound: bound - 1)
+    longest = Proofs([b"k" * 32], lambda: int(time.time()), cost=1).challenge("recovery", None, 2)
+    visit = visits(PHONE, wechat=True)
+    visit.enter(firm)
+    visit.page.evaluate(OBSERVED)
+    visit.page.route("**/proof?**factor=2", lambda route: route.fulfill(json=longest))
+    refusals: list[dict[str, Any]] = [{"factor": 2}, {}]
+
+    def refused(route: Route) -> None:
+        detail = "安全校验已失效，请重试。"
+        answering(400, code="proof-invalid", detail=detail, **refusals.pop(0))(route)
+
+    visit.page.route("**/recovery", refused)
+    visit.name_login(firm.firm_no)
+    expect(visit.alarm).to_contain_text("安全校验已失效")
+    texts = [text for text in visit.page.evaluate("window.texts") if "已完成" in text]
+    assert texts[-9:] == [f"安全校验已完成{tenth}0%，请不要关闭本页。" for tenth in range(1, 10)]
 
 
 def test_a_proof_that_is_refused_again_is_reported(visits: Visits, firm: Firm) -> None:

@@ -154,6 +154,6 @@ def test_each_variant_of_a_store_has_its_own_update(world: World) -> None:
         assert f"starts_by.<requester>[{29 if is_address else 9}]" in condition
         assert ("proofs" in condition) == (doublings is not None)
         last = None if doublings in (None, DOUBLINGS) else 29 + 10 * doublings
-        assert [int(index) for index in re.findall(r" starts\[([0-9]+)]", condition)] == (
+        assert [int(index) for index in re.findall(r"[ (]starts\[([0-9]+)]", condition)] == (
             [] if last is None else [last, last]
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...domain import errors
 from ...domain.codes import LIFETIME
 from ...domain.limits import MINUTE
+from ...security.proof_of_work import MAXIMUM_FACTOR
 from ...security.tokens import TOKEN_LIFETIME
 from ..http import payloads
 from .schemas import (
@@ -49,10 +50,16 @@ def _proof() -> Schema:
         }
     )
     login = text_field(payloads.LOGIN)
+    factor: Schema = {"type": "integer", "minimum": 1, "maximum": MAXIMUM_FACTOR}
     return {
         "summary": "A proof-of-work challenge (ALTCHA, version 2).",
         "operationId": "challenge",
-        "parameters": [query_parameter("login", "binds the challenge to a login", login)],
+        "parameters": [
+            query_parameter("login", "binds the challenge to a login", login),
+            query_parameter(
+                "factor", "how many times the ordinary work, as an error named", factor
+            ),
+        ],
         "responses": {
             "200": json_response(challenge, "The challenge."),
             **problem_responses(errors.InvalidInput),

@@ -23,6 +23,7 @@ _RETRY_AFTER: Schema = {"retry_after": {"type": "integer", "minimum": 1}}
 _MEMBERS: dict[type[ServiceError], Schema] = {
     errors.InvalidInput: {"field": TEXT},
     errors.WeakPassword: {"reasons": {"type": "array", "items": TEXT, "minItems": 1}},
+    errors.ProofInvalid: {"factor": {"type": "integer", "minimum": 2}},
     errors.CodeWrong: {"attempts_left": {"type": "integer", "minimum": 0}},
     errors.TooManyAttempts: _RETRY_AFTER,
     errors.TooManyRequests: _RETRY_AFTER,
@@ -102,7 +103,7 @@ def problem_schema(error: type[ServiceError]) -> Schema:
         "status": {"const": STATUSES[error]},
     }
     # Absent where waiting does not help.
-    schema = json_object({**common, **members}, optional=("retry_after",))
+    schema = json_object({**common, **members}, optional=("retry_after", "factor"))
     schema["description"] = inspect.getdoc(error)
     return schema
 

@@ -65,7 +65,7 @@ const trusted = window.trustedTypes
   : { createScriptURL: (url) => url };
 
 const PROOF_LIFETIME = 240000; // ms; a challenge is valid for five minutes, minus the time to send
-let current = null; // {login, until, proof, drop}
+let current = null; // {login, factor, until, proof, progress, drop}
 
 function solve(parameters, attempt) {
   const worker = new Worker(trusted.createScriptURL(page.solver));
@@ -77,7 +77,11 @@ function solve(parameters, attempt) {
           detail: `浏览器不能完成安全校验，请更新微信或换用其他浏览器，也可以联系技术支持${page.support}。`,
         }),
       );
-    worker.onmessage = ({ data }) => (data ? resolve(data) : fail("no-solver"));
+    worker.onmessage = ({ data }) => {
+      if (data > 0) attempt.progress(data);
+      else if (data) resolve(data);
+      else fail("no-solver");
+    };
     worker.onerror = () => fail("no-solver");
     attempt.drop = () => fail("dropped");
     worker.postMessage(parameters);
@@ -86,16 +90,21 @@ function solve(parameters, attempt) {
 }
 
 /**
- * Return the encoded proof of work for a login; "" where the service requires none.
- * A repeated call for the same login returns the same promise. Throws a Problem.
+ * Return the encoded proof of work for a login; "" where the service requires none. `factor` is how many
+ * times the ordinary work the service required; `progress` is called with the tenths that are done. A
+ * repeated call for the same login returns the same promise. Throws a Problem.
  */
-export function prove(login) {
+export function prove(login, factor = 1, progress = () => {}) {
   if (page.proof !== "1") return Promise.resolve("");
-  if (current && current.login === login && Date.now() < current.until) return current.proof;
+  if (current && current.login === login && current.factor === factor && Date.now() < current.until) {
+    current.progress = progress;
+    return current.proof;
+  }
   dropProof();
-  const attempt = { login, until: Date.now() + PROOF_LIFETIME, drop() {} };
+  const attempt = { login, factor, progress, until: Date.now() + PROOF_LIFETIME, drop() {} };
   current = attempt;
-  attempt.proof = call("GET", `proof?login=${encodeURIComponent(login)}`).then(async (challenge) => {
+  const path = `proof?login=${encodeURIComponent(login)}&factor=${factor}`;
+  attempt.proof = call("GET", path).then(async (challenge) => {
     const solution = await solve(challenge.parameters, attempt);
     return btoa(JSON.stringify({ challenge, solution }));
   });

@@ -1,7 +1,7 @@
 """The page's assets; each name contains a hash of the content, so browsers cache them for ever.
 
-The modules are served as one file without comments, so that a phone on a slow network loads the page
-in one round of requests.
+The modules are served as one file, minified, so that a phone on a slow network loads the page in one
+round of requests.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+
+from rcssmin import cssmin
+from rjsmin import jsmin
 
 FOLDER = "assets"
 
@@ -31,13 +34,6 @@ _TYPES = {
     "svg": "image/svg+xml",
 }
 
-_BLOCK_COMMENT = re.compile(r"^[ \t]*/\*.*?\*/[ \t]*\n", re.DOTALL | re.MULTILINE)
-_LINE_COMMENT = re.compile(r"^[ \t]*//.*\n", re.MULTILINE)
-# Without a quote, so that it is not the inside of a string.
-_END_COMMENT = re.compile(r"[ \t]+// [^\"'`\n]*$", re.MULTILINE)
-_INDENT = re.compile(r"^[ \t]+|^\n", re.MULTILINE)
-# White space without a meaning in a style sheet. A selector has no space after a colon.
-_CSS_SPACE = re.compile(r"\s*([{},;])\s*|(:)[ \t]+")
 # The joined modules share one scope, so their imports and exports are removed.
 _IMPORT = re.compile(r"^import \{[^}]*\} from \"\./[a-z]+\.js\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=const |let |class |function |async function )", re.MULTILINE)
@@ -64,15 +60,11 @@ def read(name: str) -> str:
 
 def _served(source: str) -> str:
     text = read(source)
-    if source.endswith(".svg"):
-        return text
+    if source.endswith(".css"):
+        return str(cssmin(text))
     if source in MODULES:
         text = _EXPORT.sub("", _IMPORT.sub("", text))
-    text = _END_COMMENT.sub("", _LINE_COMMENT.sub("", _BLOCK_COMMENT.sub("", text)))
-    text = _INDENT.sub("", text)
-    if source.endswith(".css"):
-        text = _CSS_SPACE.sub(r"\1\2", text).replace(";}", "}")
-    return text
+    return str(jsmin(text)) + "\n" if source.endswith(".js") else text
 
 
 def _asset(plain: str) -> Asset:

@@ -95,19 +95,27 @@ export function returnFromOAuth() {
   }
 }
 
+const showProgress = (tenths) => {
+  $("slow").textContent = `安全校验已完成${tenths}0%，请不要关闭本页。`;
+};
+
 /** Start a recovery of the login. Throws a Problem. */
 export async function begin(login) {
   const last = recovery && recovery.login === login ? recovery : {};
   let started;
+  let factor = 1;
   for (let attempt = 1; !started; attempt += 1) {
     try {
-      const proof = await prove(login);
+      const proof = await prove(login, factor, showProgress);
       const body = { user_type: "firm", login };
       if (proof) body.proof = proof;
       started = await call("POST", "recovery", { body });
     } catch (problem) {
-      // The proof may have expired while the page was open; retry once without a message.
-      if (problem.code !== "proof-invalid" || attempt > 1) throw problem;
+      // The proof may have expired while the page was open; retry once without a message. Where more
+      // work is required, do it, as often as that grows.
+      const more = problem.factor > factor;
+      if (problem.code !== "proof-invalid" || (attempt > 1 && !more)) throw problem;
+      if (more) factor = problem.factor;
     } finally {
       dropProof();
     }

@@ -3,6 +3,7 @@
 "use strict";
 
 const BATCH = 32; // concurrent derivations; the browser distributes them over its cores
+const TENTH = 150; // counters of an ordinary challenge
 
 const bytes = (hex) => Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16));
 const hex = (buffer) =>
@@ -25,12 +26,15 @@ async function derive(parameters, counter) {
 }
 
 async function solve(parameters) {
+  let done = 0;
   for (let first = 0; ; first += BATCH) {
     const tries = Array.from({ length: BATCH }, (_, index) => derive(parameters, first + index));
     const solution = (await Promise.all(tries)).find(
       ({ derivedKey }) => derivedKey.startsWith(parameters.keyPrefix),
     );
     if (solution) return solution;
+    const tenths = Math.floor((first + BATCH) / TENTH / parameters.data.factor);
+    if (tenths > done && tenths < 10) postMessage((done = tenths));
   }
 }
 
