@@ -28,6 +28,8 @@ from .requester_times import dropping, raw_times_by, times_by, times_of
 
 log = logging.getLogger(__name__)
 
+_CUT_AT_ONCE = 60
+
 # An update that fails was overtaken by another one of the same login.
 _REFUND_TRIES = 12
 
@@ -325,7 +327,11 @@ def _count_password(limits: Limits) -> PreparedUpdate[LoginItem]:
 def _trimming(
     events: ListAttribute[Any] | Path, entries: Sequence[object], needed: int
 ) -> list[Action]:
-    """Return actions that cut a newest-first list to `needed` entries once it has twice as many."""
+    """Return actions that cut a newest-first list to `needed` entries once it has twice as many.
+
+    By the oldest 60 at the most, since the length of an expression is limited.
+    """
     if len(entries) <= 2 * needed:
         return []
-    return [events[index].remove() for index in range(needed, len(entries))]
+    first = max(needed, len(entries) - _CUT_AT_ONCE)
+    return [events[index].remove() for index in range(first, len(entries))]
