@@ -43,8 +43,8 @@ class Notifications:
         """`template_id` is WeChat's template for notices; empty where the account has none.
 
         A notice by SMS counts as a send of the whole service. The budget of sends refuses none of
-        them; the one that ends all SMS of the hour ends notices as well. They are not counted among
-        the codes of their phone: the code of the firm's other login may follow at once.
+        them; its hard limit, which ends all SMS of the hour, ends notices as well. They are not
+        counted among the codes of their phone: the code of the firm's other login may follow at once.
         """
         self._budgets = budgets
         self._sms = sms
@@ -92,7 +92,7 @@ class Notifications:
         try:
             self._budgets.sends.add(now)
         except ServiceError as error:
-            # The notice has gone out already.
+            # Its outcome does not depend on the count.
             log.info("a notice was not counted: %s", error.code)
 
     def _by_wechat(self, notice: str, login: str, now: int, openid: str) -> None:

@@ -20,12 +20,11 @@ class ServiceBudgets:
         self.sends = Budget(
             "sends", limits.sends_per_service_hour, randbelow, limits.sends_hard_factor
         )
-        """Ends all SMS of the hour where it is exhausted."""
+        """Codes and notices; its hard limit ends all SMS of the hour."""
         self.wrong_codes = Budget("wrong-codes", limits.wrong_codes_per_service_hour, randbelow)
         self.unbindings = Budget(
             "unbindings", limits.unbindings_per_service_hour, randbelow, UNBINDINGS_HARD_FACTOR
         )
-        """Ends all unbindings of the hour where it is exhausted."""
         passwords = limits.wrong_passwords_per_service_hour
         self.wrong_passwords = Budget("wrong-passwords", passwords, randbelow)
         self.unknown_logins = Budget("unknown-logins", passwords, randbelow)

@@ -101,8 +101,8 @@ ALARMS = (
     _own("WrongCodesUsedUp", "No more codes are tried this hour.", "budget-wrong-codes"),
     _own("UnbindingsHalfUsed", "Many WeChats are unbound.", "budget-unbindings-half"),
     _own("UnbindingsUsedUp", "Very many WeChats are unbound.", "budget-unbindings"),
-    _own("SmsStopped", "No more SMS are sent this hour.", "budget-sends-hard"),
-    _own("UnbindingsStopped", "Nobody can unbind this hour.", "budget-unbindings-hard"),
+    _own("UnbindingsEnded", "Nobody can unbind this hour.", "budget-unbindings-hard"),
+    _own("SmsEnded", "No more SMS are sent this hour.", "budget-sends-hard"),
     _own("RequesterManyLogins", "One visitor starts many logins.", "requester-logins"),
     _own("WrongPasswordsHalfUsed", "Many wrong passwords.", "budget-wrong-passwords-half"),
     _own(

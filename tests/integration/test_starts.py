@@ -13,12 +13,19 @@ from chalice.test import HTTPResponse
 
 from chalicelib.domain.errors import TooManyRequests
 from chalicelib.domain.limits import DAY, HOUR
+from chalicelib.security import proof_of_work
 from chalicelib.security.proof_of_work import LIFETIME, Proofs
 from chalicelib.store.models import LoginItem
 from chalicelib.store.requester_times import times_by
 from tests.conftest import SETTINGS, MakeWorld, World, add_firm, store_calls
 
 LOGIN = "11010148"
+
+
+@pytest.fixture(autouse=True)
+def _little_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The factors count here, not the computing."""
+    monkeypatch.setattr(proof_of_work, "COUNTERS", range(4))
 
 
 def proven(make_world: MakeWorld, **settings: str) -> World:

@@ -109,6 +109,7 @@ def _world() -> Iterator[World]:
     more = {
         "LIMIT_WRONG_PASSWORDS_PER_SERVICE_HOUR": "10000000",
         "LIMIT_STARTS_PER_ADDRESS_HOUR": "10000000",
+        "LIMIT_LOGINS_PER_REQUESTER_DAY": "10000000",
     }
     with dynamodb_local.serving() as url:
         os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = url

@@ -12,6 +12,7 @@ from chalicelib.domain.limits import DAY, HOUR, Limits
 from chalicelib.handlers import recovery
 from chalicelib.handlers.http import cookies, payloads
 from chalicelib.services.credential_check import CredentialCheck
+from chalicelib.services.rate_limits import StartLimiter
 from chalicelib.store import accounts, code_updates, send_updates
 from chalicelib.store import logins as login_store
 from chalicelib.store.dynamo import within_limits
@@ -232,7 +233,7 @@ SPELLINGS = (
 )
 def test_all_spellings_of_a_login_share_its_limits(make_world: MakeWorld) -> None:
     """Starts, codes and passwords are counted by the normalized login."""
-    world = make_world(LIMIT_STARTS_PER_LOGIN_HOUR=f"{len(SPELLINGS)}")
+    world = make_world(LIMIT_STARTS_PER_REQUESTER_LOGIN_HOUR=f"{len(SPELLINGS)}")
     add_firm(world.service.hasher)
     answers = [world.start(spelling) for spelling in SPELLINGS]
     assert [answer.status_code for answer in answers] == [201] * len(SPELLINGS)
@@ -248,7 +249,7 @@ def test_all_spellings_of_a_login_share_its_limits(make_world: MakeWorld) -> Non
 
 
 COUNTED = SourceMutation(
-    recovery.start, "service.addresses.count(payloads.address(request), service.clock())"
+    recovery.start, "service.start_limiter.count(requester, login, service.clock())"
 )
 
 
@@ -257,11 +258,26 @@ def test_an_enumeration_of_logins_ends_at_the_address_s_limit(make_world: MakeWo
     """Existing and unknown logins count alike, and after the limit both are refused."""
     world = make_world(LIMIT_STARTS_PER_ADDRESS_HOUR="10")
     add_firm(world.service.hasher)
-    swept = [world.start(f"{11010139 + number}").status_code for number in range(40)]
+    swept = [world.start(f"{11010139 + number}", None).status_code for number in range(40)]
     assert swept == [404] * 9 + [201] + [429] * 30
-    assert "Retry-After" in world.start().headers
+    assert "Retry-After" in world.start(openid=None).headers
     world.clock.time += HOUR
-    assert world.start().status_code == 201
+    assert world.start(openid=None).status_code == 201
+
+
+@attack(
+    20,
+    COUNTED,
+    SourceMutation(StartLimiter._count, "if login not in seen.logins:", "if False:"),
+    SourceMutation(StartLimiter._count, "at <= now - DAY", "at <= now - 60"),
+)
+def test_one_wechat_sweeps_twenty_logins_a_day(world: World) -> None:
+    """However slowly; at half of them an alarm is raised."""
+    swept = []
+    for number in range(1_000):
+        swept.append(world.start(f"{11010139 + number}", "o-mallory").status_code)
+        world.clock.time += 80
+    assert swept == [404] * 9 + [201] + [404] * 10 + [429] * 980
 
 
 @attack(20, Value(package, "TEMPLATES", package.TEMPLATES[:1]))
@@ -304,7 +320,7 @@ APART = SourceMutation(
     "within_limits(LoginItem.starts, windows, now_param)",
 )
 SMALL = {
-    "LIMIT_STARTS_PER_LOGIN_HOUR": "8",
+    "LIMIT_STARTS_PER_REQUESTER_LOGIN_HOUR": "8",
     "LIMIT_WRONG_CODES_PER_LOGIN_DAY": "2",
     "LIMIT_WRONG_DETAILS_PER_LOGIN_DAY": "2",
 }
@@ -312,7 +328,7 @@ SMALL = {
 
 @attack(22, ENDS_BY_TIME, APART)
 def test_an_exhausted_limit_expires_and_does_not_lock_the_login_page(make_world: MakeWorld) -> None:
-    """An attacker exhausts starts, codes and attempts; the owner logs in, and recovers at Retry-After."""
+    """Starts, codes and attempts are exhausted; the owner logs in, and recovers at Retry-After."""
     world = make_world(**SMALL)
     add_firm(world.service.hasher)
     draw(world)
@@ -350,7 +366,7 @@ def test_exhausted_attempts_at_the_details_expire(make_world: MakeWorld) -> None
         assert refused.status_code == status
     assert may_log_in(world)
     world.clock.time += int(refused.headers["Retry-After"])
-    token = world.token()
+    token = world.token(openid="o-mallory")
     assert world.call("POST", "/recovery/unbinding", DETAILS, token=token).status_code == 200
 
 

@@ -163,6 +163,8 @@ def test_the_time_of_an_answer_discloses_nothing_of_the_details(
     """All three are always compared in constant time, after the same calls."""
     add_firm(world.service.hasher, openid="o-alice")
     token = world.token(openid="o-mallory")
+    # The first attempt of a day has one call more, whatever its details.
+    unbind(world, token, MISTAKEN[0])
     done = []
     for mistaken in MISTAKEN:
         compared.clear()
@@ -228,7 +230,7 @@ def test_a_refusal_discloses_nothing_of_the_password(world: World) -> None:
 
 @attack(
     25,
-    SourceMutation(Bindings.count_details, "within_limits(CodeItem.wrong_details, windows, now),"),
+    SourceMutation(Bindings.count_details, " & within_limits(own, windows, now)"),
 )
 def test_a_refusal_discloses_nothing_of_the_details(world: World) -> None:
     """After five wrong attempts the right details have the same answer as wrong ones."""

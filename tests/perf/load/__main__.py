@@ -58,6 +58,7 @@ def _settings(dynamodb: str, sms: str, wechat: str) -> dict[str, str]:
         "WECHAT_CODE_TEMPLATE_ID": "",
         "WECHAT_NOTICE_TEMPLATE_ID": "",
         "LIMIT_STARTS_PER_ADDRESS_HOUR": ENOUGH,
+        "LIMIT_LOGINS_PER_REQUESTER_DAY": ENOUGH,
         "LIMIT_SENDS_PER_SERVICE_HOUR": ENOUGH,
         "LIMIT_WRONG_CODES_PER_SERVICE_HOUR": ENOUGH,
         "LIMIT_WRONG_PASSWORDS_PER_SERVICE_HOUR": ENOUGH,
