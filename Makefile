@@ -6,7 +6,7 @@ ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests run test check format audit load timing bench pictures package lock clean
+.PHONY: help setup setup-tests run test check format audit load abuse timing bench pictures package lock clean
 
 help: ## show every target with one line
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,8 +49,11 @@ format: setup-tests ## fix what lint and format can fix
 audit: setup-tests ## known vulnerabilities of the pinned packages (needs the network)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.support.audit
 
-load: setup-tests ## 200 people at once for two minutes, on DynamoDB Local
+load: setup-tests ## 200 people and an attacker at once for two minutes, on DynamoDB Local
 	$(BIN)/python -m tests.perf.load $(ARGS)
+
+abuse: setup-tests ## what attacks on the service cost and reach; ARGS="--only 1a,3" runs some
+	$(BIN)/python -m tests.perf.abuse $(ARGS)
 
 timing: setup-tests ## whether response times reveal anything, on DynamoDB Local
 	$(BIN)/python -m tests.perf.timing $(ARGS)
