@@ -8,7 +8,14 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.domain.limits import Limits
-from tests.perf.load.reckoning import Event, Responses, StoredLogin, faults
+from tests.perf.load.reckoning import (
+    Action,
+    Event,
+    Responses,
+    StoredLogin,
+    faults,
+    unexplained,
+)
 
 LOGIN, PHONE = "11010148", "+8613800001234"
 
@@ -112,3 +119,49 @@ def test_sends_a_minute_apart_are_within_the_limit() -> None:
     responses, kept, sms = story()
     _sends(responses, kept, sms, 160)
     assert reckon(responses, kept, sms) == []
+
+
+@pytest.mark.parametrize(
+    ("actions", "refusal"),
+    [
+        ([Action("send", 1_000)], Action("send", 1_030)),
+        ([Action("send", at) for at in range(0, 500, 100)], Action("send", 1_000)),
+        ([Action("wrong code", at) for at in range(5)], Action("confirm", 10)),
+        ([Action("wrong code", at) for at in range(5)], Action("send", 10)),
+        ([Action("wrong details", at) for at in range(5)], Action("unbind", 10)),
+        ([Action("unbind", at) for at in range(3)], Action("unbind", 10)),
+        ([Action("wrong password", at) for at in range(5)], Action("verify", 10)),
+        ([Action("start", at) for at in range(10)], Action("start", 10)),
+    ],
+)
+def test_a_refusal_is_explained_by_the_person_s_own_steps_alone(
+    actions: list[Action], refusal: Action
+) -> None:
+    """One step less, and somebody else must have caused it."""
+    assert unexplained(actions, [refusal], Limits()) == []
+    assert unexplained(actions[1:], [refusal], Limits()) == [refusal]
+
+
+@pytest.mark.parametrize(
+    ("action", "refusal"),
+    [
+        (Action("send", 1_000), Action("send", 1_070)),
+        (Action("send", 1_000), Action("confirm", 1_001)),
+        (Action("send", 1_031), Action("send", 1_030)),
+        (Action("send", 1_000), Action("step of another release", 1_001)),
+    ],
+)
+def test_other_steps_and_earlier_windows_explain_nothing(action: Action, refusal: Action) -> None:
+    """Nor does what the person did later."""
+    assert unexplained([action], [refusal], Limits()) == [refusal]
+
+
+def test_people_refused_because_of_others_are_counted_by_step() -> None:
+    """A person's own refusals are no fault."""
+    responses, kept, sms = story()
+    responses.actions["o-alice"] = [Action("send", 1_000)]
+    responses.refusals["o-alice"] = [Action("send", 1_030), Action("confirm", 1_031)]
+    responses.refusals["o-bob"] = [Action("confirm", 1_032)]
+    assert reckon(responses, kept, sms) == [
+        "2 times: confirm refused, although within the person's own limits"
+    ]

@@ -91,7 +91,7 @@ class Guesser:
         if answer.code == "code-wrong":
             self.compared += 1
             self.chance += 10.0 ** -len(right)
-            if not answer.body["attempts_left"]:
+            if answer.body.get("attempts_left") == 0:
                 self._tried_out = self.live.number
             return None
         if answer.code == "code-expired":

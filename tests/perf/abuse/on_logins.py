@@ -207,7 +207,7 @@ def _guess(name: str, by: str, *, many: bool) -> Callable[[Scale], Result]:
             acting.act_until(target.now + DAY - 1)
             compared = sum(guesser.compared for guesser in guessers)
             chance = sum(guesser.chance for guesser in guessers)
-            aim = "have more than 100 guesses at one login's codes compared in a day"
+            aim = f"more than {NIST_LIMIT} guesses at one login in a day"
             return Attack(name, aim, by.format(scale.requesters)).result(
                 target,
                 attackers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -136,7 +137,8 @@ class Journey(NamedTuple):
             steps = zip(("start", "code", "confirm", "sign-in"), self[:4], strict=True)
             step, problem = [(step, outcome) for step, outcome in steps if outcome][-1]
             return f"no: {step} {problem}"
-        waited = f" after {round(self.waited_s / 60)} min" if self.waited_s else ""
+        minutes = math.ceil(self.waited_s / MINUTE)
+        waited = f" after {minutes} min" if minutes else ""
         return f"yes{waited}" + (f" (proof ×{self.factor})" if self.factor > 1 else "")
 
 
@@ -155,8 +157,10 @@ def recover(person: Requester, login: str) -> Journey:
     password = f"Neu-gesetzt-{target.now % 100_000}x"
     confirmed = person.confirm(token, received[-1], password)
     if not confirmed.ok:
-        sending = "yes" if sent.ok else sent.code
         wait = confirmed.retry_after or sent.retry_after
+        if not sent.ok and confirmed.code == "code-expired":
+            return Journey("yes", sent.code, factor=person.factor, retry_after=wait)
+        sending = "yes" if sent.ok else sent.code
         return Journey("yes", sending, confirmed.code, factor=person.factor, retry_after=wait)
     signed_in = person.sign_in(login, password)
     valid = signed_in.ok and signed_in.body["valid"] and not signed_in.body["must_change"]

@@ -19,13 +19,14 @@ from botocore.credentials import Credentials
 from infra.local.sms import SimulatedSms
 from infra.local.wechat import SimulatedWeChat
 from tests.browser.stack import Firm
-from tests.perf.load.reckoning import Responses
+from tests.perf.load.reckoning import Action, Responses
+from tests.perf.proofs import start_with_proof
 
 PATIENCE = 30
 """Seconds for one answer."""
 
 ADMISSIBLE = {429}
-"""A limit was met: the person goes on with something else."""
+"""A limit was met: the person goes on with something else. It must be a limit on this person."""
 
 
 @dataclass
@@ -40,6 +41,8 @@ class Outside:
     responses: Responses
     ends_at: float
     pause: float
+    proof: bool = False
+    """Whether the service requires proofs of work."""
 
 
 class TimeIsUp(Exception):
@@ -83,7 +86,7 @@ class Person:
             return
         token, method, code = begun
         if self._dice.random() < 0.3:
-            wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+            wrong = f"{(int(code) + 1) % 10 ** len(code):0{len(code)}d}"
             answer = self._confirm("wrong code", token, wrong, "Mistyped-code-7", {400})
             if answer is not None:
                 with self._responses.guard:
@@ -169,15 +172,23 @@ class Person:
             inbox = [sms for sms in self._outside.sms.inbox(self.phone) if sms.template == "code"]
             return started["token"], "sms", inbox[-1].params["code"]
         said = self._say("验证码") or ""
-        found = re.findall(rf"账号{login}的登录密码，验证码([0-9]{{6}})", said)
+        found = re.findall(rf"账号{login}的登录密码，验证码([0-9]{{6,8}})", said)
         if not found:
             self._fault("the account did not tell the code that waits")
             return None
         return started["token"], "wechat", found[0]
 
     def _start(self, login: str) -> dict[str, Any] | None:
-        body = {"user_type": "firm", "login": login}
-        return self._post("start", "recovery", body, None, {201})
+        if not self._outside.proof:
+            body = {"user_type": "firm", "login": login}
+            return self._post("start", "recovery", body, None, {201})
+        self._rest()
+        status, answer = start_with_proof(
+            login,
+            lambda path: self._call("proof", path.lstrip("/"), None, None),
+            lambda body: self._call("start", "recovery", body, None),
+        )
+        return answer if self._is_expected("start", status, {201}, answer) else None
 
     def _confirm(
         self, step: str, token: str, code: str, password: str, expected: set[int]
@@ -200,12 +211,15 @@ class Person:
         body = json.dumps({"login": login, "password": password})
         request = AWSRequest("POST", url, data=body, headers={"Content-Type": "application/json"})
         SigV4Auth(self._outside.key, "execute-api", "cn-north-1").add_auth(request)
-        status, answer = self._send("verify", url, body.encode(), dict(request.headers))
+        status, answer = self._send(
+            "verify", "POST", url, body=body.encode(), headers=dict(request.headers)
+        )
         if self._is_expected("verify", status, {200}, answer) and answer.get("valid") is not right:
             self._fault(f"verify: valid is {answer.get('valid')}, and ought to be {right}")
         if status == 200 and not right:
             with self._responses.guard:
                 self._responses.wrong_passwords[login] += 1
+                self._responses.actions[self.openid].append(Action("wrong password", time.time()))
 
     def _follow(self) -> None:
         if self._outside.wechat.account.follower(self.openid) is None:
@@ -235,31 +249,39 @@ class Person:
     def _is_expected(
         self, step: str, status: int, expected: set[int], answer: dict[str, Any]
     ) -> bool:
+        action = Action(step, time.time())
         if status in expected:
+            with self._responses.guard:
+                self._responses.actions[self.openid].append(action)
             return True
+        if status in ADMISSIBLE:
+            with self._responses.guard:
+                self._responses.refusals[self.openid].append(action)
         # A missing response has been counted as an error already.
         if status and status not in ADMISSIBLE:
             self._fault(f"{step}: {status} {answer.get('code')}")
         return False
 
     def _call(
-        self, step: str, path: str, body: dict[str, Any], token: str | None
+        self, step: str, path: str, body: dict[str, Any] | None, token: str | None
     ) -> tuple[int, dict[str, Any]]:
-        headers = {
-            "Content-Type": "application/json",
-            "Cookie": self._outside.cookie(self.openid),
-        }
+        headers = {"Cookie": self._outside.cookie(self.openid)}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         url = f"{self._dice.choice(self._outside.services)}/{path}"
-        return self._send(step, url, json.dumps(body).encode(), headers)
+        raw = None if body is None else json.dumps(body).encode()
+        return self._send(step, "GET" if body is None else "POST", url, body=raw, headers=headers)
 
     def _send(
-        self, step: str, url: str, body: bytes, headers: dict[str, str]
+        self, step: str, method: str, url: str, *, body: bytes | None, headers: dict[str, str]
     ) -> tuple[int, dict[str, Any]]:
         began = time.perf_counter()
         try:
-            answer = self._session.post(url, data=body, headers=headers, timeout=PATIENCE)
+            answer = self._session.request(
+                method, url, data=body, headers=headers, timeout=PATIENCE
+            )
             found: dict[str, Any] = answer.json()
         except (requests.RequestException, ValueError) as error:
             self._fault(f"{step}: {type(error).__name__}")

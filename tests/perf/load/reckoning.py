@@ -1,4 +1,8 @@
-"""The responses to people compared with the stored state: losses, repeats and exceeded limits."""
+"""The responses to people compared with the stored state: losses, repeats and exceeded limits.
+
+Also the refusals: each person is to be refused for that person's own actions alone, whatever an attacker
+does meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,25 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chalicelib.domain.limits import Limits, Window
+from chalicelib.domain.limits import DAY, HOUR, Limits, Window, retry_after
+
+STARTS = Window(10, HOUR)
+"""The lowest limit on starts that concerns one person and one login."""
+SENDS = Window(5, DAY)
+"""The lowest limit on codes for one person and one login."""
+UNBINDINGS = Window(3, DAY)
+"""Right details that unbind one login."""
+
+_TOLERANCE = 5
+"""Seconds: the service counts whole seconds, at a time before its answer arrives."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """A person's step that was answered; `at` in epoch seconds."""
+
+    step: str
+    at: float
 
 
 @dataclass
@@ -23,6 +45,10 @@ class Responses:
     wrong_codes: Counter[str] = field(default_factory=Counter)
     wrong_passwords: Counter[str] = field(default_factory=Counter)
     wrong_details: Counter[str] = field(default_factory=Counter)
+    actions: dict[str, list[Action]] = field(default_factory=lambda: defaultdict(list))
+    """Steps that were not refused, by person."""
+    refusals: dict[str, list[Action]] = field(default_factory=lambda: defaultdict(list))
+    """Steps that were answered 429, by person."""
     errors: Counter[str] = field(default_factory=Counter)
     """By what went wrong: a 5xx, no answer, an answer that cannot be."""
     times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -60,6 +86,44 @@ def overrun(times: Sequence[int], windows: Sequence[Window]) -> bool:
     )
 
 
+def _own_limits(limits: Limits) -> dict[str, list[tuple[str, Sequence[Window]]]]:
+    """Return, by refused step, the person's own steps that explain it, with their windows."""
+    wrong_codes = ("wrong code", (Window(limits.tries_per_code, DAY),))
+    details = [
+        ("wrong details", (Window(limits.wrong_details_per_login_day, DAY),)),
+        ("unbind", (UNBINDINGS,)),
+    ]
+    return {
+        "start": [("start", (STARTS,))],
+        "send": [("send", (*limits.sends_per_destination, SENDS)), wrong_codes],
+        "wrong code": [wrong_codes],
+        "confirm": [wrong_codes],
+        "wrong details": [*details],
+        "unbind": [*details],
+        "verify": [("wrong password", limits.wrong_passwords_per_login)],
+    }
+
+
+def unexplained(
+    actions: Sequence[Action], refusals: Sequence[Action], limits: Limits
+) -> list[Action]:
+    """Return the refusals of one person that are not due to the person's own actions."""
+    causes = _own_limits(limits)
+
+    def is_explained(refusal: Action) -> bool:
+        now = int(refusal.at) - _TOLERANCE
+        for step, windows in causes.get(refusal.step, []):
+            times = sorted(
+                (int(each.at) for each in actions if each.step == step and each.at <= refusal.at),
+                reverse=True,
+            )
+            if retry_after(times, windows, now):
+                return True
+        return False
+
+    return [refusal for refusal in refusals if not is_explained(refusal)]
+
+
 def faults(
     responses: Responses,
     kept: Mapping[str, StoredLogin],
@@ -69,6 +133,15 @@ def faults(
 ) -> list[str]:
     """Return every discrepancy, a sentence each. `sms` has the codes that came, by phone."""
     found = [f"{count} times: {what}" for what, count in responses.errors.items()]
+    by_others = Counter(
+        refusal.step
+        for person, refusals in responses.refusals.items()
+        for refusal in unexplained(responses.actions.get(person, []), refusals, limits)
+    )
+    found += [
+        f"{count} times: {step} refused, although within the person's own limits"
+        for step, count in by_others.items()
+    ]
     by_phone: dict[str, list[int]] = defaultdict(list)
     for login, one in kept.items():
         happened = Counter(event.event for event in one.events if event.outcome != "failed")
