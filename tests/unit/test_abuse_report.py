@@ -66,7 +66,7 @@ def test_a_journey_names_its_last_step(journey: Journey, words: str) -> None:
 def test_attacks_are_chosen_by_the_beginning_of_their_names() -> None:
     """None is left out where nothing is chosen, and every number of the list has an attack."""
     assert chosen("") == list(ATTACKS)
-    assert chosen("2a, 3") == ["2a", "3a", "3b"]
+    assert chosen("2a, 3") == ["2a", "3a", "3b", "3c"]
     assert {name[0] for name in ATTACKS} == set("12345678")
 
 

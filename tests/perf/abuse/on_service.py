@@ -111,22 +111,28 @@ def _started(attacker: Requester, logins: Sequence[str], refusals: _Refusals) ->
         yield answer
 
 
-def sweep(scale: Scale) -> Result:
-    """Begin a recovery of each login, whose answer has the masked phone."""
-    with running(scale.firms, full_proof=scale.full_proof) as target:
-        (attacker,) = wechats(target, scale)
-        logins = attacked_logins(target, scale)
-        answers = list(_started(attacker, logins, _Refusals()))
-        phones = {answer.body["destination"] for answer in answers if answer.ok}
-        seen = sum(answer.ok for answer in answers)
-        return Attack(
-            "8a", f"see the masked phones of {len(logins):,} logins", "one WeChat"
-        ).result(
-            target,
-            [attacker],
-            seen=f"{seen:,} logins seen, {len(phones):,} masked phones",
-            reached=seen == len(logins),
-        )
+def _sweep(name: str, aim: str) -> Callable[[Scale], Result]:
+    """Return an attack that begins a recovery of each login, whose answer has the masked phone.
+
+    An `aim` with a placeholder for the number of logins is reached when each was seen; one without,
+    when a fresh visitor is stopped.
+    """
+
+    def attack(scale: Scale) -> Result:
+        with running(scale.firms, full_proof=scale.full_proof) as target:
+            (attacker,) = wechats(target, scale)
+            logins = attacked_logins(target, scale)
+            answers = list(_started(attacker, logins, _Refusals()))
+            phones = {answer.body["destination"] for answer in answers if answer.ok}
+            seen = sum(answer.ok for answer in answers)
+            return Attack(name, aim.format(len(logins)), "one WeChat, starts").result(
+                target,
+                [attacker],
+                seen=f"{seen:,} logins seen, {len(phones):,} masked phones",
+                reached=seen == len(logins) if "{" in aim else None,
+            )
+
+    return attack
 
 
 def guess_everywhere(scale: Scale) -> Result:
@@ -239,10 +245,11 @@ def lock(scale: Scale) -> Result:
 ATTACKS: dict[str, Callable[[Scale], Result]] = {
     "3a": wrong_codes,
     "3b": sends,
+    "3c": _sweep("3c", _SERVICE),
     "4a": _verify("4a", "unknown logins", _unknown),
     "4b": _verify("4b", "known logins", _known),
     "4c": lock,
     "6c": guess_everywhere,
     "7a": unbind,
-    "8a": sweep,
+    "8a": _sweep("8a", "see the masked phones of {:,} logins"),
 }

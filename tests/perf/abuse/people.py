@@ -27,7 +27,7 @@ class Scale:
     @property
     def firms(self) -> int:
         """Firms with two logins each, and one that is not attacked."""
-        return self.logins // 2 + 1
+        return (self.logins + 1) // 2 + 1
 
 
 @dataclass(frozen=True)
