@@ -17,7 +17,9 @@ from tests.perf.abuse.report import HEADERS, Result, table
 from tests.perf.abuse.requester import Journey
 from tests.perf.proofs import Solved, solve, start_with_proof
 
-RESULT = Result("1a", "block a login", "one WeChat", True, False, 1_234, 56.78, "seen", "yes", "no")
+RESULT = Result(
+    "1a", "block a login", "one WeChat", True, False, 1_234, 9, 56.78, "seen", "yes", "no"
+)
 
 
 def test_a_row_has_a_cell_for_each_header() -> None:
@@ -126,6 +128,7 @@ def test_a_sweep_of_four_logins_costs_two_requests_and_a_proof_each() -> None:
     result = ATTACKS["8a"](Scale(logins=4))
     assert (result.reached, result.requests) == (True, 8)
     assert result.seen.startswith("4 logins seen, 4 masked phones")
+    assert result.derivations >= 4
     assert result.cpu_s > 0
     assert (result.visitor, result.owner) == ("yes", "yes")
 

@@ -1,8 +1,8 @@
 """What attacks on the service cost, and what they reach.
 
 `make abuse [ARGS="--only 1a,3 --logins N --requesters N --full-proof --output FILE"]`. Each attack plays
-against a service of its own and uses its HTTP API alone; then somebody whom the attack did not concern,
-and the owner of an attacked login, try to recover. The figures show what the present code and limits
+against a service of its own and uses its HTTP API alone; then the owner of a login that was not
+attacked, and the owner of one that was, try to recover. The figures show what the present code and limits
 permit; nothing is judged, and the exit status is 0 in any case.
 """
 

@@ -32,7 +32,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Attack:
-    """What is attacked, and by whom."""
+    """An attack: its aim and its attacker."""
 
     name: str
     aim: str
@@ -55,6 +55,7 @@ class Attack:
         was seen already, `owner_of` the login of the owner who has yet to try.
         """
         requests = sum(attacker.requests for attacker in attackers)
+        derivations = sum(attacker.derivations for attacker in attackers)
         cpu_s = sum(attacker.cpu_s for attacker in attackers)
         fresh = recover(visitor(target), target.firms[-1].firm_no)
         if owner is None:
@@ -69,6 +70,7 @@ class Attack:
             not fresh.complete if reached is None else reached,
             partly,
             requests,
+            derivations,
             cpu_s,
             seen,
             str(fresh),

@@ -29,11 +29,13 @@ class Result:
     partly: bool
     """Whether it was reached for a part of the time only."""
     requests: int
+    derivations: int
+    """Derivations of PBKDF2 in the attacker's proofs of work."""
     cpu_s: float
-    """CPU seconds of the attacker's proofs of work."""
+    """CPU seconds of these derivations."""
     seen: str
     visitor: str
-    """Whether somebody whom the attack did not concern can start, get a code, confirm and sign in."""
+    """Whether the owner of a login that was not attacked can recover it and sign in."""
     owner: str
     """The same for the owner of an attacked login."""
 
