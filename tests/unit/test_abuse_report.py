@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from chalicelib.domain.logins import Login
 from chalicelib.security.proof_of_work import Proofs
+from chalicelib.services.password_policy import PasswordPolicy
 from tests.perf.abuse.__main__ import ATTACKS, chosen, main
+from tests.perf.abuse.guessing import Attackers
 from tests.perf.abuse.people import Scale
 from tests.perf.abuse.report import HEADERS, Result, table
 from tests.perf.abuse.requester import Journey
+from tests.perf.abuse.target import phone_of, running
 from tests.perf.proofs import Solved, solve, start_with_proof
 
 RESULT = Result(
@@ -148,3 +152,34 @@ def test_the_command_prints_the_table_and_writes_the_results(tmp_path: Path) -> 
     assert "| 2b end an owner's live code" in ran.stdout
     (row,) = json.loads(output.read_text("utf-8"))
     assert (row["name"], row["reached"], row["owner"]) == ("2b", False, "yes")
+
+
+@pytest.mark.parametrize("name", ["5a", "5b"])
+def test_an_answer_that_depends_on_the_phone_is_found(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attack succeeds on a service that checks the phone before the code."""
+
+    def weaknesses(_: PasswordPolicy, password: str, login: Login) -> list[str]:
+        return ["contains-phone"] if phone_of(str(login))[3:] in password else []
+
+    monkeypatch.setattr(PasswordPolicy, "public_weaknesses", weaknesses)
+    result = ATTACKS[name](Scale())
+    assert result.reached
+    assert result.seen.endswith("the answer differs")
+
+
+def test_attackers_act_when_their_pause_is_over() -> None:
+    """Each in turn, at least a minute after its last action, until the given time."""
+    with running(1) as target:
+        began = target.now
+        acted: list[tuple[str, int]] = []
+
+        def turn(name: str, pause: int) -> int:
+            acted.append((name, target.now - began))
+            return pause
+
+        attackers = Attackers(target, [lambda: turn("a", 100), lambda: turn("b", 0)])
+        attackers.act_until(began + 150)
+        assert acted == [("a", 0), ("b", 0), ("b", 60), ("a", 100), ("b", 120)]
+        assert target.now == began + 150
