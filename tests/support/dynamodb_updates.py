@@ -13,7 +13,10 @@ from typing import Any
 Item = dict[str, Any]
 """Attributes as DynamoDB sends them: `{"at": {"N": "1"}}`."""
 
-_TOKEN = re.compile(r"\s*(SET|REMOVE|ADD|DELETE|[a-z_]+|[#:]\w+|\[\d+\]|[=,()+-])")
+Names = tuple[str, ...]
+"""The path of an attribute, or of an entry of maps."""
+
+_TOKEN = re.compile(r"\s*(SET|REMOVE|ADD|DELETE|[a-z_]+|[#:]\w+|\[\d+\]|[=,()+.-])")
 _CLAUSES = ("SET", "REMOVE", "ADD", "DELETE")
 
 
@@ -33,7 +36,7 @@ class _Update:
         self._values = part.get("ExpressionAttributeValues", {})
         self._tokens = _tokens(part["UpdateExpression"])
         self._place = 0
-        self._gone: dict[str, set[int]] = {}
+        self._gone: dict[Names, set[int]] = {}
         self.item = dict(item)
 
     def _next(self) -> str:
@@ -53,23 +56,44 @@ class _Update:
                 clause = self._next()
             else:
                 self._skip(",")
-            name, index = self._path()
+            names, index = self._path()
             if clause == "SET":
                 assert index is None, "no entry of a list is set"
                 self._skip("=")
-                self.item[name] = self._operand()
+                self._parent(names)[names[-1]] = self._operand()
             elif clause == "REMOVE":
-                self._remove(name, index)
+                self._remove(names, index)
             else:
                 assert clause == "ADD", "nothing is taken out of a set"
                 assert index is None
-                self._add(name, self._operand())
+                self._add(names, self._operand())
         return self.item
 
-    def _path(self) -> tuple[str, int | None]:
-        name = self._names[self._next()]
+    def _path(self) -> tuple[Names, int | None]:
+        names = [self._names[self._next()]]
+        while self._is_next("."):
+            self._skip(".")
+            names.append(self._names[self._next()])
         listed = self._place < len(self._tokens) and self._tokens[self._place][0] == "["
-        return name, int(self._next()[1:-1]) if listed else None
+        return tuple(names), int(self._next()[1:-1]) if listed else None
+
+    def _parent(self, names: Names) -> dict[str, Any]:
+        """Return the attributes that the last name is one of, copied from those before."""
+        attributes = self.item
+        for name in names[:-1]:
+            # DynamoDB refuses the path where there is no such map.
+            attributes[name] = {"M": dict(attributes[name]["M"])}
+            attributes = attributes[name]["M"]
+        return attributes
+
+    def _before(self, names: Names) -> Any:
+        """Return the value before the update, or None where the item has none."""
+        value: Any = {"M": self._was}
+        for name in names:
+            value = value["M"].get(name)
+            if value is None:
+                return None
+        return value
 
     def _operand(self) -> Any:
         first = self._single()
@@ -83,9 +107,11 @@ class _Update:
         if token[0] == ":":
             return self._values[self._next()]
         if token[0] == "#":
-            name, index = self._path()
+            names, index = self._path()
             assert index is None
-            return self._was[name]
+            value = self._before(names)
+            assert value is not None, names
+            return value
         if token == "(":
             self._skip("(")
             inner = self._operand()
@@ -94,11 +120,12 @@ class _Update:
         function = self._next()
         self._skip("(")
         if function == "if_not_exists":
-            name, _ = self._path()
+            names, _ = self._path()
             self._skip(",")
             otherwise = self._operand()
             self._skip(")")
-            return self._was.get(name, otherwise)
+            value = self._before(names)
+            return otherwise if value is None else value
         assert function == "list_append", function
         left = self._operand()
         self._skip(",")
@@ -106,23 +133,26 @@ class _Update:
         self._skip(")")
         return {"L": [*left["L"], *right["L"]]}
 
-    def _remove(self, name: str, index: int | None) -> None:
+    def _remove(self, names: Names, index: int | None) -> None:
+        attributes = self._parent(names)
         if index is None:
-            self.item.pop(name, None)
+            attributes.pop(names[-1], None)
             return
         # DynamoDB refuses the path where there is no such list, and passes over a missing entry.
-        entries = self._was[name]["L"]
-        gone = self._gone.setdefault(name, set())
+        entries = self._before(names)["L"]
+        gone = self._gone.setdefault(names, set())
         gone.add(index)
-        self.item[name] = {"L": [entry for at, entry in enumerate(entries) if at not in gone]}
+        left = [entry for at, entry in enumerate(entries) if at not in gone]
+        attributes[names[-1]] = {"L": left}
 
-    def _add(self, name: str, more: Any) -> None:
+    def _add(self, names: Names, more: Any) -> None:
         ((kind, value),) = more.items()
-        before = self._was.get(name)
+        before = self._before(names)
+        attributes = self._parent(names)
         if kind == "N":
-            self.item[name] = {"N": str(int(value) + int(before["N"] if before else 0))}
+            attributes[names[-1]] = {"N": str(int(value) + int(before["N"] if before else 0))}
         else:
-            self.item[name] = {kind: sorted({*value, *(before[kind] if before else ())})}
+            attributes[names[-1]] = {kind: sorted({*value, *(before[kind] if before else ())})}
 
 
 def updated(item: Mapping[str, Any], part: Mapping[str, Any]) -> Item:

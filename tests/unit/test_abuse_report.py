@@ -13,11 +13,12 @@ from click.testing import CliRunner
 from chalicelib.domain.logins import Login
 from chalicelib.security.proof_of_work import Proofs
 from chalicelib.services.password_policy import PasswordPolicy
+from chalicelib.services.recovery import Recovery
 from tests.perf.abuse.__main__ import ATTACKS, chosen, main
 from tests.perf.abuse.guessing import Attackers
 from tests.perf.abuse.people import Scale
 from tests.perf.abuse.report import HEADERS, Result, table
-from tests.perf.abuse.requester import Journey
+from tests.perf.abuse.requester import Journey, ServiceFailed
 from tests.perf.abuse.target import phone_of, running
 from tests.perf.proofs import Solved, solve, start_with_proof
 
@@ -183,3 +184,14 @@ def test_attackers_act_when_their_pause_is_over() -> None:
         attackers.act_until(began + 150)
         assert acted == [("a", 0), ("b", 0), ("b", 60), ("a", 100), ("b", 120)]
         assert target.now == began + 150
+
+
+def test_a_service_that_fails_ends_the_attack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise an attack would count as stopped because the service was broken."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(Recovery, "start", fail)
+    with pytest.raises(ServiceFailed, match="POST /recovery: 503 unavailable"):
+        ATTACKS["2b"](Scale())

@@ -37,6 +37,10 @@ class Answer(NamedTuple):
         return int(found) if found else None
 
 
+class ServiceFailed(Exception):
+    """The service or its doubles failed; it neither permitted nor refused anything."""
+
+
 @dataclass
 class Requester:
     """Somebody with an address and perhaps a WeChat, whose requests are counted."""
@@ -62,10 +66,14 @@ class Requester:
     def call(
         self, method: str, path: str, body: dict[str, Any] | None = None, token: str | None = None
     ) -> Answer:
-        """Send one request."""
+        """Send one request. Raises ServiceFailed for a 5xx, which no attack may be measured by."""
         self.requests += 1
         self.target.client.address = self.address
-        return _answer(self.target.world.call(method, path, body, token=token, openid=self.openid))
+        response = self.target.world.call(method, path, body, token=token, openid=self.openid)
+        answer = _answer(response)
+        if answer.status >= 500:
+            raise ServiceFailed(f"{method} {path.partition('?')[0]}: {answer.status} {answer.code}")
+        return answer
 
     def start(self, login: str) -> Answer:
         """Begin a recovery, with as much work as the service requires."""
