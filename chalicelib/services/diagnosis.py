@@ -28,6 +28,9 @@ class LockKind(StrEnum):
     RESEND_PAUSE = "resend-pause"
     """The pause of a minute after each code; not a fault."""
     WRONG_CODES = "wrong-codes"
+    """A requester's own on the login."""
+    LOGIN_WRONG_CODES = "login-wrong-codes"
+    """Those of all requesters on the login."""
     CODE_TRIES = "code-tries"
     WRONG_DETAILS = "wrong-details"
     UNBINDINGS = "unbindings"
@@ -214,10 +217,11 @@ def own_locks(snapshot: AccountSnapshot, limits: Limits, now: int) -> list[Lock]
         (LockKind.RESEND_PAUSE, retry_after(snapshot.destination_sends, pause, now)),
         (
             LockKind.WRONG_CODES,
-            max(
-                retry_after(snapshot.wrongs, limits.wrong_codes_per_login, now),
-                _longest(snapshot.wrongs_by, limits.wrong_codes_per_requester_login, now),
-            ),
+            _longest(snapshot.wrongs_by, limits.wrong_codes_per_requester_login, now),
+        ),
+        (
+            LockKind.LOGIN_WRONG_CODES,
+            retry_after(snapshot.wrongs, limits.wrong_codes_per_login, now),
         ),
         (LockKind.WRONG_DETAILS, _longest(snapshot.details_by, limits.wrong_details, now)),
         (LockKind.UNBINDINGS, retry_after(snapshot.unbindings, limits.unbindings_per_login, now)),

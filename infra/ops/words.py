@@ -260,11 +260,12 @@ LOCKS_TITLE = "生效中的限制"
 LOCK_COLUMNS = ("限制", "解除时间")
 LOCKS = {
     "starts": "同一微信或网络一小时内开始找回的次数（不影响他人）",
-    "login-sends": "账号一天内发送验证码的次数",
+    "login-sends": "同一微信或网络一天内为该账号发送验证码的次数（不影响他人）",
     "destination-sends": "手机或微信接收验证码的次数",
     "resend-pause": "两次获取验证码之间的间隔（正常）",
-    "wrong-codes": "一天内输错验证码的次数",
-    "code-tries": "当前验证码的输错次数（重新获取验证码即可）",
+    "wrong-codes": "同一微信或网络一天内输错该账号验证码的次数（不影响他人）",
+    "login-wrong-codes": "所有人一天内输错该账号验证码的次数",
+    "code-tries": "同一微信或网络对当前验证码的输错次数（重新获取验证码即可）",
     "wrong-details": "同一微信或网络一天内填写解绑信息的次数（不影响他人）",
     "unbindings": "一天内解绑公众号的次数",
     "wrong-passwords": "登录密码输错的次数",

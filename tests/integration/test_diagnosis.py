@@ -194,7 +194,7 @@ def test_every_exhausted_limit_is_shown_with_its_end(diagnosis: Diagnosis, world
 def test_an_exhausted_code_and_full_budgets_are_shown(diagnosis: Diagnosis, world: World) -> None:
     """The code's own limit ends with the code, a budget of the service with the clock hour."""
     recover(world)
-    CodeItem(f"code#{LOGIN}").update([CodeItem.attempts.set(5)])
+    CodeItem(f"code#{LOGIN}").update([CodeItem.tries.set({"0" * 16: 5})])
     now = world.clock.time
     hour = now // HOUR
     for name, total in (("sends", 2_000), ("wrong-codes", 1_000)):

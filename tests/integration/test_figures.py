@@ -168,7 +168,7 @@ def exhaust(world: World, limit: str) -> None:
             world.call("POST", "/credentials/verify", {"login": login, "password": "Wrong-1"})
     else:
         token = world.token()
-        for _ in range(3):
+        for _ in range(4):
             world.send(token)
             code = f"{(int(world.phones.codes[-1]) + 1) % 1_000_000:06d}"
             if "code" in limit:
@@ -199,6 +199,8 @@ def unbind_too_often(world: World, limit: str) -> None:
 
 SERVICE_WIDE = {
     "address-starts",
+    "requester-sends",
+    "requester-wrong-codes",
     "requester-logins",
     "requester-unbindings",
     "service-unbindings",
@@ -214,7 +216,13 @@ LIMITS = {
     "address-starts": {"LIMIT_STARTS_PER_ADDRESS_HOUR": "1"},
     "login-sends": {"LIMIT_SENDS_PER_LOGIN_DAY": "1"},
     "destination-sends": {},
-    "wrong-codes": {"LIMIT_WRONG_CODES_PER_LOGIN_DAY": "1"},
+    "requester-sends": {"LIMIT_SENDS_PER_REQUESTER_DAY": "1"},
+    "wrong-codes": {"LIMIT_WRONG_CODES_PER_REQUESTER_LOGIN_DAY": "1"},
+    "login-wrong-codes": {"LIMIT_WRONG_CODES_PER_LOGIN_DAY": "1"},
+    "requester-wrong-codes": {
+        "LIMIT_WRONG_CODES_PER_REQUESTER_DAY": "1",
+        "LIMIT_TRIES_PER_CODE": "9",
+    },
     "code-tries": {"LIMIT_TRIES_PER_CODE": "1"},
     "wrong-details": {"LIMIT_WRONG_DETAILS_PER_LOGIN_DAY": "1"},
     "wrong-passwords": {"LIMIT_WRONG_PASSWORDS_PER_LOGIN_HALF_HOUR": "1"},

@@ -26,7 +26,7 @@ def _only(sent: list[str]) -> Iterator[list[str]]:
 
 
 def test_each_step_has_its_calls(world: World, counted: list[str]) -> None:
-    """Start 1, code 1, wrong code 1 and one more for the audit of a refusal, confirm 2.
+    """Start 1, code 1, wrong code 2, confirm 2, or 3 after a wrong code or with another's code.
 
     The first sends and wrong codes of an instance in an hour, and later one in several, also write the
     service-wide budget, which this test prevents.
@@ -39,15 +39,25 @@ def test_each_step_has_its_calls(world: World, counted: list[str]) -> None:
     with _only(counted) as calls:
         assert world.send(token).status_code == 202
         assert calls == ["TransactWriteItems"]
-    code = world.phones.codes[0]
     with _only(counted) as calls:
-        world.confirm(token, f"{(int(code) + 1) % 1_000_000:06d}")
-        # Best effort, after the answer is known: no successful call has it.
-        recorded = ["UpdateItem"]
-        assert calls == ["UpdateItem", *recorded]
+        assert world.confirm(token, world.phones.codes[0]).status_code == 200
+        assert calls == ["UpdateItem", "TransactWriteItems"]
+    world.clock.time += 60
+    world.login_item().update([LoginItem.openid.remove()])
+    token, stranger = world.token(), world.token(openid="o-bob")
+    with _only(counted) as calls:
+        assert world.send(token).status_code == 202
+        assert calls == ["TransactWriteItems"]
+    code = world.phones.codes[1]
+    wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+    for visitor in (token, token, stranger):
+        with _only(counted) as calls:
+            assert world.confirm(visitor, wrong).status_code == 400
+            # The second one is the audit's record and the requester's count, in one.
+            assert calls == ["UpdateItem", "TransactWriteItems"]
     with _only(counted) as calls:
         assert world.confirm(token, code).status_code == 200
-        assert calls == ["UpdateItem", "TransactWriteItems"]
+        assert calls == ["UpdateItem", "TransactWriteItems", "TransactWriteItems"]
 
 
 def test_a_callback_has_its_calls(world: World, counted: list[str]) -> None:

@@ -48,6 +48,7 @@ def test_cleared_limits_allow_a_recovery(
         "login-sends",
         "resend-pause",
         "wrong-codes",
+        "login-wrong-codes",
         "wrong-details",
         "unbindings",
         "wrong-passwords",

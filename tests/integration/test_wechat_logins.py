@@ -101,11 +101,15 @@ def test_a_code_of_a_rebound_login_is_not_fetched(world: World) -> None:
 
 
 def test_a_cancelled_code_is_not_fetched(world: World) -> None:
-    """It is removed with its send."""
+    """It is removed with its send; the one before is fetched as long as it lives."""
     tokens = send(world, MAIN)
+    before = fetched(world)
+    assert set(before) == {MAIN}
     send_message(world, {"MsgType": "event", "Event": "unsubscribe"})
     world.clock.time += 60
     assert world.send(tokens[MAIN]).json_body["code"] == "not-following"
+    assert fetched(world) == before
+    world.clock.time += 240
     assert fetched(world) == {}
 
 

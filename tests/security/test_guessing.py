@@ -16,12 +16,11 @@ from chalicelib.store import code_updates, send_updates
 from chalicelib.store.budgets import Budget
 from chalicelib.store.codes import Codes
 from chalicelib.store.models import LoginItem
-from chalicelib.store.send_updates import CodePlan
 from infra.deploy import monitoring
 from tests.conftest import PASSWORD, MakeWorld, World, add_firm
 from tests.security.actions import WRONG, draw, guess, tries, version
 from tests.security.mutation import SourceMutation, Together, Value, attack
-from tests.security.mutations import TRIES_OF_A_CODE
+from tests.security.mutations import NO_NEW_CODE, TRIES_OF_A_CODE
 from tests.support.callbacks import send_message
 
 # Chalice's own test client lets every signature pass; the test of the local stack checks them.
@@ -31,22 +30,6 @@ IN_A_DAY = SourceMutation(
     code_updates.count_attempt,
     "condition &= may_try(limits, is_address=is_address, is_owner=is_owner)",
     "pass",
-)
-NO_NEW_CODE = Together(
-    SourceMutation(
-        send_updates.new_code,
-        "may_try(limits, is_address=by.requester.is_address, is_owner=by.is_owner)",
-        "CodeItem.id.exists() | CodeItem.id.does_not_exist()",
-    ),
-    SourceMutation(
-        CodePlan.update,
-        "may_try(limits, is_address=by.requester.is_address, is_owner=by.is_owner)",
-        "CodeItem.id.exists() | CodeItem.id.does_not_exist()",
-    ),
-    SourceMutation(
-        send_updates.plan_code,
-        'if wait:\n        raise TooManyAttempts(wait, "wrong-codes")',
-    ),
 )
 
 

@@ -19,14 +19,15 @@ from chalicelib.store import (
     logins,
     pending_codes,
     reset_runs,
+    send_updates,
 )
 from chalicelib.store.accounts import Accounts
 from chalicelib.store.bindings import Bindings
-from chalicelib.store.codes import Codes
 from chalicelib.store.logins import Logins
 from chalicelib.store.message_dedup import MessageDedup
+from chalicelib.store.sends import Sends
 from tests.security.mutation import Defence, SourceMutation, Together, Value
-from tests.security.mutations import ONE_BUCKET, SAME_LOGIN, TRIES_OF_A_CODE
+from tests.security.mutations import NO_NEW_CODE, ONE_BUCKET, SAME_LOGIN, TRIES_OF_A_CODE
 
 _ENDED = "*END_CODE, "
 _ENDED_LINE = "*END_CODE,\n"
@@ -60,7 +61,7 @@ MUTANTS: dict[str, Defence] = {
     ),
     "the password's version stays": SourceMutation(code_updates.change_login, _VERSION),
     "the right code stays counted": SourceMutation(
-        code_updates.use_code, "CodeItem.wrongs[0].remove(),"
+        code_updates.use_code, "*_uncount_wrong(is_owner=is_owner),"
     ),
     "the code stays live": SourceMutation(code_updates.use_code, _ENDED_LINE, "\n"),
     "the login is not checked at the end": SAME_LOGIN,
@@ -88,16 +89,16 @@ MUTANTS: dict[str, Defence] = {
         "private_weaknesses(password, claims.phone, claims.default)",
     ),
     "a private refusal costs an attempt": SourceMutation(
-        code_updates.refund_attempt, "CodeItem.attempts.add(-1), "
+        code_updates.refund_attempt, "_tries.set(_tries - 1), "
     ),
     "a private refusal counts as a wrong code": SourceMutation(
-        code_updates.refund_attempt, ", CodeItem.wrongs[0].remove()"
+        code_updates.refund_attempt, ", *_uncount_wrong(is_owner=is_owner)"
     ),
     "refusals are not recorded": SourceMutation(
         Refusals._record, "audit.roll_up(login, event, self._clock())", "pass"
     ),
     "a second refusal replaces the first": SourceMutation(
-        audit.roll_up, "AuditItem.occurrences.add(1)", "AuditItem.occurrences.set(1)"
+        audit.rolled_up, "AuditItem.occurrences.add(1)", "AuditItem.occurrences.set(1)"
     ),
     "no notice of a new password": SourceMutation(
         Recovery._set_password, "phone=claims.phone", "phone=None"
@@ -151,30 +152,28 @@ MUTANTS: dict[str, Defence] = {
     ),
     # Counting.
     "tries are not counted": SourceMutation(
-        code_updates.count_attempt, "CodeItem.attempts.add(1),"
+        code_updates.count_attempt, "_tries.set((_tries | 0) + 1),", "_tries.set(1),"
     ),
     "tries of a code have no limit": TRIES_OF_A_CODE,
     "wrong codes are not counted": SourceMutation(
         code_updates.count_attempt,
-        "prepend(CodeItem.wrongs, now_param),",
-        "prepend(CodeItem.wrongs, 0),",
+        "prepend(_wrong_by, now_param),",
+        "prepend(_wrong_by, 0),",
     ),
     "wrong codes have no limit": SourceMutation(
         code_updates.count_attempt,
-        "& within_limits(CodeItem.wrongs, limits.wrong_codes_per_login, now_param)",
+        "condition &= may_try(limits, is_address=is_address, is_owner=is_owner)",
+        "pass",
     ),
-    "wrong codes do not stop sends": SourceMutation(
-        code_updates.new_code,
-        "& within_limits(CodeItem.wrongs, limits.wrong_codes_per_login, now_param)",
-    ),
-    "wrong codes are forgotten in an hour": SourceMutation(
-        Limits.wrong_codes_per_login, "DAY", "HOUR"
-    ),
+    "wrong codes do not stop sends": NO_NEW_CODE,
+    "a day of a requester is an hour": SourceMutation(Limits._day_of_requester, "DAY", "HOUR"),
     "a login's sends are not counted": SourceMutation(
-        code_updates.new_code, "prepend(CodeItem.sends, now_param),"
+        send_updates.new_code, "prepend(CodeItem.sends, now_param),"
     ),
-    "a login's sends are forgotten in an hour": SourceMutation(
-        Limits.sends_per_login, "DAY", "HOUR"
+    "a requester's sends for a login have no limit": SourceMutation(
+        send_updates.plan_code,
+        "wait = retry_after(my_sends, limits.sends_per_login(is_address=is_address), now)",
+        "wait = 0",
     ),
     "a phone's sends are not counted": SourceMutation(
         code_updates.count_send, "prepend(DestinationItem.sends, now_param),"
@@ -186,14 +185,14 @@ MUTANTS: dict[str, Defence] = {
     ),
     "a day of sends is an hour": SourceMutation(Limits.sends_per_destination, "DAY", "HOUR"),
     "a send that failed stays counted": SourceMutation(
-        Codes._uncount_send, ", CodeItem.sends[0].remove()"
+        Sends._uncount, ", CodeItem.sends[0].remove()"
     ),
     "a phone's send that failed stays counted": SourceMutation(
-        Codes._uncount_send,
+        Sends._uncount,
         "[DestinationItem.sends[0].remove()]",
-        "[DestinationItem.login.set(login)]",
+        "[DestinationItem.login.set(send.login)]",
     ),
-    "a code that was not sent is live": SourceMutation(Codes._uncount_send, _ENDED),
+    "a code that was not sent is live": SourceMutation(Sends._uncount, "*RESTORE_CODE, "),
     "details are not counted": SourceMutation(Bindings.count_details, "prepend(own, now), "),
     "details are forgotten in an hour": SourceMutation(Limits.wrong_details, "DAY", "HOUR"),
     "any details are right": SourceMutation(Unbinding.unbind, "not all(right)", "False"),
@@ -227,7 +226,7 @@ MUTANTS: dict[str, Defence] = {
     ),
     "codes without attempts left may be fetched": SourceMutation(
         pending_codes.PendingCodes._may_be_fetched,
-        "and code.attempts < self._limits.tries_per_code",
+        "and tries.get(self._requester_of(openid).key, 0) < self._limits.tries_per_code",
     ),
     "a follower who left is not stored": SourceMutation(
         CodeDelivery._by_wechat,

@@ -78,14 +78,20 @@ def exhausted(now: int) -> Iterator[Lock]:
     LoginItem(LOGIN).update([LoginItem.failures.set([now - 5] * 5)])
     yield Lock(LockKind.WRONG_PASSWORDS, now + 1_795)
     counts: tuple[tuple[LockKind, Any, int], ...] = (
-        (LockKind.LOGIN_SENDS, CodeItem.sends, 10),
-        (LockKind.WRONG_CODES, CodeItem.wrongs, 10),
+        (LockKind.LOGIN_SENDS, CodeItem.sends, 5),
+        (LockKind.LOGIN_WRONG_CODES, CodeItem.wrongs, 100),
         (LockKind.UNBINDINGS, CodeItem.unbindings, 3),
+    )
+    somebody = "0" * 16
+    CodeItem(f"code#{LOGIN}").update(
+        [CodeItem.senders.set([somebody] * 5), CodeItem.expires_at.set(now + DAY)]
     )
     for kind, attribute, limit in counts:
         actions = [attribute.set([now - 5] * limit), CodeItem.expires_at.set(now + DAY)]
         CodeItem(f"code#{LOGIN}").update(actions)
         yield Lock(kind, now + DAY - 5)
-    details = {"0" * 16: [now - 5] * 5}
+    details = {somebody: [now - 5] * 5}
     CodeItem(f"code#{LOGIN}").update([CodeItem.details_by.set(details)])
     yield Lock(LockKind.WRONG_DETAILS, now + DAY - 5)
+    CodeItem(f"code#{LOGIN}").update([CodeItem.wrong_by.set({somebody: [now - 5] * 10})])
+    yield Lock(LockKind.WRONG_CODES, now + DAY - 5)

@@ -59,5 +59,5 @@ export function when(at) {
 }
 
 export function coded(text) {
-  return text.split(/(\b\d{6}\b)/).map((part) => (/^\d{6}$/.test(part) ? make("span", { class: "digits" }, part) : part));
+  return text.split(/(\b\d{6}\b|(?<=验证码\D*)\b\d{8}\b)/).map((part, index) => (index % 2 ? make("span", { class: "digits" }, part) : part));
 }

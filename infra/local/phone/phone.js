@@ -266,7 +266,7 @@ function showBanner(before, after) {
   const text = sms ? sms.text : chatEntry.kind === "card"
     ? `${chatEntry.text}：${chatEntry.fields.map(([, value]) => value).join("，")}`
     : chatEntry.text.replace(/<[^>]*>/g, "");
-  const [code] = /\b\d{6}\b/.exec(text) ?? [];
+  const [code] = /\b\d{6}\b|(?<=验证码\D*)\b\d{8}\b/.exec(text) ?? [];
   $("banner").replaceChildren(
     make("b", {}, `${sms ? "短信" : ACCOUNT} · 现在${code ? " · 点此复制验证码" : ""}`),
     make("span", {}, ...coded(text)),
