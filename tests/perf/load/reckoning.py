@@ -159,7 +159,7 @@ def faults(
                 found.append(f"{login}: {event} {happened[event]} times, answered {answered} times")
         if login in responses.openids and responses.openids[login] != one.openid:
             found.append(f"{login}: the binding is not the one that was answered")
-        if overrun([event.at for event in sends], limits.sends_per_login):
+        if overrun([event.at for event in sends], limits.sends_per_login(is_address=True)):
             found.append(f"{login}: more codes than its limit")
         by_wechat = [event.at for event in sends if event.method == "wechat"]
         if overrun(by_wechat, limits.sends_per_destination):
