@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 from chalice.test import HTTPResponse
 
@@ -126,6 +127,21 @@ def test_a_requester_has_five_attempts_a_day(world: World) -> None:
     assert world.login_item("31000001").openid == "o-alice"
     world.clock.time += 86_400
     assert unbind(world, BOUND, "o-mallory").status_code == 200
+
+
+def test_parallel_attempts_share_the_limit(real_world: World) -> None:
+    """Also the first ones of the day, which create the map of attempts."""
+    add_firm(real_world.service.hasher, "31000001", openid="o-alice")
+    tokens = [real_world.token("31000001", f"o-{number % 2}") for number in range(16)]
+
+    def attempt(token: str) -> int:
+        return real_world.call("POST", "/recovery/unbinding", WRONG, token=token).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(attempt, tokens))
+    assert (answers.count(403), answers.count(429)) == (10, 6)
+    assert unbind(real_world, BOUND, "o-owner").status_code == 200
+    assert real_world.login_item("31000001").openid is None
 
 
 def test_strangers_attempts_leave_the_owner_its_own(world: World) -> None:
