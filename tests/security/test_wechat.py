@@ -274,7 +274,7 @@ def test_a_binding_is_notified_and_can_be_undone(wechat_world: WechatWorld) -> N
         "phone=None, openid=None",
     ),
     SourceMutation(add_unbinding, "transaction.save(event)", "pass"),
-    SourceMutation(Bindings.unbind, "*END_CODE, "),
+    SourceMutation(Bindings.unbind, "*END_CODE,"),
 )
 def test_public_details_lead_no_further_than_the_bound_phone(
     pushing: World, wechat: WeChat
@@ -302,7 +302,11 @@ def test_public_details_lead_no_further_than_the_bound_phone(
 @attack(
     36,
     SourceMutation(Bindings.count_details, " & within_limits(own, windows, now)"),
-    SourceMutation(Bindings.count_details, "requester.key)\n", '"everybody")\n'),
+    SourceMutation(
+        Bindings.count_details,
+        "times_of(CodeItem.details_by, requester.key)",
+        "times_of(CodeItem.details_by, 'everybody')",
+    ),
 )
 def test_details_have_five_attempts_a_day(pushing: World) -> None:
     """In all recoveries of a requester; then its right details are refused, and nobody else's."""
