@@ -134,7 +134,7 @@ def _add_firms() -> None:
     add_firm(old, "31000001", phone=NO_PHONE)
     # Lists of long ago, which the next start and the next password cut.
     LoginItem("31000001_cw").update(
-        [LoginItem.starts.set([1] * 80), LoginItem.failures.set([1] * 20)]
+        [LoginItem.starts.set([1] * 170), LoginItem.failures.set([1] * 20)]
     )
 
 
