@@ -30,6 +30,13 @@ _TIME_TO_CANCEL = 3
 _TIME_TO_COUNT = 1
 
 
+def run_beside(task: Callable[[], None]) -> Callable[[], None]:
+    """Run a task in a thread; return a function that waits for it, for a limited time."""
+    thread = Thread(target=copy_context().run, args=(task,), daemon=True)
+    thread.start()
+    return lambda: thread.join(_TIME_TO_COUNT)
+
+
 class SendResult(NamedTuple):
     """A code that was sent. Times in seconds."""
 
@@ -117,13 +124,12 @@ class CodeSender:
     @contextmanager
     def _counted(self, now: int) -> Iterator[None]:
         """Count a send in the budget while the block delivers it."""
-        counting = Thread(target=copy_context().run, args=(self._count, now), daemon=True)
-        counting.start()
+        wait = run_beside(lambda: self._count(now))
         try:
             yield
         finally:
             # The environment is frozen after the response, and its requests with it.
-            counting.join(_TIME_TO_COUNT)
+            wait()
 
     def _count(self, now: int) -> None:
         try:

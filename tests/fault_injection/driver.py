@@ -233,7 +233,7 @@ class Person:
 
     def _digest(self) -> str | None:
         code = self.code()
-        return None if code is None else code.digest
+        return None if code is None else code.digest or None
 
     def confirm(self, token: str, step: str, code: str, password: str = PASSWORD) -> HTTPResponse:
         """Set the password."""

@@ -121,7 +121,9 @@ def test_ten_times_the_budget_stops_every_sms(
     assert world.send(world.token(LOGINS[9], "o-bob")).status_code == 202
 
 
-@attack(66, SourceMutation(code_sender.CodeSender._counted, "counting.start()", "counting.run()"))
+@attack(
+    66, SourceMutation(code_sender.run_beside, "thread.start()", "thread.start() or thread.join()")
+)
 def test_the_budget_s_write_delays_no_code(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,19 +86,11 @@ setLabel(send, SEND);
 
 $("code").addEventListener("input", () => {
   setError("code");
-  // Accept a pasted message: it names the code after the word 验证码, and the login, which may also have
-  // eight digits, before it. Digits alone are left as they are until there are more than a code has.
+  // Accept a pasted message. A login may have eight digits as well, but not after 验证码.
   const text = fold($("code").value);
-  const code = /^[0-9]*$/.test(text) ? text : findCode(text);
+  const [, code] = /码\D*(\d{6}(\d\d)?)(?!\d)/.exec(text) || /(?:^|\D)(\d{6})(?!\d)/.exec(text) || [];
   if (code && code !== $("code").value) $("code").value = code;
 });
-
-/** Return the code in a message: six or eight digits after 验证码, else the only six. */
-function findCode(text) {
-  const named = /验证码[^0-9]*([0-9]{8}|[0-9]{6})(?![0-9])/.exec(text);
-  if (named) return named[1];
-  return (text.match(/[0-9]+/g) || []).find((digits) => digits.length === 6);
-}
 
 /** Order of the fields as in the printed manual: by SMS, the password is first. */
 const order = () => (recovery.method === "wechat" ? ["code", "password"] : ["password", "code"]);
@@ -193,7 +185,7 @@ function findErrors(password, code) {
   if (!password) errors.password = "请输入新密码。";
   else if (unmet.length) errors.password = `新密码还不符合：${unmet.map((rule) => rule.text).join("；")}。`;
   if (!code && !recovery.sent) errors.code = `请先点击“${SEND}”，再输入收到的验证码。`;
-  else if (!/^(?:[0-9]{6}|[0-9]{8})$/.test(code)) errors.code = "请输入6位或8位数字验证码。";
+  else if (!/^\d{6}(\d\d)?$/.test(code)) errors.code = "请输入6位或8位验证码。";
   return errors;
 }
 
