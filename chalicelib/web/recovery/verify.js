@@ -86,7 +86,7 @@ setLabel(send, SEND);
 
 $("code").addEventListener("input", () => {
   setError("code");
-  // Accept a pasted message. A login may have eight digits as well, but not after 验证码.
+  // A pasted message: eight digits may be a login, but not after 验证码.
   const text = fold($("code").value);
   const [, code] = /码\D*(\d{6}(\d\d)?)(?!\d)/.exec(text) || /(?:^|\D)(\d{6})(?!\d)/.exec(text) || [];
   if (code && code !== $("code").value) $("code").value = code;
