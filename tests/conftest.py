@@ -44,7 +44,6 @@ from tests.support.api_client import ApiClient
 
 pytest_plugins = [
     "tests.support.canaries",
-    "tests.support.coverage_scope",
     "tests.support.dynamodb_local",
     "tests.support.log_capture",
     "tests.support.official_account",
