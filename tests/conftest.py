@@ -39,7 +39,7 @@ from chalicelib.settings import load
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.store.models import FirmItem, LoginItem
 from chalicelib.telemetry import masking
-from infra.deploy.tables import create_tables
+from tests.support import moto_tables
 from tests.support.api_client import ApiClient
 
 pytest_plugins = [
@@ -314,7 +314,7 @@ def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeWorld]:
     # The stack sets it for its functions, too; otherwise botocore resolves it for each world.
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", _IN_THE_CLOUD)
     with mock_aws():
-        create_tables(moto_client("dynamodb"), "recovery")
+        moto_tables.create(moto_client("dynamodb"), "recovery")
         with runtime.using(None):
 
             def make(**settings: str) -> World:

@@ -19,9 +19,10 @@ from chalicelib.messaging import queue
 from chalicelib.services.yearly_reset import YearlyReset
 from chalicelib.settings import load
 from chalicelib.store.models import LoginItem
-from infra.deploy.tables import create_tables, load_template
+from infra.deploy.tables import load_template
 from infra.local.aws import Resources
 from tests.conftest import SETTINGS, Clock, Phones, World, add_firm, moto_client
+from tests.support import moto_tables
 from tests.support.api_client import ApiClient
 from tests.support.cheap_hasher import cheap_hasher
 from tests.support.dynamodb_local import create_tables_without_ttl
@@ -196,7 +197,7 @@ def yearly(serial_moto: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reset
     # Moto's queue is one server, which needs no long poll.
     monkeypatch.setattr(queue, "WAIT_SECONDS", 0)
     with mock_aws():
-        create_tables(moto_client("dynamodb"), "recovery")
+        moto_tables.create(moto_client("dynamodb"), "recovery")
         with runtime.using(None):
             yield make()
 
