@@ -10,10 +10,9 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .domain.catalogue import CODE_KEY, MENU_CODE, MENU_RECOVER
-from .http_client import HttpClient
 from .security.password_hasher import PasswordHasher
 from .security.proof_of_work import Proofs
 from .security.requesters import Requesters
@@ -31,11 +30,8 @@ from .services.recovery import Recovery
 from .services.refusals import Refusals
 from .services.service_budgets import ServiceBudgets
 from .settings import Settings
-from .sms import factory
-from .sms.failover import Failover
 from .sms.gateway import SmsGateway
 from .store import models
-from .store.access_token import AccessTokens
 from .store.codes import Codes
 from .store.firms import Firms
 from .store.followers import Followers
@@ -44,7 +40,6 @@ from .store.sends import Sends
 from .telemetry import masking
 from .telemetry.invocation import correlation_id
 from .telemetry.metrics import count
-from .wechat.client import WechatClient
 
 if TYPE_CHECKING:
     from .services.conversation import Conversation
@@ -55,8 +50,10 @@ if TYPE_CHECKING:
     from .services.unbinding import Unbinding
     from .services.wechat_login import WechatLogin
     from .services.yearly_reset import YearlyReset
+    from .sms.failover import Failover
     from .store.accounts import Accounts
     from .wechat.cipher import MessageCipher
+    from .wechat.client import WechatClient
 
 
 def now() -> int:
@@ -123,16 +120,24 @@ class Service:
         return MessageCipher(self.settings.wechat_aes_key.reveal(), self.settings.wechat_app_id)
 
     def _gateway(self, name: str) -> SmsGateway:
+        from .sms import factory
+
         if name in self._gateways:
             return self._gateways[name]
         return factory.build(name, self.settings, self.clock, correlation_id)
 
     @cached_property
     def sms(self) -> Failover:
+        from .sms.failover import Failover
+
         return Failover([self._gateway(name) for name in self.settings.sms_gateways])
 
     @cached_property
     def platform(self) -> WechatClient:
+        from .http_client import HttpClient
+        from .store.access_token import AccessTokens
+        from .wechat.client import WechatClient
+
         settings = self.settings
         return WechatClient(
             settings.wechat_app_id,
@@ -182,8 +187,8 @@ class Service:
     @cached_property
     def notifications(self) -> Notifications:
         return Notifications(
-            self.sms,
-            self.platform,
+            lambda: self.sms,
+            lambda: self.platform,
             self.settings.wechat_notice_template_id,
             self.settings.site_url,
             self.budgets,
@@ -215,8 +220,8 @@ class Service:
     @cached_property
     def _code_delivery(self) -> CodeDelivery:
         return CodeDelivery(
-            self.sms,
-            self.platform,
+            lambda: self.sms,
+            lambda: self.platform,
             self.followers,
             self.settings.wechat_code_template_id,
             self.enter_url,
@@ -336,8 +341,12 @@ class Service:
         return YearlyReset(
             clock=self.clock,
             runs=ResetRuns(),
-            queue=Queue(_sqs, settings.reset_queue_url, f"{settings.table_prefix}-reset"),
-            topic=Topic(_sns, settings.ops_topic_arn),
+            queue=Queue(
+                lambda: _aws_client("sqs"),
+                settings.reset_queue_url,
+                f"{settings.table_prefix}-reset",
+            ),
+            topic=Topic(lambda: _aws_client("sns"), settings.ops_topic_arn),
             hasher=self.hasher,
             area_codes=settings.area_code_overrides,
             count=count,
@@ -394,13 +403,7 @@ class Service:
         }
 
 
-def _sqs() -> Any:
+def _aws_client(service: Literal["sns", "sqs"]) -> Any:
     import boto3
 
-    return boto3.client("sqs")
-
-
-def _sns() -> Any:
-    import boto3
-
-    return boto3.client("sns")
+    return boto3.client(service)

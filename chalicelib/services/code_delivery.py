@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..domain.catalogue import ACCOUNT_NAME, SMS_TEMPLATES, fill
 from ..domain.codes import LIFETIME
 from ..domain.errors import NotFollowing, Unavailable
 from ..domain.limits import MINUTE
 from ..domain.logins import mask_phone
-from ..sms.failover import Failover
 from ..sms.gateway import BY_MESSAGE_ID, Attempt, Outcome, Sms
 from ..store import audit
 from ..store.codes import Destination
 from ..store.followers import Followers
 from ..store.models import AuditItem
-from ..wechat.client import TemplateOutcome, TemplateResult, WechatClient
+from ..wechat.template_results import TemplateOutcome, TemplateResult
 from .ports import Count
+
+if TYPE_CHECKING:
+    from ..sms.failover import Failover
+    from ..wechat.client import WechatClient
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +44,17 @@ class CodeDelivery:
 
     def __init__(
         self,
-        sms: Failover,
-        platform: WechatClient,
+        sms: Callable[[], Failover],
+        platform: Callable[[], WechatClient],
         followers: Followers,
         template_id: str,
         enter_url: str,
         count: Count,
     ) -> None:
-        """`template_id` is WeChat's template for codes; empty where the account has none."""
+        """`sms` and `platform` return the clients; they are called when one is needed.
+
+        `template_id` is WeChat's template for codes; empty where the account has none.
+        """
         self._count = count
         self._sms = sms
         self._platform = platform
@@ -58,7 +65,7 @@ class CodeDelivery:
     def gateway(self, destination: Destination) -> str:
         """Return the name of the gateway that is tried first for this destination."""
         if destination.method == "sms":
-            return self._sms.first
+            return self._sms().first
         return "wechat-template" if self._template_id else "wechat-pull"
 
     def send(self, login: str, destination: Destination, code: str, send: AuditItem) -> Dispatch:
@@ -74,7 +81,7 @@ class CodeDelivery:
         params = {"login": login, "code": code, "minutes": MINUTES}
         text = fill(SMS_TEMPLATES["code"], **params)
         sms = Sms(destination.address, text, "code", params, reference=f"{login}/{send.at}")
-        settled = self._sms.send(sms, self._count_attempt).settled
+        settled = self._sms().send(sms, self._count_attempt).settled
         log.info("code sent", extra={"gateway": settled.gateway, "outcome": settled.outcome.value})
         if settled.message_id and settled.gateway in BY_MESSAGE_ID:
             self._name_message(settled.gateway, settled.message_id, login, send)
@@ -129,7 +136,7 @@ class CodeDelivery:
         return result
 
     def _pushed(self, login: str, openid: str, code: str, send: AuditItem) -> TemplateResult:
-        return self._platform.send_template(
+        return self._platform().send_template(
             openid,
             self._template_id,
             {
@@ -143,7 +150,7 @@ class CodeDelivery:
 
     def _still_follows(self, openid: str) -> bool:
         known = self._followers.is_following(openid)
-        return self._platform.is_following(openid) if known is None else known
+        return self._platform().is_following(openid) if known is None else known
 
     @staticmethod
     def _name_message(gateway: str, message_id: str, login: str, send: AuditItem) -> None:

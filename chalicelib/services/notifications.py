@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 from ..domain.catalogue import NOTICE_TITLES, SMS_TEMPLATES, fill
 from ..domain.errors import ServiceError
-from ..sms.failover import Failover
 from ..sms.gateway import Attempt, Sms
-from ..wechat.client import TemplateOutcome, WechatClient
+from ..wechat.template_results import TemplateOutcome
 from .service_budgets import ServiceBudgets
+
+if TYPE_CHECKING:
+    from ..sms.failover import Failover
+    from ..wechat.client import WechatClient
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +38,18 @@ class Notifications:
 
     def __init__(
         self,
-        sms: Failover,
-        platform: WechatClient,
+        sms: Callable[[], Failover],
+        platform: Callable[[], WechatClient],
         template_id: str,
         site_url: str,
         budgets: ServiceBudgets,
     ) -> None:
-        """`template_id` is WeChat's template for notices; empty where the account has none.
+        """`sms` and `platform` return the clients; they are called when one is needed.
 
-        A notice by SMS counts as a send of the whole service. The budget of sends refuses none of
-        them; its hard limit, which ends all SMS of the hour, ends notices as well. They are not
-        counted among the codes of their phone: the code of the firm's other login may follow at once.
+        `template_id` is WeChat's template for notices; empty where the account has none. A notice by
+        SMS counts as a send of the whole service. The budget of sends refuses none of them; its hard
+        limit, which ends all SMS of the hour, ends notices as well. They are not counted among the
+        codes of their phone: the code of the firm's other login may follow at once.
         """
         self._budgets = budgets
         self._sms = sms
@@ -79,7 +84,7 @@ class Notifications:
         text = fill(SMS_TEMPLATES[notice], **params)
         sms = Sms(phone, text, notice, params, reference=f"{notice}.{login}.{now}")
         try:
-            return self._sms.send(sms).settled
+            return self._sms().send(sms).settled
         finally:
             self._count(now)
 
@@ -96,7 +101,7 @@ class Notifications:
             log.info("a notice was not counted: %s", error.code)
 
     def _by_wechat(self, notice: str, login: str, now: int, openid: str) -> None:
-        result = self._platform.send_template(
+        result = self._platform().send_template(
             openid,
             self._template_id,
             {

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..http_client import HttpClient
 from ..settings import Settings
 from .gateway import SmsGateway
 
@@ -28,6 +27,7 @@ def build(
 
         return Sns(lambda: _sns_client(settings), settings.sms_sign)
     if name == "aliyun":
+        from ..http_client import HttpClient
         from .aliyun import Aliyun
         from .vendor import VendorAccount
 
@@ -40,6 +40,7 @@ def build(
         )
         return Aliyun(account, HttpClient(), clock, lambda: secrets.token_hex(16))
     if name == "tencent":
+        from ..http_client import HttpClient
         from .tencent import Tencent
         from .vendor import VendorAccount
 
@@ -58,6 +59,7 @@ def build(
             region=settings.sms_tencent_region,
         )
     if name == "http":
+        from ..http_client import HttpClient
         from .http import Http
 
         return Http(

@@ -8,14 +8,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping
-from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from ..domain.errors import Unavailable
 from ..http_client import HttpClient
 from . import api
 from .api import NoAnswer
+from .template_results import TemplateOutcome, TemplateResult
 
 log = logging.getLogger(__name__)
 
@@ -56,19 +56,6 @@ class PlatformRefusal(Exception):
         self.rid = rid
 
 
-class TemplateOutcome(StrEnum):
-    """Outcome of a template message."""
-
-    SENT = "sent"
-    NOT_FOLLOWING = "not-following"
-    NO_TEMPLATE = "no-template"
-    """The account cannot push it now: no such template, no permission, quota exhausted."""
-    REFUSED = "refused"
-    """The person cannot receive it: declined, blacklisted, or an openid of another account."""
-    UNKNOWN = "unknown"
-    """No response in time: it may have been sent."""
-
-
 _OUTCOMES = {
     0: TemplateOutcome.SENT,
     43004: TemplateOutcome.NOT_FOLLOWING,
@@ -77,14 +64,6 @@ _OUTCOMES = {
     43101: TemplateOutcome.REFUSED,
     43117: TemplateOutcome.REFUSED,
 }
-
-
-class TemplateResult(NamedTuple):
-    """Outcome of a push; `msgid` is the message's id in its receipt (TEMPLATESENDJOBFINISH)."""
-
-    outcome: TemplateOutcome
-    msgid: str | None = None
-    errcode: int | None = None
 
 
 class TokenStore(Protocol):

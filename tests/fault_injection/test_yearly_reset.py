@@ -36,8 +36,7 @@ def world(yearly: ResetWorld, monkeypatch: pytest.MonkeyPatch) -> ResetWorld:
     monkeypatch.setattr(yearly_reset, "CHUNK", 2)
     # Calls are numbered, so that their order must be the same in each run.
     monkeypatch.setattr(reset_handler, "AT_ONCE", 1)
-    monkeypatch.setattr(container, "_sqs", lambda: moto_client("sqs"))
-    monkeypatch.setattr(container, "_sns", lambda: moto_client("sns"))
+    monkeypatch.setattr(container, "_aws_client", moto_client)
     return yearly
 
 

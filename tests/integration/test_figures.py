@@ -11,7 +11,7 @@ from chalicelib.sms.gateway import Outcome
 from chalicelib.store.models import LoginItem
 from chalicelib.telemetry import metrics
 from chalicelib.telemetry.invocation import Invocation, begun
-from chalicelib.wechat.client import TemplateOutcome, TemplateResult
+from chalicelib.wechat.template_results import TemplateOutcome, TemplateResult
 from tests.conftest import MakeWorld, Phones, World, add_firm
 from tests.support import yearly_reset
 from tests.support.callbacks import TAPPED, send_message

@@ -17,7 +17,7 @@ from chalicelib.domain.catalogue import NOTICE_TITLES
 from chalicelib.domain.limits import DAY, HOUR, MINUTE
 from chalicelib.services.rate_limits import StartLimiter
 from chalicelib.store.models import FirmItem, LoginItem
-from chalicelib.wechat.client import TemplateOutcome, TemplateResult
+from chalicelib.wechat.template_results import TemplateOutcome, TemplateResult
 from infra.deploy.tables import create_tables
 from tests.stateful.model import Model
 from tests.stateful.rules import Login, Rules

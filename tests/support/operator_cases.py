@@ -11,7 +11,7 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.limits import DAY, HOUR
 from chalicelib.services.diagnosis import Lock, LockKind
 from chalicelib.store.models import AuditItem, CodeItem, LoginItem
-from chalicelib.wechat.client import TemplateOutcome, TemplateResult
+from chalicelib.wechat.template_results import TemplateOutcome, TemplateResult
 from tests.conftest import MakeWorld, World, add_firm
 
 LOGIN = "11010148"

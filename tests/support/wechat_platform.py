@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from chalicelib.http_client import HttpClient
-from chalicelib.wechat.client import TemplateResult, WechatClient
+from chalicelib.wechat.client import WechatClient
+from chalicelib.wechat.template_results import TemplateResult
 from tests.support.http_server import Received, Reply, serving
 
 APP_ID = "wx0123456789abcdef"

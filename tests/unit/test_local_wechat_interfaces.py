@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from chalicelib.wechat.client import OAuthRefused, TemplateOutcome
+from chalicelib.wechat.client import OAuthRefused
+from chalicelib.wechat.template_results import TemplateOutcome
 from infra.local.wechat.simulator import (
     CODE_TEMPLATE_ID,
     NOTICE_TEMPLATE_ID,

@@ -20,7 +20,8 @@ from chalicelib.http_client import (
     tls_context,
 )
 from chalicelib.wechat import api
-from chalicelib.wechat.client import OAuthRefused, TemplateOutcome, TemplateResult, WechatClient
+from chalicelib.wechat.client import OAuthRefused, WechatClient
+from chalicelib.wechat.template_results import TemplateOutcome, TemplateResult
 from tests.support.http_cases import UNANSWERED, UNREADABLE, UNSENT, Case, answering, raw_server
 from tests.support.http_server import Reply, self_signed, serving
 from tests.support.wechat_platform import (

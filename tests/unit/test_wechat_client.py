@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from chalicelib.domain.errors import Unavailable
-from chalicelib.wechat.client import OAuthRefused, TemplateOutcome, TemplateResult, WechatClient
+from chalicelib.wechat.client import OAuthRefused, WechatClient
+from chalicelib.wechat.template_results import TemplateOutcome, TemplateResult
 from tests.support.wechat_platform import (
     APP_ID,
     BUSY,

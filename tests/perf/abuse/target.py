@@ -20,7 +20,7 @@ from chalicelib.security.proof_of_work import Proofs
 from chalicelib.settings import load
 from chalicelib.sms.gateway import Attempt, Sms
 from chalicelib.store.models import FirmItem, LoginItem
-from chalicelib.wechat.client import TemplateOutcome, TemplateResult
+from chalicelib.wechat.template_results import TemplateOutcome, TemplateResult
 from infra.deploy.tables import create_tables
 from tests.conftest import SETTINGS, Clock, Phones, World, moto_client
 from tests.stateful.environment import Platform
