@@ -10,11 +10,13 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-
-from argon2 import PasswordHasher as Argon2
-from argon2.exceptions import InvalidHashError, VerificationError
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..domain.passwords import normalise
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher as Argon2
 
 # OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, two iterations, one degree of
 # parallelism.
@@ -46,13 +48,25 @@ class PasswordHasher:
         """
         self._peppers = dict(peppers)
         self._current = next(iter(self._peppers))
-        self._argon2 = Argon2(
-            time_cost=passes, memory_cost=memory_kib, parallelism=LANES, hash_len=32, salt_len=16
-        )
+        self._memory_kib = memory_kib
+        self._passes = passes
         # A hash in the current form that no known password has.
         salt, tag = (base64.b64encode(bytes(n)).decode().rstrip("=") for n in (16, 32))
         self._decoy = (
             f"v{self._current}:$argon2id$v=19$m={memory_kib},t={passes},p={LANES}${salt}${tag}"
+        )
+
+    @cached_property
+    def _argon2(self) -> Argon2:
+        # Imported at the first hash: the first step of a recovery has none.
+        from argon2 import PasswordHasher as Argon2
+
+        return Argon2(
+            time_cost=self._passes,
+            memory_cost=self._memory_kib,
+            parallelism=LANES,
+            hash_len=32,
+            salt_len=16,
         )
 
     def hash(self, password: str) -> str:
@@ -68,6 +82,8 @@ class PasswordHasher:
 
             text = normalise(password).encode("utf-8", "surrogatepass")
             return foreign_hashes.verify(stored, text)
+        from argon2.exceptions import InvalidHashError, VerificationError
+
         try:
             pepper = self._peppers.get(int(own[1]))
             if pepper is None:

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from chalice.app import Request
 
@@ -34,8 +34,7 @@ MAXIMUM_TEXT = 200
 _DEPTH = 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class TextField:
+class TextField(NamedTuple):
     """A text field of a request body: what the parser checks and what the API's description states."""
 
     name: str
