@@ -41,6 +41,7 @@ class Measurement:
     def __init__(self) -> None:
         self._probes = _probes()
         self._found: list[dict[str, Any]] = []
+        self._is_complete = True
 
     def begin(self) -> None:
         """Instrument the modules of the program that are imported from now on."""
@@ -61,9 +62,13 @@ class Measurement:
         """Receive a worker's coverage; a worker that broke off has none."""
         if _KEY in getattr(node, "workeroutput", {}):
             self._found.append(json.loads(node.workeroutput[_KEY]))
+        else:
+            self._is_complete = False
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Write the report and print the total."""
+        """Write the report and print the total, unless the run broke off."""
+        if not self._is_complete:
+            return
         # Includes the files that no test imports.
         total = _probes([str(ROOT / name) for name in _FOLDERS]).get_coverage()
         for each in self._found:
