@@ -41,15 +41,19 @@ class Measurement:
     def __init__(self) -> None:
         self._probes = _probes()
         self._found: list[dict[str, Any]] = []
+        self._measures = False
         self._is_complete = True
 
     def begin(self) -> None:
         """Instrument the modules of the program that are imported from now on."""
         program = slipcover.FileMatcher(sources=[ROOT / name for name in (*_FOLDERS, "app.py")])
         slipcover.ImportManager(self._probes, program).__enter__()
+        self._measures = True
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if not self._measures:
+            return
         own = self._probes.get_coverage()
         output = getattr(session.config, "workeroutput", None)
         if output is None:
@@ -67,7 +71,7 @@ class Measurement:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the report and print the total, unless the run broke off."""
-        if not self._is_complete:
+        if not self._found or not self._is_complete:
             return
         # Includes the files that no test imports.
         total = _probes([str(ROOT / name) for name in _FOLDERS]).get_coverage()
