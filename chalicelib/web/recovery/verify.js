@@ -86,9 +86,9 @@ setLabel(send, SEND);
 
 $("code").addEventListener("input", () => {
   setError("code");
-  // A pasted message: eight digits may be a login, but not after 验证码.
+  // A pasted message may name the login before the code.
   const text = fold($("code").value);
-  const [, code] = /码\D*(\d{6}(\d\d)?)(?!\d)/.exec(text) || /(?:^|\D)(\d{6})(?!\d)/.exec(text) || [];
+  const [, code] = /码\D*(\d{6}(\d\d)?)(?!\d)/.exec(text) || /^\D*(\d{6})(?!\d)/.exec(text) || [];
   if (code && code !== $("code").value) $("code").value = code;
 });
 
