@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from .botocore_session import new_session
@@ -17,8 +18,8 @@ def _secrets_manager() -> Any:
     return new_session().create_client("secretsmanager", config=SECRETS_CONFIG)
 
 
-def _from_environment() -> Built[Service]:
-    return Built(SettingsSource(os.environ, now, _secrets_manager), Service)
+def _from_environment(clock: Callable[[], int] = now) -> Built[Service]:
+    return Built(SettingsSource(os.environ, now, _secrets_manager), partial(Service, clock=clock))
 
 
 _built = _from_environment()
@@ -34,10 +35,13 @@ def service() -> Service:
     return _built.get() if _service is None else _service
 
 
-def install(replacement: Service | None) -> None:
-    """Replace the process's service; None has it built again from the environment."""
+def install(replacement: Service | None, clock: Callable[[], int] = now) -> None:
+    """Replace the process's service; None has it built again from the environment.
+
+    `clock`, which returns epoch seconds, is that of services built from the environment.
+    """
     global _built, _service
-    _built, _service = _from_environment(), replacement
+    _built, _service = _from_environment(clock), replacement
 
 
 @contextmanager
