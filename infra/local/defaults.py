@@ -27,6 +27,7 @@ def place_settings(site_url: str, pc_origin: str) -> dict[str, str]:
     return {
         "SITE_URL": site_url,
         "ALLOWED_ORIGINS": pc_origin,
+        "LOGIN_URL": f"{site_url}/_login",
         "WECHAT_CODE_TEMPLATE_ID": CODE_TEMPLATE_ID,
         "WECHAT_NOTICE_TEMPLATE_ID": NOTICE_TEMPLATE_ID,
         "SMS_GATEWAYS": "http",

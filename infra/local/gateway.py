@@ -72,8 +72,15 @@ class _Authorizer(LocalGatewayAuthorizer):
 class Gateway:
     """Serves requests with the Chalice app."""
 
-    def __init__(self, app: Chalice, check: SigV4Check, caller: str) -> None:
+    def __init__(
+        self,
+        app: Chalice,
+        check: SigV4Check,
+        caller: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """`caller` is the ARN of everybody whose signature is valid."""
+        self._clock = clock
         if not isinstance(app, LocalChalice):
             # As Chalice's own local server does: replace the class of the instance.
             app.__class__ = type("LocalApp", (ThreadedChalice, app.__class__), {})
@@ -158,7 +165,7 @@ class Gateway:
                 "stage": "local",
                 "protocol": "HTTP/1.1",
                 "requestId": context.aws_request_id,
-                "requestTimeEpoch": int(time.time() * 1000),
+                "requestTimeEpoch": int(self._clock() * 1000),
                 "identity": {
                     "sourceIp": request.remote_addr,
                     "userAgent": single.get("user-agent"),

@@ -40,8 +40,14 @@ class People:
 
     def __init__(self, people: Sequence[Person] = PEOPLE) -> None:
         self._guard = threading.Lock()
-        self._people = {person.number: person for person in people}
-        self._current = people[0].number
+        self._first = tuple(people)
+        self.reset()
+
+    def reset(self) -> None:
+        """Remove the phones that were added, and select the first one."""
+        with self._guard:
+            self._people = {person.number: person for person in self._first}
+            self._current = self._first[0].number
 
     def all(self) -> list[Person]:
         """Return all phones, the demo phones first."""

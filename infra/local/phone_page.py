@@ -1,9 +1,11 @@
-"""`/_phone`: the demo phones, for people and for scripts.
+"""`/_phone`: the demo page with a phone, a PC and the guided tour, for people and for scripts.
 
-`GET /_phone` is the page. `GET /_phone/state` returns everything that it shows:
+`GET /_phone` is the page. `GET /_phone/state` returns what phones and platforms show:
 
-    {"now": 1790000000, "site": "http://127.0.0.1:8000", "pc": "http://localhost:8000",
+    {"now": 1790000000, "ahead": 0,       the demo's clock, and seconds ahead of the machine's
+     "site": "http://127.0.0.1:8000", "pc": "http://localhost:8000",
      "wechat": true, "sms": true,          false where an outside one is used
+     "broken": {"sms": false, "wechat": false},
      "current": "13800001234",             the selected phone
      "menu": [{"name", "type", ...}],      of the Official Account
      "codes": [{"url", "scene", "expires_at"}],   its unexpired QR codes, newest first
@@ -13,6 +15,13 @@
      "firms": [{"firm_no", "name", "approval_no", "head_name", "phone", "finance_phone", "tags"}]}
 
 `kind` is `account`, `person`, `card` (a template message) or `notice`.
+
+`GET /_phone/tour` returns the guided tour and the audit of the logins in use:
+
+    {"runs": 1, "can_reset": true, "scenes": [{"name", "title", "about"}],
+     "scene": {"name", "login", "number", "pc_first",
+               "steps": [{"text", "device", "offers", "done"}]},   null before a scene is chosen
+     "audit": [{"at", "login", "event", "by", "facts"}]}           newest first
 
 `POST /_phone/act` accepts `{"act": …, "phone": "13800001234", …}`. The default of `phone` is the
 selected phone; any mainland number is valid. It returns `{"ok": true, …}` once the service has
@@ -30,9 +39,15 @@ responded to the platform, so that the state contains the result.
 | `fail-sms` | `status`, `delay` (s), `times` | |
 | `fail-wechat` | `errcode`, `path`, `delay` (s), `times` | |
 | `revoke-token` | | revokes the platform's access tokens |
+| `break` | `part` (`sms`, `wechat`), `on` | every call fails until `on` is false |
+| `move-clock` | `seconds` | moves the demo's clock forward |
+| `new-year` | | moves it to the next 1 January, 00:00 in Beijing; scheduled functions run |
+| `scene` | `scene`, its name | returns to the beginning and prepares the scene |
+| `reset` | | returns everything to the beginning |
+| `register-phone` | | binds a phone to the scene's login, as technical support does |
 
 The status is 409 with `{"error": …}` for an act that is impossible now: `not-following`,
-`follows-already`, `foreign-code`, `no-such-item`, `outside`; and 422 for a malformed one.
+`follows-already`, `foreign-code`, `no-such-item`, `no-scene`, `outside`; and 422 for a malformed one.
 
 At OAuth a browser is the phone in its cookie `_phone`, or else the selected one.
 """
@@ -40,8 +55,7 @@ At OAuth a browser is the phone in its cookie `_phone`, or else the selected one
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,10 +63,15 @@ from urllib.parse import urlsplit
 
 from werkzeug.wrappers import Request, Response
 
+from .clock import MovableClock
 from .firms import ListedFirm
+from .journal import Journal
 from .people import People, Person
+from .phone_acts import Acts, Malformed
+from .schedules import Scheduler
 from .serving import Reply, read_body
 from .sms import SimulatedSms
+from .tour import Tour
 from .wechat import SimulatedWeChat
 from .wechat.simulator import CannotDo
 
@@ -63,13 +82,12 @@ _FILES = {
     "": ("index.html", "text/html; charset=utf-8"),
     "phone.css": ("phone.css", "text/css; charset=utf-8"),
     "phone.js": ("phone.js", "text/javascript; charset=utf-8"),
-    "elements.js": ("elements.js", "text/javascript; charset=utf-8"),
+    **{
+        name: (name, "text/javascript; charset=utf-8")
+        for name in ("elements.js", "frames.js", "tour.js", "frame.js")
+    },
 }
 _MAXIMUM_BODY = 16_384
-
-
-class Malformed(Exception):
-    """An act lacks a parameter, or one is invalid; the text is its name."""
 
 
 class PhonePage:
@@ -84,9 +102,15 @@ class PhonePage:
         sms: SimulatedSms | None,
         wechat: SimulatedWeChat | None,
         firms: Sequence[ListedFirm] = (),
-        clock: Callable[[], int] = lambda: int(time.time()),
+        clock: MovableClock | None = None,
+        journal: Journal | None = None,
+        scheduler: Scheduler | None = None,
+        tour: Tour | None = None,
     ) -> None:
-        """`site` is the service's public URL, `local` the one on this machine."""
+        """`site` is the service's public URL, `local` the one on this machine.
+
+        Without `tour` there are no scenes; without `clock` it is the machine's.
+        """
         self._site = site
         self._local = local
         # Cookies belong to a host: under this one the page is not inside WeChat.
@@ -95,7 +119,18 @@ class PhonePage:
         self._sms = sms
         self._wechat = wechat
         self._firms = firms
-        self._clock = clock
+        self._clock = clock or MovableClock()
+        self._tour = tour
+        self._acts = Acts(
+            sites=(site, local),
+            people=people,
+            journal=journal or Journal(),
+            sms=sms,
+            wechat=wechat,
+            clock=clock,
+            scheduler=scheduler,
+            tour=tour,
+        )
 
     def answer(self, request: Request) -> Response:
         """Return the response to a request. Raises what `read_body` raises, and nothing else."""
@@ -112,10 +147,14 @@ class PhonePage:
             return _json(405, {"error": "method"})
         if name == "state":
             return _json(200, self.state())
+        if name == "tour":
+            return _json(200, {} if self._tour is None else self._tour.state())
         if name not in _FILES:
             return _json(404, {"error": "no-such-page"})
         file, content_type = _FILES[name]
         body = (_FOLDER / file).read_bytes()
+        if name == "frame.js":
+            body = f"const AHEAD = {self._clock.ahead};\n".encode() + body
         return Reply(body, 200, {**self._headers(), "Content-Type": content_type})
 
     def _headers(self) -> dict[str, str]:
@@ -140,10 +179,15 @@ class PhonePage:
         codes = account.live_tickets(now)[:8] if account else []
         return {
             "now": now,
+            "ahead": self._clock.ahead,
             "site": self._site,
             "pc": self._pc,
             "wechat": self._wechat is not None,
             "sms": self._sms is not None,
+            "broken": {
+                "sms": self._sms is not None and self._sms.is_failing,
+                "wechat": self._wechat is not None and self._wechat.is_failing,
+            },
             "current": self._people.current.number,
             "menu": list((account.menu or {}).get("button", [])) if account else [],
             "codes": [
@@ -190,8 +234,6 @@ class PhonePage:
         except (KeyError, ValueError):
             return self._people.current.openid
 
-    # Acts.
-
     def _handle_act(self, request: Request) -> Response:
         if request.method != "POST":
             return _json(405, {"error": "method"})
@@ -203,75 +245,13 @@ class PhonePage:
             body = json.loads(raw[: _MAXIMUM_BODY + 1])
             if not isinstance(body, dict) or len(raw) > _MAXIMUM_BODY:
                 raise Malformed("body")
-            return _json(200, {"ok": True, **self.act(body)})
+            return _json(200, {"ok": True, **self._acts.perform(body)})
         except CannotDo as refused:
             return _json(409, {"error": str(refused)})
         except Malformed as error:
             return _json(422, {"error": str(error)})
         except ValueError:
             return _json(422, {"error": "body"})
-
-    def act(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Perform an act and return its result. Raises CannotDo, Malformed."""
-        number = body.get("phone", self._people.current.number)
-        try:
-            person = self._people.of(number)
-        except (ValueError, TypeError, AttributeError):
-            raise Malformed("phone") from None
-        act = _text(body, "act")
-        if act == "use":
-            self._people.select(person.number)
-            return {}
-        if act == "clear":
-            if self._sms:
-                self._sms.clear()
-            if self._wechat:
-                self._wechat.account.clear()
-            return {}
-        if act == "fail-sms":
-            if self._sms is None:
-                raise CannotDo("outside")
-            delay, times = _number(body, "delay", 0), _number(body, "times", 1)
-            status = int(_number(body, "status", 0)) or None
-            self._sms.fail(status, delay=delay, times=int(times))
-            return {}
-        if self._wechat is None:
-            raise CannotDo("outside")
-        return self._in_wechat(self._wechat, act, person, body)
-
-    def _in_wechat(
-        self, wechat: SimulatedWeChat, act: str, person: Person, body: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        openid = person.openid
-        if act == "follow":
-            reply = wechat.follow(openid, _text(body, "scene", ""))
-            return {"reply": reply.text}
-        if act == "leave":
-            wechat.leave(openid)
-            return {}
-        if act == "scan":
-            return self._scan(wechat, openid, _text(body, "code"))
-        if act == "tap":
-            return {"open": wechat.tap(openid, _text(body, "item"))}
-        if act == "say":
-            return {"reply": wechat.say(openid, _text(body, "text")).text}
-        if act == "revoke-token":
-            wechat.tokens.revoke()
-            return {}
-        if act == "fail-wechat":
-            errcode = int(_number(body, "errcode", 0)) or None
-            delay, times = _number(body, "delay", 0), _number(body, "times", 1)
-            wechat.fail(errcode, path=_text(body, "path", "*"), delay=delay, times=int(times))
-            return {}
-        raise Malformed("act")
-
-    def _scan(self, wechat: SimulatedWeChat, openid: str, code: str) -> dict[str, Any]:
-        code = code.strip()
-        if code.startswith((f"{self._site}/", f"{self._local}/")):
-            # A QR code of the service's URL opens in WeChat's browser.
-            return {"open": code}
-        scene = wechat.scan(openid, code)
-        return {"scene": scene, "following": wechat.account.follower(openid) is not None}
 
 
 def _json(status: int, body: dict[str, Any]) -> Response:
@@ -285,17 +265,3 @@ def _json(status: int, body: dict[str, Any]) -> Response:
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _text(body: Mapping[str, Any], name: str, default: str | None = None) -> str:
-    value = body.get(name, default)
-    if not isinstance(value, str):
-        raise Malformed(name)
-    return value
-
-
-def _number(body: Mapping[str, Any], name: str, default: float) -> float:
-    value = body.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -1 <= value <= 99_999:
-        raise Malformed(name)
-    return value

@@ -1,4 +1,4 @@
-"""The local HTTP server: `/_phone…` is the phone page, everything else goes to the gateway."""
+"""The local HTTP server: the demo's own pages by their paths; everything else goes to the gateway."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import re
 import socket
 import time
+from collections.abc import Callable, Mapping
 from urllib.parse import quote, unquote, urlsplit
 
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
@@ -19,40 +20,53 @@ from .serving import Answer, LocalServer, application, raw_target
 
 log = logging.getLogger("infra.local.access")
 
-PHONE = "/_phone"
+FRAME_SCRIPT = b'<script src="/_phone/frame.js"></script>'
+"""Added to pages in the demo's frames: it keeps their clock and fills in what people tap."""
 
 _REFUSALS = {400: "请求格式不正确。", 413: "请求内容过大。"}
 
 
 class Service:
-    """Routes requests to the gateway or the phone page; compresses and logs the responses."""
+    """Routes requests to the gateway or a demo page; compresses and logs the responses."""
 
     def __init__(
-        self, gateway: Answer, phone: Answer, framed_by: str, compress_from: int | None
+        self,
+        gateway: Answer,
+        pages: Mapping[str, Answer],
+        framed_by: str,
+        compress_from: int | None,
+        observe: Callable[[Request, Response], None],
     ) -> None:
-        """`framed_by` is the only origin whose pages may frame the service's page.
+        """`pages` are the demo's own, by the first segment of their paths, such as `/_phone`.
+
+        `framed_by` is the only origin whose pages may frame the service's page.
 
         Responses of at least `compress_from` bytes are compressed; with None, no response is.
+        `observe` is called with each request of the gateway and its response.
         """
         self._gateway = gateway
-        self._phone = phone
+        self._pages = dict(pages)
         self._framed_by = framed_by
         self._compress_from = compress_from
+        self._observe = observe
 
     def answer(self, request: Request) -> Response:
         """Return the response to one request."""
         began = time.perf_counter()
         path = urlsplit(raw_target(request)).path
-        for_phone = path == PHONE or path.startswith(PHONE + "/")
+        page = self._pages.get("/" + path[1:].partition("/")[0])
         try:
-            response = (self._phone if for_phone else self._gateway)(request)
+            response = (page or self._gateway)(request)
         except (BadRequest, RequestEntityTooLarge) as error:
             reason = _REFUSALS[error.code]
             response = rendered(problem("invalid-input", error.code, field="body", reason=reason))
+        if page is None:
+            self._observe(request, response)
         if request.headers.get("Sec-Fetch-Dest") == "iframe":
             allow_framing(response, self._framed_by)
+            add_frame_script(response)
         compress(response, request, self._compress_from)
-        if not for_phone:
+        if page is None:
             # Without the query, which may contain codes and states.
             took = (time.perf_counter() - began) * 1000
             logged = quote(_loggable(path), safe="/%{}")[:100]
@@ -78,6 +92,12 @@ def allow_framing(response: Response, origin: str) -> None:
         )
 
 
+def add_frame_script(response: Response) -> None:
+    """Add the script of framed pages to an HTML page, before the page's own."""
+    if str(response.headers.get("Content-Type", "")).startswith("text/html"):
+        response.set_data(response.get_data().replace(b"<head>", b"<head>" + FRAME_SCRIPT, 1))
+
+
 def compress(response: Response, request: Request, smallest: int | None) -> None:
     """Compress a body of at least `smallest` bytes, as API Gateway does; None disables it."""
     body = response.get_data()
@@ -93,10 +113,11 @@ def compress(response: Response, request: Request, smallest: int | None) -> None
 def build_server(
     bound: socket.socket,
     gateway: Answer,
-    phone: Answer,
+    pages: Mapping[str, Answer],
     framed_by: str,
     compress_from: int | None = None,
+    observe: Callable[[Request, Response], None] = lambda request, response: None,
 ) -> LocalServer:
     """Return the service's server on a bound socket. For the other arguments see Service."""
-    service = Service(gateway, phone, framed_by, compress_from)
+    service = Service(gateway, pages, framed_by, compress_from, observe)
     return LocalServer(application(service.answer), bound)

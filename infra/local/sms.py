@@ -112,6 +112,18 @@ class SimulatedSms(Simulator):
         self._on_message(message)
         return _json(202, {"id": f"sms-{message.id}"})
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the next post fails or is late."""
+        with self._guard:
+            return self._fault is not None
+
+    def reset(self) -> None:
+        """Empty every inbox and remove the fault."""
+        with self._guard:
+            self._inboxes.clear()
+            self._fault = None
+
     def _next_fault(self) -> Fault | None:
         with self._guard:
             fault = self._fault

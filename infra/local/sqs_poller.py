@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +105,9 @@ class SqsPoller:
         self._client = client
         self._context = context
         self._ended = threading.Event()
+        self._turns = threading.Condition()
+        self._in_progress = 0
+        self._held = False
         self._threads = [
             threading.Thread(target=self._work, args=(mapping, function), daemon=True)
             for mapping, function in mapped
@@ -118,9 +122,52 @@ class SqsPoller:
     def close(self) -> None:
         """Stop polling and wait up to 10 s for each batch in progress."""
         self._ended.set()
+        with self._turns:
+            self._turns.notify_all()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(10)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Receive nothing until the block ends; batches in progress are completed before it begins.
+
+        The queues are emptied at the end of the block.
+        """
+        with self._turns:
+            self._held = True
+            self._turns.wait_for(lambda: not self._in_progress)
+        try:
+            yield
+            self._empty()
+        finally:
+            with self._turns:
+                self._held = False
+                self._turns.notify_all()
+
+    def _empty(self) -> None:
+        # PurgeQueue is allowed once a minute only.
+        for url in self._client.list_queues().get("QueueUrls", []):
+            while messages := self._client.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=0
+            ).get("Messages"):
+                entries = [
+                    {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+                    for number, message in enumerate(messages)
+                ]
+                self._client.delete_message_batch(QueueUrl=url, Entries=entries)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with self._turns:
+            self._turns.wait_for(lambda: not self._held or self._ended.is_set())
+            self._in_progress += 1
+        try:
+            yield
+        finally:
+            with self._turns:
+                self._in_progress -= 1
+                self._turns.notify_all()
 
     def _work(self, mapping: QueueMapping, function: Function) -> None:
         url = arn = ""
@@ -128,7 +175,8 @@ class SqsPoller:
             try:
                 if not arn:
                     url, arn = self._queue(mapping.queue)
-                idle = not self.once(mapping, function, url, arn)
+                with self._turn():
+                    idle = not self.once(mapping, function, url, arn)
             except Exception as error:
                 log.warning("queue %s: %s", mapping.queue, type(error).__name__)
                 idle = True

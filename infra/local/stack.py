@@ -16,25 +16,35 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib import runtime
 from chalicelib.settings import SETTINGS, SettingsError, load
 from infra.deploy.tables import load_template
 
 from .aws import KEY, LocalAws, Resources, point_at
+from .clock import MovableClock
 from .defaults import place_settings, secret_settings, without_set
 from .firms import DEMO
 from .gateway import Gateway, compressed_from, function_context
+from .journal import Journal
+from .login_page import CredentialsClient, LoginPage
 from .people import People
 from .phone_page import PhonePage
+from .schedules import Scheduler, schedules
 from .seeding import CannotStart, make_menu, one_line, read, seed
 from .service import build_server
 from .serving import bind
 from .sigv4_check import SigV4Check
 from .sms import Message, SimulatedSms
 from .sqs_poller import SqsPoller, queue_mappings
+from .table_contents import TableContents
+from .tour import Demo, Tour
 from .wechat import SimulatedWeChat
 from .wechat.account import CODE_TEMPLATE, NOTICE_TEMPLATE
 
 ROOT = Path(__file__).parents[2]
+RESETTABLE = 500
+"""Maximum number of firms with which the demo keeps a copy of its tables, to return to it."""
+
 SMS_SIGN = next(setting.default or "" for setting in SETTINGS if setting.name == "SMS_SIGN")
 
 
@@ -81,6 +91,9 @@ class LocalStack:
         self._is_stopped = is_stopped
         self._components = ExitStack()
         self.people = People()
+        self.clock = MovableClock()
+        self._journal = Journal()
+        self._tables: list[str] = []
         self._phone: PhonePage | None = None
         self._loaded = 0
         self._secret = ""
@@ -131,38 +144,79 @@ class LocalStack:
         self._check_stopped()
         # Not earlier: the service reads the environment when it is imported.
         module = importlib.import_module("app")
+        runtime.install(None, self.clock)
         gateway = Gateway(
             module.app,
             SigV4Check(
                 environ["AWS_ACCESS_KEY_ID"],
                 environ["AWS_SECRET_ACCESS_KEY"],
+                # Callers sign with the machine's clock.
                 lambda: int(time.time()),
             ),
             f"arn:{resources.values['AWS::Partition']}:iam::"
             f"{resources.values['AWS::AccountId']}:user/local",
+            self.clock,
         )
-        phone = PhonePage(
+        self._loaded = seed(options.firms or DEMO, self._say, self._check_stopped)
+        if wechat is not None:
+            make_menu()
+        poller = self._poller(module, template, resources)
+        scheduler = Scheduler(schedules(module.app, module), self.clock, function_context(ROOT))
+        login = self._login_page(environ, f"http://localhost:{port}")
+        self._phone = PhonePage(
             site=environ["SITE_URL"],
             local=self.url,
             people=self.people,
             sms=sms,
             wechat=wechat,
             firms=firms,
+            clock=self.clock,
+            journal=self._journal,
+            scheduler=scheduler,
+            tour=Tour(
+                Demo(
+                    clock=self.clock,
+                    people=self.people,
+                    journal=self._journal,
+                    login_page=login,
+                    scheduler=scheduler,
+                    sms=sms,
+                    wechat=wechat,
+                    contents=self._contents(),
+                    hold_queues=poller.held,
+                    has_demo_firms=options.firms is None,
+                )
+            ),
         )
-        self._phone = phone
-        self._loaded = seed(options.firms or DEMO, self._say, self._check_stopped)
-        if wechat is not None:
-            make_menu()
-        self._run(self._poller(module, template, resources))
+        self._run(poller)
+        self._run(scheduler)
         server = build_server(
             bound,
             gateway.answer,
-            phone.answer,
+            {"/_phone": self._phone.answer, "/_login": login.answer},
             self.url,
             compressed_from(ROOT),
+            self._journal.observe,
         )
         self._run(server)
         self._print_summary(environ, sms, wechat)
+
+    def _login_page(self, environ: Mapping[str, str], pc: str) -> LoginPage:
+        site = environ["SITE_URL"].rstrip("/")
+        return LoginPage(
+            CredentialsClient(self.url, environ),
+            origins=frozenset([site, self.url, pc]),
+            pc=pc,
+            clock=self.clock,
+        )
+
+    def _contents(self) -> TableContents | None:
+        """Return a copy of the tables' contents; None where they are not the demo's own."""
+        if self._options.dynamodb is not None or self._loaded > RESETTABLE:
+            return None
+        contents = TableContents(boto3.client("dynamodb"), self._tables)
+        contents.save()
+        return contents
 
     def _visitor(self, hints: Mapping[str, str]) -> str:
         return self._phone.visitor(hints) if self._phone else self.people.current.openid
@@ -186,6 +240,7 @@ class LocalStack:
                 environ["SMS_HTTP_SECRET"],
                 sign=environ.get("SMS_SIGN") or SMS_SIGN,
                 on_message=self._show_sms,
+                clock=self.clock,
             )
             self._run(sms)
             environ["SMS_HTTP_URL"] = sms.url
@@ -208,6 +263,7 @@ class LocalStack:
                     environ["WECHAT_CODE_TEMPLATE_ID"]: CODE_TEMPLATE,
                     environ["WECHAT_NOTICE_TEMPLATE_ID"]: NOTICE_TEMPLATE,
                 },
+                clock=self.clock,
             )
         except ValueError:
             # The check of the settings has a clearer message than the cipher.
@@ -232,7 +288,7 @@ class LocalStack:
         )
         quick = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
         try:
-            resources.make_tables(boto3.client("dynamodb", config=quick))
+            self._tables = resources.make_tables(boto3.client("dynamodb", config=quick))
         except (BotoCoreError, ClientError, ValueError) as error:
             where = self._options.dynamodb or self.aws_url
             raise CannotStart(f"dynamodb at {where}: {one_line(error)}") from None
@@ -281,8 +337,8 @@ class LocalStack:
     ) -> None:
         say = self._say
         say(f"  {self._loaded} firms, each with two logins")
-        say(f"  phones and PC   {self.url}/_phone    手机和电脑并排演示，从这里开始")
         say(f"  the page alone  {self.url}/")
+        say(f"  the login page  {self.url}/_login")
         if sms is None:
             say("  SMS go to " + environ["SMS_HTTP_URL"])
         if wechat is None:
@@ -299,3 +355,4 @@ class LocalStack:
         )
         say(f"aws {self.aws_url}")
         say(f"ready {self.url}")
+        say(f"  click here      {self.url}/_phone    手机和电脑并排演示，从这里开始")

@@ -93,7 +93,8 @@ def test_the_state_has_every_documented_name(page: PhonePage) -> None:
     """The names are those of the module's docstring."""
     shown = state(page)
     assert set(shown) == {
-        *("now", "site", "pc", "wechat", "sms", "current", "menu", "codes", "phones", "firms"),
+        *("now", "ahead", "site", "pc", "wechat", "sms", "broken", "current", "menu", "codes"),
+        *("phones", "firms"),
     }
     assert shown["pc"] == "http://localhost:8000"
     assert [one["number"] for one in shown["phones"]] == [person.number for person in PEOPLE]

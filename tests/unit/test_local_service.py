@@ -84,7 +84,7 @@ def server() -> Iterator[LocalServer]:
     app = small_app()
     check = SigV4Check("testing", "secret", lambda: int(time.time()))
     gateway = Gateway(app, check, "arn:aws-cn:iam::123456789012:user/local")
-    built = build_server(bind(0), gateway.answer, phone, "http://127.0.0.1:1", 1_000)
+    built = build_server(bind(0), gateway.answer, {"/_phone": phone}, "http://127.0.0.1:1", 1_000)
     built.start()
     yield built
     built.close()

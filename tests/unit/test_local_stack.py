@@ -109,7 +109,7 @@ def running(*arguments: str, **environment: str) -> Iterator[Running]:
     try:
         for line in process.stdout:
             local_stack.lines.append(line.rstrip("\n"))
-            if line.startswith("ready "):
+            if line.startswith("  click here "):
                 break
         else:
             pytest.fail("the local stack did not start:\n" + "\n".join(local_stack.lines))
@@ -175,7 +175,8 @@ def test_the_output_names_every_address(local_stack: Running) -> None:
     """One line each for the service and AWS, and the pages to open."""
     assert requests.get(local_stack.url + "/health", timeout=TIMEOUT).json()["status"] == "ok"
     text = "\n".join(local_stack.lines)
-    assert f"{local_stack.url}/_phone" in text
+    assert f"{local_stack.url}/_phone" in local_stack.lines[-1]
+    assert f"{local_stack.url}/_login" in text
     assert "aa" not in [word for line in local_stack.lines for word in line.split()]
     page = requests.get(local_stack.url + "/_phone", timeout=TIMEOUT)
     assert "手机" in page.text

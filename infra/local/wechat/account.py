@@ -128,6 +128,13 @@ class Account:
         with self._guard:
             self._chats.clear()
 
+    def reset(self) -> None:
+        """Remove every follower, chat and QR code; the menu stays."""
+        with self._guard:
+            self._followers.clear()
+            self._chats.clear()
+            self._tickets.clear()
+
     # QR codes.
 
     def draw(self, scene: str, expires_at: int) -> Ticket:

@@ -124,6 +124,19 @@ class SimulatedWeChat(Simulator):
         with self._guard:
             self._faults.clear()
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether a call of an interface fails or is late."""
+        with self._guard:
+            return bool(self._faults)
+
+    def reset(self) -> None:
+        """Return to the beginning: no follower, chat, QR code or fault. The menu stays."""
+        self.mend()
+        self.account.reset()
+        with self._guard:
+            self._created.clear()
+
     def answer(self, request: Request) -> Response:
         if request.path == "/connect/oauth2/authorize":
             return self._authorize(request)
