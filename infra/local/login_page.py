@@ -123,7 +123,7 @@ class LoginPage:
         if name == "login.css":
             return self._style()
         if name:
-            return self._page("form", 404, error="您访问的页面不存在。")
+            return _page("form", 404, error="您访问的页面不存在。")
         if request.method == "POST":
             return self._sign_in(request)
         if request.method not in ("GET", "HEAD"):
@@ -135,7 +135,9 @@ class LoginPage:
             return Reply(
                 b"", 302, {"Location": f"{self._pc}/_login" + (f"?{query}" if query else "")}
             )
-        return self._page("form", login=_parsed(request.args.get("login", "")))
+        # Browsers refuse to move the focus in a frame of another origin.
+        focused = request.headers.get("Sec-Fetch-Dest") != "iframe"
+        return _page("form", login=_parsed(request.args.get("login", "")), focused=focused)
 
     def _is_elsewhere(self, request: Request) -> bool:
         return request.headers.get("Host", "") != urlsplit(self._pc).netloc
@@ -148,53 +150,59 @@ class LoginPage:
     def _sign_in(self, request: Request) -> Response:
         origin = request.headers.get("Origin")
         if origin is not None and origin not in self._origins:
-            return self._page("form", 403, error=_UNAVAILABLE)
+            return _page("form", 403, error=_UNAVAILABLE)
         if len(read_body(request)) > _MAXIMUM_BODY:
-            return self._page("form", 413, error=_WRONG)
+            return _page("form", 413, error=_WRONG)
         typed = request.form.get("login", "").strip()
         login = _parsed(typed)
         password = request.form.get("password", "")
         if not login or not password:
-            return self._page("form", 422, login=typed, error=_WRONG)
+            return _page("form", 422, login=typed, error=_WRONG)
         try:
             status, answer = self._client.verify(login, password)
         except (OSError, ValueError):
-            return self._page("form", 503, login=login, error=_UNAVAILABLE)
+            return _page("form", 503, login=login, error=_UNAVAILABLE)
         if status != 200:
             self._record(login, "refused")
             detail = answer.get("detail") if status == 429 else None
-            return self._page("form", status, login=login, error=str(detail or _UNAVAILABLE))
+            return _page("form", status, login=login, error=str(detail or _UNAVAILABLE))
         if not answer["valid"]:
             self._record(login, "wrong")
-            return self._page("form", 403, login=login, error=_WRONG)
+            return _page("form", 403, login=login, error=_WRONG)
         if answer["must_change"]:
             self._record(login, "must-change")
-            return self._page("must_change", login=login)
+            return _page("must_change", login=login)
         self._record(login, "signed-in")
-        return self._page("signed_in", login=login, changed_at=beijing_time(answer["changed_at"]))
+        return _page("signed_in", login=login, changed_at=beijing_time(answer["changed_at"]))
 
     def _record(self, login: str, outcome: Outcome) -> None:
         with self._guard:
             self._sign_ins.append(SignIn(self._clock(), login, outcome))
 
-    @staticmethod
-    def _page(
-        name: str, status: int = 200, *, login: str = "", error: str = "", changed_at: str = ""
-    ) -> Response:
-        values = {
-            "login": html.escape(login),
-            "error": html.escape(error),
-            "changed_at": html.escape(changed_at),
-            "error_hidden": "" if error else " hidden",
-            "login_focus": "" if login else " autofocus",
-            "password_focus": " autofocus" if login else "",
-        }
-        content = Template((_FOLDER / f"{name}.html").read_text("utf-8")).substitute(values)
-        title = {"must_change": "设置新密码", "signed_in": "登录成功"}.get(name, "登录")
-        frame = Template((_FOLDER / "index.html").read_text("utf-8"))
-        body = frame.substitute(title=title, content=content)
-        headers = {**_HEADERS, "Content-Type": "text/html; charset=utf-8"}
-        return Reply(body.encode(), status, headers)
+
+def _page(
+    name: str,
+    status: int = 200,
+    *,
+    login: str = "",
+    error: str = "",
+    changed_at: str = "",
+    focused: bool = False,
+) -> Response:
+    values = {
+        "login": html.escape(login),
+        "error": html.escape(error),
+        "changed_at": html.escape(changed_at),
+        "error_hidden": "" if error else " hidden",
+        "login_focus": " autofocus" if focused and not login else "",
+        "password_focus": " autofocus" if focused and login else "",
+    }
+    content = Template((_FOLDER / f"{name}.html").read_text("utf-8")).substitute(values)
+    title = {"must_change": "设置新密码", "signed_in": "登录成功"}.get(name, "登录")
+    frame = Template((_FOLDER / "index.html").read_text("utf-8"))
+    body = frame.substitute(title=title, content=content)
+    headers = {**_HEADERS, "Content-Type": "text/html; charset=utf-8"}
+    return Reply(body.encode(), status, headers)
 
 
 def _parsed(text: str) -> str:

@@ -84,7 +84,7 @@ _FILES = {
     "phone.js": ("phone.js", "text/javascript; charset=utf-8"),
     **{
         name: (name, "text/javascript; charset=utf-8")
-        for name in ("elements.js", "frames.js", "tour.js", "frame.js")
+        for name in ("accounts.js", "elements.js", "frame.js", "frames.js", "tour.js")
     },
 }
 _MAXIMUM_BODY = 16_384

@@ -1,5 +1,7 @@
 // Parts of the phone page: texts, creation of elements, rendering of changed content only.
 
+export const $ = (id) => document.getElementById(id);
+
 export const TAGS = {
   "one-phone": "两账号同一手机",
   "two-phones": "两账号不同手机",
@@ -20,7 +22,8 @@ export const REFUSALS = {
   "follows-already": "已经关注了公众号",
   "foreign-code": "这不是该公众号的二维码",
   "no-such-item": "菜单中没有这一项",
-  "outside": "该平台在外部，演示页无法代为操作",
+  "outside": "平台或数据库在外部，演示页无法代为操作",
+  "no-scene": "请先选一个场景",
 };
 
 export function make(tag, properties = {}, ...children) {
@@ -52,11 +55,29 @@ export function draw(element, source, build) {
   return true;
 }
 
-export const pad = (value) => String(value).padStart(2, "0");
-export function when(at) {
-  const time = new Date(at * 1000);
-  return `${pad(time.getHours())}:${pad(time.getMinutes())}`;
+let toastTimer = 0;
+export function toast(text) {
+  $("toast").textContent = text;
+  $("toast").hidden = false;
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => { $("toast").hidden = true; }, 2600);
 }
+
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast(`已复制 ${text}`);
+  } catch {
+    toast(text);
+  }
+}
+
+export const pad = (value) => String(value).padStart(2, "0");
+
+// All times are those in Beijing, wherever the browser is: the UTC fields of these dates.
+export const beijing = (at) => new Date((at + 8 * 3600) * 1000);
+export const when = (at) => `${pad(beijing(at).getUTCHours())}:${pad(beijing(at).getUTCMinutes())}`;
+export const day = (at) => `${beijing(at).getUTCMonth() + 1}月${beijing(at).getUTCDate()}日`;
 
 export function coded(text) {
   return text.split(/(\b\d{6}\b|(?<=验证码\D*)\b\d{8}\b)/).map((part, index) => (index % 2 ? make("span", { class: "digits" }, part) : part));

@@ -34,6 +34,10 @@
     if (!isDemo(event)) return;
     const { data } = event;
     if (typeof data.ahead === "number") ahead = data.ahead * 1000;
+    if (data.fresh) {
+      sessionStorage.clear();
+      location.replace(data.fresh);
+    }
     if (data.fill) fill(data.fill, data.otherwise);
   });
 

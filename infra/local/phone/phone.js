@@ -1,9 +1,12 @@
 // The phone page: shows `/_phone/state` and posts to `/_phone/act`; both are documented in phone_page.py.
 
-import { REFUSALS, TAGS, WARNINGS, coded, draw, icon, make, pad, when } from "./elements.js";
+import { newestCode, renderFirms } from "./accounts.js";
+import { $, REFUSALS, coded, copy, draw, icon, make, toast, when } from "./elements.js";
+import { fill, openIn, setAhead, watchPages } from "./frames.js";
+import { renderState, renderTour, startTour } from "./tour.js";
 
-const $ = (id) => document.getElementById(id);
 const POLL = 1000;
+const NARROW = 900; // px
 const ACCOUNT = "中国注册会计师协会行业管理系统";
 
 let state = null;
@@ -16,23 +19,6 @@ const seen = new Map();
 
 const phone = () => state.phones.find((one) => one.number === number);
 
-let toastTimer = 0;
-function toast(text) {
-  $("toast").textContent = text;
-  $("toast").hidden = false;
-  clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => { $("toast").hidden = true; }, 2200);
-}
-
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    toast(`已复制 ${text}`);
-  } catch {
-    toast(text);
-  }
-}
-
 async function act(body) {
   try {
     const response = await fetch("/_phone/act", {
@@ -43,6 +29,7 @@ async function act(body) {
     const answer = await response.json();
     if (!response.ok) toast(REFUSALS[answer.error] ?? "操作没有成功");
     await refresh();
+    await refreshTour();
     return response.ok ? answer : null;
   } catch {
     toast("服务没有响应");
@@ -50,16 +37,15 @@ async function act(body) {
   }
 }
 
+/** Return the device whose page gets what people tap: the phone while its browser is in front. */
+const front = () => (app === "web" ? "phone" : "pc");
+
 // Selection of phone and app.
 
 function pick(next) {
   if (number !== next) {
     number = next;
-    entered = "";
-    $("web").src = "about:blank";
-    $("banner").hidden = true;
-    scene = "";
-    typing = false;
+    closeWeb();
     sessionStorage.setItem("phone", next);
   }
   // The simulated platform identifies the frame's WeChat user by this cookie.
@@ -68,7 +54,18 @@ function pick(next) {
   render();
 }
 
+function closeWeb() {
+  entered = "";
+  $("web").src = "about:blank";
+  $("banner").hidden = true;
+  scene = "";
+  typing = false;
+  // The frame has this page's origin: what its page has stored belongs to another person now.
+  sessionStorage.clear();
+}
+
 function show(next) {
+  if (innerWidth < NARROW) view("phone");
   app = next;
   for (const element of document.querySelectorAll(".app")) {
     element.hidden = element.dataset.app !== next;
@@ -85,7 +82,7 @@ function show(next) {
 
 function enter(url = `${state.site}/wechat/enter`) {
   entered = url;
-  $("web").src = url;
+  openIn("phone", url);
 }
 
 function open(url) {
@@ -97,11 +94,13 @@ function open(url) {
 
 function render() {
   if (!state || !phone()) return;
+  renderState(state);
+  $("clock").textContent = when(state.now);
   renderPeople();
   renderSms();
   renderChat();
   renderCodes();
-  renderFirms();
+  renderFirms(state.firms, front);
   renderBadges();
 }
 
@@ -110,12 +109,12 @@ function renderPeople() {
   draw($("people"), [people, number], () => people.map((person, index) => make("button", {
     type: "button",
     class: "person",
-    title: person.about,
+    title: [person.number, person.about].join(" "),
     "aria-pressed": String(person.number === number),
     onclick: () => { pick(person.number); act({ act: "use" }); },
   },
   make("span", { class: `face face-${Math.min(index, 3)}`, "aria-hidden": "true" }, person.name.slice(0, 1) || "#"),
-  make("span", {}, make("b", {}, person.name || "其他手机"), make("small", {}, person.number)))));
+  make("span", {}, make("b", {}, person.name.split("·")[0] || "其他手机"), make("small", {}, `尾号${person.number.slice(-4)}`)))));
 }
 
 function renderSms() {
@@ -218,19 +217,6 @@ async function scan(code) {
   show("chat");
 }
 
-function renderFirms() {
-  draw($("firms"), state.firms, () => state.firms.map((firm) => make("article", { class: "firm" },
-    make("h3", { title: firm.name }, firm.name),
-    make("div", { class: "tags" }, ...firm.tags.map((tag) => make("span", { class: WARNINGS.has(tag) ? "warn" : "" }, TAGS[tag] ?? tag))),
-    make("div", { class: "logins" },
-      ...[[firm.firm_no, firm.phone], [`${firm.firm_no}_cw`, firm.finance_phone]].map(([login, bound]) => make("button", {
-        type: "button", class: "login", title: "复制账号", onclick: () => copy(login),
-      }, login, make("span", {}, bound || "无手机")))),
-    make("div", { class: "facts" },
-      make("button", { type: "button", title: "复制批准文号", onclick: () => copy(firm.approval_no) }, firm.approval_no),
-      make("button", { type: "button", title: "复制负责人姓名", onclick: () => copy(firm.head_name) }, firm.head_name)))));
-}
-
 function count(key, entries, current) {
   const newest = entries.at(-1)?.id ?? 0;
   if (!seen.has(key) || current) seen.set(key, newest);
@@ -253,6 +239,10 @@ function renderBadges() {
   }
 }
 
+async function fillCode(code) {
+  if (!(await fill(front(), { code }))) copy(code);
+}
+
 let bannerTimer = 0;
 function showBanner(before, after) {
   if (!before || before.number !== after.number) return;
@@ -268,12 +258,12 @@ function showBanner(before, after) {
     : chatEntry.text.replace(/<[^>]*>/g, "");
   const [code] = /\b\d{6}\b|(?<=验证码\D*)\b\d{8}\b/.exec(text) ?? [];
   $("banner").replaceChildren(
-    make("b", {}, `${sms ? "短信" : ACCOUNT} · 现在${code ? " · 点此复制验证码" : ""}`),
+    make("b", {}, `${sms ? "短信" : ACCOUNT} · 现在${code ? " · 点此填入验证码" : ""}`),
     make("span", {}, ...coded(text)),
   );
   $("banner").onclick = () => {
     $("banner").hidden = true;
-    if (code) copy(code);
+    if (code) fillCode(code);
     else show(sms ? "sms" : "chat");
   };
   $("banner").hidden = false;
@@ -281,10 +271,25 @@ function showBanner(before, after) {
   bannerTimer = setTimeout(() => { $("banner").hidden = true; }, 6000);
 }
 
+const asked = { state: 0, tour: 0 };
+const shown = { state: 0, tour: 0 };
+
+/** Return a part of the server's state; null where a later request was answered before. */
+async function read(part) {
+  asked[part] += 1;
+  const mine = asked[part];
+  const response = await fetch(`/_phone/${part}`);
+  const body = await response.json();
+  if (mine < shown[part]) return null;
+  shown[part] = mine;
+  return body;
+}
+
 async function refresh() {
-  const response = await fetch("/_phone/state");
-  const next = await response.json();
+  const next = await read("state");
+  if (!next) return;
   const before = state ? phone() : null;
+  if (state && state.ahead !== next.ahead) setAhead(next.ahead);
   state = next;
   if (!number || !phone()) {
     const stored = sessionStorage.getItem("phone");
@@ -295,14 +300,31 @@ async function refresh() {
   render();
 }
 
-function startPc() {
-  $("address").textContent = `${state.pc}/`;
-  $("pc").src = `${state.pc}/`;
+function startPc(options) {
+  openIn("pc", `${state.pc}/_login`, options);
+}
+
+/** Begin again with everything as at the start; the scene names the phone and the first device. */
+function restart(chosen) {
+  closeWeb();
+  seen.clear();
+  startPc({ fresh: true });
+  pick(chosen ? chosen.number : state.current);
+  show(state.wechat ? "chat" : "sms");
+  if (innerWidth < NARROW) view("guide");
+}
+
+async function refreshTour() {
+  const tour = await read("tour");
+  if (tour) renderTour(tour);
 }
 
 async function poll() {
   try {
-    if (!document.hidden) await refresh();
+    if (!document.hidden) {
+      await refresh();
+      await refreshTour();
+    }
   } catch {
     toast("演示服务已停止");
   }
@@ -312,13 +334,15 @@ async function poll() {
 for (const button of document.querySelectorAll(".dock button")) {
   button.addEventListener("click", () => show(button.dataset.app));
 }
+/** Show one section of a narrow window. */
+function view(name) {
+  document.body.dataset.view = name;
+  for (const button of document.querySelectorAll(".views button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.view === name));
+  }
+}
 for (const button of document.querySelectorAll(".views button")) {
-  button.addEventListener("click", () => {
-    document.body.dataset.view = button.dataset.view;
-    for (const other of document.querySelectorAll(".views button")) {
-      other.setAttribute("aria-pressed", String(other === button));
-    }
-  });
+  button.addEventListener("click", () => view(button.dataset.view));
 }
 $("follow").addEventListener("click", () => act({ act: "follow", scene }).then(() => { scene = ""; }));
 $("leave").addEventListener("click", () => act({ act: "leave" }));
@@ -341,16 +365,22 @@ $("paste").addEventListener("submit", (event) => {
 });
 $("web-reload").addEventListener("click", () => enter());
 $("web-close").addEventListener("click", () => show("chat"));
-$("pc-reload").addEventListener("click", startPc);
-$("clear").addEventListener("click", () => act({ act: "clear" }));
+$("pc-reload").addEventListener("click", () => startPc());
+watchPages((name, url) => {
+  if (name === "pc") $("address").textContent = url.replace(/^https?:\/\//, "");
+});
+startTour({
+  act,
+  show,
+  showPc: () => { if (innerWidth < NARROW) view("pc"); },
+  newestCode: (owner) => newestCode(state.phones.find((one) => one.number === owner)),
+  webIsOpen: () => entered !== "",
+  restart,
+});
 
-const tick = () => {
-  const now = new Date();
-  $("clock").textContent = `${pad(now.getHours())}:${pad(now.getMinutes())}`;
-};
-tick();
-setInterval(tick, 10_000);
 await refresh();
+await refreshTour();
 const [, wanted] = /^#(sms|chat|scan|web)$/.exec(location.hash) ?? [];
 show(wanted ?? (state.wechat ? "chat" : "sms"));
+if (innerWidth < NARROW && !wanted) view("guide");
 setTimeout(poll, POLL);
