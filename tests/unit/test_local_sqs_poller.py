@@ -16,6 +16,7 @@ from moto import mock_aws
 from infra.local import sqs_poller
 from infra.local.aws import Resources
 from infra.local.sqs_poller import RETRY_SECONDS, QueueMapping, SqsPoller, queue_mappings
+from tests.support.waiting import wait_until
 
 TEMPLATE: dict[str, Any] = {
     "Parameters": {"TablePrefix": {"Type": "String", "Default": "recovery"}},
@@ -275,3 +276,33 @@ def test_an_error_at_the_first_poll_ends_no_thread(
     assert processed.wait(60)
     poller.close()
     assert failures == ["refused"]
+
+
+def test_a_held_poller_receives_nothing_and_ends_with_empty_queues(
+    sqs: Any, resources: Resources
+) -> None:
+    """A batch in progress is completed first; what arrives during the hold is never processed."""
+    url = resources.values["ResetQueue"]
+    entered, leave = threading.Event(), threading.Event()
+    processed: list[str] = []
+
+    def function(event: dict[str, Any], _: Any) -> None:
+        entered.set()
+        assert leave.wait(60)
+        processed.extend(record["body"] for record in event["Records"])
+
+    poller = SqsPoller(sqs, [(QueueMapping("recovery-reset", "reset_accounts"), function)])
+    poller.start()
+    try:
+        fill(sqs, resources, 1)
+        assert entered.wait(60)
+        threading.Timer(0.2, leave.set).start()
+        with poller.held():
+            assert processed == ["0"]
+            sqs.send_message(QueueUrl=url, MessageBody="during")
+        assert left(sqs, url) == 0
+        sqs.send_message(QueueUrl=url, MessageBody="after")
+        wait_until(lambda: "after" in processed)
+    finally:
+        poller.close()
+    assert processed == ["0", "after"]
