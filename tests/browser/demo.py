@@ -34,7 +34,11 @@ class DemoPage:
 
     def begin(self, title: str) -> None:
         """Choose a scene by the beginning of its title, and wait until it is prepared."""
+        body = self.page.locator("body")
+        expect(body).to_have_attribute("data-runs", re.compile(r"^\d+$"))
+        runs = str(body.get_attribute("data-runs"))
         self.page.get_by_role("button", name=re.compile(f"^{title}")).click()
+        expect(body).not_to_have_attribute("data-runs", runs)
         expect(self.page.locator(".scene[aria-pressed=true] b")).to_have_text(
             re.compile(f"^{title}")
         )
@@ -65,6 +69,16 @@ class DemoPage:
         """Press a button in a frame."""
         exact = isinstance(name, str)
         frame.get_by_role("button", name=name, exact=exact).click()
+
+    def continue_from_message(self) -> None:
+        """Open the link of the account's last message, and have a code sent."""
+        self.page.locator("#chat-list a", has_text="点此继续").last.click()
+        further = self.web.get_by_role("button", name="下一步", exact=True)
+        send = self.web.get_by_role("button", name=SEND)
+        expect(further.or_(send).first).to_be_visible()
+        if further.is_visible():
+            further.click()
+        send.click()
 
     def enter_code_and_password(self, frame: FrameLocator) -> None:
         """Let the step's buttons fill in both, and confirm."""

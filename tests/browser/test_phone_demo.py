@@ -152,7 +152,7 @@ def test_pc_and_qr_code(demo: DemoPage) -> None:
     demo.expect_done(2)
     page.get_by_role("button", name="关注公众号", exact=True).click()
     demo.expect_done(3)
-    receive_sms(demo)
+    demo.continue_from_message()
     demo.enter_code_and_password(demo.web)
     demo.expect_done(5)
     expect(demo.pc.get_by_role("heading", name="重置成功")).to_be_visible()
@@ -161,17 +161,6 @@ def test_pc_and_qr_code(demo: DemoPage) -> None:
     expect(demo.pc.get_by_role("heading", name="登录成功")).to_be_visible()
     demo.expect_done(6)
     expect(page.locator("#address")).to_have_text(re.compile("^localhost:"))
-
-
-def receive_sms(demo: DemoPage) -> None:
-    """Continue on the phone from the account's message to the code in an SMS."""
-    demo.page.get_by_text("点此继续").last.click()
-    further = demo.web.get_by_role("button", name="下一步", exact=True)
-    send = demo.web.get_by_role("button", name=SEND)
-    expect(further.or_(send).first).to_be_visible()
-    if further.is_visible():
-        further.click()
-    send.click()
 
 
 def sign_in(demo: DemoPage, label: str) -> None:
@@ -203,7 +192,7 @@ def test_unfollowed_and_unbound(demo: DemoPage) -> None:
     page.get_by_role("button", name=re.compile("电脑上的二维码：54990007")).first.click()
     page.get_by_role("button", name="关注公众号", exact=True).click()
     demo.expect_done(4)
-    receive_sms(demo)
+    demo.continue_from_message()
     demo.enter_code_and_password(demo.web)
     demo.expect_done(6)
     assert audit(demo)[0] == "找回密码"

@@ -1,12 +1,14 @@
-"""Make docs/images/phone-and-pc.png from the running local stack: `python -m tests.support.pictures`.
+"""Make the READMEs' pictures from the running local stack: `python -m tests.support.pictures`.
 
-A PC at 1280×800 waits with its QR code while the phone, 375×812 inside the simulated WeChat, has
-scanned it and enters the code of the SMS. The two screenshots are composed on one HTML page.
+`tour.webp` plays a scene of the guided tour at 1280×800; a ring marks what is pressed.
+`phone-and-pc.png` composes two screenshots: a PC at 1280×800 waits with its QR code while the phone,
+375×812 inside the simulated WeChat, has scanned it and enters the code of the SMS.
 """
 
 from __future__ import annotations
 
 import base64
+import io
 import os
 import re
 import subprocess
@@ -15,19 +17,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
 
 from tests.browser import needs
+from tests.browser.demo import ARGUMENTS, SEND, WIDE, DemoPage
 
 ROOT = Path(__file__).parents[2]
-PICTURE = ROOT / "docs" / "images" / "phone-and-pc.png"
-MAXIMUM_BYTES = 300 * 1024
+FOLDER = ROOT / "docs" / "images"
+MAXIMUM_PNG = 300 * 1024
+MAXIMUM_WEBP = 1_500 * 1000
 
 LOGIN = "11010148"
-PASSWORD = "Correct-horse-7"
 
 _PHONE: ViewportSize = {"width": 375, "height": 812}
-_PC: ViewportSize = {"width": 1280, "height": 800}
 _FRAME = 10
 """Pixels of the phone's border in infra/local/phone/phone.css."""
 
@@ -36,6 +39,7 @@ _FRAME = 10
 # cover the page's heading.
 _PHONE_STYLE = f"""
 body {{ background: none }}
+.bar, .guide, .people, .pc, .below {{ visibility: hidden }}
 .banner {{ display: none !important }}
 .phone .screen {{
   position: fixed; z-index: 9; top: 0; left: 0; box-shadow: none;
@@ -60,9 +64,14 @@ body { margin: 0; height: 100vh; display: flex; align-items: center; justify-con
 .bar span { flex: 1; margin: 0 14px; padding: 4px 14px; border-radius: 8px; background: #fff }
 </style>
 <img class="phone" src="{phone}" alt="">
-<div class="window"><div class="bar"><i></i><i></i><i></i><span>127.0.0.1:8000</span></div>
+<div class="window"><div class="bar"><i></i><i></i><i></i><span>localhost:8000</span></div>
 <img src="{pc}" alt=""></div>
 """
+
+_GREEN = (1, 137, 66)
+_RADIUS = 21
+_SHORT, _LONG = 900, 1_600
+"""Milliseconds that a frame of the animation is shown."""
 
 
 @contextmanager
@@ -91,15 +100,15 @@ def local_stack() -> Iterator[str]:
         process.stdout.close()
 
 
-def open_page(browser: Browser, url: str, viewport: ViewportSize) -> Page:
-    """Open the address in a context of its own, with two device pixels for one of CSS."""
+def open_page(browser: Browser, url: str, viewport: ViewportSize, scale: int = 2) -> Page:
+    """Open the address in a context of its own, with `scale` device pixels for one of CSS."""
     context = browser.new_context(
         locale="zh-CN",
         timezone_id="Asia/Shanghai",
         color_scheme="light",
         reduced_motion="reduce",
         viewport=viewport,
-        device_scale_factor=2,
+        device_scale_factor=scale,
         # The style that is added for the screenshot is not one of the page's own.
         bypass_csp=True,
     )
@@ -108,26 +117,135 @@ def open_page(browser: Browser, url: str, viewport: ViewportSize) -> Page:
     return page
 
 
+# The animation.
+
+
+class Film:
+    """Frames of the demo page, each with its duration."""
+
+    def __init__(self, demo: DemoPage) -> None:
+        self._demo = demo
+        self._frames: list[Image.Image] = []
+        self._durations: list[int] = []
+
+    def take(self, duration: int = _LONG) -> None:
+        """Add a frame, once images and transitions are complete."""
+        self._demo.page.wait_for_timeout(400)
+        self._add(self._screenshot(), duration)
+
+    def press(self, target: Locator, duration: int = _SHORT) -> None:
+        """Add a frame in which a ring marks the target, and press it."""
+        target.scroll_into_view_if_needed()
+        box = target.bounding_box()
+        assert box is not None
+        frame = self._screenshot()
+        center = (box["x"] + min(box["width"], 260) / 2, box["y"] + box["height"] / 2)
+        self._add(_marked(frame, center), duration)
+        target.click()
+
+    def _screenshot(self) -> Image.Image:
+        return Image.open(io.BytesIO(self._demo.page.screenshot())).convert("RGB")
+
+    def _add(self, frame: Image.Image, duration: int) -> None:
+        self._frames.append(frame)
+        self._durations.append(duration)
+
+    def webp(self) -> bytes:
+        """Return the animation."""
+        written = io.BytesIO()
+        self._frames[0].save(
+            written,
+            "WEBP",
+            save_all=True,
+            append_images=self._frames[1:],
+            duration=self._durations,
+            loop=0,
+            quality=80,
+            method=4,
+        )
+        return written.getvalue()
+
+
+def _marked(frame: Image.Image, center: tuple[float, float]) -> Image.Image:
+    x, y = center
+    marked = frame.convert("RGBA")
+    layer = Image.new("RGBA", marked.size)
+    around = (x - _RADIUS, y - _RADIUS, x + _RADIUS, y + _RADIUS)
+    ImageDraw.Draw(layer).ellipse(around, fill=(*_GREEN, 50), outline=(*_GREEN, 235), width=4)
+    return Image.alpha_composite(marked, layer).convert("RGB")
+
+
+def play(demo: DemoPage) -> bytes:
+    """Play the scene of PC and QR code, and return the animation."""
+    film, page = Film(demo), demo.page
+    film.take()
+    film.press(page.get_by_role("button", name=re.compile("^电脑与二维码")))
+    expect(page.locator(".step")).to_have_count(6)
+    forgotten = demo.pc.get_by_role("link", name="忘记密码")
+    expect(forgotten).to_be_visible()
+    film.take(_SHORT)
+    film.press(forgotten)
+    expect(demo.pc.get_by_label("登录账号").first).to_be_visible()
+    film.press(demo.current.get_by_role("button", name=LOGIN))
+    expect(demo.pc.get_by_label("登录账号").first).to_have_value(LOGIN)
+    film.press(demo.pc.get_by_role("button", name="下一步"))
+    demo.expect_done(1)
+    film.take()
+    film.press(demo.current.get_by_role("button", name="扫一扫"))
+    film.press(page.get_by_role("button", name=re.compile(f"电脑上的二维码：{LOGIN}")))
+    demo.expect_done(2)
+    film.press(page.get_by_role("button", name="关注公众号", exact=True))
+    demo.expect_done(3)
+    film.take()
+    link = page.locator("#chat-list a", has_text="点此继续").last
+    film.press(link)
+    further = demo.web.get_by_role("button", name="下一步", exact=True)
+    send = demo.web.get_by_role("button", name=SEND)
+    expect(further.or_(send).first).to_be_visible()
+    if further.is_visible():
+        film.press(further)
+    expect(send).to_be_visible()
+    film.press(send)
+    demo.expect_done(4)
+    expect(page.locator("#banner")).to_be_visible()
+    film.take()
+    film.press(demo.current.get_by_role("button", name="填入验证码"))
+    film.press(demo.current.get_by_role("button", name="填入新密码"))
+    expect(demo.web.get_by_label("新密码", exact=True)).not_to_have_value("")
+    film.press(demo.web.get_by_role("button", name="确认重置"))
+    demo.expect_done(5)
+    expect(demo.pc.get_by_role("heading", name="重置成功")).to_be_visible()
+    film.take()
+    film.press(demo.pc.get_by_role("link", name="返回登录"))
+    expect(demo.pc.get_by_label("密码", exact=True)).to_be_visible()
+    film.press(demo.current.get_by_role("button", name="填入账号密码"))
+    expect(demo.pc.get_by_label("密码", exact=True)).not_to_have_value("")
+    film.press(demo.pc.get_by_role("button", name="登录", exact=True))
+    expect(demo.pc.get_by_role("heading", name="登录成功")).to_be_visible()
+    demo.expect_done(6)
+    film.take(2 * _LONG)
+    return film.webp()
+
+
+# The two screenshots side by side.
+
+
 def begin_on_pc(pc: Page) -> None:
     """Name the login on the PC, which then shows a QR code and waits for the phone."""
     pc.get_by_label("登录账号").first.fill(LOGIN)
     pc.get_by_role("button", name="下一步").click()
-    expect(pc.get_by_role("img").first).to_be_visible()
+    expect(pc.get_by_role("img", name="二维码").first).to_be_visible()
 
 
-def continue_on_phone(demo: Page) -> None:
+def continue_on_phone(demo: DemoPage) -> None:
     """Scan the PC's code, follow, receive the SMS, and fill in the form without sending it."""
-    web = demo.frame_locator("#web")
-    demo.click(".dock [data-app=scan]")
-    demo.get_by_role("button", name=re.compile(f"电脑上的二维码：{LOGIN}")).click()
-    demo.get_by_role("button", name="关注公众号", exact=True).click()
-    demo.get_by_text("点此继续").click()
-    web.get_by_role("button", name="下一步").click()
-    web.get_by_label("新密码").first.fill(PASSWORD)
-    web.get_by_role("button", name="获取验证码").click()
-    banner = demo.locator("#banner")
-    expect(banner).to_contain_text("点此复制验证码")
-    web.get_by_label("验证码").first.fill(banner.locator(".digits").inner_text())
+    demo.open_app("scan")
+    demo.page.get_by_role("button", name=re.compile(f"电脑上的二维码：{LOGIN}")).first.click()
+    demo.page.get_by_role("button", name="关注公众号", exact=True).click()
+    demo.continue_from_message()
+    demo.offer("填入新密码")
+    demo.offer("填入验证码")
+    expect(demo.web.get_by_label("验证码", exact=True)).to_have_value(re.compile(r"^\d{6}$"))
 
 
 def compose(browser: Browser, phone: bytes, pc: bytes) -> bytes:
@@ -142,41 +260,38 @@ def _data_url(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def take(browser: Browser, url: str) -> bytes:
-    """Play the recovery on the stack at `url` and return the composed PNG."""
-    pc = open_page(browser, url, _PC)
+def side_by_side(browser: Browser, url: str, demo: DemoPage) -> bytes:
+    """Play a recovery on a PC and the demo's phone; return the composed PNG."""
+    demo.begin("电脑与二维码")
+    pc = open_page(browser, url, WIDE)
     begin_on_pc(pc)
-    demo = open_page(browser, f"{url}/_phone", {"width": 1280, "height": 900})
+    demo.expect_done(1)
     continue_on_phone(demo)
-    demo.add_style_tag(content=_PHONE_STYLE)
-    return compose(
-        browser,
-        demo.locator(".phone .screen").screenshot(omit_background=True),
-        pc.screenshot(),
-    )
+    demo.page.add_style_tag(content=_PHONE_STYLE)
+    phone = demo.page.locator(".phone .screen").screenshot(omit_background=True)
+    # The PC polls the recovery's state.
+    pc.wait_for_timeout(4_000)
+    return compose(browser, phone, pc.screenshot())
 
 
 def main() -> None:
-    """Write the picture; fail if it is larger than a README should load."""
+    """Write the pictures; fail if one is larger than a README should load."""
     expect.set_options(timeout=30_000)
     with local_stack() as url, sync_playwright() as playwright:
-        # Root has no sandbox. The demo page scales its frames, and Playwright misses what it clicks
-        # in a scaled frame that has a process of its own.
-        browser = playwright.chromium.launch(
-            executable_path=needs.browser(),
-            args=[
-                "--no-sandbox",
-                "--disable-site-isolation-trials",
-                "--disable-features=IsolateOrigins,site-per-process",
-            ],
-        )
-        picture = take(browser, url)
+        browser = playwright.chromium.launch(executable_path=needs.browser(), args=ARGUMENTS)
+        tour = play(DemoPage(open_page(browser, f"{url}/_phone", WIDE, scale=1)))
+        demo = DemoPage(open_page(browser, f"{url}/_phone", {"width": 1280, "height": 900}))
+        pair = side_by_side(browser, url, demo)
         browser.close()
-    if len(picture) > MAXIMUM_BYTES:
-        raise SystemExit(f"the picture has {len(picture)} bytes, more than {MAXIMUM_BYTES}")
-    PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_bytes(picture)
-    print(f"{PICTURE.relative_to(ROOT)}: {len(picture)} bytes")
+    FOLDER.mkdir(exist_ok=True)
+    for name, picture, maximum in (
+        ("tour.webp", tour, MAXIMUM_WEBP),
+        ("phone-and-pc.png", pair, MAXIMUM_PNG),
+    ):
+        if len(picture) > maximum:
+            raise SystemExit(f"{name} has {len(picture)} bytes, more than {maximum}")
+        (FOLDER / name).write_bytes(picture)
+        print(f"docs/images/{name}: {len(picture)} bytes")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ export function renderTour(tour) {
   renderAudit(tour.audit);
   if (runs !== null && runs !== tour.runs) phone.restart(tour.scene);
   runs = tour.runs;
+  document.body.dataset.runs = String(runs);
 }
 
 function renderScenes({ scenes, scene }) {
