@@ -14,6 +14,9 @@ from .login_page import SignIn
 NEW_PASSWORD = "Yanshi-Mima-7"
 """A password that the public rules accept, for people who do not want to invent one."""
 
+# Of the demo firm 33990003: Hangzhou's area code and the end of the head's ID number.
+_DEFAULT_PASSWORD = "05710007"
+
 SUPPORT_PHONE = "13800001234"
 """The phone that technical support registers in the scene without a phone."""
 
@@ -296,7 +299,7 @@ SCENES = (
                 "登录页用默认密码登录：要求设置新密码",
                 "pc",
                 lambda facts: facts.has_signed_in("must-change"),
-                (_fill("填入账号和默认密码", login="33990003_cw", password="05710007"),),
+                (_fill("填入账号和默认密码", login="33990003_cw", password=_DEFAULT_PASSWORD),),
             ),
             Step(
                 "点【设置新密码】、【下一步】、【发送验证码】",
