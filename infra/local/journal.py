@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
 from chalicelib.domain.errors import InvalidInput
@@ -78,12 +79,11 @@ class Journal:
 
 def _text(read: Callable[[], bytes], name: str) -> str:
     """Return a text member of a JSON object; "" where there is none."""
-    raw = read()
-    if len(raw) > _MAXIMUM_BODY:
-        return ""
     try:
-        body = json.loads(raw)
-    except ValueError:
+        raw = read()
+        body = json.loads(raw) if len(raw) <= _MAXIMUM_BODY else None
+    except (HTTPException, ValueError):
+        # The body was refused as too long, or is not JSON.
         return ""
     value = body.get(name) if isinstance(body, dict) else None
     return value if isinstance(value, str) else ""

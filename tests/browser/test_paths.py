@@ -41,7 +41,7 @@ def test_a_password_is_reset_by_sms(visits: Visits, local_stack: LocalStack, fir
     visit.expect_done(firm.firm_no)
     expect(visit.page.locator("#bound")).to_be_visible()
     leave = visit.page.get_by_role("link", name="返回登录")
-    expect(leave).to_have_attribute("href", "https://cmis.cicpa.org.cn")
+    expect(leave).to_have_attribute("href", f"{visit.local_stack.url}/_login")
     visit.look("done-bound")
 
 

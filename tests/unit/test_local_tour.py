@@ -344,6 +344,17 @@ def test_the_journal_keeps_answers_and_acts() -> None:
     assert (journal.acts(), journal.exchanges()) == ([], [])
 
 
+def test_a_refused_body_is_not_read_again() -> None:
+    """A request that is too long has an answer already, and the journal leaves it as it is."""
+    environ = EnvironBuilder("/recovery", method="POST", data=b"x" * 100).get_environ()
+    environ["RAW_URI"] = "/recovery"
+    request = Request(environ)
+    request.max_content_length = 10
+    journal = Journal()
+    journal.observe(request, Response("{}", 413))
+    assert journal.exchanges() == [Exchange("/recovery", 413, "", "")]
+
+
 class FullTable:
     """A client that leaves a part of each batch unprocessed."""
 
