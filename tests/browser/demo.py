@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, ViewportSize, expect
 
+from tests.browser import needs
+
 ARGUMENTS = [
     # Root has no sandbox. Playwright misses what it clicks in a frame that is scaled and has a
     # process of its own.
@@ -88,6 +90,30 @@ class DemoPage:
         expect(frame.get_by_label("验证码", exact=True)).to_have_value(re.compile(r"^\d{6}$"))
         self.press(frame, "确认重置")
         expect(frame.get_by_role("heading", name="重置成功")).to_be_visible()
+
+    def overhang(self) -> int:
+        """Return by how many pixels the page, or the guide in a wide window, would scroll."""
+        return int(
+            self.page.evaluate(
+                """() => {
+                  const guide = document.querySelector(".guide");
+                  const { scrollWidth, scrollHeight } = document.documentElement;
+                  return Math.max(scrollWidth - innerWidth, scrollHeight - innerHeight,
+                    innerWidth < 900 ? 0 : guide.scrollHeight - guide.clientHeight);
+                }"""
+            )
+        )
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core finds in the page, without its frames."""
+    page.evaluate(needs.axe())
+    found = page.evaluate(
+        "axe.run(document, {iframes: false}).then(({violations}) => violations.map("
+        "({id, nodes}) => id + ': ' + nodes.map((node) => node.target.join(' ') + ' '"
+        " + node.any.map((check) => check.message).join()).join()))"
+    )
+    return [str(violation) for violation in found]
 
 
 def open_demo(

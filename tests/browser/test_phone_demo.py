@@ -15,10 +15,15 @@ from playwright.sync_api import Browser, Playwright, expect
 
 from infra.local.scenes import NEW_PASSWORD, SCENES
 from tests.browser import needs
-from tests.browser.demo import ARGUMENTS, SEND, DemoPage, open_demo
+from tests.browser.demo import ARGUMENTS, SEND, DemoPage, open_demo, violations
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "artifacts" / "screenshots"
+
+LOOKS = pytest.mark.parametrize(
+    ("width", "height", "scheme"),
+    [(*size, scheme) for size in ((375, 812), (1280, 800)) for scheme in ("light", "dark")],
+)
 
 # What the browser itself reports of an answer that is an error: the service's own business.
 EXPECTED = "Failed to load resource"
@@ -40,14 +45,9 @@ def local_stack() -> Iterator[str]:
     )
     assert process.stdout is not None
     try:
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if line.startswith("ready "):
-                break
-        else:
-            pytest.fail("the local stack did not start:\n" + "".join(lines))
-        yield lines[-1].split()[1]
+        ready = next((line for line in process.stdout if line.startswith("ready ")), None)
+        assert ready is not None, "the local stack did not start"
+        yield ready.split()[1]
     finally:
         process.terminate()
         process.wait(60)
@@ -317,8 +317,7 @@ def test_accounts_are_tapped_in(demo: DemoPage) -> None:
     expect(page.locator("#sms-list")).to_have_text("还没有短信")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), [(375, 812), (1280, 800)])
+@LOOKS
 def test_the_page_fits_and_is_accessible(
     browser: Browser, local_stack: str, scheme: Any, width: int, height: int
 ) -> None:
@@ -328,25 +327,13 @@ def test_the_page_fits_and_is_accessible(
         browser, local_stack, faults, {"width": width, "height": height}, color_scheme=scheme
     )
     page = demo.page
-    axe = needs.axe()
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 
     def look(name: str) -> None:
         page.wait_for_timeout(50)
         page.screenshot(path=SCREENSHOTS / f"demo-{width}-{scheme}-{name}.png")
-        overhang = page.evaluate(
-            """() => [document.documentElement.scrollWidth - innerWidth,
-                      document.documentElement.scrollHeight - innerHeight,
-                      innerWidth < 900 ? 0 : document.querySelector(".guide").scrollHeight
-                        - document.querySelector(".guide").clientHeight]"""
-        )
-        assert max(overhang) <= 0, name
-        page.evaluate(axe)
-        found = page.evaluate(
-            "axe.run(document, {iframes: false}).then(({violations}) => violations.map("
-            "({id, nodes}) => [id, nodes.map((node) => node.target.join(' ') + ' ' + node.any.map((check) => check.message).join())]))"
-        )
-        assert found == [], name
+        assert demo.overhang() <= 0, name
+        assert violations(page) == [], name
 
     def view(label: str) -> None:
         if width < 900:
@@ -374,8 +361,7 @@ def test_the_page_fits_and_is_accessible(
     page.context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), [(375, 812), (1280, 800)])
+@LOOKS
 def test_the_login_page_fits_and_is_accessible(
     browser: Browser, local_stack: str, scheme: Any, width: int, height: int
 ) -> None:
@@ -383,18 +369,12 @@ def test_the_login_page_fits_and_is_accessible(
     size: Any = {"width": width, "height": height}
     context = browser.new_context(locale="zh-CN", viewport=size, color_scheme=scheme)
     page = context.new_page()
-    axe = needs.axe()
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 
     def look(name: str) -> None:
         page.screenshot(path=SCREENSHOTS / f"login-{width}-{scheme}-{name}.png")
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        page.evaluate(axe)
-        found = page.evaluate(
-            "axe.run().then(({violations}) => violations.map(({id, nodes}) => "
-            "[id, nodes.map((node) => node.target.join(' '))]))"
-        )
-        assert found == [], name
+        assert violations(page) == [], name
 
     def sign_in(login: str, password: str) -> None:
         page.goto(f"{local_stack}/_login")
