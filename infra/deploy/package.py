@@ -18,7 +18,9 @@ from infra.deploy import archive, monitoring
 from infra.deploy.tables import load_template
 
 ROOT = Path(__file__).parents[2]
-TEMPLATES = tuple(Path(__file__).with_name(name) for name in ("resources.yaml", "edge.yaml"))
+TEMPLATES = tuple(
+    Path(__file__).with_name(name) for name in ("resources.yaml", "edge.yaml", "domain.yaml")
+)
 
 # Chalice prints it as a warning and packages a function that cannot be imported.
 _MISSING_WHEEL = "Could not install dependencies"
@@ -31,7 +33,7 @@ def build(target: Path, partition: str = "aws-cn") -> None:
     """Run `chalice package`. Raises SystemExit where it fails or a dependency has no wheel."""
     target.mkdir(parents=True, exist_ok=True)
     merged = target / "merge.yaml"
-    merged.write_text(yaml.safe_dump(additions(), allow_unicode=True), "utf-8")
+    merged.write_text(text(additions()), "utf-8")
     command = [
         sys.executable,
         "-c",
@@ -59,21 +61,43 @@ def build(target: Path, partition: str = "aws-cn") -> None:
     archive.finish(target / "deployment.zip")
     path = target / "sam.yaml"
     template = finish(yaml.safe_load(path.read_text("utf-8")))
-    path.write_text(yaml.safe_dump(template, allow_unicode=True, width=100), "utf-8")
+    path.write_text(text(template), "utf-8")
 
 
 def additions() -> dict[str, Any]:
     """Return the resources that Chalice merges into its template: declared ones and monitoring."""
     added: dict[str, Any] = {"Resources": monitoring.resources()}
     for path in TEMPLATES:
-        for section, content in load_template(path).items():
-            added.setdefault(section, {}).update(content)
+        _merge(added, load_template(path))
     return added
+
+
+def _merge(into: dict[str, Any], template: dict[str, Any]) -> None:
+    """Add a template's members; where both have a mapping, its members are merged."""
+    for name, value in template.items():
+        if isinstance(value, dict) and isinstance(into.get(name), dict):
+            _merge(into[name], value)
+        else:
+            into[name] = value
+
+
+class _WithoutAliases(yaml.SafeDumper):
+    """CloudFormation reads no YAML aliases, which a value that occurs twice would become."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def text(template: dict[str, Any]) -> str:
+    """Return a template as YAML that CloudFormation reads."""
+    return yaml.dump(template, Dumper=_WithoutAliases, allow_unicode=True, width=100)
 
 
 def finish(template: dict[str, Any]) -> dict[str, Any]:
     """Complete Chalice's template: names from the stack in policies and the queue, and the network."""
     template["Description"] = f"Login recovery {VERSION}"
+    # Chalice's address of the default endpoint, which may be switched off; SiteUrl replaces it.
+    del template["Outputs"]["EndpointURL"]
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::IAM::Role" and _is_function_role(resource):
             for policy in resource["Properties"].get("Policies", []):
@@ -82,12 +106,17 @@ def finish(template: dict[str, Any]) -> dict[str, Any]:
             resource["Properties"]["ManagedPolicyArns"] = [_IN_NETWORK]
         elif resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["VpcConfig"] = _NETWORK
+    permission = template["Resources"]["APIHandlerInvokePermission"]["Properties"]
+    permission["SourceArn"] = {"Fn::Sub": _STAGE}
     events = template["Resources"]["ResetAccounts"]["Properties"]["Events"]
     source = events["ResetAccountsSqsEventSource"]["Properties"]
     # Chalice supports a fixed queue name only, but the name depends on TablePrefix.
     source["Queue"] = {"Fn::GetAtt": ["ResetQueue", "Arn"]}
     return template
 
+
+# Any method and route of the one stage, and nothing of another.
+_STAGE = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${RestAPI}/prod/*"
 
 # Functions are attached to a network only for the sake of a fixed address.
 _NETWORK = {

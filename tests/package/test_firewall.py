@@ -1,4 +1,4 @@
-"""The WAF's rule on starts: the code's rate, and every spelling of the path."""
+"""The WAF's rules: the code's rate of starts, every spelling of the path, and the login page's server."""
 
 from __future__ import annotations
 
@@ -27,16 +27,22 @@ TRANSFORMATIONS: dict[str, Callable[[str], str]] = {
     "URL_DECODE": unquote,
     "NORMALIZE_PATH": normalised,
     "LOWERCASE": str.lower,
+    "NONE": str,
 }
 
 
-@pytest.fixture(scope="module")
+(EDGE,) = (load_template(path)["Resources"] for path in TEMPLATES if path.name == "edge.yaml")
+RATES: dict[str, Any] = {
+    rule["Name"]: rule["Statement"]["RateBasedStatement"]
+    for rule in EDGE["Firewall"]["Properties"]["Rules"]
+}
+"""The rate-based statement of each rule."""
+
+
+@pytest.fixture
 def rate() -> Any:
     """The rate-based statement of the rule on starts."""
-    (edge,) = (path for path in TEMPLATES if path.name == "edge.yaml")
-    rules = load_template(edge)["Resources"]["Firewall"]["Properties"]["Rules"]
-    (statement,) = (rule["Statement"] for rule in rules if rule["Name"] == "starts")
-    return statement["RateBasedStatement"]
+    return RATES["starts"]
 
 
 def matches(statement: dict[str, Any], text: str) -> bool:
@@ -52,10 +58,23 @@ def matches(statement: dict[str, Any], text: str) -> bool:
 
 def is_counted(rate: dict[str, Any], method: str, path: str) -> bool:
     """Return whether the rule counts a request."""
-    by_method, by_path = rate["ScopeDownStatement"]["AndStatement"]["Statements"]
-    assert by_method["ByteMatchStatement"]["FieldToMatch"] == {"Method": {}}
-    assert by_path["RegexMatchStatement"]["FieldToMatch"] == {"UriPath": {}}
-    return matches(by_method, method) and matches(by_path, path)
+    return holds(rate["ScopeDownStatement"], {"Method": method, "UriPath": path})
+
+
+def holds(statement: dict[str, Any], request: dict[str, str]) -> bool:
+    """Return whether a statement holds of a request, given by WAF's names of its parts."""
+    ((kind, body),) = statement.items()
+    if kind == "AndStatement":
+        return all(holds(each, request) for each in body["Statements"])
+    if kind == "NotStatement":
+        return not holds(body["Statement"], request)
+    ((part, _),) = body["FieldToMatch"].items()
+    return matches(statement, request[part])
+
+
+def counting(method: str, path: str) -> set[str]:
+    """Return the names of the rules that count a request."""
+    return {name for name, rate in RATES.items() if is_counted(rate, method, path)}
 
 
 SPELLINGS = [
@@ -110,3 +129,39 @@ def test_the_rate_is_the_code_s(rate: dict[str, Any]) -> None:
     assert rate["AggregateKeyType"] == "IP"
     assert rate["EvaluationWindowSec"] == 600
     assert rate["Limit"] * HOUR == Limits().starts_per_address_hour * rate["EvaluationWindowSec"]
+
+
+@pytest.mark.parametrize("path", ["/credentials/verify", "/prod/credentials/verify"])
+def test_the_login_page_s_server_has_a_rule_of_its_own(path: str) -> None:
+    """It sends every login from one address, which ten requests a second would lock out."""
+    assert counting("POST", path) == {"logins"}
+    logins = RATES["logins"]
+    assert logins["AggregateKeyType"] == "IP"
+    throttle = EDGE["RestAPI"]["Properties"]["MethodSettings"][0]["ThrottlingRateLimit"]
+    assert logins["Limit"] == throttle / 2 * logins["EvaluationWindowSec"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/credentials/verify"),
+        ("POST", "/credentials/verify/"),
+        ("POST", "//credentials/verify"),
+        ("POST", "/Credentials/verify"),
+        ("POST", "/credentials%2Fverify"),
+        ("GET", "/assets/x%2Fcredentials%2Fverify"),
+        ("POST", "/recovery/../credentials/verify"),
+        ("POST", "/wechat/callback/credentials/verify"),
+        ("POST", "/credentials/verify%0A"),
+        ("GET", "/"),
+        ("POST", "/wechat/callback"),
+    ],
+)
+def test_no_other_request_passes_by_the_rule_on_everything(method: str, path: str) -> None:
+    """The wide limit is for that one call in its own spelling."""
+    assert counting(method, path) == {"everything"}
+
+
+def test_starts_count_as_everything_too() -> None:
+    """The narrower rule comes first; neither excludes the other."""
+    assert counting("POST", "/recovery") == {"starts", "everything"}

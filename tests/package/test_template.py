@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 from botocore.loaders import Loader
 from moto import mock_aws
 from samtranslator.parser.parser import Parser
@@ -134,6 +135,56 @@ def test_the_api_is_regional(partition: str) -> None:
     """AWS China has no edge-optimised endpoints."""
     api = _of("AWS::Serverless::Api", built.template(partition))["RestAPI"]["Properties"]
     assert api["EndpointConfiguration"] == "REGIONAL"
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_there_is_one_stage_with_every_protection(partition: str) -> None:
+    """SAM's second stage would have no firewall, no access log and no throttle."""
+    made = _translated(partition)
+    ((name, stage),) = _of("AWS::ApiGateway::Stage", made).items()
+    properties = stage["Properties"]
+    assert properties["StageName"] == "prod"
+    assert properties["AccessLogSetting"]["DestinationArn"] == {"Fn::GetAtt": ["AccessLog", "Arn"]}
+    (settings,) = properties["MethodSettings"]
+    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+    assert settings["ThrottlingRateLimit"]
+    (deployment,) = _of("AWS::ApiGateway::Deployment", made).values()
+    assert "StageName" not in deployment["Properties"]
+    (association,) = _of("AWS::WAFv2::WebACLAssociation", made).values()
+    assert association["Properties"]["ResourceArn"]["Fn::Sub"].endswith(f"/stages/${{{name}}}")
+
+
+def test_only_the_stage_may_invoke_the_function() -> None:
+    """A stage that somebody adds reaches nothing."""
+    (permission,) = (
+        body["Properties"]
+        for body in _of("AWS::Lambda::Permission", _translated("aws-cn")).values()
+        if body["Properties"]["Principal"] == "apigateway.amazonaws.com"
+    )
+    assert permission["SourceArn"]["Fn::Sub"].endswith(":${RestAPI}/prod/*")
+
+
+def test_a_domain_switches_the_default_endpoint_off() -> None:
+    """The switch, and a stage's value that changes with it, so that API Gateway applies it."""
+    made = _translated("aws-cn")
+    (api,) = _of("AWS::ApiGateway::RestApi", made).values()
+    endpoint = api["Properties"]["Body"]["x-amazon-apigateway-endpoint-configuration"]
+    assert endpoint == {"disableExecuteApiEndpoint": {"Fn::If": ["WithDomain", True, False]}}
+    ((name, stage),) = _of("AWS::ApiGateway::Stage", made).items()
+    assert {"Ref": "DomainName"} in stage["Properties"]["Variables"]["domain"]["Fn::If"]
+    mapping = made["Resources"]["DomainMapping"]
+    assert (mapping["Condition"], mapping["Properties"]["Stage"]) == ("WithDomain", {"Ref": name})
+    assert "BasePath" not in mapping["Properties"]
+    assert "EndpointURL" not in made["Outputs"]
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_the_template_has_no_aliases(partition: str) -> None:
+    """CloudFormation's YAML has none; `yaml` writes one for each value that occurs twice."""
+    text = (built.folder(partition) / "sam.yaml").read_text("utf-8")
+    events = list(yaml.parse(text))
+    assert len(events) > 1_000
+    assert not any(isinstance(event, yaml.AliasEvent) for event in events)
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)
