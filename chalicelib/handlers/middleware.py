@@ -46,7 +46,7 @@ def register(app: Chalice) -> None:
     if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
         return
     logs.structured(sys.stdout)
-    metrics.print_to(sys.stdout)
+    metrics.print_to(sys.stdout, os.environ.get("STACK_NAME", ""))
     try:
         runtime.service()
     except Exception as error:

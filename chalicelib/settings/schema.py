@@ -7,6 +7,7 @@ The limits are the fields of `domain.limits.Limits`, named `LIMIT_` and the fiel
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
@@ -245,21 +246,43 @@ SETTINGS: tuple[Setting, ...] = (
 """Every setting: those of `Settings` in the order of its fields, then the limits."""
 
 
+_SECRET_NAME = re.compile(r"([a-z][a-z0-9-]{2,40})-settings(?:-[0-9A-Za-z]{6})?")
+
+
+def _settle_prefix(environment: Mapping[str, str], given: dict[str, str]) -> Iterator[str]:
+    """Settle TABLE_PREFIX in a secret's settings, `given`, and yield a fault where sources disagree.
+
+    A secret without it states it by its name, `PREFIX-settings`, or by the ARN of that name. With
+    another stack's tables every write would be to the wrong people.
+    """
+    name = _SECRET_NAME.fullmatch(environment.get("SECRETS_ID", "").rpartition(":")[2])
+    by_name = "" if name is None else name[1]
+    stated = given.get("TABLE_PREFIX", "").strip() or by_name
+    own = environment.get("TABLE_PREFIX", "").strip()
+    if own and stated and own != stated:
+        yield "TABLE_PREFIX of the environment is not that of the secret"
+    elif own or stated:
+        given["TABLE_PREFIX"] = own or stated
+
+
 def load(environment: Mapping[str, str], secret: str | None = None) -> Settings:
     """Parse every setting.
 
     `environment` has raw values by setting name; `secret` is the JSON object of the Secrets Manager
     secret, if any. A value of the secret overrides the environment's, so that a copy left in the
-    environment has no effect. Raises SettingsError, which names all faults at once.
+    environment has no effect. TABLE_PREFIX must be the same in both. Raises SettingsError, which names
+    all faults at once.
     """
     source = dict(environment)
     faults: list[str] = []
     if secret is not None:
         try:
-            parsed = json.loads(secret)
-            source.update({str(name): str(value) for name, value in parsed.items()})
+            given = {str(name): str(value) for name, value in json.loads(secret).items()}
         except (ValueError, AttributeError):
+            given = {}
             faults.append("SECRETS_ID does not name a JSON object")
+        faults.extend(_settle_prefix(environment, given))
+        source.update(given)
     values: dict[str, Any] = {}
     for row in SETTINGS:
         raw = source.get(row.name, "")

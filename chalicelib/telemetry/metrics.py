@@ -1,6 +1,7 @@
 """Metrics for alarms and the dashboard, in CloudWatch's embedded metric format by Powertools.
 
-Alarms depend on these names and dimensions:
+Alarms depend on these names and dimensions, each with the further dimension `stack`, which keeps the
+figures of several stacks of one account apart:
 
 RecoveryStarted, RecoveryCompleted, CodeWrong, Unbound; CodeSent by gateway and outcome;
 RefusedByLimit by limit; CallbackEvent by event; ResetProgress by outcome, in logins;
@@ -28,12 +29,17 @@ _WORD = re.compile(r"[a-z0-9-]{1,40}")
 _OTHER = "other"
 
 _sink: TextIO | None = None
+_stack = ""
 
 
-def print_to(stream: TextIO | None) -> None:
-    """Write metrics to this stream from now on; None discards them."""
-    global _sink  # noqa: PLW0603
-    _sink = stream
+def print_to(stream: TextIO | None, stack: str = "") -> None:
+    """Write metrics to this stream from now on; None discards them.
+
+    `stack` is the CloudFormation stack's name, the dimension of every metric; without it, metrics do
+    not have the dimension.
+    """
+    global _sink, _stack
+    _sink, _stack = stream, stack
 
 
 def count(name: str, value: int = 1, /, **dimensions: str) -> None:
@@ -68,6 +74,8 @@ def _write(counts: Mapping[Figure, int], invocation: Invocation | None) -> None:
         for dimensions, figures in by_dimensions.items():
             # With an empty service, POWERTOOLS_SERVICE_NAME does not become another dimension.
             metrics = EphemeralMetrics(namespace=NAMESPACE, service="")
+            if _stack:
+                metrics.add_dimension("stack", _stack)
             for key, word in dimensions:
                 metrics.add_dimension(key, word)
             for name, value in figures.items():

@@ -16,6 +16,9 @@ FUNCTIONS = ("APIHandler", "YearlyReset", "ResetAccounts", "SmsReceipts")
 
 Value = Any
 
+# The dimension that keeps the figures of an account's stacks apart, as in telemetry.metrics.
+_STACK: dict[str, Value] = {"stack": {"Ref": "AWS::StackName"}}
+
 
 @dataclass(frozen=True)
 class Alarm:
@@ -40,7 +43,7 @@ def _queue(name: str) -> dict[str, Value]:
 
 
 def _own(name: str, description: str, label: str, threshold: int = 0) -> Alarm:
-    return Alarm(name, description, OWN, "Alarm", {"alarm": label}, threshold=threshold)
+    return Alarm(name, description, OWN, "Alarm", {**_STACK, "alarm": label}, threshold=threshold)
 
 
 ALARMS = (
@@ -135,7 +138,8 @@ def resources() -> dict[str, Any]:
     declared["Dashboard"] = {
         "Type": "AWS::CloudWatch::Dashboard",
         "Properties": {
-            "DashboardName": {"Fn::Sub": "${TablePrefix}"},
+            # Dashboards have one name for all regions of an account.
+            "DashboardName": {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"},
             "DashboardBody": {"Fn::Sub": json.dumps(_dashboard())},
         },
     }
@@ -165,8 +169,9 @@ def _alarm(alarm: Alarm) -> dict[str, Any]:
 
 
 def _search(metric: str, by: str) -> list[Any]:
-    expression = f"SEARCH('{{{OWN},{by}}} MetricName=\"{metric}\"', 'Sum', 300)"
-    return [{"expression": expression, "id": f"{metric.lower()}{by}"}]
+    found = f'{{{OWN},stack,{by}}} MetricName="{metric}" stack="${{AWS::StackName}}"'
+    # An id is a lower-case letter and then letters, digits or underscores.
+    return [{"expression": f"SEARCH('{found}', 'Sum', 300)", "id": metric.lower()}]
 
 
 def _dashboard() -> dict[str, Any]:
@@ -174,7 +179,7 @@ def _dashboard() -> dict[str, Any]:
         (
             "Recoveries",
             [
-                [OWN, name]
+                [OWN, name, "stack", "${AWS::StackName}"]
                 for name in ("RecoveryStarted", "RecoveryCompleted", "CodeWrong", "Unbound")
             ],
         ),

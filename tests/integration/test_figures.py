@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+
 import pytest
 
 from chalicelib.domain.errors import Unavailable
@@ -302,6 +305,27 @@ def test_a_count_after_the_end_is_written_at_once(watched: Watched) -> None:
     metrics.count("Unbound")
     assert watched.figures() == {"CodeWrong": 1, "Unbound": 1}
     assert [document.get("correlation_id") for document in watched.documents] == ["late", None]
+
+
+def test_two_stacks_of_one_account_are_apart() -> None:
+    """Each metric has its stack's name as a dimension, beside its own."""
+    written = io.StringIO()
+    try:
+        for stack in ("recovery", "Recovery-staging-2"):
+            metrics.print_to(written, stack)
+            metrics.count("Unbound")
+            metrics.count("CodeSent", gateway="http", outcome="sent")
+    finally:
+        metrics.print_to(None)
+    documents = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [document["stack"] for document in documents] == [
+        *["recovery"] * 2,
+        *["Recovery-staging-2"] * 2,
+    ]
+    dimensions = [
+        document["_aws"]["CloudWatchMetrics"][0]["Dimensions"] for document in documents[:2]
+    ]
+    assert dimensions == [[["stack"]], [["stack", "gateway", "outcome"]]]
 
 
 class Broken:

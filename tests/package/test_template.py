@@ -108,6 +108,7 @@ def test_no_function_s_environment_has_a_secret() -> None:
         assert not secret & set(variables)
         assert variables["SECRETS_ID"] == {"Ref": "SettingsSecret"}
         assert variables["TABLE_PREFIX"] == {"Ref": "TablePrefix"}
+        assert variables["STACK_NAME"] == {"Ref": "AWS::StackName"}
     assert (
         _of("AWS::SecretsManager::Secret")["SettingsSecret"]["Properties"]["SecretString"] == "{}"
     )
@@ -227,6 +228,56 @@ def test_every_alarm_reaches_operators() -> None:
         assert name in watched
 
 
+def test_every_figure_is_of_this_stack_alone() -> None:
+    """Alarms and graphs of the service's own metrics name the stack; others name its resources."""
+    stack = {"Name": "stack", "Value": {"Ref": "AWS::StackName"}}
+    own = [
+        body["Properties"]
+        for body in _of("AWS::CloudWatch::Alarm").values()
+        if body["Properties"].get("Namespace") == monitoring.OWN
+    ]
+    assert own
+    assert all(stack in alarm["Dimensions"] for alarm in own)
+    assert all(body["Properties"]["Dimensions"] for body in _of("AWS::CloudWatch::Alarm").values())
+    figures = [figure for _, metrics in dashboard() for figure in metrics]
+    assert figures
+    for figure in figures:
+        if isinstance(figure[0], dict):
+            assert 'stack="${AWS::StackName}"' in figure[0]["expression"]
+            assert "LoginRecovery,stack," in figure[0]["expression"]
+        elif figure[0] == monitoring.OWN:
+            assert figure[2:4] == ["stack", "${AWS::StackName}"]
+        else:
+            assert figure[3].startswith("${")
+    # Dashboards are of the account, in all its regions.
+    (body,) = _of("AWS::CloudWatch::Dashboard").values()
+    assert body["Properties"]["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
+
+
+def dashboard() -> list[tuple[str, list[Any]]]:
+    """Return the title and metrics of each graph."""
+    (body,) = _of("AWS::CloudWatch::Dashboard").values()
+    widgets = json.loads(body["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]
+    graphs = [each["properties"] for each in widgets if each["type"] == "metric"]
+    return [(graph["title"], graph["metrics"]) for graph in graphs]
+
+
+def test_the_dashboard_s_ids_are_valid() -> None:
+    """CloudWatch: a lower-case letter, then letters, digits and underscores; unique in a graph."""
+    found = []
+    for _, metrics in dashboard():
+        ids = [part["id"] for figure in metrics for part in figure if "id" in dict_or_none(part)]
+        assert len(ids) == len(set(ids))
+        found += ids
+    assert found
+    assert all(re.fullmatch(r"[a-z][A-Za-z0-9_]*", name) for name in found)
+
+
+def dict_or_none(part: Any) -> dict[str, Any]:
+    """Return the options of a metric; a part that is none has none."""
+    return part if isinstance(part, dict) else {}
+
+
 def test_every_alarm_has_a_runbook() -> None:
     """The operators' handbook names it."""
     handbook = (package.ROOT / "docs" / "operations.zh-CN.md").read_text("utf-8")
@@ -268,10 +319,13 @@ def test_a_fixed_address_is_an_option() -> None:
 
 
 def test_logs_are_kept_for_more_than_190_days() -> None:
-    """Every function has a log group with a retention."""
+    """Every function has a log group with a retention, which outlives the stack."""
     groups = _of("AWS::Logs::LogGroup")
+    for name in ("APIHandlerLog", "AccessLog"):
+        assert groups[name]["DeletionPolicy"] == "RetainExceptOnCreate"
     for name in _of("AWS::Serverless::Function"):
         assert groups[f"{name}Log"]["Properties"]["RetentionInDays"] >= 190
+        assert groups[f"{name}Log"]["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
 def test_a_recovery_runs_on_cloudformation_s_tables() -> None:

@@ -263,6 +263,53 @@ def test_the_secret_s_value_wins_over_the_environment_s() -> None:
     assert settings.limits.tries_per_code == 3
 
 
+NAMED = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:drill-settings-AbC123"
+
+
+@pytest.mark.parametrize(
+    ("environment", "secret", "prefix"),
+    [
+        ({}, {}, "recovery"),
+        ({"SECRETS_ID": "drill-settings"}, {}, "drill"),
+        ({"SECRETS_ID": NAMED}, {}, "drill"),
+        ({"SECRETS_ID": NAMED, "TABLE_PREFIX": "drill"}, {}, "drill"),
+        ({"SECRETS_ID": "elsewhere", "TABLE_PREFIX": "drill"}, {}, "drill"),
+        ({"SECRETS_ID": NAMED}, {"TABLE_PREFIX": "restored"}, "restored"),
+        (
+            {"SECRETS_ID": NAMED, "TABLE_PREFIX": "restored"},
+            {"TABLE_PREFIX": "restored"},
+            "restored",
+        ),
+    ],
+)
+def test_the_prefix_is_that_of_the_secret(
+    environment: dict[str, str], secret: dict[str, str], prefix: str
+) -> None:
+    """By its value, otherwise by its name; the default is for a secret that states neither."""
+    settings = load(environment, json.dumps({**SETTINGS, **secret}))
+    assert settings.table_prefix == prefix
+
+
+@pytest.mark.parametrize(
+    ("environment", "secret"),
+    [
+        ({"SECRETS_ID": NAMED, "TABLE_PREFIX": "recovery"}, {}),
+        ({"SECRETS_ID": "recovery-settings", "TABLE_PREFIX": "drill"}, {}),
+        (
+            {"SECRETS_ID": "drill-settings", "TABLE_PREFIX": "drill"},
+            {"TABLE_PREFIX": "recovery"},
+        ),
+    ],
+)
+def test_a_prefix_of_another_stack_is_a_fault(
+    environment: dict[str, str], secret: dict[str, str]
+) -> None:
+    """Whichever of the two is wrong: a process would write to another stack's tables."""
+    with pytest.raises(SettingsError) as caught:
+        load(environment, json.dumps({**SETTINGS, **secret}))
+    assert caught.value.faults == ["TABLE_PREFIX of the environment is not that of the secret"]
+
+
 def test_derived_values() -> None:
     """Origins hold no path; cookies are secure exactly under https."""
     settings = load(
