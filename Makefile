@@ -6,7 +6,7 @@ ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests run test check format audit load abuse timing bench pictures package lock clean
+.PHONY: help setup setup-tests run test check format audit load abuse timing bench pictures package preflight lock clean
 
 help: ## show every target with one line
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,9 @@ pictures: setup-tests ## docs/images again, from the local stack in Chromium
 
 package: setup ## the deployable SAM package in build/
 	$(BIN)/python -m infra.deploy.package $(ARGS)
+
+preflight: setup ## check the AWS account before a deployment; ARGS="DomainName=… --settings FILE"
+	@$(BIN)/python -m infra.deploy.preflight $(ARGS)
 
 # Writes three files from pyproject.toml, and one for the libraries that the benchmark compares with.
 lock: setup-tests ## pin the dependencies again

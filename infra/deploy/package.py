@@ -141,9 +141,15 @@ def _is_function_role(role: dict[str, Any]) -> bool:
 def _substituted(value: Any) -> Any:
     if isinstance(value, list):
         return [_substituted(item) for item in value]
+    if isinstance(value, str) and "${Tables}" in value:
+        return {"Fn::Sub": [value, {"Tables": _TABLES}]}
     if isinstance(value, str) and "${" in value:
         return {"Fn::Sub": value}
     return value
+
+
+# The prefix of the tables, which may be those of an earlier stack, as in resources.yaml.
+_TABLES = {"Fn::If": ["OwnTables", {"Ref": "TablePrefix"}, {"Ref": "ExistingTables"}]}
 
 
 @click.command(help="Build the SAM package.")

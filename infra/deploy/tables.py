@@ -26,15 +26,45 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def parameters(template: dict[str, Any], **overrides: str) -> dict[str, str]:
-    """Return the template's parameters by name: the overrides, otherwise the defaults."""
+    """Return the template's parameters by name: the overrides, otherwise the defaults.
+
+    Its conditions for these parameters are there as well, as `conditions` returns them.
+    """
     defaults = {name: str(body.get("Default", "")) for name, body in template["Parameters"].items()}
-    return {**defaults, **overrides}
+    values = {**defaults, **overrides}
+    return {**values, **conditions(template, values)}
+
+
+def conditions(template: dict[str, Any], values: dict[str, str]) -> dict[str, str]:
+    """Return the template's conditions for these parameters, by `Condition:` and the name.
+
+    A condition that holds is "true", another one "false".
+    """
+    declared = template.get("Conditions", {})
+
+    def holds(condition: dict[str, Any]) -> bool:
+        ((kind, operands),) = condition.items()
+        if kind == "Condition":
+            return holds(declared[operands])
+        if kind == "Fn::Equals":
+            first, second = (resolve(operand, values) for operand in operands)
+            return bool(first == second)
+        if kind == "Fn::Not":
+            return not holds(operands[0])
+        if kind == "Fn::And":
+            return all(map(holds, operands))
+        return any(map(holds, operands))
+
+    return {
+        f"Condition:{name}": str(holds(condition)).lower() for name, condition in declared.items()
+    }
 
 
 def resolve(value: Any, values: dict[str, str]) -> Any:
-    """Evaluate `Ref`, `Fn::GetAtt` and `Fn::Sub` of known names; others stay unchanged.
+    """Evaluate `Ref`, `Fn::GetAtt`, `Fn::Sub` and `Fn::If` of known names; others stay unchanged.
 
-    `values` contains parameters and resources by name, attributes as `Resource.Attribute`.
+    `values` contains parameters and resources by name, attributes as `Resource.Attribute`, conditions
+    as `conditions` returns them.
     """
     if isinstance(value, list):
         return [resolve(item, values) for item in value]
@@ -42,6 +72,9 @@ def resolve(value: Any, values: dict[str, str]) -> Any:
         return value
     if set(value) == {"Ref"} and value["Ref"] in values:
         return values[value["Ref"]]
+    if set(value) == {"Fn::If"} and f"Condition:{value['Fn::If'][0]}" in values:
+        name, first, second = value["Fn::If"]
+        return resolve(first if values[f"Condition:{name}"] == "true" else second, values)
     if set(value) == {"Fn::GetAtt"}:
         path = value["Fn::GetAtt"]
         name = path if isinstance(path, str) else ".".join(path)

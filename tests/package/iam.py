@@ -50,6 +50,7 @@ _VALUES = {
     "AWS::AccountId": ACCOUNT,
     "AWS::StackName": "stack",
     "TablePrefix": PREFIX,
+    "Tables": PREFIX,
 }
 
 _ITEMS = {

@@ -106,8 +106,10 @@ def test_no_function_s_environment_has_a_secret() -> None:
     for body in _of("AWS::Serverless::Function").values():
         variables = body["Properties"]["Environment"]["Variables"]
         assert not secret & set(variables)
-        assert variables["SECRETS_ID"] == {"Ref": "SettingsSecret"}
-        assert variables["TABLE_PREFIX"] == {"Ref": "TablePrefix"}
+        assert variables["SECRETS_ID"] == {"Fn::Sub": "${TablePrefix}-settings"}
+        assert variables["TABLE_PREFIX"] == {
+            "Fn::If": ["OwnTables", {"Ref": "TablePrefix"}, {"Ref": "ExistingTables"}]
+        }
         assert variables["STACK_NAME"] == {"Ref": "AWS::StackName"}
     assert (
         _of("AWS::SecretsManager::Secret")["SettingsSecret"]["Properties"]["SecretString"] == "{}"
@@ -127,8 +129,10 @@ def test_tables_are_protected_or_expire() -> None:
             }
             continue
         assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
-        assert properties["DeletionProtectionEnabled"]
-        assert body["DeletionPolicy"] == body["UpdateReplacePolicy"] == "Retain"
+        # By a parameter, since a rolled back creation must be able to delete the new table.
+        assert properties["DeletionProtectionEnabled"] == {"Fn::If": ["Protected", True, False]}
+        assert body["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert body["UpdateReplacePolicy"] == "Retain"
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)
@@ -213,6 +217,14 @@ def test_it_translates_and_names_the_stacks_own_tables(partition: str) -> None:
         for policy in role["Properties"].get("Policies", []):
             for statement in policy["PolicyDocument"]["Statement"]:
                 assert "recovery-" not in str(statement["Resource"])
+                # Those of the tables, which may be an earlier stack's, name these tables' prefix.
+                for resource in _listed(statement["Resource"]):
+                    if ":table/" in str(resource):
+                        assert resource["Fn::Sub"][1]["Tables"]["Fn::If"][0] == "OwnTables"
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def test_every_alarm_reaches_operators() -> None:
@@ -309,13 +321,18 @@ def test_the_access_log_has_no_query_and_no_secret_path() -> None:
 
 
 def test_a_fixed_address_is_an_option() -> None:
-    """Every function is in the network if there is one."""
+    """Every function is in the network if there is one, as there is by default."""
     for body in _of("AWS::Serverless::Function").values():
         condition, network, otherwise = body["Properties"]["VpcConfig"]["Fn::If"]
         assert condition == "WithFixedAddress"
         assert network["SubnetIds"]
         assert otherwise == {"Ref": "AWS::NoValue"}
-    assert built.template()["Parameters"]["FixedAddress"]["Default"] == "no"
+    # WeChat serves only addresses on its whitelist; the address outlives the stack.
+    assert built.template()["Parameters"]["FixedAddress"]["Default"] == "yes"
+    address = built.template()["Resources"]["Address"]
+    assert address["DeletionPolicy"] == "RetainExceptOnCreate"
+    nat = built.template()["Resources"]["Nat"]["Properties"]["AllocationId"]
+    assert nat["Fn::If"][2] == {"Ref": "ExistingAddress"}
 
 
 def test_logs_are_kept_for_more_than_190_days() -> None:
@@ -336,6 +353,7 @@ def test_a_recovery_runs_on_cloudformation_s_tables() -> None:
     template = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Parameters": made["Parameters"],
+        "Conditions": made["Conditions"],
         "Resources": kept,
     }
 
