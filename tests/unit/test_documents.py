@@ -19,6 +19,7 @@ from chalicelib.domain.catalogue import PROBLEMS
 from chalicelib.handlers.http.problems import STATUSES
 from chalicelib.settings import GATEWAYS, SETTINGS
 from infra.deploy.monitoring import ALARMS
+from infra.deploy.package import additions
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -84,6 +85,19 @@ def test_the_gateway_table_has_every_gateway() -> None:
     """SMS_GATEWAYS accepts these names and no others."""
     table = {row[0].strip("`") for row in rows(section("docs/deploy.md", "SMS gateways"))}
     assert table == set(GATEWAYS)
+
+
+@pytest.mark.parametrize("document", ["docs/deploy.md", "docs/deploy.zh-CN.md"])
+def test_the_parameter_tables_have_every_parameter(document: str) -> None:
+    """With its default; `make preflight` refuses any other name."""
+    expected = {
+        name: f"`{body['Default']}`" if body.get("Default") else {"空", "empty"}
+        for name, body in additions()["Parameters"].items()
+    }
+    table = {row[0].strip("`"): row[1] for row in rows(text(document)) if row[0][1:2].isupper()}
+    found = {name: table[name] for name in expected if name in table}
+    assert set(found) == set(expected)
+    assert all(default in expected[name] for name, default in found.items())
 
 
 def counted() -> dict[str, set[str]]:
