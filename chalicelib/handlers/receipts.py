@@ -18,6 +18,7 @@ from chalice.app import Blueprint, Response
 from .. import runtime
 from ..domain.catalogue import INPUT_REASONS
 from ..domain.errors import InvalidInput
+from ..telemetry.metrics import count
 from .http import payloads
 from .http.problems import HEADERS, problem, render_errors
 
@@ -61,6 +62,7 @@ def _receive(key: str, parse: Callable[[bytes], vendors.Batch], reply: str) -> R
         log.warning("a push of receipts was refused: %s", error)
         raise InvalidInput("body", INPUT_REASONS["body"]) from None
     service.receipts.add(batch)
+    _count(batch)
     headers = {**HEADERS, "Content-Type": "application/json; charset=utf-8"}
     return Response(reply, headers=headers)
 
@@ -84,4 +86,15 @@ def from_logs(event: Mapping[str, Any]) -> dict[str, int]:
             extra={"alarm": "receipts"},
         )
         return {"receipts": 0, "found": 0}
-    return {"receipts": len(batch.receipts), "found": runtime.service().receipts.add(batch)}
+    found = runtime.service().receipts.add(batch)
+    _count(batch)
+    return {"receipts": len(batch.receipts), "found": found}
+
+
+def _count(batch: vendors.Batch) -> None:
+    """Count delivered and failed messages; those of the vendor account's other programs as well."""
+    delivered = sum(receipt.delivered for receipt in batch.receipts)
+    if delivered:
+        count("SmsReceipt", delivered, outcome="delivered")
+    if failed := len(batch.receipts) - delivered:
+        count("SmsReceipt", failed, outcome="failed")

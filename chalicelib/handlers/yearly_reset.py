@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from chalice.app import CloudWatchEvent, SQSEvent
@@ -26,16 +26,29 @@ AT_ONCE = 3
 _MARGIN = 20_000
 
 
+_BEIJING = timezone(timedelta(hours=8))
+
+
 def plan(event: CloudWatchEvent) -> None:
     """Start the run of the year in Beijing at the event's own time.
 
-    A schedule's event may be delivered late and more than once; its time stays the same.
+    A schedule's event may be delivered late and more than once; its time stays the same. The event of
+    01:00 or later checks the run: one that has not begun or not ended is logged with an alarm, and
+    started again, which does what is missing.
     """
     from ..services.yearly_reset import SCHEDULE, reporting_year
 
     at = datetime.fromisoformat(event.to_dict()["time"])
     year = reporting_year(int(at.timestamp()))
-    runtime.service().yearly_reset.start(year, SCHEDULE, _has_time(event.context))
+    reset = runtime.service().yearly_reset
+    if at.astimezone(_BEIJING).hour >= 1:
+        run = reset.status(year)
+        if run is not None and run.complete:
+            log.info("the yearly reset has ended in time")
+            return
+        state = "not begun" if run is None else "not ended"
+        log.error("the yearly reset has %s by 01:00", state, extra={"alarm": "reset-late"})
+    reset.start(year, SCHEDULE, _has_time(event.context))
 
 
 def work(event: SQSEvent) -> dict[str, list[dict[str, str]]]:

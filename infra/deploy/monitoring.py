@@ -1,135 +1,13 @@
-"""Alarms and the dashboard, as CloudFormation resources.
-
-AWS's metrics have the names of its documentation. Those of the namespace `LoginRecovery` are emitted
-by `chalicelib.telemetry.metrics`; its metric `Alarm` counts log lines that operators must look at.
-"""
+"""Alarms and the dashboard, as CloudFormation resources."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
-OWN = "LoginRecovery"
+from infra.deploy.alarms import ALARMS, FUNCTIONS, OWN, Alarm, Metric
 
-FUNCTIONS = ("APIHandler", "YearlyReset", "ResetAccounts", "SmsReceipts")
-
-Value = Any
-
-# The dimension that keeps the figures of an account's stacks apart, as in telemetry.metrics.
-_STACK: dict[str, Value] = {"stack": {"Ref": "AWS::StackName"}}
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """Notifies operators when the metric exceeds `threshold` within a period, in seconds."""
-
-    name: str
-    description: str
-    namespace: str
-    metric: str
-    dimensions: dict[str, Value] = field(default_factory=dict)
-    statistic: str = "Sum"
-    threshold: int = 0
-    period: int = 300
-
-
-def _function(name: str) -> dict[str, Value]:
-    return {"FunctionName": {"Ref": name}}
-
-
-def _queue(name: str) -> dict[str, Value]:
-    return {"QueueName": {"Fn::GetAtt": [name, "QueueName"]}}
-
-
-def _own(name: str, description: str, label: str, threshold: int = 0) -> Alarm:
-    return Alarm(name, description, OWN, "Alarm", {**_STACK, "alarm": label}, threshold=threshold)
-
-
-ALARMS = (
-    *(
-        Alarm(
-            f"{name}Errors",
-            f"{name} ended by an exception or a time-out.",
-            "AWS/Lambda",
-            "Errors",
-            _function(name),
-        )
-        for name in FUNCTIONS
-    ),
-    Alarm(
-        "APIHandlerThrottles",
-        "Requests were refused: the concurrency limit is reached.",
-        "AWS/Lambda",
-        "Throttles",
-        _function("APIHandler"),
-    ),
-    Alarm(
-        "APIHandlerSlow",
-        "One request in a hundred takes over five seconds, after which WeChat gives up.",
-        "AWS/Lambda",
-        "Duration",
-        _function("APIHandler"),
-        "p99",
-        5_000,
-    ),
-    Alarm(
-        "ResetDeadLettersFilled",
-        "Chunks of the yearly reset failed for good.",
-        "AWS/SQS",
-        "ApproximateNumberOfMessagesVisible",
-        _queue("ResetDeadLetters"),
-        "Maximum",
-    ),
-    Alarm(
-        "ScheduleDeadLettersFilled",
-        "The yearly reset was not started.",
-        "AWS/SQS",
-        "ApproximateNumberOfMessagesVisible",
-        _queue("ScheduleDeadLetters"),
-        "Maximum",
-    ),
-    Alarm(
-        "ResetUnfinished",
-        "A chunk of the yearly reset has waited for an hour.",
-        "AWS/SQS",
-        "ApproximateAgeOfOldestMessage",
-        _queue("ResetQueue"),
-        "Maximum",
-        3_600,
-    ),
-    _own("SendsHalfUsed", "Half of the hour's codes are sent.", "budget-sends-half"),
-    _own("SendsUsedUp", "Codes go to fresh visitors only, and starts are harder.", "budget-sends"),
-    _own("WrongCodesHalfUsed", "Many wrong codes; a spray?", "budget-wrong-codes-half"),
-    _own(
-        "WrongCodesUsedUp",
-        "Fresh visitors alone try codes, and starts are harder.",
-        "budget-wrong-codes",
-    ),
-    _own("UnbindingsHalfUsed", "Many WeChats are unbound.", "budget-unbindings-half"),
-    _own("UnbindingsUsedUp", "Very many WeChats are unbound.", "budget-unbindings"),
-    _own("UnbindingsEnded", "Nobody can unbind this hour.", "budget-unbindings-hard"),
-    _own("SmsEnded", "No more SMS are sent this hour.", "budget-sends-hard"),
-    _own("RequesterManyLogins", "One visitor starts many logins.", "requester-logins"),
-    _own("WrongPasswordsHalfUsed", "Many wrong passwords.", "budget-wrong-passwords-half"),
-    _own(
-        "WrongPasswordsUsedUp", "Default passwords are refused this hour.", "budget-wrong-passwords"
-    ),
-    _own("UnknownLoginsHalfUsed", "Many unknown logins.", "budget-unknown-logins-half"),
-    _own("UnknownLoginsUsedUp", "Very many unknown logins.", "budget-unknown-logins"),
-    _own("WeChatAddressRefused", "40164: not on the whitelist.", "wechat-40164"),
-    _own("WeChatQuotaUsedUp", "45009: the day's calls are used up.", "wechat-45009"),
-    _own("WeChatUnauthorised", "48001: the interface is not granted.", "wechat-48001"),
-    _own("WeChatTemplateUnknown", "40037: no such template.", "wechat-40037"),
-    _own("WeChatTemplateMisfit", "47003: the template's fields differ.", "wechat-47003"),
-    _own("DeliveryFailing", "No gateway accepts SMS.", "delivery-failed", 5),
-    _own("DependencyDown", "A store or platform does not respond.", "unavailable", 5),
-    _own("CallbackFailing", "Callbacks of WeChat fail.", "callback"),
-    _own("ResetBegunEarly", "A yearly reset began before its year.", "reset-early"),
-    _own("Unexpected", "An unexpected exception.", "unexpected"),
-    _own("SettingsWrong", "The settings are invalid.", "settings"),
-    _own("ReceiptsUnreadable", "Delivery logs cannot be read.", "receipts"),
-)
+__all__ = ["ALARMS", "OWN", "resources"]
 
 
 def resources() -> dict[str, Any]:
@@ -140,31 +18,67 @@ def resources() -> dict[str, Any]:
         "Properties": {
             # Dashboards have one name for all regions of an account.
             "DashboardName": {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"},
-            "DashboardBody": {"Fn::Sub": json.dumps(_dashboard())},
+            "DashboardBody": {"Fn::Sub": json.dumps(_dashboard(), ensure_ascii=False)},
         },
     }
     return declared
 
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:
-    statistic_key = "ExtendedStatistic" if alarm.statistic.startswith("p") else "Statistic"
-    return {
+    declared: dict[str, Any] = {
         "Type": "AWS::CloudWatch::Alarm",
         "Properties": {
-            "AlarmDescription": alarm.description,
-            "Namespace": alarm.namespace,
-            "MetricName": alarm.metric,
-            "Dimensions": [
-                {"Name": name, "Value": value} for name, value in alarm.dimensions.items()
-            ],
-            statistic_key: alarm.statistic,
-            "Period": alarm.period,
-            "EvaluationPeriods": 1,
+            "AlarmDescription": {"Fn::Sub": _description(alarm)},
+            **(_calculated(alarm) if alarm.expression else _measured(alarm)),
+            "EvaluationPeriods": alarm.evaluations,
             "Threshold": alarm.threshold,
-            "ComparisonOperator": "GreaterThanThreshold",
+            "ComparisonOperator": "LessThanThreshold" if alarm.below else "GreaterThanThreshold",
             "TreatMissingData": "notBreaching",
             "AlarmActions": [{"Ref": "OpsTopic"}],
+            "OKActions": [{"Ref": "OpsTopic"}],
         },
+    }
+    if alarm.condition:
+        declared["Condition"] = alarm.condition
+        # cfn-lint checks the empty default of a parameter that the condition requires.
+        declared["Metadata"] = {"cfn-lint": {"config": {"ignore_checks": ["W1030"]}}}
+    return declared
+
+
+def _description(alarm: Alarm) -> str:
+    """Return what happened, why the threshold is what it is, and where the runbook is."""
+    reason = f"阈值的理由：{alarm.reason}。" if alarm.reason else ""
+    return f"{alarm.about}{reason}处理办法：${{RunbookUrl}}#{alarm.name.lower()}"
+
+
+def _measured(alarm: Alarm) -> dict[str, Any]:
+    (metric,) = alarm.metrics
+    key = "ExtendedStatistic" if metric.statistic.startswith("p") else "Statistic"
+    return {**_metric(metric), key: metric.statistic, "Period": alarm.period}
+
+
+def _calculated(alarm: Alarm) -> dict[str, Any]:
+    measured = [
+        {
+            "Id": metric.id,
+            "MetricStat": {
+                "Metric": _metric(metric),
+                "Period": alarm.period,
+                "Stat": metric.statistic,
+            },
+            "ReturnData": False,
+        }
+        for metric in alarm.metrics
+    ]
+    result = {"Id": "result", "Expression": alarm.expression, "ReturnData": True}
+    return {"Metrics": [*measured, result]}
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    return {
+        "Namespace": metric.namespace,
+        "MetricName": metric.name,
+        "Dimensions": [{"Name": name, "Value": value} for name, value in metric.dimensions.items()],
     }
 
 
@@ -174,34 +88,64 @@ def _search(metric: str, by: str) -> list[Any]:
     return [{"expression": f"SEARCH('{found}', 'Sum', 300)", "id": metric.lower()}]
 
 
-def _dashboard() -> dict[str, Any]:
-    graphs: list[tuple[str, list[Any]]] = [
-        (
-            "Recoveries",
-            [
-                [OWN, name, "stack", "${AWS::StackName}"]
-                for name in ("RecoveryStarted", "RecoveryCompleted", "CodeWrong", "Unbound")
-            ],
-        ),
-        ("Codes sent", [_search("CodeSent", "gateway,outcome")]),
-        ("Refused by a limit", [_search("RefusedByLimit", "limit")]),
-        ("WeChat's events", [_search("CallbackEvent", "event")]),
-        ("Receipts skipped", [_search("ReceiptSkipped", "gateway")]),
-        ("Passwords verified", [_search("PasswordVerified", "outcome")]),
-        ("Yearly reset, logins", [_search("ResetProgress", "outcome")]),
-        ("Alarms", [_search("Alarm", "alarm")]),
-        (
-            "Errors",
-            [["AWS/Lambda", "Errors", "FunctionName", f"${{{name}}}"] for name in FUNCTIONS],
-        ),
-        (
-            "API, milliseconds",
-            [
-                ["AWS/Lambda", "Duration", "FunctionName", "${APIHandler}", {"stat": stat}]
-                for stat in ("p50", "p99")
-            ],
-        ),
+def _own(name: str, **dimensions: str) -> list[Any]:
+    pairs = [part for pair in dimensions.items() for part in pair]
+    return [OWN, name, "stack", "${AWS::StackName}", *pairs]
+
+
+def _ratio(first: str, second: str, label: str) -> list[Any]:
+    """Return the metrics of a quotient, hidden, and the quotient in percent."""
+    return [
+        [*_own(first), {"id": "first", "visible": False}],
+        [*_own(second), {"id": "second", "visible": False}],
+        [{"expression": "100*first/second", "id": "ratio", "label": label}],
     ]
+
+
+# The graphs of the SLOs come first; docs/operations.md defines them.
+_GRAPHS: list[tuple[str, list[Any]]] = [
+    (
+        "SLO：99.9%的请求在5秒内（毫秒）",
+        [["AWS/Lambda", "Duration", "FunctionName", "${APIHandler}", {"stat": "p99.9"}]],
+    ),
+    (
+        "SLO：完成的找回占开始的百分比",
+        _ratio("RecoveryCompleted", "RecoveryStarted", "completed/started"),
+    ),
+    ("SLO：验证码的发送结果", [_search("CodeSent", "gateway,outcome")]),
+    (
+        "找回",
+        [_own(name) for name in ("RecoveryStarted", "RecoveryCompleted", "CodeWrong", "Unbound")],
+    ),
+    ("短信回执", [_own("SmsReceipt", outcome=outcome) for outcome in ("delivered", "failed")]),
+    ("因限制而拒绝", [_search("RefusedByLimit", "limit")]),
+    ("微信事件", [_search("CallbackEvent", "event")]),
+    ("读不出的回执", [_search("ReceiptSkipped", "gateway")]),
+    ("登录密码验证", [_search("PasswordVerified", "outcome")]),
+    ("年度重置（账号数）", [_search("ResetProgress", "outcome")]),
+    ("告警", [_search("Alarm", "alarm")]),
+    (
+        "函数错误",
+        [["AWS/Lambda", "Errors", "FunctionName", f"${{{name}}}"] for name in FUNCTIONS],
+    ),
+    (
+        "API耗时（毫秒）",
+        [
+            ["AWS/Lambda", "Duration", "FunctionName", "${APIHandler}", {"stat": stat}]
+            for stat in ("p50", "p99")
+        ],
+    ),
+    (
+        "API答复",
+        [
+            ["AWS/ApiGateway", name, "ApiName", "${AWS::StackName}", "Stage", "prod"]
+            for name in ("Count", "4XXError", "5XXError")
+        ],
+    ),
+]
+
+
+def _dashboard() -> dict[str, Any]:
     return {
         "widgets": [
             {
@@ -218,6 +162,6 @@ def _dashboard() -> dict[str, Any]:
                     "metrics": metrics,
                 },
             }
-            for number, (title, metrics) in enumerate(graphs)
+            for number, (title, metrics) in enumerate(_GRAPHS)
         ]
     }

@@ -103,9 +103,14 @@ def finish(template: dict[str, Any]) -> dict[str, Any]:
             for policy in resource["Properties"].get("Policies", []):
                 for statement in policy["PolicyDocument"]["Statement"]:
                     statement["Resource"] = _substituted(statement["Resource"])
-            resource["Properties"]["ManagedPolicyArns"] = [_IN_NETWORK]
+            resource["Properties"]["ManagedPolicyArns"] = [_IN_NETWORK, _TRACED]
         elif resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["VpcConfig"] = _NETWORK
+            resource["Properties"]["Tracing"] = {"Fn::If": ["WithTracing", "Active", "PassThrough"]}
+    api = template["Resources"]["RestAPI"]["Properties"]
+    # CloudWatch's metrics of an API have its name, and two stacks of an account need two.
+    api["DefinitionBody"]["info"]["title"] = {"Ref": "AWS::StackName"}
+    api["TracingEnabled"] = {"Fn::If": ["WithTracing", True, False]}
     permission = template["Resources"]["APIHandlerInvokePermission"]["Properties"]
     permission["SourceArn"] = {"Fn::Sub": _STAGE}
     events = template["Resources"]["ResetAccounts"]["Properties"]["Events"]
@@ -131,6 +136,8 @@ _NETWORK = {
 }
 _ACCESS = "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"
 _IN_NETWORK = {"Fn::If": ["WithFixedAddress", {"Fn::Sub": _ACCESS}, {"Ref": "AWS::NoValue"}]}
+_TRACES = "arn:${AWS::Partition}:iam::aws:policy/AWSXRayDaemonWriteAccess"
+_TRACED = {"Fn::If": ["WithTracing", {"Fn::Sub": _TRACES}, {"Ref": "AWS::NoValue"}]}
 
 
 def _is_function_role(role: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from chalicelib.handlers import receipts as handler
 from chalicelib.store import audit
 from chalicelib.telemetry import metrics
 from tests.conftest import World
+from tests.support.log_capture import Watched
 from tests.support.receipt_cases import (
     KEY,
     PHONE,
@@ -178,3 +179,14 @@ def test_no_receipt_stores_or_logs_a_phone(make: Make, caplog: pytest.LogCapture
         assert PHONE not in json.dumps(client.scan(TableName=table)["Items"])
     assert PHONE not in caplog.text
     assert KEY not in caplog.text
+
+
+def test_delivered_and_failed_messages_are_counted(make: Make, watched: Watched) -> None:
+    """The alarm on undelivered messages needs both; a refused push counts nothing."""
+    world = make("aliyun")
+    batch = [aliyun(None), aliyun(None, success=False), aliyun(None)]
+    assert push(world, "aliyun", *batch).status_code == 200
+    assert push(world, "aliyun", *batch, key="x").status_code == 404
+    figures = watched.figures()
+    assert figures["SmsReceipt outcome=delivered"] == 2
+    assert figures["SmsReceipt outcome=failed"] == 1

@@ -11,6 +11,7 @@ from chalicelib.domain.errors import InvalidInput
 from chalicelib.services.yearly_reset import DeadLetters
 from chalicelib.store.models import AuditItem, CodeItem, LoginItem, RunItem
 from chalicelib.store.reset_runs import ResetRuns
+from tests.support.log_capture import Watched
 from tests.support.yearly_reset import (
     SCHEDULED,
     YEAR,
@@ -313,3 +314,47 @@ def test_a_branch_uses_its_own_head(reset: ResetWorld) -> None:
     reset.work()
     stored = LoginItem.get("110101480001_cw").password_hash
     assert reset.world.service.hasher.verify(stored, "0991876X")
+
+
+CHECKED = "2026-12-31T17:00:00Z"
+
+
+def test_at_one_o_clock_a_finished_run_is_in_order(reset: ResetWorld, watched: Watched) -> None:
+    """The check starts nothing, and raises no alarm."""
+    add_logins(30)
+    reset.schedule()
+    reset.work()
+    before = reset.story.status(YEAR)
+    reset.schedule(CHECKED)
+    assert reset.story.status(YEAR) == before
+    assert reset.receive() == []
+    assert "Alarm alarm=reset-late" not in watched.figures()
+
+
+def test_at_one_o_clock_a_run_that_did_not_begin_is_started_with_an_alarm(
+    reset: ResetWorld, watched: Watched
+) -> None:
+    """Nobody would see that nothing happened."""
+    add_logins(30)
+    reset.schedule(CHECKED)
+    assert watched.figures()["Alarm alarm=reset-late"] == 1
+    assert "not begun" in watched.text
+    reset.work()
+    run = reset.story.status(YEAR)
+    assert run is not None
+    assert run.complete
+
+
+def test_at_one_o_clock_a_run_that_did_not_end_goes_on_with_an_alarm(
+    reset: ResetWorld, watched: Watched
+) -> None:
+    """It is resumed, and ends."""
+    add_logins(30)
+    reset.schedule()
+    reset.schedule(CHECKED)
+    assert watched.figures()["Alarm alarm=reset-late"] == 1
+    assert "not ended" in watched.text
+    reset.work()
+    run = reset.story.status(YEAR)
+    assert run is not None
+    assert run.complete
