@@ -7,14 +7,14 @@ description is two thirds of what a client parses.
 
 from __future__ import annotations
 
-import compileall
 import gzip
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from py_compile import PycInvalidationMode
 from typing import Any
 
 SERVICES = frozenset({"dynamodb", "secretsmanager", "sns", "sqs"})
@@ -32,14 +32,17 @@ _TASK_ROOT = "/var/task"
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
-def finish(package: Path) -> None:
-    """Trim and compile the content of the zip. Raises SystemExit where a module does not compile."""
+def finish(package: Path, interpreter: str = sys.executable) -> None:
+    """Trim and compile the content of the zip; `interpreter` is a Python of the functions' version.
+
+    Raises SystemExit where a module does not compile.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         with zipfile.ZipFile(package) as archive:
             archive.extractall(folder)
         _trim(folder)
-        _compile(folder)
+        _compile(folder, interpreter)
         _pack(folder, package)
 
 
@@ -86,17 +89,12 @@ def without_prose(described: Any) -> Any:
     return described
 
 
-def _compile(folder: Path) -> None:
+def _compile(folder: Path, interpreter: str) -> None:
     # Unchecked hashes: Lambda unpacks with other times, and the files never change.
-    compiled = compileall.compile_dir(
-        folder,
-        stripdir=str(folder),
-        prependdir=_TASK_ROOT,
-        quiet=1,
-        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
-        workers=0,
-    )
-    if not compiled:
+    command = [interpreter, "-m", "compileall", "-q", "-j", "0"]
+    options = ["-s", str(folder), "-p", _TASK_ROOT, "--invalidation-mode", "unchecked-hash"]
+    compiled = subprocess.run([*command, *options, str(folder)], check=False)
+    if compiled.returncode:
         raise SystemExit("a module of the package cannot be compiled")
 
 

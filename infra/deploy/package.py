@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from infra.deploy.tables import load_template
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = tuple(
-    Path(__file__).with_name(name) for name in ("resources.yaml", "edge.yaml", "domain.yaml")
+    Path(__file__).with_name(name)
+    for name in ("resources.yaml", "edge.yaml", "domain.yaml", "releases.yaml")
 )
 
 # Chalice prints it as a warning and packages a function that cannot be imported.
@@ -29,15 +32,48 @@ REGIONS = {"aws-cn": "cn-north-1", "aws": "ap-southeast-1"}
 """A region for each partition: the template depends only on the partition."""
 
 
-def build(target: Path, partition: str = "aws-cn") -> None:
+RUNTIMES = ("3.11", "3.12", "3.13")
+"""Versions of Python that the package can be built for."""
+
+ARCHITECTURES = ("x86_64", "arm64")
+
+# Chalice builds for the version that it runs under, and pip selects wheels of its own version unless
+# it is told another; both are replaced for the time of this one call.
+_CHALICE = """
+from chalice.cli import main
+from chalice.config import Config
+from chalice.deploy import packager
+Config.lambda_python_version = property(lambda self: "python{version}")
+Config.lambda_architecture = property(lambda self: "{architecture}")
+execute = packager.PipRunner._execute
+def for_version(self, command, args, *more, **options):
+    if "--abi" in args:
+        args = [*args, "--python-version", "{version}"]
+    return execute(self, command, args, *more, **options)
+packager.PipRunner._execute = for_version
+main()
+"""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the functions run on; `interpreter` compiles the byte code and is of that version."""
+
+    version: str = f"{sys.version_info.major}.{sys.version_info.minor}"
+    architecture: str = "x86_64"
+    interpreter: str = sys.executable
+
+
+def build(target: Path, partition: str = "aws-cn", runtime: Runtime | None = None) -> None:
     """Run `chalice package`. Raises SystemExit where it fails or a dependency has no wheel."""
+    runtime = runtime or Runtime()
     target.mkdir(parents=True, exist_ok=True)
     merged = target / "merge.yaml"
     merged.write_text(text(additions()), "utf-8")
     command = [
         sys.executable,
         "-c",
-        "from chalice.cli import main; main()",
+        _CHALICE.format(version=runtime.version, architecture=runtime.architecture),
         "package",
         "--stage",
         "prod",
@@ -58,7 +94,7 @@ def build(target: Path, partition: str = "aws-cn") -> None:
     merged.unlink()
     with zipfile.ZipFile(target / "deployment.zip", "a") as package:
         package.writestr(route.PACKAGED.relative_to(ROOT).as_posix(), document.text())
-    archive.finish(target / "deployment.zip")
+    archive.finish(target / "deployment.zip", runtime.interpreter)
     path = target / "sam.yaml"
     template = finish(yaml.safe_load(path.read_text("utf-8")))
     path.write_text(text(template), "utf-8")
@@ -113,6 +149,13 @@ def finish(template: dict[str, Any]) -> dict[str, Any]:
     api["TracingEnabled"] = {"Fn::If": ["WithTracing", True, False]}
     permission = template["Resources"]["APIHandlerInvokePermission"]["Properties"]
     permission["SourceArn"] = {"Fn::Sub": _STAGE}
+    permission["FunctionName"] = {"Ref": "APIHandler.Alias"}
+    for path in api["DefinitionBody"]["paths"].values():
+        for method in path.values():
+            # API Gateway calls the alias, whose versions a release exchanges.
+            integration = method["x-amazon-apigateway-integration"]
+            uri = integration["uri"]["Fn::Sub"].replace("${APIHandler.Arn}", "${Alias}")
+            integration["uri"] = {"Fn::Sub": [uri, {"Alias": {"Ref": "APIHandler.Alias"}}]}
     events = template["Resources"]["ResetAccounts"]["Properties"]["Events"]
     source = events["ResetAccountsSqsEventSource"]["Properties"]
     # Chalice supports a fixed queue name only, but the name depends on TablePrefix.
@@ -173,9 +216,35 @@ _TABLES = {"Fn::If": ["OwnTables", {"Ref": "TablePrefix"}, {"Ref": "ExistingTabl
     show_default=True,
     help="AWS China, or global AWS.",
 )
-def main(target: Path, partition: str) -> None:
+@click.option(
+    "--python",
+    "version",
+    type=click.Choice(RUNTIMES),
+    default=Runtime.version,
+    show_default=True,
+    help="Python of the functions; another than this one requires its interpreter.",
+)
+@click.option(
+    "--architecture", type=click.Choice(ARCHITECTURES), default="x86_64", show_default=True
+)
+def main(target: Path, partition: str, version: str, architecture: str) -> None:
     """Build the package that the command line describes."""
-    build(target, partition)
+    build(target, partition, Runtime(version, architecture, _interpreter(version)))
+
+
+def _interpreter(version: str) -> str:
+    """Return the path of a Python of a version. Raises SystemExit where there is none."""
+    for command in (sys.executable, f"python{version}"):
+        path = shutil.which(command)
+        if path and _version(path) == version:
+            return path
+    raise SystemExit(f"there is no python{version} to compile the package with")
+
+
+def _version(path: str) -> str:
+    asked = "import sys; print('{0.major}.{0.minor}'.format(sys.version_info))"
+    ran = subprocess.run([path, "-c", asked], capture_output=True, text=True, check=False)
+    return ran.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -270,7 +270,7 @@ def settings(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _environment(deployment: Deployment) -> dict[str, str]:
-    """Return what the template puts into the functions' environment."""
+    """Return the functions' environment, with the prefix of the tables that their roles may use."""
     prefix = deployment["TablePrefix"]
     return {
         "SECRETS_ID": f"{prefix}-settings",

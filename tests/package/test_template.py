@@ -41,8 +41,12 @@ def _of(kind: str, template: dict[str, Any] | None = None) -> dict[str, dict[str
 
 
 def _translated(partition: str) -> dict[str, Any]:
+    return _translated_template(built.template(partition), partition)
+
+
+def _translated_template(template: dict[str, Any], partition: str) -> dict[str, Any]:
     session = boto3.Session(region_name=REGIONS[partition])
-    fragment = copy.deepcopy(built.template(partition))
+    fragment = copy.deepcopy(template)
     for function in _of("AWS::Serverless::Function", fragment).values():
         # The place in S3 that `aws cloudformation package` would put the zip.
         function["Properties"]["CodeUri"] = {"Bucket": "bucket", "Key": "deployment.zip"}
@@ -107,9 +111,8 @@ def test_no_function_s_environment_has_a_secret() -> None:
         variables = body["Properties"]["Environment"]["Variables"]
         assert not secret & set(variables)
         assert variables["SECRETS_ID"] == {"Fn::Sub": "${TablePrefix}-settings"}
-        assert variables["TABLE_PREFIX"] == {
-            "Fn::If": ["OwnTables", {"Ref": "TablePrefix"}, {"Ref": "ExistingTables"}]
-        }
+        # The secret or its name states the prefix: a published version's environment is fixed.
+        assert "TABLE_PREFIX" not in variables
         assert variables["STACK_NAME"] == {"Ref": "AWS::StackName"}
     assert (
         _of("AWS::SecretsManager::Secret")["SettingsSecret"]["Properties"]["SecretString"] == "{}"
@@ -304,6 +307,72 @@ def test_the_api_and_the_firewall_are_named_after_the_stack() -> None:
     assert api["Properties"]["Body"]["info"]["title"] == {"Ref": "AWS::StackName"}
     visibility = made["Resources"]["Firewall"]["Properties"]["VisibilityConfig"]
     assert visibility["MetricName"] == {"Ref": "AWS::StackName"}
+
+
+def test_the_api_is_called_through_its_alias() -> None:
+    """By every route, with a permission for the alias alone."""
+    made = _translated("aws-cn")
+    ((name, alias),) = _of("AWS::Lambda::Alias", made).items()
+    assert alias["Properties"]["FunctionName"] == {"Ref": "APIHandler"}
+    (api,) = _of("AWS::ApiGateway::RestApi", made).values()
+    methods = [
+        method for path in api["Properties"]["Body"]["paths"].values() for method in path.values()
+    ]
+    assert len(methods) > 15
+    for method in methods:
+        uri, values = method["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+        assert values == {"Alias": {"Ref": name}}
+        assert uri.endswith("/functions/${Alias}/invocations")
+    (permission,) = (
+        body["Properties"]
+        for body in _of("AWS::Lambda::Permission", made).values()
+        if body["Properties"]["Principal"] == "apigateway.amazonaws.com"
+    )
+    assert permission["FunctionName"] == {"Ref": name}
+
+
+def test_a_release_returns_on_an_alarm() -> None:
+    """CodeDeploy moves the alias in portions, and back where one of these alarms is raised."""
+    made = _translated("aws-cn")
+    (group,) = _of("AWS::CodeDeploy::DeploymentGroup", made).values()
+    properties = group["Properties"]
+    default = made["Parameters"]["Release"]["Default"]
+    assert properties["DeploymentConfigName"] == {"Fn::Sub": f"CodeDeployDefault.{default}"}
+    assert "Canary" in default
+    assert "DEPLOYMENT_STOP_ON_ALARM" in properties["AutoRollbackConfiguration"]["Events"]
+    alarms = {alarm["Name"]["Ref"] for alarm in properties["AlarmConfiguration"]["Alarms"]}
+    assert {"APIHandlerErrors", "ApiServerErrors"} <= alarms
+    assert alarms <= set(_of("AWS::CloudWatch::Alarm", made))
+    (alias,) = _of("AWS::Lambda::Alias", made).values()
+    assert "CodeDeployLambdaAliasUpdate" in alias["UpdatePolicy"]
+
+
+def test_a_changed_environment_is_a_new_version() -> None:
+    """Otherwise the alias would keep the previous one."""
+
+    def versions(template: dict[str, Any]) -> set[str]:
+        return set(_of("AWS::Lambda::Version", template))
+
+    before = _translated("aws-cn")
+    changed = copy.deepcopy(built.template("aws-cn"))
+    variables = changed["Resources"]["APIHandler"]["Properties"]["Environment"]["Variables"]
+    variables["WECHAT_PLAIN"] = "0"
+    after = _translated_template(changed, "aws-cn")
+    assert len(versions(before) | versions(after)) == 2
+
+
+def test_initialised_instances_are_of_the_season_alone() -> None:
+    """From New Year to the end of April, in Beijing's time; none by default."""
+    template = built.template()
+    assert template["Parameters"]["ProvisionedConcurrency"]["Default"] == 0
+    target = template["Resources"]["SeasonTarget"]
+    assert target["Condition"] == "WithProvisionedConcurrency"
+    begins, ends = target["Properties"]["ScheduledActions"]
+    assert {begins["Timezone"], ends["Timezone"]} == {"Asia/Shanghai"}
+    assert begins["Schedule"] == "cron(30 23 31 12 ? *)"
+    assert begins["ScalableTargetAction"]["MinCapacity"] == {"Ref": "ProvisionedConcurrency"}
+    assert ends["Schedule"] == "cron(0 0 1 5 ? *)"
+    assert ends["ScalableTargetAction"] == {"MinCapacity": 0, "MaxCapacity": 0}
 
 
 def test_traces_are_an_option() -> None:
