@@ -110,6 +110,25 @@ RESET_UNREADABLE_HINT = (
 )
 RESET_DEAD_HINT = "死信多次处理失败；排除原因后用 --year $year --redrive --reason 原因 放回队列。"
 
+RESTORE = "把表恢复到某一时间，放在新的表前缀下，并核对。"
+RESTORE_MORE = """原有的表不变。恢复后打开到期删除、按时间点恢复和删除保护；临时数据（验证码等）不恢复。
+有抽样的密码哈希不一致时返回值为1。如何切换到恢复的表，见命令的输出和运维手册。"""
+RESTORE_TO = "恢复到的时间，如2026-11-30T09:00（不写时区即北京时间），或 latest"
+RESTORE_TARGET = "新的表前缀，如 restored-1130"
+RESTORE_REGION = "恢复到另一区域（默认为原区域）"
+RESTORE_PREFIX_WRONG = "表前缀由小写字母、数字和连字符组成，3至41个字符，以字母开头。"
+RESTORE_TIME_WRONG = "时间无法识别，请写成2026-11-30T09:00，或 latest。"
+RESTORE_TARGET_TAKEN = "已有名为$name的表，请换一个前缀。没有做任何修改。"
+RESTORE_NO_BACKUP = "表$name没有打开按时间点恢复，无法恢复。没有做任何修改。"
+RESTORE_OUT_OF_SPAN = "表$name只能恢复到$earliest至$latest之间（北京时间）。没有做任何修改。"
+RESTORE_STALLED = "表$name四小时仍未恢复完，请在DynamoDB控制台查看。"
+RESTORED = "已恢复到表前缀 $prefix："
+RESTORED_COUNT = "  $name：现有 $now 项，恢复 $then 项"
+RESTORED_SAMPLE = "抽查 $sampled 个账号：$unchanged 个此后未改密码且哈希一致，$wrong 个不一致。"
+RESTORED_NEXT = """切换：在密钥中写入 TABLE_PREFIX=$target（以及原队列地址 RESET_QUEUE_URL），
+随即执行 sam deploy … --parameter-overrides ExistingTables=$target；运行中的函数五分钟内改用新表。
+退回：把密钥改回 TABLE_PREFIX=$prefix，并以原参数再部署。"""
+
 HEADINGS = {"Options": "选项", "Commands": "命令", "Positional arguments": "参数"}
 USAGE = "用法："
 DEFAULT = "默认"
