@@ -230,6 +230,7 @@ def test_commands_show_and_set_no_secret_and_are_audited(
         "unbind",
         "unlock",
         "audit",
+        "restore",
         "yearly-reset",
         "wechat-menu",
     }
