@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from infra.deploy import package
-from tests.support.dynamodb_local import impossible
 
 OTHERS = [("3.12", "x86_64"), ("3.13", "arm64")]
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
@@ -22,8 +21,8 @@ def interpreter(version: str) -> str:
     """Return a Python of a version, or skip the test."""
     path = shutil.which(f"python{version}")
     if path is None or package._version(path) != version:
-        impossible(f"there is no Python {version}")
-    assert path is not None
+        # Debian has one Python. The example pipeline in .github/workflows installs the others.
+        pytest.skip(f"there is no Python {version}")
     return path
 
 
