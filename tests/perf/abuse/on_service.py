@@ -84,7 +84,8 @@ def sends(scale: Scale) -> Result:
         for logins in _batches(attacked_logins(target, scale)):
             tokens = [
                 str(started.body["token"])
-                for started in _started(attacker, logins, refusals)
+                # A limit of starts must not hide how many codes can be sent.
+                for started in _started(attacker, logins, _Refusals())
                 if started.ok
             ]
             for _ in range(_SENDS):
@@ -94,7 +95,7 @@ def sends(scale: Scale) -> Result:
                         count += sent
                         refusals.add(sent)
                 target.wait(MINUTE)
-            if refusals.too_many:
+            if refusals.too_many or not tokens:
                 break
         return Attack("3b", _SERVICE, "one WeChat, sends").result(
             target, [attacker], seen=f"{count:,} codes sent"
