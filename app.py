@@ -12,6 +12,7 @@ from chalicelib.handlers import (
     openapi,
     receipts,
     recovery,
+    support,
     web,
     wechat,
 )
@@ -25,6 +26,7 @@ app.register_blueprint(web.blueprint)
 app.register_blueprint(openapi.blueprint)
 app.register_blueprint(credentials.blueprint)
 app.register_blueprint(receipts.blueprint)
+app.register_blueprint(support.blueprint)
 
 
 @app.lambda_function(name="sms_receipts")

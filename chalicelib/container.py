@@ -44,6 +44,7 @@ from .telemetry.metrics import count
 if TYPE_CHECKING:
     from .services.conversation import Conversation
     from .services.credential_check import CredentialCheck
+    from .services.desk.sign_in import SignIn
     from .services.diagnosis import Diagnosis
     from .services.receipts import Receipts
     from .services.support import Support
@@ -383,6 +384,29 @@ class Service:
             limits=self.settings.limits,
             accounts=self._accounts,
             notifications=self.notifications,
+        )
+
+    # The support desk.
+
+    @cached_property
+    def sign_in(self) -> SignIn:
+        from .security.oidc import OidcClient
+        from .services.desk.sign_in import SignIn
+
+        settings = self.settings
+        client = OidcClient(
+            issuer=settings.oidc_issuer,
+            client_id=settings.oidc_client_id,
+            client_secret=settings.oidc_client_secret.reveal(),
+            redirect_uri=f"{settings.site_url}/support/callback",
+            http=HttpClient(),
+            clock=self.clock,
+        )
+        return SignIn(
+            clock=self.clock,
+            client=client,
+            role_claim=settings.oidc_role_claim,
+            site_url=settings.site_url,
         )
 
     # Addresses of this service, always from SITE_URL, never from a request.

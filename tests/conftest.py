@@ -44,6 +44,7 @@ from tests.support.api_client import ApiClient
 
 pytest_plugins = [
     "tests.support.canaries",
+    "tests.support.desk",
     "tests.support.dynamodb_local",
     "tests.support.log_capture",
     "tests.support.moto_parsing",

@@ -39,6 +39,18 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "验证码发送失败",
         f"验证码没有发送成功，请再试一次；如多次失败请联系{SUPPORT}。",
     ),
+    "sign-in": ("请登录", "您尚未登录客服工作台，或登录已超过8小时，请重新登录。"),
+    "role": ("权限不足", "您的角色不能执行此操作，请由有权限的同事办理。"),
+    "own-proposal": ("须由他人审批", "不能审批自己提交的申请，请由另一位同事审批。"),
+    "identity-not-checked": (
+        "须先核验身份",
+        "请先核验来电人身份；核验通过后一小时内可以提交变更申请。",
+    ),
+    "proposal-not-found": ("申请不存在", "没有查询到该申请。"),
+    "proposal-closed": (
+        "申请已变化",
+        "该申请已办结、已过期，或账号在此期间有变动，请刷新后查看。",
+    ),
     "unavailable": ("服务暂时不可用", "服务暂时不可用，您的操作没有生效，请稍后再试。"),
     "not-found": ("页面不存在", "您访问的地址不存在。"),
     "method-not-allowed": ("不支持的请求", "该地址不支持这种请求方式。"),
@@ -74,6 +86,14 @@ ENTRY: dict[str, str] = {
     "unavailable": "微信暂时没有响应，请稍后从公众号菜单“找回密码”重新进入。",
     "snapshot": "微信目前只显示了本页的快照，无法识别您的微信。请点击页面下方的“使用完整服务”，"
     "或从公众号菜单“找回密码”重新进入。",
+}
+
+# Shown at the support desk's sign-in after a failure, by the reason.
+DESK_ENTRY: dict[str, str] = {
+    "expired": "登录已超时，请重新登录。",
+    "refused": "登录未成功，请重试；仍不成功请联系管理员。",
+    "role": "您的账号没有客服工作台的角色，请联系管理员。",
+    "unavailable": "统一身份认证暂时没有响应，请稍后再试。找回密码服务不受影响。",
 }
 
 # Why a password is too weak.

@@ -136,6 +136,42 @@ class DeliveryFailed(ServiceError):
         self.attempts = tuple(attempts)
 
 
+class SignInRequired(ServiceError):
+    """A call of the support desk without a session, or with one that has ended."""
+
+    code = "sign-in"
+
+
+class RoleRequired(ServiceError):
+    """The member of the staff has no role that permits the call."""
+
+    code = "role"
+
+
+class OwnProposal(ServiceError):
+    """A change must be approved by somebody else than the person who proposed it."""
+
+    code = "own-proposal"
+
+
+class IdentityNotChecked(ServiceError):
+    """A change needs a check of the caller's identity that matched within the last hour."""
+
+    code = "identity-not-checked"
+
+
+class ProposalNotFound(ServiceError):
+    """No such proposal."""
+
+    code = "proposal-not-found"
+
+
+class ProposalClosed(ServiceError):
+    """The proposal is in another state, has ended, or the login has changed since."""
+
+    code = "proposal-closed"
+
+
 class Unavailable(ServiceError):
     """A dependency does not respond, and nothing has been partially done."""
 

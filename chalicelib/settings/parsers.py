@@ -56,6 +56,21 @@ def optional_url(value: str) -> str:
     return url(value) if value.strip() else ""
 
 
+def issuer(value: str) -> str:
+    """Parse an OpenID Connect issuer, or an empty text.
+
+    The text is kept as it is, a trailing slash included, since ID tokens must name the very same.
+    Plain http is accepted on this machine alone: whoever changes the provider's answers signs in.
+    """
+    if not value.strip():
+        return ""
+    url(value)
+    parts = urlsplit(value.strip())
+    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise ValueError("must be an https address")
+    return value.strip()
+
+
 def comma_list(value: str) -> tuple[str, ...]:
     """Parse items separated by commas; empty items are omitted."""
     return tuple(item.strip() for item in value.split(",") if item.strip())

@@ -184,6 +184,23 @@ class Settings:
         default="",
         secret=True,
     )
+    oidc_issuer: str = setting(
+        parsers.issuer,
+        "issuer of the OpenID Connect provider of the support desk's staff; empty: no support desk",
+        default="",
+    )
+    oidc_client_id: str = setting(parsers.text, "client id of the support desk", default="")
+    oidc_client_secret: Secret = setting(
+        parsers.secret,
+        "client secret of the support desk; empty: a public client, which PKCE alone protects",
+        default="",
+        secret=True,
+    )
+    oidc_role_claim: str = setting(
+        parsers.text,
+        "claim of the ID token with the roles agent, supervisor, auditor; a dot leads into an object",
+        default="roles",
+    )
     reset_queue_url: str = setting(
         parsers.optional_url,
         "the SQS queue of the yearly reset; empty: the one named TABLE_PREFIX-reset",
@@ -302,6 +319,8 @@ def load(environment: Mapping[str, str], secret: str | None = None) -> Settings:
         for row in SETTINGS
         if row.needed_by == gateway and row.name in values and not values[row.name]
     )
+    if values.get("OIDC_ISSUER") and not values.get("OIDC_CLIENT_ID", "-"):
+        faults.append("OIDC_CLIENT_ID is missing, OIDC_ISSUER needs it")
     if faults:
         raise SettingsError(faults)
     limits = {each.name: values.pop(_LIMIT + each.name.upper()) for each in fields(Limits)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -25,6 +26,7 @@ from .clock import MovableClock
 from .defaults import place_settings, secret_settings, without_set
 from .firms import DEMO
 from .gateway import Gateway, compressed_from, function_context
+from .identity_provider import CLIENT_ID, IdentityProvider
 from .journal import Journal
 from .login_page import CredentialsClient, LoginPage
 from .people import People
@@ -137,6 +139,7 @@ class LocalStack:
 
         environ = os.environ
         sms, wechat = self._start_simulators(environ, port)
+        self._start_identity_provider(environ)
         firms = read(options.firms or DEMO)
         resources, template = self._make_resources(environ)
         self._check_settings(environ)
@@ -249,6 +252,20 @@ class LocalStack:
             environ.update(WECHAT_API_URL=wechat.url, WECHAT_OPEN_URL=wechat.url)
         return sms, wechat
 
+    def _start_identity_provider(self, environ: Any) -> None:
+        """Start the demo staff's identity provider, unless the environment names one or none."""
+        if "OIDC_ISSUER" in environ:
+            return
+        secret = environ.get("OIDC_CLIENT_SECRET") or secrets.token_hex(16)
+        provider = IdentityProvider(
+            secret,
+            redirect_uri=lambda: f"{environ['SITE_URL'].rstrip('/')}/support/callback",
+        )
+        self._run(provider)
+        environ.update(
+            OIDC_ISSUER=provider.url, OIDC_CLIENT_ID=CLIENT_ID, OIDC_CLIENT_SECRET=secret
+        )
+
     def _simulated_wechat(self, environ: Mapping[str, str]) -> SimulatedWeChat:
         try:
             wechat = SimulatedWeChat(
@@ -296,13 +313,13 @@ class LocalStack:
         resources.make_topics(boto3.client("sns"))
         secret_id = environ.pop("SECRETS_ID", None)
         client = boto3.client("secretsmanager")
-        secrets = resources.make_secrets(client, lambda: self._content(environ, resources))
-        self._secret = secrets[0]
+        secret_ids = resources.make_secrets(client, lambda: self._content(environ, resources))
+        self._secret = secret_ids[0]
         environ.update(without_set(environ, self._variables(resources)))
         if secret_id:
             # The service then reads this secret, as it does in the cloud.
             content = json.dumps(self._content(environ, resources))
-            if secret_id not in secrets:
+            if secret_id not in secret_ids:
                 client.create_secret(Name=secret_id, SecretString=content)
             environ["SECRETS_ID"] = secret_id
         return resources, template
@@ -339,6 +356,8 @@ class LocalStack:
         say(f"  {self._loaded} firms, each with two logins")
         say(f"  the page alone  {self.url}/")
         say(f"  the login page  {self.url}/_login")
+        if environ["OIDC_ISSUER"]:
+            say(f"  support desk    {self.url}/support/    客服工作台，演示人员一键登录")
         if sms is None:
             say("  SMS go to " + environ["SMS_HTTP_URL"])
         if wechat is None:

@@ -35,6 +35,7 @@ KEYS = {
     "SMS_HTTP_SECRET": "canary-sms-secret-of-no-shape",
     "SMS_ALIYUN_KEY_SECRET": "canary-aliyun-key-of-no-shape",
     "SMS_TENCENT_KEY_SECRET": "canary-tencent-key-of-no-shape",
+    "OIDC_CLIENT_SECRET": "canary-oidc-secret-of-no-shape",
     "RECEIPTS_PATH": "canary-receipts-path-of-no-shape-either",
 }
 SECRETS = frozenset({*KEYS.values(), PEPPER} - {KEYS["CODE_PEPPER"]})

@@ -141,7 +141,9 @@ def test_secret_rows_hold_secrets_and_no_others_do() -> None:
 def test_no_secret_is_printed() -> None:
     """Neither with the settings nor alone; all are listed for masking."""
     vendors = {name: value for each in VENDORS.values() for name, value in each.items()}
-    settings = load({**SETTINGS, **vendors, "RECEIPTS_PATH": "r" * 32})
+    settings = load(
+        {**SETTINGS, **vendors, "RECEIPTS_PATH": "r" * 32, "OIDC_CLIENT_SECRET": "secret of oidc"}
+    )
     secrets = [secret for secret in settings.secrets() if secret]
     assert len(secrets) == len([row for row in TABLE if row.secret])
     for secret in secrets:
@@ -169,6 +171,14 @@ def test_a_gateway_needs_its_own_settings(gateway: str) -> None:
         assert faults(**{**needs, name: "", "SMS_GATEWAYS": gateway}) == [
             f"{name} is missing, the {gateway} gateway needs it"
         ]
+
+
+def test_an_issuer_needs_a_client_id() -> None:
+    """Without an issuer there is no support desk, and nothing of it is needed."""
+    assert faults(OIDC_ISSUER="https://id.example", OIDC_CLIENT_ID="desk") == []
+    assert faults(OIDC_ISSUER="https://id.example") == [
+        "OIDC_CLIENT_ID is missing, OIDC_ISSUER needs it"
+    ]
 
 
 MALFORMED = {
@@ -203,6 +213,7 @@ MALFORMED = {
     ),
     "SMS_ALIYUN_TEMPLATES": ("must be a list like name=value,name=value", "code", "=1", "code="),
     "SMS_HTTP_URL": ("must be an http or https address without query", "sms.example"),
+    "OIDC_ISSUER": ("must be an https address", "http://id.example"),
     "RECEIPTS_PATH": ("must be 32 to 128 letters, digits, - or _", "r" * 31, "/" * 40),
     "PASSWORD_PROFILE": ("must be mlps or nist", "lax"),
     "AREA_CODE_OVERRIDES": (

@@ -1,6 +1,6 @@
-"""The browser's cookies: the openid of its WeChat, and one for each OAuth round trip.
+"""The browser's cookies: of a visitor and of the support desk's staff, and round trips in progress.
 
-A cookie for each round trip, so that those of two tabs do not replace each other.
+An OAuth round trip has a cookie of its own, so that those of two tabs do not replace each other.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from chalice.app import Request
 
 from ...container import Service
+from ...domain.staff import Role, Staff
 from ...security.tokens import COOKIE_LIFETIME, has_shape
 
 if TYPE_CHECKING:
+    from ...services.desk.sign_in import RoundTrip
     from ...services.wechat_login import OAuthState
 
 MAXIMUM_STATES = 4
@@ -76,6 +78,50 @@ def _oauth_states(service: Service, request: Request) -> list[tuple[str, OAuthSt
     return sorted(found, key=lambda entry: -entry[1].begun_at if entry[1] else 1)
 
 
+def staff(service: Service, request: Request) -> Staff | None:
+    """Return the member of the support desk's staff whose session the browser has, or None."""
+    value = _read(service, request, "desk")
+    if not has_shape(value, (str, str, list, str, int)):
+        return None
+    subject, name, names, session, ends_at = value
+    roles = frozenset(role for role in Role if role.value in names)
+    return Staff(subject, name, roles, session, ends_at)
+
+
+def keep_staff(service: Service, staff: Staff) -> str:
+    """Return the Set-Cookie value that stores the session until it ends.
+
+    Strict: the desk's page itself needs no session, and its calls are of the same site.
+    """
+    value = [staff.subject, staff.name, sorted(staff.roles), staff.session, staff.ends_at]
+    lifetime = staff.ends_at - service.clock()
+    return _write(service, "desk", value, lifetime, same_site="Strict")
+
+
+def forget_staff(service: Service) -> str:
+    """Return the Set-Cookie value that removes the session."""
+    return _set_cookie(service, _name(service, "desk"), "", 0, "Strict")
+
+
+def sign_in_round_trip(service: Service, request: Request) -> RoundTrip | None:
+    """Return the sign-in at the identity provider that this browser began, or None."""
+    from ...services.desk.sign_in import RoundTrip
+
+    value = _read(service, request, "desk_sign_in")
+    return RoundTrip(*value) if has_shape(value, (str, str, str, str)) else None
+
+
+def keep_sign_in_round_trip(service: Service, round_trip: RoundTrip) -> str:
+    """Return the Set-Cookie value that binds a sign-in to this browser.
+
+    Lax, since the provider, another site, leads back with a top-level GET.
+    """
+    from ...services.desk.sign_in import ROUND_TRIP_LIFETIME
+
+    value = [round_trip.state, round_trip.nonce, round_trip.verifier, round_trip.place]
+    return _write(service, "desk_sign_in", value, ROUND_TRIP_LIFETIME)
+
+
 def cookie_header(request: Request) -> str:
     """Return the Cookie header; its parts are joined where API Gateway received several."""
     headers = request.to_original_event().get("multiValueHeaders") or {}
@@ -116,13 +162,25 @@ def _cookies(request: Request) -> Iterator[tuple[str, str]]:
             yield name.strip(" \t"), value.strip(" \t")
 
 
-def _write(service: Service, name: str, value: Any, lifetime: int, suffix: str = "") -> str:
+def _write(
+    service: Service,
+    name: str,
+    value: Any,
+    lifetime: int,
+    suffix: str = "",
+    *,
+    same_site: str = "Lax",
+) -> str:
     """Return the Set-Cookie value of a signed value; `suffix` separates cookies of one purpose."""
     text = service.signer.sign(f"{name}-cookie", value, lifetime)
     full = f"{_name(service, name)}-{suffix}" if suffix else _name(service, name)
-    return _set_cookie(service, full, text, lifetime)
+    return _set_cookie(service, full, text, lifetime, same_site)
 
 
-def _set_cookie(service: Service, full_name: str, text: str, lifetime: int) -> str:
+def _set_cookie(
+    service: Service, full_name: str, text: str, lifetime: int, same_site: str = "Lax"
+) -> str:
     secure = "; Secure" if service.settings.secure else ""
-    return f"{full_name}={text}; Path=/; Max-Age={lifetime}; HttpOnly; SameSite=Lax{secure}"
+    return (
+        f"{full_name}={text}; Path=/; Max-Age={lifetime}; HttpOnly; SameSite={same_site}{secure}"
+    )

@@ -6,7 +6,7 @@ import json
 from functools import cache
 
 from ..http.problems import STATUSES
-from . import credentials, recovery, web, wechat
+from . import credentials, recovery, support, web, wechat
 from .schemas import Schema, json_response, problem_responses, problem_schema
 
 
@@ -25,6 +25,7 @@ def document() -> Schema:
             **recovery.paths(),
             **credentials.paths(),
             **wechat.paths(),
+            **support.paths(),
             **web.paths(),
             "/openapi.json": {"get": _description()},
         },
@@ -35,6 +36,12 @@ def document() -> Schema:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "the `token` of POST /recovery",
+                },
+                "desk": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "__Host-desk",
+                    "description": "the session of a member of the support desk's staff",
                 },
                 "sigv4": {
                     "type": "apiKey",

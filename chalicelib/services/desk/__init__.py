@@ -1,0 +1,1 @@
+"""The support desk: what the people behind the telephone see and do."""
