@@ -42,12 +42,11 @@ from .telemetry.invocation import correlation_id
 from .telemetry.metrics import count
 
 if TYPE_CHECKING:
+    from .desk_container import DeskContainer
     from .services.conversation import Conversation
     from .services.credential_check import CredentialCheck
-    from .services.desk.sign_in import SignIn
     from .services.diagnosis import Diagnosis
     from .services.receipts import Receipts
-    from .services.support import Support
     from .services.unbinding import Unbinding
     from .services.wechat_login import WechatLogin
     from .services.yearly_reset import YearlyReset
@@ -91,7 +90,7 @@ class Service:
         return [key.key() for key in self.settings.signing_keys]
 
     @cached_property
-    def _peppers(self) -> dict[int, bytes]:
+    def peppers(self) -> dict[int, bytes]:
         return {version: pepper.key() for version, pepper in self.settings.code_pepper.items()}
 
     @cached_property
@@ -108,7 +107,7 @@ class Service:
 
     @cached_property
     def hasher(self) -> PasswordHasher:
-        return PasswordHasher(self._peppers)
+        return PasswordHasher(self.peppers)
 
     @cached_property
     def scenes(self) -> QrScenes:
@@ -171,7 +170,7 @@ class Service:
     def codes(self) -> Codes:
         # The oldest pepper: with each new one the counts by phone would start again, and pending
         # codes would not be found.
-        return Codes(self.settings.limits, self._peppers[min(self._peppers)])
+        return Codes(self.settings.limits, self.peppers[min(self.peppers)])
 
     @cached_property
     def sends(self) -> Sends:
@@ -200,7 +199,7 @@ class Service:
     @cached_property
     def requesters(self) -> Requesters:
         # The oldest pepper: with each new one the same visitor would have another digest.
-        return Requesters(self._peppers[min(self._peppers)])
+        return Requesters(self.peppers[min(self.peppers)])
 
     @cached_property
     def refusals(self) -> Refusals:
@@ -208,7 +207,7 @@ class Service:
 
     @cached_property
     def code_issuer(self) -> CodeIssuer:
-        return CodeIssuer(self.randbelow, self._peppers, self.sealer)
+        return CodeIssuer(self.randbelow, self.peppers, self.sealer)
 
     @cached_property
     def budgets(self) -> ServiceBudgets:
@@ -354,10 +353,10 @@ class Service:
             cores=available_cores(),
         )
 
-    # Diagnosis and support of single logins.
+    # Diagnosis of single logins.
 
     @cached_property
-    def _accounts(self) -> Accounts:
+    def accounts(self) -> Accounts:
         from .store.accounts import Accounts
 
         return Accounts(self.codes)
@@ -369,45 +368,19 @@ class Service:
         return Diagnosis(
             clock=self.clock,
             limits=self.settings.limits,
-            accounts=self._accounts,
+            accounts=self.accounts,
             firms=self.firms,
             followers=self.followers,
             platform=self.platform,
         )
 
-    @cached_property
-    def support(self) -> Support:
-        from .services.support import Support
-
-        return Support(
-            clock=self.clock,
-            limits=self.settings.limits,
-            accounts=self._accounts,
-            notifications=self.notifications,
-        )
-
-    # The support desk.
+    # The support desk, and operators' changes.
 
     @cached_property
-    def sign_in(self) -> SignIn:
-        from .security.oidc import OidcClient
-        from .services.desk.sign_in import SignIn
+    def desk(self) -> DeskContainer:
+        from .desk_container import DeskContainer
 
-        settings = self.settings
-        client = OidcClient(
-            issuer=settings.oidc_issuer,
-            client_id=settings.oidc_client_id,
-            client_secret=settings.oidc_client_secret.reveal(),
-            redirect_uri=f"{settings.site_url}/support/callback",
-            http=HttpClient(),
-            clock=self.clock,
-        )
-        return SignIn(
-            clock=self.clock,
-            client=client,
-            role_claim=settings.oidc_role_claim,
-            site_url=settings.site_url,
-        )
+        return DeskContainer(self)
 
     # Addresses of this service, always from SITE_URL, never from a request.
 

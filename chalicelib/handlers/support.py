@@ -37,7 +37,7 @@ def begin() -> Response:
     if not is_on(service):
         return problem("not-found", 404)
     try:
-        url, round_trip = service.sign_in.begin(_parameter("place"))
+        url, round_trip = service.desk.sign_in.begin(_parameter("place"))
     except ServiceError as error:
         return _failed(service, error)
     return _redirect(url, cookies.keep_sign_in_round_trip(service, round_trip))
@@ -53,10 +53,10 @@ def complete() -> Response:
     code, state = _parameter("code"), _parameter("state")
     if not code:
         # The provider's `error`, such as access_denied where the person cancelled.
-        return _redirect(service.sign_in.failure("refused"))
+        return _redirect(service.desk.sign_in.failure("refused"))
     round_trip = cookies.sign_in_round_trip(service, blueprint.current_request)
     try:
-        result = service.sign_in.complete(code, state, round_trip)
+        result = service.desk.sign_in.complete(code, state, round_trip)
     except ServiceError as error:
         return _failed(service, error)
     cookie = None if result.staff is None else cookies.keep_staff(service, result.staff)
@@ -66,7 +66,7 @@ def complete() -> Response:
 def _failed(service: Service, error: ServiceError) -> Response:
     # The browser displays the answer, so the person gets the desk's page instead of JSON.
     log_error(error)
-    return _redirect(service.sign_in.failure("unavailable"))
+    return _redirect(service.desk.sign_in.failure("unavailable"))
 
 
 @blueprint.route("/support/sign-out", methods=["POST"], content_types=payloads.ANY_CONTENT)
@@ -74,7 +74,7 @@ def _failed(service: Service, error: ServiceError) -> Response:
 def sign_out(service: Service, staff: Staff) -> Response:
     """End the session; `location` ends the identity provider's session as well."""
     payloads.empty(blueprint.current_request)
-    answer = json_response({"location": service.sign_in.end(staff)})
+    answer = json_response({"location": service.desk.sign_in.end(staff)})
     answer.headers["Set-Cookie"] = cookies.forget_staff(service)
     return answer
 

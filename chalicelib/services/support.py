@@ -25,6 +25,7 @@ from ..domain.phones import phone_number
 from ..domain.reasons import parse_reason
 from ..store import audit
 from ..store.accounts import Accounts, AccountSnapshot, ConditionFailed
+from ..store.search import SearchIndex
 from .diagnosis import own_locks
 from .notifications import Notifications
 
@@ -78,7 +79,10 @@ class Support:
         limits: Limits,
         accounts: Accounts,
         notifications: Notifications,
+        index: SearchIndex,
     ) -> None:
+        """`index` is kept in step with the phones."""
+        self._index = index
         self._clock = clock
         self._limits = limits
         self._accounts = accounts
@@ -130,7 +134,10 @@ class Support:
                 destination=mask_phone(phone),
                 outcome=REPLACED + mask_phone(before.phone) if before.phone else "first-phone",
             )
+            self._index.add_phone(before.login, phone)
             self._accounts.change_phone(before, phone, event, now)
+            if before.phone is not None:
+                self._index.remove_phone(before.login, before.phone)
             return True
 
         before, changed = self._change(login_text, change)

@@ -6,14 +6,21 @@ import itertools
 import re
 import secrets
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from ..domain import origin
 from ..domain.limits import DAY
+from ..domain.staff import ACTOR
 from .dynamo import ConditionFailed, read, translate_errors, update
 from .models import AuditItem, MessageItem
+
+STAFF_DAY = "staff#"
+"""The prefix of a day's key for the acts of the staff."""
+
+_BEIJING = timedelta(hours=8)
 
 # Seconds between a send and WeChat's event about it; usually only a few.
 _LONGEST_EVENT_DELAY = 60
@@ -45,7 +52,7 @@ def entry(login: str, event: str, now: int, **facts: str | None) -> AuditItem:
         "requester": sender.requester,
         **facts,
     }
-    item = AuditItem(login, at, event=event)
+    item = AuditItem(login, at, event=event, day=day_of(now, facts["actor"]))
     for name, value in facts.items():
         setattr(item, name, value)
     return item
@@ -64,6 +71,7 @@ def rolled_up(login: str, event: str, now: int) -> tuple[AuditItem, list[Action]
     sender = origin.current()
     requester = sender.requester or "unknown"
     actions: list[Action] = [
+        AuditItem.day.set(day_of(now, "person")),
         AuditItem.event.set(event),
         AuditItem.actor.set("person"),
         AuditItem.requester.set(requester),
@@ -84,6 +92,17 @@ def taken_back(login: str, event: str, now: int) -> tuple[AuditItem, list[Action
     """
     item, _ = rolled_up(login, event, now)
     return item, [AuditItem.occurrences.add(-1)]
+
+
+def day_of(now: int, actor: str | None) -> str:
+    """Return the key of an event in the index by day; `now` in epoch seconds.
+
+    The day is one of Beijing. People's events and those of the staff, at the desk or by an AWS
+    identity, have different keys: the staff's are few and are read for reviews.
+    """
+    day = (datetime.fromtimestamp(now, UTC) + _BEIJING).date().isoformat()
+    is_staff = actor is not None and actor.startswith((ACTOR, "arn:"))
+    return f"{STAFF_DAY}{day}" if is_staff else day
 
 
 def time_of(item: AuditItem) -> int:

@@ -1,7 +1,7 @@
 """The tables. `infra/deploy/resources.yaml` declares them for AWS and for the local stack.
 
-Items of `firms`, `logins`, `followers`, `audit` and `runs` have no TTL; items of `ephemera` have
-the TTL attribute `expires_at`, epoch seconds. DynamoDB may delete an expired item days late, so no
+Items of `firms`, `logins`, `followers`, `audit` and `runs` have no TTL; items of `ephemera`, and
+proposals in `desk`, have the TTL attribute `expires_at`, epoch seconds. DynamoDB may delete an expired item days late, so no
 rule relies on the deletion: every read and every condition compares times itself. Times are epoch
 seconds unless stated otherwise, and lists of times are newest first.
 """
@@ -18,6 +18,7 @@ from pynamodb.attributes import (
     UnicodeAttribute,
     UnicodeSetAttribute,
 )
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from .connection import Connection
@@ -67,6 +68,16 @@ class FirmItem(Model):
     head_id_last4 = UnicodeAttribute()
 
 
+class LoginsByOpenid(GlobalSecondaryIndex["LoginItem"]):  # type: ignore[no-untyped-call]
+    """The logins that a WeChat is bound to; a moment behind the table."""
+
+    class Meta:
+        index_name = "by-openid"
+        projection = KeysOnlyProjection()
+
+    openid = UnicodeAttribute(hash_key=True)
+
+
 class LoginItem(Model):
     """One login account of a firm.
 
@@ -86,6 +97,7 @@ class LoginItem(Model):
     """E.164."""
     openid = UnicodeAttribute(null=True)
     """The bound WeChat, by the Official Account's openid."""
+    by_openid = LoginsByOpenid()
     bound_at = NumberAttribute(null=True)
     password_hash = UnicodeAttribute(null=True)
     password_version = NumberAttribute(default=0)
@@ -125,6 +137,17 @@ class FollowerItem(Model):
     """WeChat's CreateTime of the stored event; an older event never replaces a newer one."""
 
 
+class AuditByDay(GlobalSecondaryIndex["AuditItem"]):  # type: ignore[no-untyped-call]
+    """The events of a day over all logins, those of the staff apart; a moment behind the table."""
+
+    class Meta:
+        index_name = "by-day"
+        projection = AllProjection()
+
+    day = UnicodeAttribute(hash_key=True)
+    at = UnicodeAttribute(range_key=True)
+
+
 class AuditItem(Model):
     """An event of a login: what, by whom, with which outcome. Never contains a secret.
 
@@ -139,10 +162,13 @@ class AuditItem(Model):
     """Epoch milliseconds in 13 digits, `-`, the number of the event in its process in 8 hexadecimal
     digits, and 16 random ones, so that keys sort by time. Of refusals the start of their day, the
     kind and the requester."""
+    day = UnicodeAttribute(null=True)
+    """The event's day in Beijing, `2027-01-01`; of acts of the staff `staff#2027-01-01`."""
+    by_day = AuditByDay()
     event = UnicodeAttribute()
     """Name of the event, such as `code-sent`."""
     actor = UnicodeAttribute()
-    """`person`, `yearly-reset`, or an operator's AWS identity."""
+    """`person`, `yearly-reset`, an operator's AWS identity, or `staff:` and a subject."""
     method = UnicodeAttribute(null=True)
     destination = UnicodeAttribute(null=True)
     """Masked."""
@@ -206,6 +232,21 @@ class RunItem(Model):
     done = NumberAttribute(null=True)
     skipped = NumberAttribute(null=True)
     failed = NumberAttribute(null=True)
+
+
+class DeskItem(Model):
+    """A search entry of the support desk.
+
+    Key: `kind` and `id`; see `store.search`. No TTL.
+    """
+
+    class Meta(_Meta):
+        table_name = "desk"
+
+    kind = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
+    name = UnicodeAttribute(null=True)
+    """Of a name's entry: the whole name, folded."""
 
 
 class Ephemeron(Model):
@@ -377,7 +418,14 @@ class AccessTokenItem(Ephemeron):
     """End of the lease of the instance that renews the token."""
 
 
-DURABLE: tuple[type[Model], ...] = (FirmItem, LoginItem, FollowerItem, AuditItem, RunItem)
+DURABLE: tuple[type[Model], ...] = (
+    FirmItem,
+    LoginItem,
+    FollowerItem,
+    AuditItem,
+    RunItem,
+    DeskItem,
+)
 EPHEMERA: tuple[type[Model], ...] = (
     Ephemeron,
     CodeItem,

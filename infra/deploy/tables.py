@@ -86,7 +86,13 @@ def resolve(value: Any, values: dict[str, str]) -> Any:
     return {name: resolve(item, values) for name, item in value.items()}
 
 
-_CREATE = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema")
+_CREATE = (
+    "TableName",
+    "BillingMode",
+    "AttributeDefinitions",
+    "KeySchema",
+    "GlobalSecondaryIndexes",
+)
 
 
 def create_tables(client: Any, prefix: str, template: dict[str, Any] | None = None) -> list[str]:
@@ -103,7 +109,9 @@ def create_tables(client: Any, prefix: str, template: dict[str, Any] | None = No
         properties = resolve(resource["Properties"], values)
         names.append(properties["TableName"])
         try:
-            created = client.create_table(**{key: properties[key] for key in _CREATE})
+            created = client.create_table(
+                **{key: properties[key] for key in _CREATE if key in properties}
+            )
         except client.exceptions.ResourceInUseException:
             continue
         if created["TableDescription"]["TableStatus"] != "ACTIVE":

@@ -21,4 +21,5 @@ def enrolment(service: Service, rebind: Rebind | None) -> Enrolment:
         clock=service.clock,
         rebind=rebind,
         redacting=redacting,
+        index=service.desk.search_index,
     )

@@ -142,4 +142,4 @@ def diagnosis() -> Diagnosis:
 
 def support() -> Support:
     """Return the changes that operators may make to a login. Raises Failed."""
-    return service().support
+    return service().desk.support

@@ -163,6 +163,7 @@ def support_with(world: World, accounts: Accounts) -> Support:
         limits=world.service.settings.limits,
         accounts=accounts,
         notifications=world.service.notifications,
+        index=world.service.desk.search_index,
     )
 
 

@@ -40,7 +40,7 @@ def test_a_send_that_fails_during_an_unlock_is_recorded_as_failed(world: World) 
     def refuse(sms: Sms) -> Attempt:
         if sms.template != "code":
             return Phones.send(world.phones, sms)
-        assert world.service.support.unlock(LOGIN, **BY).changed
+        assert world.service.desk.support.unlock(LOGIN, **BY).changed
         return Attempt("console", Outcome.REFUSED)
 
     world.phones.send = refuse  # type: ignore[method-assign]

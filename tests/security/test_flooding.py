@@ -70,7 +70,7 @@ CODE_STAYS = SourceMutation(accounts._without_code, "*END_CODE, ")
 
 
 def _rebind(world: World) -> None:
-    world.service.support.change_phone(
+    world.service.desk.support.change_phone(
         "11010148", NEW_PHONE, actor="an operator", reason="the firm moved"
     )
 

@@ -35,7 +35,7 @@ def world(make_world: MakeWorld) -> World:
 
 
 def change_phone(world: World) -> None:
-    assert world.service.support.change_phone(LOGIN, NEW_PHONE, **BY).changed
+    assert world.service.desk.support.change_phone(LOGIN, NEW_PHONE, **BY).changed
     world.phones.sent.clear()
 
 
@@ -78,7 +78,7 @@ def test_a_phone_changed_between_comparison_and_write_ends_the_recovery(world: W
 def test_a_recovery_ends_with_an_operator_s_unbinding(world: World) -> None:
     """It does not go on by SMS, as after an unbinding by the person."""
     token = world.token()
-    assert world.service.support.unbind(LOGIN, **BY).changed
+    assert world.service.desk.support.unbind(LOGIN, **BY).changed
     assert world.send(token).status_code == 401
     assert world.send(world.token()).json_body["method"] == "sms"
 
@@ -117,6 +117,7 @@ def test_operators_changes_notify_the_phone_of_now(world: World) -> None:
         limits=service.settings.limits,
         accounts=(changing := ChangedBetween(service.codes)),
         notifications=service.notifications,
+        index=service.desk.search_index,
     )
     LoginItem(LOGIN).update([LoginItem.starts.set([world.clock.time])])
     changing.change = lambda: change_phone(world)

@@ -83,7 +83,7 @@ class Actions(Driver):
         self._phone(name, phones[draw(DIE) % len(phones)])
 
     def _phone(self, name: str, phone: str) -> None:
-        changed = self.world.service.support.change_phone(name, phone, **BY).changed
+        changed = self.world.service.desk.support.change_phone(name, phone, **BY).changed
         assert changed == self.model.change_phone(name, phone)
         self.count("phone changed", changed)
 
@@ -97,7 +97,7 @@ class Actions(Driver):
         name = self.name(draw)
         changed: bool | None
         try:
-            changed = self.world.service.support.unbind(name, **BY).changed
+            changed = self.world.service.desk.support.unbind(name, **BY).changed
         except PhoneNotBound:
             changed = None
         assert changed == self.model.operator_unbinds(name)
@@ -105,7 +105,7 @@ class Actions(Driver):
 
     def operator_unlocks(self, draw: Draw) -> None:
         name = self.name(draw)
-        changed = self.world.service.support.unlock(name, **BY).changed
+        changed = self.world.service.desk.support.unlock(name, **BY).changed
         assert changed == self.model.unlock(name)
         self.count("unlocked", changed)
 

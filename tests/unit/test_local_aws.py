@@ -81,7 +81,8 @@ def test_the_template_s_tables_are_made_with_their_ttl(aws: LocalAws) -> None:
     dynamodb = client(aws, "dynamodb")
     names = create_tables(dynamodb, "some")
     assert sorted(names) == [
-        f"some-{kind}" for kind in ("audit", "ephemera", "firms", "followers", "logins", "runs")
+        f"some-{kind}"
+        for kind in ("audit", "desk", "ephemera", "firms", "followers", "logins", "runs")
     ]
     assert create_tables(dynamodb, "some") == names
     assert set(names) <= set(dynamodb.list_tables()["TableNames"])

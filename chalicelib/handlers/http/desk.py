@@ -58,7 +58,7 @@ def desk_call(
             if request.method != "GET" and is_foreign(service, request):
                 return problem("forbidden", 403)
             staff = signed_in(cookies.staff(service, request), service.clock())
-            service.sign_in.check(staff)
+            service.desk.sign_in.check(staff)
             staff.require(allowed)
             origin.set_requester(service.requesters.mark(None, payloads.address(request)))
             return view(service, staff, *args, **kwargs)

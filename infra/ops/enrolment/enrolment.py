@@ -15,6 +15,7 @@ from chalicelib.domain.firms import FirmFacts
 from chalicelib.domain.logins import fold
 from chalicelib.domain.passwords import default_password
 from chalicelib.security.password_hasher import PasswordHasher
+from chalicelib.store.search import SearchIndex
 
 from .directory_row import Entry, Row, read_row
 from .firms import LOOKED_UP, ConditionFailed, Directory, Known, KnownLogin, LoginChange
@@ -92,8 +93,11 @@ class Enrolment:
         rebind: Rebind | None = None,
         redacting: Redacting = lambda _: nullcontext(),
         workers: int | None = None,
+        index: SearchIndex | None = None,
     ) -> None:
         """Set up loading; `area_codes` are the overrides of the built-in table.
+
+        `index` makes the firms searchable at the support desk; None leaves it as it is.
 
         Where `rebind` is given, it is called for each login whose bound phone differs from the
         file's; otherwise the bound phone stays and a note says so. `workers` is the number of
@@ -106,6 +110,7 @@ class Enrolment:
         self._clock = clock
         self._rebind = rebind
         self._redacting = redacting
+        self._index = index
         self._workers = workers or (os.cpu_count() or 1) + 1
 
     def load(self, rows: Iterable[Row], *, actor: str, reason: str) -> Iterator[Result]:
@@ -179,11 +184,17 @@ class Enrolment:
             ]
             if not needed:
                 return self._settled(row, entry, known, "unchanged", hashes)
+            if self._index is not None:
+                # First, so that no firm is in the tables and cannot be found.
+                phones = [(change.login, change.phone) for change in needed if change.phone]
+                self._index.add(facts, phones)
             try:
                 self._directory.write(facts, needed, actor=actor, reason=reason, now=self._clock())
             except ConditionFailed:
                 known = self._directory.known([facts.firm_no])[facts.firm_no]
                 continue
+            if self._index is not None and known.facts is not None:
+                self._index.remove(known.facts, facts)
             scheme = entry.scheme if opening is not None else None
             return self._settled(row, entry, known, "loaded", hashes, scheme)
         return _refused(row, [DIRECTORY_FAULTS["store"]])

@@ -15,7 +15,7 @@ class Cheap(container.Service):
 
     @property
     def hasher(self) -> PasswordHasher:
-        return PasswordHasher(self._peppers, memory_kib=8, passes=1)
+        return PasswordHasher(self.peppers, memory_kib=8, passes=1)
 
 
 runtime.Service = Cheap  # type: ignore[attr-defined]
