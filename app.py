@@ -8,6 +8,8 @@ from chalice.app import Chalice, CloudWatchEvent, Cron, SQSEvent
 
 from chalicelib.handlers import (
     credentials,
+    desk_logins,
+    desk_reviews,
     middleware,
     openapi,
     receipts,
@@ -27,6 +29,8 @@ app.register_blueprint(openapi.blueprint)
 app.register_blueprint(credentials.blueprint)
 app.register_blueprint(receipts.blueprint)
 app.register_blueprint(support.blueprint)
+app.register_blueprint(desk_logins.blueprint)
+app.register_blueprint(desk_reviews.blueprint)
 
 
 @app.lambda_function(name="sms_receipts")

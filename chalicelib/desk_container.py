@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from .http_client import HttpClient
 from .services.desk.find import Find
+from .services.desk.identity import Identity
+from .services.desk.journal import Journal
+from .services.desk.login_view import LoginViews
+from .services.desk.phone_change import PhoneChange
+from .services.desk.reviews import Reviews
 from .services.support import Support
+from .store.identity_checks import IdentityChecks
+from .store.proposals import Proposals
 from .store.search import SearchIndex
 
 if TYPE_CHECKING:
@@ -55,6 +62,54 @@ class DeskContainer:
         # The oldest pepper: with each new one phones would have to be indexed again.
         peppers = self._service.peppers
         return SearchIndex(peppers[min(peppers)])
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The record of what the staff looks at."""
+        return Journal(self._service.clock)
+
+    @cached_property
+    def login_views(self) -> LoginViews:
+        """What is known of a login."""
+        return LoginViews(
+            clock=self._service.clock,
+            diagnosis=self._service.diagnosis,
+            accounts=self._service.accounts,
+            firms=self._service.firms,
+            find=self.find,
+            journal=self.journal,
+        )
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Checks of a caller's identity."""
+        return Identity(
+            clock=self._service.clock,
+            firms=self._service.firms,
+            checks=IdentityChecks(self._service.settings.limits),
+            journal=self.journal,
+        )
+
+    @cached_property
+    def phone_change(self) -> PhoneChange:
+        """Changes of phones with four eyes."""
+        service = self._service
+        return PhoneChange(
+            clock=service.clock,
+            randbelow=service.randbelow,
+            peppers=service.peppers,
+            sealer=service.sealer,
+            accounts=service.accounts,
+            proposals=Proposals(),
+            index=self.search_index,
+            sms=service.sms,
+            notifications=service.notifications,
+        )
+
+    @cached_property
+    def reviews(self) -> Reviews:
+        """The audit of the staff, and the day."""
+        return Reviews(clock=self._service.clock, proposals=Proposals(), journal=self.journal)
 
     @cached_property
     def support(self) -> Support:

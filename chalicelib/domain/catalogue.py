@@ -75,6 +75,9 @@ INPUT_REASONS: dict[str, str] = {
     "scene": "二维码参数不正确。",
     "factor": "安全校验的参数不正确。",
     "phone": "请输入11位大陆手机号。",
+    "same-phone": "该手机号就是账号现在绑定的手机号。",
+    "date": "日期应为YYYY-MM-DD，起止不超过31天。",
+    "format": "格式只能是json或csv。",
     "year": "年度应为四位年份，最晚为下一年度。",
     "oauth": "微信登录未成功，请从公众号菜单“找回密码”重新进入。",
 }
@@ -120,6 +123,11 @@ SMS_TEMPLATES: dict[str, str] = {
     "wechat-unbound": f"账号$login已于$time解绑微信。非本人操作请联系{SUPPORT}",
     "phone-changed": f"账号$login绑定的手机号已于$time变更。非本人操作请联系{SUPPORT}",
     "unlocked": f"账号$login的次数限制已于$time解除。未申请请联系{SUPPORT}",
+    "phone-code": "账号$login绑定本手机的验证码是$code，$minutes分钟内有效，请告知来电客服。非本人操作请忽略。",
+    "phone-approved": f"账号$login正在更换绑定手机（$time）。非本人操作请联系{SUPPORT}",
+    "phone-undone": f"账号$login更换手机已于$time撤销。非本人操作请联系{SUPPORT}",
+    "frozen": f"账号$login已于$time冻结。如需恢复请联系{SUPPORT}",
+    "unfrozen": f"账号$login已于$time解除冻结。非本人操作请联系{SUPPORT}",
 }
 
 # The same notices as short titles of a WeChat template message (20 characters at most).
@@ -129,6 +137,10 @@ NOTICE_TITLES: dict[str, str] = {
     "wechat-unbound": "已解绑微信公众号",
     "phone-changed": "绑定手机号已变更",
     "unlocked": "次数限制已解除",
+    "phone-approved": "正在更换绑定手机号",
+    "phone-undone": "更换手机号已撤销",
+    "frozen": "账号已冻结",
+    "unfrozen": "账号已解除冻结",
 }
 
 CODE_KEY = "code"

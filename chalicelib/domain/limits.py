@@ -115,6 +115,12 @@ class Limits:
     address_factor: int = limit(
         3, "how many times the figures of a requester an address has, behind which an office may be"
     )
+    wrong_identity_checks_per_firm_day: int = limit(
+        5, "identity checks of one firm at the support desk in a day that did not match"
+    )
+    wrong_identity_checks_per_staff_day: int = limit(
+        20, "identity checks by one member of the support desk's staff in a day that did not match"
+    )
 
     def of_requester(self, figure: int, *, is_address: bool) -> int:
         """Return a figure for one requester: an address has several times that of a WeChat."""
@@ -151,6 +157,14 @@ class Limits:
 
     def _day_of_requester(self, figure: int, is_address: bool) -> tuple[Window, ...]:
         return (Window(self.of_requester(figure, is_address=is_address), DAY),)
+
+    @property
+    def wrong_identity_checks_per_firm(self) -> tuple[Window, ...]:
+        return (Window(self.wrong_identity_checks_per_firm_day, DAY),)
+
+    @property
+    def wrong_identity_checks_per_staff(self) -> tuple[Window, ...]:
+        return (Window(self.wrong_identity_checks_per_staff_day, DAY),)
 
     @property
     def starts_per_address(self) -> tuple[Window, ...]:

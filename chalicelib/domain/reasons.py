@@ -8,14 +8,14 @@ from .errors import InvalidInput
 _LONGEST = 200
 
 
-def parse_reason(text: str) -> str:
+def parse_reason(text: str, field: str = "reason") -> str:
     """Return the reason on one line without control characters, 1 to 200 characters.
 
-    Raises InvalidInput.
+    Raises InvalidInput, which names `field`.
     """
     reason = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if not reason:
-        raise InvalidInput("reason", INPUT_REASONS["missing"])
+        raise InvalidInput(field, INPUT_REASONS["missing"])
     if len(reason) > _LONGEST:
-        raise InvalidInput("reason", INPUT_REASONS["too-long"])
+        raise InvalidInput(field, INPUT_REASONS["too-long"])
     return reason

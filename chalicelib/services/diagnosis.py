@@ -51,6 +51,7 @@ _KEPT_BY_UNLOCK = {
 class Finding(StrEnum):
     """A reason why codes do not arrive, or the state of the last one."""
 
+    FROZEN = "frozen"
     NO_WAY = "no-way"
     NOT_FOLLOWING = "not-following"
     FOLLOWING_UNKNOWN = "following-unknown"
@@ -103,6 +104,7 @@ class Overview:
     locks: tuple[Lock, ...]
     findings: tuple[Finding, ...]
     """The reasons why codes do not arrive, or would not, the gravest first."""
+    frozen_at: int | None
 
 
 class Diagnosis:
@@ -158,6 +160,7 @@ class Diagnosis:
             sends=sends,
             locks=locks,
             findings=tuple(_findings(snapshot, following, locks, sends)),
+            frozen_at=snapshot.frozen_at,
         )
 
     def history(self, login_text: str, most: int) -> list[Event]:
@@ -264,6 +267,8 @@ def _findings(
     snapshot: AccountSnapshot, following: bool | None, locks: Sequence[Lock], sends: Sequence[Event]
 ) -> list[Finding]:
     findings = []
+    if snapshot.frozen_at is not None:
+        findings.append(Finding.FROZEN)
     if _method(snapshot) is None:
         findings.append(Finding.NO_WAY)
     if snapshot.openid is not None and following is False:

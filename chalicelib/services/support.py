@@ -23,7 +23,7 @@ from ..domain.limits import Limits
 from ..domain.logins import mask_phone, parse_login
 from ..domain.phones import phone_number
 from ..domain.reasons import parse_reason
-from ..store import audit
+from ..store import audit, freezing
 from ..store.accounts import Accounts, AccountSnapshot, ConditionFailed
 from ..store.search import SearchIndex
 from .diagnosis import own_locks
@@ -206,6 +206,43 @@ class Support:
             return ChangeResult(before.login, False, codes_by_wechat=bound)
         result = self._notify("unlocked", before, [before.phone] if before.phone else [], now)
         return replace(result, codes_by_wechat=bound)
+
+    def freeze(self, login_text: str, *, actor: str, reason: str) -> ChangeResult:
+        """Freeze a login: no recovery begins, no password is valid, and what is open ends.
+
+        Raises InvalidInput, AccountNotFound, Unavailable.
+        """
+        now, why = self._clock(), parse_reason(reason)
+
+        def change(before: AccountSnapshot) -> bool:
+            if before.frozen_at is not None:
+                return False
+            event = audit.entry(before.login, "frozen", now, actor=actor, reason=why)
+            freezing.freeze(before.login, event, now)
+            return True
+
+        return self._frozen("frozen", login_text, change, now)
+
+    def unfreeze(self, login_text: str, *, actor: str, reason: str) -> ChangeResult:
+        """End the freezing of a login. Raises InvalidInput, AccountNotFound, Unavailable."""
+        now, why = self._clock(), parse_reason(reason)
+
+        def change(before: AccountSnapshot) -> bool:
+            if before.frozen_at is None:
+                return False
+            event = audit.entry(before.login, "unfrozen", now, actor=actor, reason=why)
+            freezing.unfreeze(before.login, event)
+            return True
+
+        return self._frozen("unfrozen", login_text, change, now)
+
+    def _frozen(
+        self, notice: str, login_text: str, change: Callable[[AccountSnapshot], bool], now: int
+    ) -> ChangeResult:
+        before, changed = self._change(login_text, change)
+        if not changed:
+            return ChangeResult(before.login, False)
+        return self._notify(notice, before, [before.phone] if before.phone else [], now)
 
     def _change(
         self, login_text: str, change: Callable[[AccountSnapshot], bool]

@@ -74,6 +74,8 @@ class AccountSnapshot:
     unbindings: tuple[int, ...]
     destination_sends: tuple[int, ...]
     """Sends to the phone or openid that codes go to now, for all logins that share it."""
+    frozen_at: int | None = None
+    """When the login was frozen; None where it is not."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ class Accounts:
             details_by=times_by(code.details_by) if code else {},
             unbindings=_times(code.unbindings) if code else (),
             destination_sends=_times(destination.sends) if destination else (),
+            frozen_at=_whole(item.frozen_at),
         )
 
     def _destination_key(self, phone: str | None, openid: str | None) -> str | None:
@@ -190,9 +193,9 @@ class Accounts:
             transaction.update(
                 LoginItem(was.login),
                 [LoginItem.phone.set(phone), _END_RECOVERIES],
-                LoginItem.login.exists() & _same_destinations(was),
+                LoginItem.login.exists() & same_destinations(was),
             )
-            transaction.update(CodeItem(f"code#{was.login}"), _without_code(now))
+            transaction.update(CodeItem(f"code#{was.login}"), without_code(now))
 
         transact(build, LoginItem)
 
@@ -205,8 +208,8 @@ class Accounts:
         """
 
         def build(transaction: TransactWrite) -> None:
-            same = _same_destinations(was)
-            code_actions = _without_code(now)
+            same = same_destinations(was)
+            code_actions = without_code(now)
             add_unbinding(
                 transaction, was.login, was.openid, code_actions, event, same, [_END_RECOVERIES]
             )
@@ -246,7 +249,7 @@ class Accounts:
                     LoginItem.starts_by.set({}),
                     LoginItem.failures.set([]),
                 ],
-                LoginItem.login.exists() & _same_destinations(was),
+                LoginItem.login.exists() & same_destinations(was),
             )
             transaction.update(
                 CodeItem(f"code#{was.login}"), [*counts, CodeItem.expires_at.set(now + DAY)]
@@ -270,7 +273,7 @@ class Accounts:
         transact(build, LoginItem)
 
 
-def _same_destinations(was: AccountSnapshot) -> Condition:
+def same_destinations(was: AccountSnapshot) -> Condition:
     """Return the condition that the phone and the openid are those that will be notified."""
     pairs = ((LoginItem.phone, was.phone), (LoginItem.openid, was.openid))
     phone, openid = (
@@ -281,7 +284,8 @@ def _same_destinations(was: AccountSnapshot) -> Condition:
     return same
 
 
-def _without_code(now: int) -> list[Action]:
+def without_code(now: int) -> list[Action]:
+    """Return the actions on a login's code item that end its live code; `now` in epoch seconds."""
     # The update may create the item, which then needs its TTL.
     return [*END_CODE, CodeItem.expires_at.set(now + DAY)]
 
@@ -289,27 +293,8 @@ def _without_code(now: int) -> list[Action]:
 def _events(login: str, most: int) -> list[Event]:
     with translate_errors():
         items = list(AuditItem.query(login, scan_index_forward=False, limit=most))
-    events = [
-        Event(
-            at=audit.time_of(item),
-            event=item.event,
-            actor=item.actor,
-            method=item.method,
-            destination=item.destination,
-            gateway=item.gateway,
-            outcome=item.outcome,
-            message_id=item.message_id,
-            receipt=item.receipt,
-            reason=item.reason,
-            request_id=item.request_id,
-            requester=item.requester,
-            occurrences=_whole(item.occurrences),
-            first_at=_whole(item.first_at),
-        )
-        for item in items
-        # Of these every attempt was right in the end.
-        if item.occurrences != 0
-    ]
+    # Of those with no occurrence left every attempt was right in the end.
+    events = [event_of(item) for item in items if item.occurrences != 0]
     # Refusals have the key of their day's start.
     return sorted(events, key=lambda event: event.at, reverse=True)
 
@@ -323,6 +308,26 @@ def _sends_by(code: CodeItem) -> dict[str, tuple[int, ...]]:
     for at, by in zip(_times(code.sends), code.senders or (), strict=False):
         sends[by] = (*sends.get(by, ()), at)
     return sends
+
+
+def event_of(item: AuditItem) -> Event:
+    """Convert an item of the audit to an event."""
+    return Event(
+        at=audit.time_of(item),
+        event=item.event,
+        actor=item.actor,
+        method=item.method,
+        destination=item.destination,
+        gateway=item.gateway,
+        outcome=item.outcome,
+        message_id=item.message_id,
+        receipt=item.receipt,
+        reason=item.reason,
+        request_id=item.request_id,
+        requester=item.requester,
+        occurrences=_whole(item.occurrences),
+        first_at=_whole(item.first_at),
+    )
 
 
 def _whole(number: float | None) -> int | None:

@@ -58,6 +58,12 @@ def entry(login: str, event: str, now: int, **facts: str | None) -> AuditItem:
     return item
 
 
+def record(item: AuditItem) -> None:
+    """Write an item that no transaction writes. Raises Unavailable."""
+    with translate_errors():
+        item.save()
+
+
 def roll_up(login: str, event: str, now: int) -> None:
     """Count a refusal in the item of its login, event, requester and day, by one UpdateItem.
 

@@ -22,6 +22,7 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjec
 from pynamodb.models import Model
 
 from .connection import Connection
+from .desk_models import DeskItem, ProposalItem
 from .pynamodb_internals import share_connection
 
 
@@ -112,6 +113,8 @@ class LoginItem(Model):
     """Whether the login system must require a new password after the next login."""
     reset_year = NumberAttribute(null=True)
     """The year of the last yearly reset of this login."""
+    frozen_at = NumberAttribute(null=True)
+    """When the login was frozen; missing where it is not."""
     starts = _times()
     """Times of recoveries started."""
     starts_by = _map()
@@ -232,21 +235,6 @@ class RunItem(Model):
     done = NumberAttribute(null=True)
     skipped = NumberAttribute(null=True)
     failed = NumberAttribute(null=True)
-
-
-class DeskItem(Model):
-    """A search entry of the support desk.
-
-    Key: `kind` and `id`; see `store.search`. No TTL.
-    """
-
-    class Meta(_Meta):
-        table_name = "desk"
-
-    kind = UnicodeAttribute(hash_key=True)
-    id = UnicodeAttribute(range_key=True)
-    name = UnicodeAttribute(null=True)
-    """Of a name's entry: the whole name, folded."""
 
 
 class Ephemeron(Model):
@@ -393,6 +381,17 @@ class SeenItem(Ephemeron):
     answer = UnicodeAttribute(null=True)
 
 
+class IdentityItem(Ephemeron):
+    """The wrong identity checks of a firm or of a member of the staff, or a check that matched.
+
+    Key: `identity#FIRM`, `identity-by#SUBJECT`, or `identity-ok#FIRM#SUBJECT`. TTL: a day, of a match
+    an hour.
+    """
+
+    wrongs = _times()
+    """Times of checks, each counted as wrong until it has matched."""
+
+
 class MessageItem(Ephemeron):
     """The send that a vendor's message belongs to, for its receipt.
 
@@ -425,6 +424,7 @@ DURABLE: tuple[type[Model], ...] = (
     AuditItem,
     RunItem,
     DeskItem,
+    ProposalItem,
 )
 EPHEMERA: tuple[type[Model], ...] = (
     Ephemeron,
@@ -436,6 +436,7 @@ EPHEMERA: tuple[type[Model], ...] = (
     OnceItem,
     OAuthExchangeItem,
     SeenItem,
+    IdentityItem,
     MessageItem,
     AccessTokenItem,
 )

@@ -27,8 +27,9 @@ from pynamodb.expressions.condition import Condition
 
 from ..domain.firms import FirmFacts
 from ..domain.search_terms import beginnings, first_beginning, fold
+from .desk_models import DeskItem
 from .dynamo import translate_errors
-from .models import DeskItem, LoginItem
+from .models import LoginItem
 
 NUMBER_DIGITS = 4
 """Digits of a firm's number that a search needs at least."""

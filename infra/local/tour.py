@@ -107,7 +107,7 @@ class Tour:
         chosen = self._scene
         if chosen is None:
             raise CannotDo("no-scene")
-        runtime.service().support.change_phone(
+        runtime.service().desk.support.change_phone(
             chosen.login, SUPPORT_PHONE, actor="local", reason="电话核实身份后登记"
         )
 

@@ -2,6 +2,32 @@
 
 from __future__ import annotations
 
+from chalicelib.domain.audit_texts import (
+    ACTORS,
+    EVENTS,
+    GATEWAYS,
+    LOCKS,
+    OUTCOMES,
+    REASONS,
+    RECEIPTS,
+    REFUSED,
+    REPEATED,
+    REPLACED,
+)
+
+__all__ = [
+    "ACTORS",
+    "EVENTS",
+    "GATEWAYS",
+    "LOCKS",
+    "OUTCOMES",
+    "REASONS",
+    "RECEIPTS",
+    "REFUSED",
+    "REPEATED",
+    "REPLACED",
+]
+
 PROGRAM = "python -m infra.ops"
 
 ABOUT = "会计师事务所登录账号密码找回：运维命令。"
@@ -260,6 +286,7 @@ CODE_UNTIL = "$time前有效"
 
 FINDINGS_TITLE = "诊断"
 FINDINGS = {
+    "frozen": "账号已冻结，不能找回密码，也不能登录：核实后可用 unfreeze 命令解除。",
     "no-way": "没有绑定手机号，也没有绑定微信，收不到验证码：请用 phone 命令绑定手机号。",
     "not-following": "绑定的微信尚未关注或已取消关注公众号：请用该微信关注，或用 unbind 命令解绑后改用短信。",
     "following-unknown": "暂时查不到绑定的微信是否仍关注公众号。",
@@ -277,55 +304,11 @@ FINDINGS = {
 
 LOCKS_TITLE = "生效中的限制"
 LOCK_COLUMNS = ("限制", "解除时间")
-LOCKS = {
-    "starts": "同一微信或网络一小时内开始找回的次数（不影响他人）",
-    "login-sends": "同一微信或网络一天内为该账号发送验证码的次数（不影响他人）",
-    "destination-sends": "手机或微信接收验证码的次数",
-    "resend-pause": "两次获取验证码之间的间隔（正常）",
-    "wrong-codes": "同一微信或网络一天内输错该账号验证码的次数（不影响他人）",
-    "login-wrong-codes": "所有人一天内输错该账号验证码的次数",
-    "code-tries": "同一微信或网络对当前验证码的输错次数（重新获取验证码即可）",
-    "wrong-details": "同一微信或网络一天内填写解绑信息的次数（不影响他人）",
-    "unbindings": "一天内解绑公众号的次数",
-    "wrong-passwords": "登录密码输错的次数",
-    "service-sends": "全部账号一小时内发送验证码的总量",
-    "service-wrong-codes": "全部账号一小时内输错验证码的总量",
-    "service-wrong-passwords": "全部账号一小时内输错登录密码的总量",
-}
 
 SENDS_TITLE = "最近发送的验证码"
 SEND_COLUMNS = (TIME, "方式", DESTINATION, "网关", "结果", "回执", "原因")
-GATEWAYS = {"wechat-template": "微信模板消息", "wechat-pull": "公众号菜单领取"}
-OUTCOMES = {
-    "handed-over": "已交网关",
-    "sent": "已发送",
-    "unknown": "没有答复",
-    "failed": "未发出",
-    "refused": "被拒绝",
-    "password-set": "已设置初始密码",
-    "wechat-bound": "已绑定微信",
-    "first-phone": "首次绑定",
-}
-REPLACED = "原为$phone"
-RECEIPTS = {"delivered": "已送达", "failed": "未送达"}
-REASONS = {"user block": "用户拒收公众号消息", "system failed": "微信系统原因"}
 
 AUDIT_COLUMNS = (TIME, "事件", "操作者", DESTINATION, "结果", "原因", "请求方/请求编号")
-EVENTS = {
-    "code-sent": "发送验证码",
-    "password-recovered": "找回密码",
-    "wechat-unbound": "解绑微信",
-    "phone-changed": "变更手机号",
-    "unlocked": "清除限制",
-    "enrolled": "导入账号",
-    "enrolment-updated": "导入更新",
-    "yearly-reset": "年度重置",
-    "code-wrong": "验证码错误",
-    "details-wrong": "解绑信息不符",
-}
-REFUSED = "超限拒绝：$limit"
-REPEATED = "$count次，首次$first"
-ACTORS = {"person": "本人", "local": "本机环境", "yearly-reset": "年度重置", "schedule": "定时任务"}
 NO_EVENTS = "没有操作记录。"
 
 CHANGED = {

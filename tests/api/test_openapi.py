@@ -14,7 +14,7 @@ import openapi_spec_validator
 import pytest
 
 from app import app
-from chalicelib.handlers.http import payloads
+from chalicelib.handlers.http import desk_payloads, payloads
 from chalicelib.handlers.http.problems import STATUSES
 from chalicelib.handlers.openapi import route
 from chalicelib.handlers.openapi.document import document
@@ -61,6 +61,10 @@ BODIES = {
     "/recovery/password": payloads.Confirm,
     "/recovery/unbinding": payloads.Unbind,
     "/credentials/verify": payloads.Verify,
+    "/support/api/logins/{login}/freeze": desk_payloads.Reason,
+    "/support/api/logins/{login}/phone": desk_payloads.NewPhone,
+    "/support/api/firms/{firm_no}/identity": desk_payloads.IdentityFacts,
+    "/support/api/proposals/{proposal_id}/confirm": desk_payloads.ConfirmPhone,
 }
 
 

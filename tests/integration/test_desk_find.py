@@ -13,8 +13,9 @@ from chalicelib.domain import search_terms
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.firms import FirmFacts
 from chalicelib.services.desk.find import MOST, FindResult
+from chalicelib.store.desk_models import DeskItem
 from chalicelib.store.firms import set_facts
-from chalicelib.store.models import DeskItem, FirmItem, LoginItem
+from chalicelib.store.models import FirmItem, LoginItem
 from chalicelib.store.search import entries_of
 from tests.conftest import MakeWorld, Report, World, store_calls
 

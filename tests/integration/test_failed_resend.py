@@ -96,9 +96,9 @@ def test_an_operator_s_change_during_a_send_ends_the_codes_it_should(
     def change_and_refuse(sms: object) -> object:
         monkeypatch.setattr(world.phones, "send", send)
         if change == "phone":
-            assert world.service.support.change_phone(MAIN, "13900002222", **BY).changed
+            assert world.service.desk.support.change_phone(MAIN, "13900002222", **BY).changed
         else:
-            assert world.service.support.unlock(MAIN, **BY).changed
+            assert world.service.desk.support.unlock(MAIN, **BY).changed
         world.phones.outcomes = [Outcome.REFUSED]
         return send(sms)  # type: ignore[arg-type]
 
@@ -118,7 +118,7 @@ def test_unlocking_clears_the_counts_of_all_requesters(world: World) -> None:
     for token in tokens:
         for _ in range(3):
             assert world.confirm(token, "000000").status_code == 400
-    assert world.service.support.unlock(MAIN, **BY).changed
+    assert world.service.desk.support.unlock(MAIN, **BY).changed
     code = CodeItem.get(f"code#{MAIN}", consistent_read=True)
     assert (code.sends, code.senders, code.wrongs) == ([], [], [])
     assert list(plain_map(code.wrong_by).values()) == [[]] * 3

@@ -260,5 +260,8 @@ def _tables(action: str, given: dict[str, Any]) -> Iterator[tuple[str, str]]:
     elif action in ("BatchGetItem", "BatchWriteItem"):
         for table in given["RequestItems"]:
             yield action, table
+    elif "IndexName" in given:
+        # Authorized on the index alone, not on its table.
+        yield action, f"{given['TableName']}/index/{given['IndexName']}"
     else:
         yield action, given["TableName"]

@@ -20,7 +20,9 @@ from moto import mock_aws
 
 from app import sms_receipts
 from chalicelib import runtime
+from chalicelib.domain.staff import Role, Staff
 from chalicelib.handlers import yearly_reset as reset_door
+from chalicelib.handlers.http import cookies
 from chalicelib.security.password_hasher import PasswordHasher
 from chalicelib.services import yearly_reset
 from chalicelib.store import models
@@ -115,6 +117,8 @@ def staged(wechat: WeChat) -> Iterator[Stage]:
             "WECHAT_NOTICE_TEMPLATE_ID": "notice",
             "SMS_GATEWAYS": "sns",
             "RECEIPTS_PATH": KEY,
+            "OIDC_ISSUER": "https://127.0.0.1:9",
+            "OIDC_CLIENT_ID": "desk",
             "RESET_QUEUE_URL": resources.values["ResetQueue"],
             "OPS_TOPIC_ARN": resources.values["OpsTopic"],
             "LIMIT_SENDS_PER_DESTINATION_HOUR": "50",
@@ -134,14 +138,28 @@ def _add_firms() -> None:
     add_firm(old, "31000001", phone=NO_PHONE)
     # Lists of long ago, which the next start and the next password cut.
     LoginItem("31000001_cw").update(
-        [LoginItem.starts.set([1] * 170), LoginItem.failures.set([1] * 20)]
+        [
+            LoginItem.starts.set([1] * 170),
+            LoginItem.failures.set([1] * 20),
+            LoginItem.openid.set("o-carol"),
+        ]
     )
 
 
 def api(stage: Stage) -> None:
     """Call every route, as people, the login page's server, WeChat and the vendors do."""
     with stage.acting("api") as world:
-        for flow in (_by_sms, _by_wechat, _refused, _by_details, _entering, _verifying, _receipts):
+        flows = (
+            _by_sms,
+            _by_wechat,
+            _refused,
+            _by_details,
+            _entering,
+            _verifying,
+            _receipts,
+            _desk,
+        )
+        for flow in flows:
             flow(stage, world)
             stage.advance()
     _log(stage, "api", "APIHandler")
@@ -217,6 +235,44 @@ def _receipts(stage: Stage, world: World) -> None:
     reference = f"{send['login']['S']}/{send['at']['S']}"
     _step(push(world, "aliyun", aliyun(reference), aliyun(None)), 200)
     _step(push(world, "tencent", tencent()), 200)
+
+
+def _desk(stage: Stage, world: World) -> None:
+    """Work a day at the support desk; signing in itself calls nothing of AWS but the session's table."""
+    login = {"reason": "来电申请"}
+    facts = {"approval_no": "84", "head_name": "甲", "head_id_last4": "123X"}
+    right = {**facts, **{name: DETAILS[name] for name in ("approval_no", "head_name")}}
+    agent, supervisor = (_staff(world, name) for name in ("agent", "supervisor"))
+    for shown in ("11010148", "31000001_cw"):
+        _step(agent("GET", f"/support/api/logins/{shown}"), 200)
+    for act in ("unlock", "unbind", "freeze"):
+        _step(agent("POST", f"/support/api/logins/11010148/{act}", login), 200)
+    _step(supervisor("POST", "/support/api/logins/11010148/unfreeze", login), 200)
+    for said in (facts, right):
+        _step(agent("POST", "/support/api/firms/11010148/identity", said), 200)
+    body = {"phone": "13900002222", "document": "公函", **login}
+    proposed = _step(agent("POST", "/support/api/logins/11010148/phone", body), 202).json_body
+    path = f"/support/api/proposals/{proposed['id']}"
+    _step(supervisor("POST", f"{path}/approve", {}), 200)
+    _step(agent("POST", f"{path}/confirm", {"code": CODE}), 200)
+    _step(supervisor("POST", f"{path}/undo", {}), 200)
+    # Undoing has written the search entry of the former phone.
+    assert _step(agent("GET", "/support/api/find?q=13800001234"), 200).json_body["firms"]
+    for name in ("proposals", "audit", "today"):
+        _step(supervisor("GET", f"/support/api/{name}"), 200)
+    _step(agent("POST", "/support/sign-out", {}), 200)
+
+
+def _staff(world: World, role: str) -> Callable[..., Any]:
+    """Return the calls of a member of the staff who has signed in."""
+    staff = Staff(role, role, frozenset([Role(role)]), "0" * 31 + role[0], world.clock() + 60)
+    cookie = cookies.keep_staff(world.service, staff).partition(";")[0]
+    headers = {"Cookie": cookie, "Origin": SETTINGS["SITE_URL"], "X-Support-Desk": "1"}
+
+    def call(method: str, path: str, body: Any = None) -> Any:
+        return world.call(method, path, body, headers=headers)
+
+    return call
 
 
 def receipts(stage: Stage) -> None:

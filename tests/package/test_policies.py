@@ -21,6 +21,8 @@ TAKEN = [
     ("api", "dynamodb:ConditionCheckItem", "dynamodb", "table/recovery-logins"),
     ("api", "dynamodb:BatchGetItem", "dynamodb", "table/recovery-ephemera"),
     ("api", "dynamodb:Query", "dynamodb", "table/recovery-audit"),
+    ("api", "dynamodb:Query", "dynamodb", "table/recovery-audit/index/by-day"),
+    ("api", "dynamodb:DeleteItem", "dynamodb", "table/recovery-desk"),
     ("api", "sns:Publish", "", "*"),
     ("yearly_reset", "sqs:SendMessage", "sqs", "recovery-reset"),
     ("yearly_reset", "dynamodb:PutItem", "dynamodb", "table/recovery-runs"),

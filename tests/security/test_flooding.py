@@ -66,7 +66,7 @@ def test_a_request_cannot_set_the_destination_of_a_code(world: World) -> None:
     assert [sms.to for sms in world.phones.sent] == [PHONE]
 
 
-CODE_STAYS = SourceMutation(accounts._without_code, "*END_CODE, ")
+CODE_STAYS = SourceMutation(accounts.without_code, "*END_CODE, ")
 
 
 def _rebind(world: World) -> None:

@@ -65,7 +65,7 @@ def test_a_recovery_by_wechat_ends_with_an_operator_s_change_of_the_phone(world:
 def test_a_phone_changed_between_comparison_and_write_ends_the_recovery(world: World) -> None:
     """The code was right, and the operator's change came before its use."""
     # The change then leaves the code's item as it was: this is about the login's own condition.
-    with SourceMutation(accounts._without_code, "*END_CODE, ").taken_out():
+    with SourceMutation(accounts.without_code, "*END_CODE, ").taken_out():
         InterruptingHasher(world, lambda: change_phone(world))
         draw(world, "100001")
         token = world.token()
@@ -108,7 +108,7 @@ class ChangedBetween(Accounts):
         return snapshot
 
 
-@attack(69, SourceMutation(accounts._same_destinations, "phone & openid", "openid"))
+@attack(69, SourceMutation(accounts.same_destinations, "phone & openid", "openid"))
 def test_operators_changes_notify_the_phone_of_now(world: World) -> None:
     """Whatever was read before: an unbinding and an unlocking."""
     service = world.service

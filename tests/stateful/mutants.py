@@ -111,7 +111,7 @@ MUTANTS: dict[str, Defence] = {
     ),
     # The end of a code and of a recovery.
     "an unbinding leaves the code": SourceMutation(Bindings.unbind, _ENDED),
-    "an operator's change leaves the code": SourceMutation(accounts._without_code, _ENDED),
+    "an operator's change leaves the code": SourceMutation(accounts.without_code, _ENDED),
     "the yearly reset leaves the code": SourceMutation(reset_runs._add_reset, _ENDED),
     "the yearly reset leaves the version": SourceMutation(reset_runs._add_reset, _VERSION),
     "the yearly reset requires no change": SourceMutation(

@@ -181,6 +181,4 @@ def _set_cookie(
     service: Service, full_name: str, text: str, lifetime: int, same_site: str = "Lax"
 ) -> str:
     secure = "; Secure" if service.settings.secure else ""
-    return (
-        f"{full_name}={text}; Path=/; Max-Age={lifetime}; HttpOnly; SameSite={same_site}{secure}"
-    )
+    return f"{full_name}={text}; Path=/; Max-Age={lifetime}; HttpOnly; SameSite={same_site}{secure}"

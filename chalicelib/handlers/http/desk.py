@@ -60,7 +60,7 @@ def desk_call(
             staff = signed_in(cookies.staff(service, request), service.clock())
             service.desk.sign_in.check(staff)
             staff.require(allowed)
-            origin.set_requester(service.requesters.mark(None, payloads.address(request)))
+            origin.set_requester(service.requesters.identify(None, payloads.address(request)).id)
             return view(service, staff, *args, **kwargs)
 
         return checked

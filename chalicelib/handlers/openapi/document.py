@@ -6,7 +6,7 @@ import json
 from functools import cache
 
 from ..http.problems import STATUSES
-from . import credentials, recovery, support, web, wechat
+from . import credentials, desk_logins, desk_reviews, recovery, support, web, wechat
 from .schemas import Schema, json_response, problem_responses, problem_schema
 
 
@@ -26,6 +26,8 @@ def document() -> Schema:
             **credentials.paths(),
             **wechat.paths(),
             **support.paths(),
+            **desk_logins.paths(),
+            **desk_reviews.paths(),
             **web.paths(),
             "/openapi.json": {"get": _description()},
         },

@@ -92,6 +92,17 @@ def query_parameter(name: str, description: str, schema: Schema) -> Schema:
     }
 
 
+def path_parameter(name: str, description: str, schema: Schema) -> Schema:
+    """Return a parameter of the path."""
+    return {
+        "name": name,
+        "in": "path",
+        "description": description,
+        "required": True,
+        "schema": schema,
+    }
+
+
 def problem_schema(error: type[ServiceError]) -> Schema:
     """Return the schema of an error's problem; its description is the error's docstring."""
     members = _MEMBERS.get(error, {})

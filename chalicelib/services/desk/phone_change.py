@@ -1,0 +1,307 @@
+"""Change a login's phone with four eyes: proposed, approved by another person, confirmed by a code."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from ...domain import codes as one_time
+from ...domain.catalogue import INPUT_REASONS, SMS_TEMPLATES, fill
+from ...domain.codes import LIFETIME
+from ...domain.errors import (
+    AccountNotFound,
+    CodeExpired,
+    CodeWrong,
+    IdentityNotChecked,
+    InvalidInput,
+    OwnProposal,
+    ProposalClosed,
+    ProposalNotFound,
+    TooManyAttempts,
+    TooManyRequests,
+)
+from ...domain.limits import MINUTE
+from ...domain.logins import mask_phone, parse_login
+from ...domain.phones import phone_number
+from ...domain.reasons import parse_reason
+from ...domain.staff import Staff
+from ...security.tokens import Sealer
+from ...sms.failover import Failover
+from ...sms.gateway import Sms
+from ...store import audit
+from ...store.accounts import Accounts, AccountSnapshot, ConditionFailed
+from ...store.proposals import TRIES, Proposal, Proposals, new_proposal
+from ...store.search import SearchIndex
+from ..notifications import Notifications
+from ..support import REPLACED
+
+log = logging.getLogger(__name__)
+
+PURPOSE = "phone"
+"""The purpose that every digest is bound to: a code of a recovery confirms no phone."""
+
+
+class PhoneChange:
+    """Proposals, from making them to undoing what they changed."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], int],
+        randbelow: Callable[[int], int],
+        peppers: Mapping[int, bytes],
+        sealer: Sealer,
+        accounts: Accounts,
+        proposals: Proposals,
+        index: SearchIndex,
+        sms: Failover,
+        notifications: Notifications,
+    ) -> None:
+        """`peppers` maps versions to keys, the current version first."""
+        self._clock = clock
+        self._randbelow = randbelow
+        self._peppers = peppers
+        self._sealer = sealer
+        self._accounts = accounts
+        self._proposals = proposals
+        self._index = index
+        self._sms = sms
+        self._notifications = notifications
+
+    def propose(
+        self, staff: Staff, login_text: str, number: str, reason: str, document: str
+    ) -> Proposal:
+        """Store a proposal, which ends after two days.
+
+        Raises InvalidInput, AccountNotFound, IdentityNotChecked, Unavailable.
+        """
+        now, why = self._clock(), parse_reason(reason)
+        paper = parse_reason(document, "document")
+        phone = phone_number(number)
+        account = self._account(str(parse_login(login_text)))
+        if phone is None or phone == account.phone:
+            raise InvalidInput("phone", INPUT_REASONS["phone" if phone is None else "same-phone"])
+        item = new_proposal(
+            account,
+            masked=mask_phone(phone),
+            sealed=self._sealer.seal(_sealing(account.login), phone),
+            reason=why,
+            document=paper,
+            subject=staff.subject,
+            now=now,
+        )
+        event = audit.entry(
+            account.login,
+            "phone-proposed",
+            now,
+            actor=staff.actor,
+            reason=f"{why}（{paper}）",
+            destination=item.phone,
+        )
+        try:
+            self._proposals.propose(item, account, staff.subject, event, now)
+        except ConditionFailed:
+            raise IdentityNotChecked from None
+        return self._get(item.id)
+
+    def approve(self, staff: Staff, proposal_id: str) -> Proposal:
+        """Approve another person's proposal, send the code and notify the phone of now.
+
+        Raises ProposalNotFound, OwnProposal, ProposalClosed, DeliveryFailed where the code was not
+        sent and may be requested again, Unavailable.
+        """
+        proposal, now = self._decide(staff, proposal_id, "approved"), self._clock()
+        account = self._account(proposal.login)
+        self._notifications.notify(
+            "phone-approved", proposal.login, now, phone=account.phone, openid=account.openid
+        )
+        return self.send_code(staff, proposal_id)
+
+    def reject(self, staff: Staff, proposal_id: str) -> Proposal:
+        """Reject another person's proposal.
+
+        Raises ProposalNotFound, OwnProposal, ProposalClosed, Unavailable.
+        """
+        self._decide(staff, proposal_id, "rejected")
+        return self._get(proposal_id)
+
+    def _decide(self, staff: Staff, proposal_id: str, state: str) -> Proposal:
+        proposal, now = self._get(proposal_id), self._clock()
+        if proposal.proposed_by == staff.subject:
+            raise OwnProposal
+        event = audit.entry(
+            proposal.login,
+            f"phone-{state}",
+            now,
+            actor=staff.actor,
+            reason=proposal.reason,
+            destination=proposal.phone,
+        )
+        try:
+            self._proposals.decide(proposal.id, state, staff.subject, event, now)
+        except ConditionFailed:
+            raise ProposalClosed from None
+        return proposal
+
+    def send_code(self, staff: Staff, proposal_id: str) -> Proposal:
+        """Send a code to the new phone of an approved proposal; it replaces an earlier one.
+
+        Raises ProposalNotFound, ProposalClosed, TooManyRequests, DeliveryFailed, Unavailable.
+        """
+        proposal, now = self._get(proposal_id), self._clock()
+        phone = self._opened(proposal, proposal.sealed_phone)
+        code = one_time.generate(self._randbelow)
+        version, pepper = next(iter(self._peppers.items()))
+        digest = one_time.digest(
+            code,
+            login=proposal.login,
+            method=proposal.id,
+            purpose=PURPOSE,
+            version=version,
+            pepper=pepper,
+        )
+        try:
+            self._proposals.reserve_code(proposal.id, digest, now)
+        except ConditionFailed:
+            if proposal.state == "approved" and proposal.ends_at > now:
+                raise TooManyRequests(MINUTE, "phone-codes") from None
+            raise ProposalClosed from None
+        params = {"login": proposal.login, "code": code, "minutes": str(LIFETIME // MINUTE)}
+        sms = Sms(
+            phone,
+            fill(SMS_TEMPLATES["phone-code"], **params),
+            "phone-code",
+            params,
+            reference=f"phone-code.{proposal.login}.{now}",
+        )
+        settled = self._sms.send(sms).settled
+        log.info("a code for a new phone was sent")
+        event = audit.entry(
+            proposal.login,
+            "phone-code-sent",
+            now,
+            actor=staff.actor,
+            method="sms",
+            destination=proposal.phone,
+            gateway=settled.gateway,
+            outcome=settled.outcome.value,
+        )
+        audit.record(event)
+        return self._get(proposal.id)
+
+    def confirm(self, staff: Staff, proposal_id: str, code: str) -> Proposal:
+        """Compare the code that reached the new phone, and bind that phone.
+
+        The WeChat is unbound, open recoveries end, and both phones are notified. Raises
+        ProposalNotFound, ProposalClosed, CodeExpired, CodeWrong, TooManyAttempts, Unavailable.
+        """
+        proposal, now = self._get(proposal_id), self._clock()
+        if proposal.state != "approved" or proposal.ends_at <= now:
+            raise ProposalClosed
+        try:
+            counted = self._proposals.count_try(proposal.id, now)
+        except ConditionFailed:
+            if proposal.digest is not None and proposal.attempts >= TRIES:
+                raise TooManyAttempts(None, "phone-code-tries") from None
+            raise CodeExpired from None
+        if counted.digest is None or not one_time.matches(
+            code,
+            counted.digest,
+            login=proposal.login,
+            method=proposal.id,
+            purpose=PURPOSE,
+            peppers=self._peppers,
+        ):
+            raise CodeWrong(TRIES - counted.attempts)
+        phone = self._opened(counted, counted.sealed_phone)
+        was = self._account(proposal.login)
+        former = None if was.phone is None else mask_phone(was.phone)
+        event = audit.entry(
+            was.login,
+            "phone-changed",
+            now,
+            actor=staff.actor,
+            reason=f"{proposal.reason}（{proposal.document}）",
+            method="sms",
+            destination=proposal.phone,
+            outcome=REPLACED + former if former else "first-phone",
+        )
+        sealed = None if was.phone is None else self._sealer.seal(_sealing(was.login), was.phone)
+        self._index.add_phone(was.login, phone)
+        try:
+            self._proposals.activate(counted, was, phone, sealed, former, event, now)
+        except ConditionFailed:
+            raise ProposalClosed from None
+        self._notify("phone-changed", was, phone, now)
+        if was.phone is not None:
+            self._index.remove_phone(was.login, was.phone)
+        return self._get(proposal.id)
+
+    def undo(self, staff: Staff, proposal_id: str) -> Proposal:
+        """Bind the former phone again, within a day; a WeChat bound since is unbound.
+
+        Raises ProposalNotFound, ProposalClosed, Unavailable.
+        """
+        proposal, now = self._get(proposal_id), self._clock()
+        if proposal.state != "active" or (proposal.undo_until or 0) <= now:
+            raise ProposalClosed
+        phone = self._opened(proposal, proposal.sealed_phone)
+        former = None
+        if proposal.sealed_former is not None:
+            former = self._opened(proposal, proposal.sealed_former)
+        was = self._account(proposal.login)
+        if was.phone != phone:
+            # Somebody has changed the phone since; that change is not undone with this one.
+            raise ProposalClosed
+        event = audit.entry(
+            was.login,
+            "phone-change-undone",
+            now,
+            actor=staff.actor,
+            method="sms",
+            destination=proposal.former,
+            outcome=REPLACED + proposal.phone,
+        )
+        if former is not None:
+            self._index.add_phone(was.login, former)
+        try:
+            self._proposals.undo(proposal.id, was, former, event, now)
+        except ConditionFailed:
+            raise ProposalClosed from None
+        self._notify("phone-undone", was, former, now)
+        self._index.remove_phone(was.login, phone)
+        return self._get(proposal.id)
+
+    def newest(self) -> list[Proposal]:
+        """Return the newest proposals. Raises Unavailable."""
+        return self._proposals.newest()
+
+    def _notify(self, notice: str, was: AccountSnapshot, phone: str | None, now: int) -> None:
+        self._notifications.notify(notice, was.login, now, phone=was.phone, openid=was.openid)
+        self._notifications.notify(notice, was.login, now, phone=phone, openid=None)
+
+    def _get(self, proposal_id: str) -> Proposal:
+        proposal = self._proposals.get(proposal_id)
+        if proposal is None:
+            raise ProposalNotFound
+        return proposal
+
+    def _account(self, login: str) -> AccountSnapshot:
+        account = self._accounts.read(login)
+        if account is None:
+            raise AccountNotFound
+        return account
+
+    def _opened(self, proposal: Proposal, sealed: str | None) -> str:
+        phone = None if sealed is None else self._sealer.unseal(_sealing(proposal.login), sealed)
+        if phone is None:
+            # Removed, or sealed by a key that is no longer among SIGNING_KEYS.
+            raise ProposalClosed
+        return phone
+
+
+def _sealing(login: str) -> str:
+    return "proposal " + login
+
+
+__all__ = ["PhoneChange", "Proposal"]
