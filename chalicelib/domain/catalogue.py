@@ -24,6 +24,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         f"绑定的微信尚未关注或已取消关注“{ACCOUNT_NAME}”公众号，收不到验证码。"
         "请用该微信关注后再试，或解绑公众号后改用手机短信验证。",
     ),
+    "frozen": ("账号已冻结", f"该账号为安全起见已冻结，如需恢复请联系技术支持{SUPPORT}。"),
     "weak-password": ("密码不符合要求", "$reasons"),
     "code-wrong": ("验证码错误", "验证码不正确，还可以再试$attempts_left次。"),
     "code-expired": ("验证码已失效", "验证码已过期、已使用或尚未获取，请重新获取验证码。"),

@@ -50,6 +50,12 @@ class PhoneNotBound(ServiceError):
     code = "phone-not-bound"
 
 
+class Frozen(ServiceError):
+    """The login was frozen; the support desk ends that after a check of the person."""
+
+    code = "frozen"
+
+
 class NotFollowing(ServiceError):
     """The bound WeChat does not follow the Official Account."""
 

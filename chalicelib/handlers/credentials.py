@@ -29,10 +29,11 @@ def verify() -> Response:
     service = runtime.service()
     credentials = payloads.Verify.read(blueprint.current_request)
     verified = service.credential_check.verify(credentials.login, credentials.password)
-    return json_response(
-        {
-            "valid": verified.valid,
-            "must_change": verified.must_change,
-            "changed_at": verified.changed_at,
-        }
-    )
+    body = {
+        "valid": verified.valid,
+        "must_change": verified.must_change,
+        "changed_at": verified.changed_at,
+    }
+    if verified.frozen:
+        body["frozen"] = True
+    return json_response(body)

@@ -30,6 +30,8 @@ class VerifyResult:
     """Whether the password is a default one: the login must be recovered before it may be used."""
     changed_at: int
     """When the password was set, epoch seconds; 0 where it is not right."""
+    frozen: bool = False
+    """Whether the login was frozen, so that no password of it is valid."""
 
 
 _WRONG = VerifyResult(valid=False, must_change=False, changed_at=0)
@@ -76,6 +78,11 @@ class CredentialCheck:
         except TooManyAttempts:
             self._count("PasswordVerified", outcome="locked")
             raise
+        if stored is not None and stored.frozen:
+            # Nothing is compared, so that the attempt must not help to lock the login.
+            self._logins.refund_attempt(stored, None)
+            self._count("PasswordVerified", outcome="frozen")
+            return VerifyResult(valid=False, must_change=False, changed_at=0, frozen=True)
         if stored is not None and stored.must_change:
             self._check_budget(stored)
         if stored is None or stored.password_hash is None:

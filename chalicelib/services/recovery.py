@@ -117,7 +117,7 @@ class Recovery:
         """Begin a recovery of the login that a person entered.
 
         `visitor_openid` is the openid of the WeChat that the page is open in, None elsewhere.
-        Raises InvalidInput, ProofInvalid, AccountNotFound, TooManyRequests, PhoneNotBound,
+        Raises InvalidInput, ProofInvalid, AccountNotFound, Frozen, TooManyRequests, PhoneNotBound,
         Unavailable.
         """
         now = self._clock()

@@ -14,6 +14,7 @@ from pynamodb.expressions.update import Action
 
 from ..domain.errors import (
     AccountNotFound,
+    Frozen,
     ProofInvalid,
     ServiceError,
     TooManyAttempts,
@@ -21,7 +22,17 @@ from ..domain.errors import (
 )
 from ..domain.limits import DOUBLINGS, HOUR, STARTS_PER_DOUBLING, Limits, Window, retry_after
 from ..domain.requester import Requester
-from .dynamo import ConditionFailed, prepend, raw_list, raw_text, read, run, update, within_limits
+from .dynamo import (
+    ConditionFailed,
+    prepend,
+    raw_list,
+    raw_number,
+    raw_text,
+    read,
+    run,
+    update,
+    within_limits,
+)
 from .models import LoginItem
 from .prepared import PreparedUpdate, name, now_param, text
 from .requester_times import dropping, raw_times_by, times_by, times_of
@@ -73,6 +84,7 @@ class Credentials:
     changed_at: int
     counted_at: int
     """The entry of `failures` that counts this attempt."""
+    frozen: bool = False
 
 
 def _account(item: LoginItem) -> Account:
@@ -105,7 +117,7 @@ class Logins:
 
         One UpdateItem; two more for an item without the map `starts_by`, which enrolment creates.
         `proof` is None where the service requires none; `now` in epoch seconds. Raises
-        AccountNotFound, TooManyRequests for the requester's limit, ProofInvalid if the proof has
+        AccountNotFound, Frozen, TooManyRequests for the requester's limit, ProofInvalid if the proof has
         been used or stands for less work than the login's starts require now, Unavailable. A refused
         start is not counted, and its proof is not marked.
         """
@@ -146,6 +158,8 @@ class Logins:
         item = refused.items[0]
         if item is None:
             return AccountNotFound()
+        if raw_number(item, "frozen_at") is not None:
+            return Frozen()
         windows = self._limits.starts_per_requester(is_address=requester.is_address)
         wait = retry_after(raw_times_by(item, "starts_by", requester.key), windows, now)
         if wait:
@@ -198,6 +212,7 @@ class Logins:
             must_change=bool(item.must_change),
             changed_at=int(item.changed_at),
             counted_at=now,
+            frozen=item.frozen_at is not None,
         )
 
     def refund_attempt(self, right: Credentials, rehashed: str | None) -> None:
@@ -290,7 +305,7 @@ def _count_start(
     windows = limits.starts_per_requester(is_address=is_address)
     actions = [prepend(LoginItem.starts, now_param), prepend(own, now_param)]
     condition = LoginItem.login.exists() & LoginItem.starts_by.exists()
-    condition &= within_limits(own, windows, now_param)
+    condition &= within_limits(own, windows, now_param) & LoginItem.frozen_at.does_not_exist()
     if doublings is not None:
         proof = text("proof")
         actions.append(prepend(LoginItem.proofs, proof))

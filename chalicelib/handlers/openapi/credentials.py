@@ -21,7 +21,12 @@ def paths() -> Schema:
                 "minimum": 0,
                 "description": "epoch seconds; 0 where `valid` is false",
             },
-        }
+            "frozen": {
+                "const": True,
+                "description": "the login was frozen: no password of it is valid",
+            },
+        },
+        optional=("frozen",),
     )
     verify: Schema = {
         "summary": "Whether a password is right; for the login page's own server alone.",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...domain import errors
 from ...domain.errors import ServiceError
-from .schemas import PROBLEM, TEXT, Schema, json_object, problem_responses
+from .schemas import Schema, plain_problem, problem_responses, with_problem
 
 DESK: list[Schema] = [{"desk": []}]
 """The security requirement: the session's cookie."""
@@ -23,22 +21,11 @@ HEADERS: list[Schema] = [
 """The header of every call that changes something."""
 
 
-def _plain(code: str, status: int) -> Schema:
-    """Return the schema of a problem that is no ServiceError."""
-    return json_object(
-        {
-            "type": {"type": "string", "format": "uri"},
-            "code": {"const": code},
-            "title": TEXT,
-            "detail": TEXT,
-            "status": {"const": status},
-        }
-    )
-
-
 def no_desk() -> dict[str, Schema]:
     """Return the answer of every address of the desk where OIDC_ISSUER is empty."""
-    return _merged({}, 404, "not-found: there is no support desk", _plain("not-found", 404))
+    return with_problem(
+        {}, 404, "not-found: there is no support desk", plain_problem("not-found", 404)
+    )
 
 
 def desk_responses(*kinds: type[ServiceError], changes: bool = False) -> dict[str, Schema]:
@@ -46,22 +33,5 @@ def desk_responses(*kinds: type[ServiceError], changes: bool = False) -> dict[st
     responses = problem_responses(errors.SignInRequired, errors.RoleRequired, *kinds)
     if changes:
         text = "forbidden: another page than the desk's own"
-        responses = _merged(responses, 403, text, _plain("forbidden", 403))
-    return _merged(responses, 404, "not-found: no desk", _plain("not-found", 404))
-
-
-def _merged(
-    responses: dict[str, Schema], status: int, description: str, schema: Schema
-) -> dict[str, Schema]:
-    known: dict[str, Any] = responses.get(str(status), {})
-    schemas: list[Schema] = []
-    if known:
-        first = known["content"][PROBLEM]["schema"]
-        schemas = list(first.get("oneOf", [first]))
-        description = f"{known['description']}, or {description}"
-    alternatives = [*schemas, schema]
-    merged = alternatives[0] if len(alternatives) == 1 else {"oneOf": alternatives}
-    return {
-        **responses,
-        str(status): {"description": description, "content": {PROBLEM: {"schema": merged}}},
-    }
+        responses = with_problem(responses, 403, text, plain_problem("forbidden", 403))
+    return with_problem(responses, 404, "not-found: no desk", plain_problem("not-found", 404))

@@ -14,10 +14,12 @@ from .schemas import (
     forbidden,
     json_object,
     json_response,
+    plain_problem,
     problem_responses,
     query_parameter,
     request_body,
     text_field,
+    with_problem,
 )
 
 _METHOD: Schema = {"enum": ["sms", "wechat"]}
@@ -93,14 +95,19 @@ def _start() -> Schema:
                     "Code": {"operationId": "sendCode"},
                 },
             },
-            **problem_responses(
-                errors.InvalidInput,
-                errors.ProofInvalid,
-                errors.AccountNotFound,
-                errors.PhoneNotBound,
-                errors.TooManyRequests,
+            **with_problem(
+                problem_responses(
+                    errors.InvalidInput,
+                    errors.ProofInvalid,
+                    errors.AccountNotFound,
+                    errors.PhoneNotBound,
+                    errors.Frozen,
+                    errors.TooManyRequests,
+                ),
+                403,
+                _FOREIGN,
+                plain_problem("forbidden", 403),
             ),
-            **forbidden(_FOREIGN),
         },
     }
 

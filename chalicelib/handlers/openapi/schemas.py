@@ -146,15 +146,37 @@ def problem_responses(*kinds: type[ServiceError]) -> dict[str, Schema]:
     return responses
 
 
-def forbidden(description: str) -> dict[str, Schema]:
-    """Return the 403 of a caller who is not allowed to make the call, which is no ServiceError."""
-    schema = json_object(
+def plain_problem(code: str, status: int) -> Schema:
+    """Return the schema of a problem that is no ServiceError."""
+    return json_object(
         {
             "type": {"type": "string", "format": "uri"},
-            "code": {"const": "forbidden"},
+            "code": {"const": code},
             "title": TEXT,
             "detail": TEXT,
-            "status": {"const": 403},
+            "status": {"const": status},
         }
     )
-    return {"403": {"description": description, "content": {PROBLEM: {"schema": schema}}}}
+
+
+def with_problem(
+    responses: dict[str, Schema], status: int, description: str, schema: Schema
+) -> dict[str, Schema]:
+    """Return responses with one more problem, an alternative to those of the same status."""
+    known: dict[str, Any] = responses.get(str(status), {})
+    schemas: list[Schema] = []
+    if known:
+        first = known["content"][PROBLEM]["schema"]
+        schemas = list(first.get("oneOf", [first]))
+        description = f"{known['description']}, or {description}"
+    alternatives = [*schemas, schema]
+    merged = alternatives[0] if len(alternatives) == 1 else {"oneOf": alternatives}
+    return {
+        **responses,
+        str(status): {"description": description, "content": {PROBLEM: {"schema": merged}}},
+    }
+
+
+def forbidden(description: str) -> dict[str, Schema]:
+    """Return the 403 of a caller who is not allowed to make the call, which is no ServiceError."""
+    return with_problem({}, 403, description, plain_problem("forbidden", 403))
