@@ -58,6 +58,7 @@ EVENTS = {
     "phone-rejected": "驳回变更手机号",
     "phone-change-undone": "撤销变更手机号",
     "identity-checked": "核验身份",
+    "search-index-rebuilt": "重建查找索引",
     "desk-viewed": "查看账号",
     "desk-find": "查找",
     "desk-audit": "查看操作记录",

@@ -52,7 +52,7 @@ class SearchIndex:
 
         Raises Unavailable.
         """
-        entries = [*entries_of(facts), *(self._phone_entry(*pair) for pair in phones)]
+        entries = [*entries_of(facts), *(self.phone_entry(*pair) for pair in phones)]
         with translate_errors(), DeskItem.batch_write() as batch:
             for entry in entries:
                 batch.save(entry)
@@ -60,12 +60,12 @@ class SearchIndex:
     def add_phone(self, login: str, phone: str) -> None:
         """Write the entry of a login's phone, in E.164. Raises Unavailable."""
         with translate_errors():
-            self._phone_entry(login, phone).save()
+            self.phone_entry(login, phone).save()
 
     def remove_phone(self, login: str, phone: str) -> None:
         """Remove the entry of a phone that the login no longer has. Raises Unavailable."""
         with translate_errors():
-            self._phone_entry(login, phone).delete()
+            self.phone_entry(login, phone).delete()
 
     def remove(self, was: FirmFacts, now: FirmFacts | None = None) -> None:
         """Remove the entries of a firm's former facts that its present ones do not have.
@@ -113,7 +113,8 @@ class SearchIndex:
         with translate_errors():
             return [item.login for item in LoginItem.by_openid.query(openid, limit=most)]
 
-    def _phone_entry(self, login: str, phone: str) -> DeskItem:
+    def phone_entry(self, login: str, phone: str) -> DeskItem:
+        """Return the entry of a login's phone, in E.164, not yet written."""
         return DeskItem(self._phone_kind(phone), login)
 
     def _phone_kind(self, phone: str) -> str:

@@ -11,6 +11,7 @@ import click
 from chalicelib.domain.catalogue import fill
 from chalicelib.domain.phones import phone_number
 from chalicelib.domain.reasons import parse_reason
+from chalicelib.services.desk.reviews import as_csv as csv_of
 from chalicelib.services.support import ChangeResult, PhoneDoubt
 
 from . import session, views, words
@@ -32,8 +33,8 @@ def account(login: str) -> Answer:
     return Answer(asdict(overview), lambda console: views.overview(console, overview))
 
 
-@command("audit", words.AUDIT, f"LOGIN  {words.LOGIN}")
-@login_argument
+@command("audit", words.AUDIT, f"LOGIN  {words.LOGIN}{words.AUDIT_LOGIN}")
+@click.argument("login", required=False)
 @click.option(
     "--count",
     "most",
@@ -43,11 +44,22 @@ def account(login: str) -> Answer:
     show_default=False,
     help=f"{words.AUDIT_COUNT}（{words.DEFAULT}50）",
 )
-def audit(login: str, most: int) -> Answer:
-    """Show the login's last audit events."""
-    events = session.diagnosis().history(login, most)
-    facts = [asdict(event) for event in events]
-    return Answer(facts, lambda console: views.history(console, events))
+@click.option("--by", metavar="STAFF", default="", help=words.AUDIT_BY)
+@click.option("--from", "first", metavar="DATE", default="", help=words.AUDIT_FROM)
+@click.option("--to", "last", metavar="DATE", default="", help=words.AUDIT_TO)
+@click.option("--csv", "as_csv", is_flag=True, help=words.AUDIT_CSV)
+def audit(login: str | None, most: int, by: str, first: str, last: str, as_csv: bool) -> Answer:
+    """Show the login's last audit events, or the acts of the staff."""
+    if login is not None and not (by or first or last or as_csv):
+        events = session.diagnosis().history(login, most)
+        facts = [asdict(event) for event in events]
+        return Answer(facts, lambda console: views.history(console, events))
+    reviews = session.service().desk.reviews
+    acts = list(reviews.acts(reviews.parse(by, login or "", first, last)))
+    facts = [{**asdict(act.event), "login": act.login} for act in acts]
+    if as_csv:
+        return Answer(facts, lambda console: console.out(csv_of(tuple(acts)), end=""))
+    return Answer(facts, lambda console: views.acts(console, acts))
 
 
 @command("phone", words.PHONE, f"LOGIN   {words.LOGIN}\nNUMBER  {words.PHONE_NUMBER}")
@@ -63,7 +75,7 @@ def phone(login: str, number: str, reason: str, yes: bool) -> Answer:
     if not yes:
         _confirm(support.phone_doubts(login, number), number)
     changed = support.change_phone(login, number, actor=actor, reason=reason)
-    return _answer("phone", changed)
+    return change_answer("phone", changed)
 
 
 def _confirm(doubts: Sequence[PhoneDoubt], number: str) -> None:
@@ -84,7 +96,7 @@ def _confirm(doubts: Sequence[PhoneDoubt], number: str) -> None:
 def unbind(login: str, reason: str) -> Answer:
     """Remove the login's WeChat binding."""
     actor = session.begin_change()
-    return _answer("unbind", session.support().unbind(login, actor=actor, reason=reason))
+    return change_answer("unbind", session.support().unbind(login, actor=actor, reason=reason))
 
 
 @command("unlock", words.UNLOCK, f"LOGIN  {words.LOGIN}")
@@ -93,10 +105,11 @@ def unbind(login: str, reason: str) -> Answer:
 def unlock(login: str, reason: str) -> Answer:
     """Empty the login's rate-limit counts."""
     actor = session.begin_change()
-    return _answer("unlock", session.support().unlock(login, actor=actor, reason=reason))
+    return change_answer("unlock", session.support().unlock(login, actor=actor, reason=reason))
 
 
-def _answer(name: str, changed: ChangeResult) -> Answer:
+def change_answer(name: str, changed: ChangeResult) -> Answer:
+    """Return what a command that changed a login shows; `name` is its key in the texts."""
     lines = [
         fill((words.CHANGED if changed.changed else words.UNCHANGED)[name], login=changed.login)
     ]

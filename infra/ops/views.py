@@ -11,12 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 from chalicelib.domain.catalogue import fill
+from chalicelib.domain.staff import ACTOR
+from chalicelib.services.desk.find import FindResult
 from chalicelib.services.diagnosis import Overview
 from chalicelib.services.notifications import BEIJING, beijing_time
 from chalicelib.services.refusals import LIMITED
 from chalicelib.services.support import REPLACED
 from chalicelib.services.yearly_reset import DeadLetters, Forecast, begun_early
 from chalicelib.store.accounts import Event
+from chalicelib.store.audit_days import DayEvent
 from chalicelib.store.reset_runs import Note, Run
 
 from . import words
@@ -111,19 +114,54 @@ def history(console: Console, events: Sequence[Event]) -> None:
     if not events:
         console.print(words.NO_EVENTS)
         return
+    _table(console, None, words.AUDIT_COLUMNS, map(_history_row, events))
+
+
+def _history_row(event: Event) -> Sequence[str]:
+    return (
+        _stamp(event.at),
+        _event(event),
+        _word(words.ACTORS, event.actor.rpartition(":")[2]),
+        event.destination or _word(words.METHODS, event.method),
+        _outcome(event),
+        _word(words.REASONS, event.reason),
+        " ".join(filter(None, (event.requester, event.request_id))),
+    )
+
+
+def acts(console: Console, events: Sequence[DayEvent]) -> None:
+    """Print acts of the staff with the logins that they are about, oldest first."""
+    if not events:
+        console.print(words.NO_EVENTS)
+        return
+    rows = []
+    for each in events:
+        about = "" if each.login.startswith((ACTOR, "arn:")) else each.login
+        first, *others = _history_row(each.event)
+        rows.append((first, about, *others))
+    time, *columns = words.AUDIT_COLUMNS
+    _table(console, None, (time, words.ACCOUNT_ROWS["login"], *columns), rows)
+
+
+def firms(console: Console, found: FindResult) -> None:
+    """Print the firms of a search, a line for each login."""
+    if not found.firms:
+        console.print(words.FIND_NOTHING)
+        return
     rows = [
         (
-            _stamp(event.at),
-            _event(event),
-            _word(words.ACTORS, event.actor.rpartition(":")[2]),
-            event.destination or _word(words.METHODS, event.method),
-            _outcome(event),
-            _word(words.REASONS, event.reason),
-            " ".join(filter(None, (event.requester, event.request_id))),
+            login.login,
+            firm.name,
+            firm.province,
+            login.phone or words.NONE,
+            words.BOUND if login.wechat_bound else words.NOT_BOUND,
         )
-        for event in events
+        for firm in found.firms
+        for login in firm.logins
     ]
-    _table(console, None, words.AUDIT_COLUMNS, rows)
+    _table(console, None, words.FIND_COLUMNS, rows)
+    if found.more:
+        console.print(words.FIND_MORE)
 
 
 def _event(event: Event) -> str:

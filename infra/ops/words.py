@@ -69,7 +69,22 @@ PHONE_BUT_WECHAT = (
 )
 UNBIND = "解绑账号的微信公众号，验证码改发短信。"
 UNLOCK = "清除账号及其手机或微信的次数限制。"
-AUDIT = "查看账号最近的操作记录。"
+AUDIT = "查看账号最近的操作记录，或人员的操作记录。"
+AUDIT_LOGIN = "；不写则查看人员的操作记录"
+AUDIT_BY = "只看该人员：客服人员的标识，或AWS身份的ARN"
+AUDIT_FROM = "起始日期，如2027-01-15（默认当天）；起止不超过31天"
+AUDIT_TO = "截止日期"
+AUDIT_CSV = "输出CSV"
+FIND = "查找会计师事务所：编号、名称的一部分、主任会计师或手机号。"
+FIND_TEXT = "要查找的内容；编号至少4位，手机号须完整"
+FIND_COLUMNS = ("登录账号", "名称", "省份", "手机号", "微信绑定")
+FIND_NOTHING = "没有找到。名称中“会计师事务所”“有限公司”等通用字样不参与查找。"
+FIND_MORE = "只列出前20家，请补充内容后再查。"
+FREEZE = "冻结账号：不能找回密码，也不能登录，正在进行的找回立即失效。"
+UNFREEZE = "解除账号的冻结。"
+SEARCH_INDEX = "为已有的会计师事务所和手机号建立查找索引。"
+SEARCH_INDEX_MORE = "升级到有查找功能的版本后执行一次；之后导入和变更会自动更新。重复执行没有害处。"
+SEARCH_INDEXED = "已索引 $firms 家会计师事务所、$phones 个手机号。"
 AUDIT_COUNT = "最多显示多少条"
 WECHAT_MENU = "设置微信公众号的自定义菜单：找回密码、获取验证码。"
 WECHAT_MENU_MORE = """公众号现有的自定义菜单会被替换。重复执行没有害处。
@@ -315,11 +330,15 @@ CHANGED = {
     "phone": "$login 的手机号已变更。",
     "unbind": "$login 已解绑微信公众号。",
     "unlock": "$login 的次数限制已清除。",
+    "freeze": "$login 已冻结。",
+    "unfreeze": "$login 已解除冻结。",
 }
 UNCHANGED = {
     "phone": "$login 已绑定该手机号，没有变化。",
     "unbind": "$login 没有绑定微信，没有变化。",
     "unlock": "$login 没有次数限制，没有变化。",
+    "freeze": "$login 已经是冻结状态，没有变化。",
+    "unfreeze": "$login 没有冻结，没有变化。",
 }
 NOTIFIED = {
     "sent": "已短信通知 $to。",

@@ -16,7 +16,13 @@ from infra.ops import __main__ as commands
 
 LOGIN = "11010148"
 NEW_PHONE = "13900002222"
-CHANGES = {"phone": [LOGIN, NEW_PHONE], "unbind": [LOGIN], "unlock": [LOGIN]}
+CHANGES = {
+    "phone": [LOGIN, NEW_PHONE],
+    "unbind": [LOGIN],
+    "unlock": [LOGIN],
+    "freeze": [LOGIN],
+    "unfreeze": [LOGIN],
+}
 """Arguments of each command that changes a login, without its reason."""
 REASON = ("--reason", "名录更新")
 """A reason, as options of a command that changes something."""

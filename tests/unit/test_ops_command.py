@@ -20,7 +20,7 @@ from tests.support.ops_runner import CHANGES, LOGIN, NEW_PHONE, Run
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
 
-NEEDS_LOGIN = ("account", "audit", *CHANGES)
+NEEDS_LOGIN = ("account", *CHANGES)
 
 
 def test_every_command_has_chinese_help(run_ops: Run) -> None:

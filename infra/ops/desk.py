@@ -1,0 +1,57 @@
+"""The commands find, freeze, unfreeze and search-index, which the support desk has as well or needs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from chalicelib.domain.catalogue import fill
+from chalicelib.domain.reasons import parse_reason
+from chalicelib.store import audit
+
+from . import indexing, session, views, words
+from .accounts import change_answer
+from .command import Answer, command, login_argument, reason_option
+
+
+@command("find", words.FIND, f"TEXT  {words.FIND_TEXT}")
+@click.argument("text")
+def find(text: str) -> Answer:
+    """Show the firms that fit a text."""
+    found = session.service().desk.find.find(text)
+    facts = {"firms": [asdict(firm) for firm in found.firms], "more": found.more}
+    return Answer(facts, lambda console: views.firms(console, found))
+
+
+@command("freeze", words.FREEZE, f"LOGIN  {words.LOGIN}")
+@login_argument
+@reason_option
+def freeze(login: str, reason: str) -> Answer:
+    """Freeze the login."""
+    actor = session.begin_change()
+    return change_answer("freeze", session.support().freeze(login, actor=actor, reason=reason))
+
+
+@command("unfreeze", words.UNFREEZE, f"LOGIN  {words.LOGIN}")
+@login_argument
+@reason_option
+def unfreeze(login: str, reason: str) -> Answer:
+    """End the freezing of the login."""
+    actor = session.begin_change()
+    return change_answer("unfreeze", session.support().unfreeze(login, actor=actor, reason=reason))
+
+
+@command("search-index", words.SEARCH_INDEX, words.SEARCH_INDEX_MORE)
+@reason_option
+def search_index(reason: str) -> Answer:
+    """Write the search entries of all firms and phones."""
+    why = parse_reason(reason)
+    actor = session.begin_change()
+    service = session.service()
+    audit.record(
+        audit.entry(actor, "search-index-rebuilt", service.clock(), actor=actor, reason=why)
+    )
+    indexed = indexing.rebuild(service.desk.search_index)
+    text = fill(words.SEARCH_INDEXED, firms=indexed.firms, phones=indexed.phones)
+    return Answer(indexed._asdict(), lambda console: console.print(text))

@@ -1,0 +1,91 @@
+"""The commands find, freeze, unfreeze, search-index, and the audit of the staff."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from chalicelib.store.desk_models import DeskItem
+from chalicelib.store.models import AuditItem
+from infra.ops import words
+from tests.conftest import World
+from tests.support.ops_runner import HEADER, LOGIN, REASON, Run
+
+pytestmark = pytest.mark.usefixtures("serial_moto")
+
+
+def test_a_login_is_frozen_and_unfrozen(run_ops: Run, world: World) -> None:
+    """With the operator's identity and reason; a repeat changes nothing."""
+    ran = run_ops("freeze", LOGIN, *REASON)
+    assert (ran.status, ran.out.splitlines()[0]) == (0, f"{LOGIN} 已冻结。")
+    assert "已冻结" in run_ops("account", LOGIN).out
+    assert run_ops("freeze", LOGIN, *REASON, "--json").json["changed"] is False
+    assert run_ops("unfreeze", LOGIN, *REASON).out.startswith(f"{LOGIN} 已解除冻结。")
+    events = run_ops("audit", LOGIN, "--json").json
+    assert [event["event"] for event in events] == ["unfrozen", "frozen"]
+    assert all(event["actor"].startswith("arn:") for event in events)
+
+
+def test_the_index_is_written_for_what_was_there_before(run_ops: Run, world: World) -> None:
+    """Once; a search then finds by name and phone. A repeat writes nothing new."""
+    assert run_ops("find", "示例").out.strip() == words.FIND_NOTHING
+    ran = run_ops("search-index", *REASON, "--json")
+    assert (ran.status, ran.json) == (0, {"firms": 1, "phones": 2})
+    entries = {(entry.kind, entry.id) for entry in DeskItem.scan()}
+    assert "已索引 1 家" in run_ops("search-index", *REASON).out
+    assert {(entry.kind, entry.id) for entry in DeskItem.scan()} == entries
+    for text in ("示例", "13800001234", "1101", "阿依古丽"):
+        assert [firm["firm_no"] for firm in run_ops("find", text, "--json").json["firms"]] == [
+            LOGIN
+        ], text
+    out = run_ops("find", "示例").out
+    assert "138****1234" in out
+    assert "13800001234" not in out
+
+
+def test_a_new_index_needs_a_reason(run_ops: Run, world: World) -> None:
+    """It is a change, and audited."""
+    assert run_ops("search-index").status == 2
+    assert DeskItem.count() == 0
+    run_ops("search-index", *REASON)
+    (item,) = AuditItem.scan()
+    assert (item.event, item.reason) == ("search-index-rebuilt", REASON[1])
+
+
+def test_an_import_makes_firms_searchable(run_ops: Run, world: World, tmp_path: object) -> None:
+    """And a changed name replaces the former one."""
+    from pathlib import Path
+
+    file = Path(str(tmp_path)) / "firms.csv"
+    row = "32990002,{},32,苏财会〔2010〕0017号,甄示例,4321,13900001111,,Opening-1\n"
+    file.write_text(HEADER + row.format("江苏样例会计师事务所"), "utf-8")
+    assert run_ops("import", str(file), *REASON).status == 0
+    for text in ("样例", "甄示例", "32990002", "13900001111"):
+        assert run_ops("find", text, "--json").json["firms"], text
+    file.write_text(HEADER + row.format("江苏新名会计师事务所"), "utf-8")
+    assert run_ops("import", str(file), *REASON).status == 0
+    assert run_ops("find", "新名", "--json").json["firms"]
+    assert not [entry for entry in DeskItem.scan() if "样例" in entry.id]
+
+
+def test_the_acts_of_the_staff_are_read_by_person_and_date(run_ops: Run, world: World) -> None:
+    """Of all logins, as a table, JSON and CSV."""
+    run_ops("freeze", LOGIN, "--reason", "=1+1")
+    run_ops("freeze", f"{LOGIN}_cw", *REASON)
+    acts = run_ops("audit", "--json").json
+    assert [(act["login"], act["event"]) for act in acts] == [
+        (LOGIN, "frozen"),
+        (f"{LOGIN}_cw", "frozen"),
+    ]
+    actor = acts[0]["actor"]
+    assert len(run_ops("audit", "--by", actor, "--json").json) == 2
+    assert run_ops("audit", "--by", "somebody", "--json").json == []
+    assert run_ops("audit", "--to", "2000-01-01", "--json").json == []
+    assert len(run_ops("audit", LOGIN, "--by", actor, "--json").json) == 1
+    assert LOGIN in run_ops("audit").out
+    text = run_ops("audit", "--csv").out
+    rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
+    assert [row[6] for row in rows[1:]] == ["'=1+1", REASON[1]]
+    assert run_ops("audit", "--from", "someday").status == 1
