@@ -20,16 +20,21 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 
 from pynamodb.expressions.condition import Condition
 
+from ..domain.errors import Unavailable
 from ..domain.firms import FirmFacts
 from ..domain.search_terms import beginnings, first_beginning, fold
 from .desk_models import DeskItem
 from .dynamo import translate_errors
 from .models import LoginItem
+
+log = logging.getLogger(__name__)
 
 NUMBER_DIGITS = 4
 """Digits of a firm's number that a search needs at least."""
@@ -63,18 +68,18 @@ class SearchIndex:
             self.phone_entry(login, phone).save()
 
     def remove_phone(self, login: str, phone: str) -> None:
-        """Remove the entry of a phone that the login no longer has. Raises Unavailable."""
-        with translate_errors():
+        """Remove the entry of a phone that the login no longer has; best effort.
+
+        What the entry was for has already changed, and the person is still to be notified of it.
+        """
+        with _best_effort(), translate_errors():
             self.phone_entry(login, phone).delete()
 
     def remove(self, was: FirmFacts, now: FirmFacts | None = None) -> None:
-        """Remove the entries of a firm's former facts that its present ones do not have.
-
-        Raises Unavailable.
-        """
+        """Remove the entries of a firm's former facts that its present ones do not have; best effort."""
         kept = set() if now is None else {(entry.kind, entry.id) for entry in entries_of(now)}
         left = [entry for entry in entries_of(was) if (entry.kind, entry.id) not in kept]
-        with translate_errors(), DeskItem.batch_write() as batch:
+        with _best_effort(), translate_errors(), DeskItem.batch_write() as batch:
             for entry in left:
                 batch.delete(entry)
 
@@ -120,6 +125,15 @@ class SearchIndex:
     def _phone_kind(self, phone: str) -> str:
         digest = hmac.new(self._pepper, b"search\0" + phone.encode(), hashlib.sha256)
         return f"phone#{digest.hexdigest()}"
+
+
+@contextmanager
+def _best_effort() -> Iterator[None]:
+    """Log that entries were left behind, which find nothing."""
+    try:
+        yield
+    except Unavailable:
+        log.warning("search entries were not removed")
 
 
 def entries_of(facts: FirmFacts) -> Iterator[DeskItem]:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pynamodb.exceptions import PynamoDBException
 
 from chalicelib.domain import search_terms
 from chalicelib.domain.errors import InvalidInput
@@ -154,6 +155,23 @@ def test_former_names_and_phones_find_nothing(firms: World) -> None:
     index.remove(was, now)
     assert index.by_name("恒信", 5) == []
     assert found(firms, "新名") == ["11010001"]
+
+
+def test_a_removal_that_fails_keeps_nobody_from_being_notified(
+    firms: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The phone has changed by then; the entry that is left behind finds nothing."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise PynamoDBException("no answer")
+
+    monkeypatch.setattr(DeskItem, "delete", fail)
+    changed = firms.service.desk.support.change_phone("11010001", OTHER, actor="a", reason="r")
+    assert changed.changed
+    assert [sms.to for sms in firms.phones.sent] == [PHONE, OTHER]
+    result = search(firms, "13912340001").firms
+    marked = [each.login for firm in result for each in firm.logins if each.matches]
+    assert "11010001" not in marked
 
 
 def test_more_firms_than_fit_are_announced(make_world: MakeWorld) -> None:
