@@ -11,6 +11,7 @@ from .services.desk.identity import Identity
 from .services.desk.journal import Journal
 from .services.desk.login_view import LoginViews
 from .services.desk.phone_change import PhoneChange
+from .services.desk.requesters import RequesterTrail
 from .services.desk.reviews import Reviews
 from .services.support import Support
 from .store.identity_checks import IdentityChecks
@@ -105,6 +106,11 @@ class DeskContainer:
             sms=service.sms,
             notifications=service.notifications,
         )
+
+    @cached_property
+    def requester_trail(self) -> RequesterTrail:
+        """What one visitor has touched."""
+        return RequesterTrail(clock=self._service.clock, journal=self.journal)
 
     @cached_property
     def reviews(self) -> Reviews:

@@ -60,6 +60,7 @@ EVENTS = {
     "identity-checked": "核验身份",
     "search-index-rebuilt": "重建查找索引",
     "desk-viewed": "查看账号",
+    "desk-requester": "查看请求方",
     "desk-find": "查找",
     "desk-audit": "查看操作记录",
     "desk-today": "查看当日概况",

@@ -78,6 +78,7 @@ INPUT_REASONS: dict[str, str] = {
     "phone": "请输入11位大陆手机号。",
     "same-phone": "该手机号就是账号现在绑定的手机号。",
     "date": "日期应为YYYY-MM-DD，起止不超过31天。",
+    "requester": "请求方标识应为16位十六进制数字。",
     "format": "格式只能是json或csv。",
     "year": "年度应为四位年份，最晚为下一年度。",
     "oauth": "微信登录未成功，请从公众号菜单“找回密码”重新进入。",

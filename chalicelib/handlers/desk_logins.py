@@ -40,6 +40,14 @@ def view(service: Service, staff: Staff, login: str) -> Response:
     return json_response(_view(service.desk.login_views.view(staff, login)))
 
 
+@blueprint.route("/support/api/requesters/{requester}", methods=["GET"])
+@desk_call(blueprint, AGENTS)
+def requester(service: Service, staff: Staff, requester: str) -> Response:
+    """Return the logins that one visitor has touched since yesterday."""
+    touched = service.desk.requester_trail.touched(staff, requester)
+    return json_response({"logins": [asdict(login) for login in touched]})
+
+
 def _view(shown: LoginView) -> dict[str, Any]:
     overview = shown.overview
     return {

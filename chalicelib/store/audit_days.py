@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pynamodb.expressions.condition import Condition
+
 from .accounts import Event, event_of
 from .audit import STAFF_DAY
 from .dynamo import read_together, translate_errors
@@ -26,17 +28,19 @@ def staff_events(day: str, by: str | None = None) -> Iterator[DayEvent]:
 
     `day` is a date of Beijing in ISO 8601. Raises Unavailable.
     """
-    return _of_day(f"{STAFF_DAY}{day}", by)
+    return _of_day(f"{STAFF_DAY}{day}", None if by is None else AuditItem.actor == by)
 
 
-def events(day: str) -> Iterator[DayEvent]:
-    """Yield the events of a day that are no acts of the staff, oldest first. Raises Unavailable."""
-    return _of_day(day, None)
+def events(day: str, requester: str | None = None) -> Iterator[DayEvent]:
+    """Yield the events of a day that are no acts of the staff, oldest first.
+
+    `requester` selects a visitor by the keyed digest. Raises Unavailable.
+    """
+    return _of_day(day, None if requester is None else AuditItem.requester == requester)
 
 
-def _of_day(key: str, by: str | None) -> Iterator[DayEvent]:
+def _of_day(key: str, condition: Condition | None) -> Iterator[DayEvent]:
     with translate_errors():
-        condition = None if by is None else AuditItem.actor == by
         items = AuditItem.by_day.query(key, filter_condition=condition, page_size=_PAGE)
         for item in items:
             yield DayEvent(item.login, event_of(item))

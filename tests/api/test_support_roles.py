@@ -13,6 +13,7 @@ from tests.support.desk import AGENT, AUDITOR, SUPERVISOR, Desk
 
 LOGIN, FIRM = "11010148", "11010148"
 UNKNOWN = "1800000000000-" + "0" * 32
+MARK = "0123456789abcdef"
 REASON = {"reason": "来电申请"}
 FACTS = {
     "approval_no": "京财会许可〔2012〕84号",
@@ -26,6 +27,7 @@ CALLS: list[tuple[str, str, dict[str, Any] | None, set[str], int]] = [
     ("GET", "/support/api/me", None, EVERYBODY, 200),
     ("GET", "/support/api/find?q=11010148", None, AGENTS, 200),
     ("GET", f"/support/api/logins/{LOGIN}", None, AGENTS, 200),
+    ("GET", f"/support/api/requesters/{MARK}", None, AGENTS, 200),
     ("POST", f"/support/api/logins/{LOGIN}/unlock", REASON, AGENTS, 200),
     ("POST", f"/support/api/logins/{LOGIN}/unbind", REASON, AGENTS, 200),
     ("POST", f"/support/api/logins/{LOGIN}/freeze", REASON, AGENTS, 200),
@@ -66,6 +68,7 @@ def test_every_route_of_the_desk_is_in_the_table() -> None:
             path.partition("?")[0]
             .replace(f"logins/{LOGIN}", "logins/{login}")
             .replace(f"firms/{FIRM}", "firms/{firm_no}")
+            .replace(MARK, "{requester}")
             .replace(UNKNOWN, "{proposal_id}"),
         )
         for method, path, *_ in CALLS

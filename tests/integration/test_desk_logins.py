@@ -221,6 +221,35 @@ def test_a_frozen_login_is_shown_as_frozen(desk: Desk) -> None:
     assert view(desk)["frozen_at"] is None
 
 
+def test_what_else_a_visitor_has_touched(desk: Desk) -> None:
+    """Call 9: from the mark in the timeline to the other logins, of today and yesterday."""
+    world = desk.world
+    world.send(world.token(LOGIN, openid="o-stranger"))
+    world.clock.time += 61
+    world.send(world.token(FINANCE, openid="o-stranger"))
+    (mark,) = (each["requester"] for each in view(desk)["requesters"])
+
+    def touched(mark: str) -> Any:
+        return desk.agent.get(f"/support/api/requesters/{mark}").json_body["logins"]
+
+    both = [{"login": LOGIN, "events": 1}, {"login": FINANCE, "events": 1}]
+    assert sorted(touched(mark), key=str) == sorted(both, key=str)
+    assert touched("0" * 16) == []
+    world.clock.time += 86_400
+    desk._browsers.clear()
+    assert len(touched(mark)) == 2
+    world.clock.time += 86_400
+    desk._browsers.clear()
+    assert touched(mark) == []
+
+
+@pytest.mark.parametrize("mark", ["x", "0" * 15, "0" * 17, "0123456789ABCDEF", "staff"])
+def test_a_mark_that_is_none(desk: Desk, mark: str) -> None:
+    """422, naming the field."""
+    answer = desk.agent.get(f"/support/api/requesters/{mark}")
+    assert (answer.status_code, answer.json_body["field"]) == (422, "requester")
+
+
 @pytest.mark.parametrize("login", ["1", "x", "11010148_xx", "99999999"])
 def test_a_login_that_is_none(desk: Desk, login: str) -> None:
     """Malformed or unknown."""

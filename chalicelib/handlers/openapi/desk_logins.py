@@ -77,6 +77,7 @@ def paths() -> Schema:
         "/support/api/logins/{login}/unfreeze": {
             "post": _change("unfreeze", "End the freezing of the login.")
         },
+        "/support/api/requesters/{requester}": {"get": _requester()},
         "/support/api/firms/{firm_no}/identity": {"post": _identity()},
         "/support/api/logins/{login}/phone": {"post": _propose()},
     }
@@ -154,6 +155,22 @@ def _view() -> Schema:
         "responses": {
             "200": json_response(answer, "The diagnosis."),
             **desk_responses(errors.InvalidInput, errors.AccountNotFound),
+        },
+    }
+
+
+def _requester() -> Schema:
+    touched = json_object({"login": TEXT, "events": {"type": "integer", "minimum": 1}})
+    answer = json_object({"logins": {"type": "array", "items": touched, "maxItems": 50}})
+    mark: Schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
+    return {
+        "summary": "The logins that one visitor has touched since yesterday.",
+        "operationId": "requester",
+        "security": DESK,
+        "parameters": [path_parameter("requester", "the digest in the events", mark)],
+        "responses": {
+            "200": json_response(answer, "The busiest first."),
+            **desk_responses(errors.InvalidInput),
         },
     }
 
