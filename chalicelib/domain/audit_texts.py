@@ -58,6 +58,7 @@ EVENTS = {
     "phone-rejected": "驳回变更手机号",
     "phone-change-undone": "撤销变更手机号",
     "identity-checked": "核验身份",
+    "exported": "导出信息",
     "search-index-rebuilt": "重建查找索引",
     "desk-viewed": "查看账号",
     "desk-requester": "查看请求方",

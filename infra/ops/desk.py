@@ -1,7 +1,8 @@
-"""The commands find, freeze, unfreeze and search-index, which the support desk has as well or needs."""
+"""The commands find, freeze, unfreeze, export and search-index."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 
 import click
@@ -10,7 +11,7 @@ from chalicelib.domain.catalogue import fill
 from chalicelib.domain.reasons import parse_reason
 from chalicelib.store import audit
 
-from . import indexing, session, views, words
+from . import exporting, indexing, session, views, words
 from .accounts import change_answer
 from .command import Answer, command, login_argument, reason_option
 
@@ -40,6 +41,16 @@ def unfreeze(login: str, reason: str) -> Answer:
     """End the freezing of the login."""
     actor = session.begin_change()
     return change_answer("unfreeze", session.support().unfreeze(login, actor=actor, reason=reason))
+
+
+@command("export", words.EXPORT, f"FIRM  {words.FIRM_NO}")
+@click.argument("firm")
+def export(firm: str) -> Answer:
+    """Show everything that is kept about a firm, as JSON in any case."""
+    actor = session.caller()
+    facts = exporting.export(session.service(), firm, actor)
+    text = json.dumps(facts, ensure_ascii=False, indent=2)
+    return Answer(facts, lambda console: console.out(text))
 
 
 @command("search-index", words.SEARCH_INDEX, words.SEARCH_INDEX_MORE)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 
 import pytest
 
 from chalicelib.store.desk_models import DeskItem
-from chalicelib.store.models import AuditItem
+from chalicelib.store.models import AuditItem, LoginItem
 from infra.ops import words
 from tests.conftest import World
 from tests.support.ops_runner import HEADER, LOGIN, REASON, Run
@@ -89,3 +90,20 @@ def test_the_acts_of_the_staff_are_read_by_person_and_date(run_ops: Run, world: 
     rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
     assert [row[6] for row in rows[1:]] == ["'=1+1", REASON[1]]
     assert run_ops("audit", "--from", "someday").status == 1
+
+
+def test_everything_that_is_kept_about_a_firm_is_exported(run_ops: Run, world: World) -> None:
+    """Without a password, a code, an openid or a whole phone; the export itself is audited."""
+    world.send(world.token())
+    LoginItem(LOGIN).update([LoginItem.openid.set("o-alice")])
+    ran = run_ops("export", LOGIN, "--json")
+    facts = ran.json
+    assert facts["firm"]["head_name"] == "阿依古丽·买买提"
+    assert [login["phone"] for login in facts["logins"]] == ["138****1234"] * 2
+    assert [login["wechat_bound"] for login in facts["logins"]] == [True, False]
+    assert [event["event"] for event in facts["events"][LOGIN]] == ["exported", "code-sent"]
+    item = world.login_item()
+    for hidden in ("13800001234", "o-alice", item.password_hash, world.phones.codes[0]):
+        assert hidden not in ran.out
+    assert json.loads(run_ops("export", LOGIN).out)["firm"] == facts["firm"]
+    assert run_ops("export", "99999999", "--json").json["error"] == "account-not-found"
