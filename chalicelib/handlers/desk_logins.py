@@ -29,7 +29,8 @@ def find(service: Service, staff: Staff) -> Response:
     """Return the firms that fit `?q=`."""
     query: Mapping[str, str] = blueprint.current_request.query_params or {}
     found = service.desk.find.find(query.get("q", ""))
-    service.desk.journal.looked(staff, "desk-find")
+    # The number alone: what was searched for may be a phone.
+    service.desk.journal.looked(staff, "desk-find", outcome=str(len(found.firms)))
     return json_response({"firms": [asdict(firm) for firm in found.firms], "more": found.more})
 
 

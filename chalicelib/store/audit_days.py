@@ -43,7 +43,7 @@ def _of_day(key: str, condition: Condition | None) -> Iterator[DayEvent]:
     with translate_errors():
         items = AuditItem.by_day.query(key, filter_condition=condition, page_size=_PAGE)
         for item in items:
-            yield DayEvent(item.login, event_of(item))
+            yield DayEvent(item.about or item.login, event_of(item))
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,8 @@ class AuditByDay(GlobalSecondaryIndex["AuditItem"]):  # type: ignore[no-untyped-
 class AuditItem(Model):
     """An event of a login: what, by whom, with which outcome. Never contains a secret.
 
-    Key: `login` and `at`. No TTL, since MLPS level 3 requires half a year.
+    Key: `login` and `at`. No TTL, since MLPS level 3 requires half a year. An event of no login has
+    its actor as the key.
     """
 
     class Meta(_Meta):
@@ -172,6 +173,9 @@ class AuditItem(Model):
     """Name of the event, such as `code-sent`."""
     actor = UnicodeAttribute()
     """`person`, `yearly-reset`, an operator's AWS identity, or `staff:` and a subject."""
+    about = UnicodeAttribute(null=True)
+    """Of a look of the staff, whose key is the actor: the login that was seen. Looks are not among the
+    login's own events, of which they would hide the last sends."""
     method = UnicodeAttribute(null=True)
     destination = UnicodeAttribute(null=True)
     """Masked."""

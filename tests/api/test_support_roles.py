@@ -143,7 +143,8 @@ def test_every_call_is_audited_with_the_subject(desk: Desk) -> None:
             ("desk-proposals", f"staff:{SUPERVISOR}"),
         ]
     )
-    assert all(item.day.startswith("staff#2027-01-15") for item in AuditItem.scan())
+    assert all(item.day == "staff#2027-01-15" for item in AuditItem.scan())
+    assert [item.about for item in AuditItem.scan() if item.event == "desk-viewed"] == [LOGIN]
     assert all(item.requester and item.request_id for item in AuditItem.scan())
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain import desk_texts
+from chalicelib.domain.staff import Staff
 from chalicelib.services.diagnosis import Finding
 from chalicelib.sms.gateway import Outcome
 from chalicelib.store import audit
@@ -148,8 +149,16 @@ def test_a_phone_that_other_logins_share(desk: Desk) -> None:
 
 def test_looks_are_no_part_of_what_happened(desk: Desk) -> None:
     """They are in the audit alone."""
-    view(desk)
-    assert view(desk)["events"] == []
+    desk.world.send(desk.world.token())
+    for _ in range(205):
+        desk.world.service.desk.journal.looked(
+            Staff("s", "s", frozenset(), "0", 0), "desk-viewed", about=LOGIN
+        )
+    shown = view(desk)
+    assert [event["event"] for event in shown["events"]] == ["code-sent"]
+    assert "最近一次验证码" in shown["why"]
+    acts = desk.auditor.get(f"/support/api/audit?login={LOGIN}").json_body["events"]
+    assert [act["event"] for act in acts] == ["desk-viewed"] * 206
 
 
 def test_facts_are_compared_and_not_shown(desk: Desk) -> None:

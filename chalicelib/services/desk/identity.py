@@ -51,9 +51,7 @@ class Identity:
             _same(fold(last4).upper(), firm.head_id_last4),
         ]
         matches = all(right)
-        self._journal.looked(
-            staff, "identity-checked", about=firm_no, outcome="matches" if matches else "differs"
-        )
+        self._journal.checked(staff, firm_no, "matches" if matches else "differs")
         if matches:
             self._checks.match(firm_no, staff.subject, now)
         return matches

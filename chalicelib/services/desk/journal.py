@@ -17,11 +17,17 @@ class Journal:
     def looked(
         self, staff: Staff, event: str, *, about: str | None = None, outcome: str | None = None
     ) -> None:
-        """Record a look at the login `about`, or at no login in particular.
+        """Record a look, at the login `about` or at no login in particular.
 
         Raises Unavailable: what cannot be recorded is not shown.
         """
+        now = self._clock()
+        item = audit.entry(staff.actor, event, now, actor=staff.actor, about=about, outcome=outcome)
+        audit.record(item)
+
+    def checked(self, staff: Staff, firm_no: str, outcome: str) -> None:
+        """Record an identity check among the events of the firm's main login. Raises Unavailable."""
         item = audit.entry(
-            about or staff.actor, event, self._clock(), actor=staff.actor, outcome=outcome
+            firm_no, "identity-checked", self._clock(), actor=staff.actor, outcome=outcome
         )
         audit.record(item)

@@ -23,9 +23,6 @@ from .journal import Journal
 _EVENTS_SHOWN = 50
 _EVENTS_SEARCHED = 200
 
-# Looks are in the audit, but not what a caller asks about.
-_LOOKS = "desk-"
-
 _DEFAULT_PASSWORD = "default-password"  # noqa: S105
 
 
@@ -66,7 +63,7 @@ class LoginView:
     locks: tuple[tuple[str, str, int], ...]
     """Kind, text and end of each limit that is used up."""
     events: tuple[TimelineEvent, ...]
-    """Newest first, without looks of the staff."""
+    """Newest first; looks of the staff are no events of the login."""
     requesters: tuple[Requester, ...]
     why: str
     """Why no code came, in one sentence."""
@@ -110,7 +107,6 @@ class LoginViews:
         key = _key(overview)
         values = _values(overview, key)
         self._journal.looked(staff, "desk-viewed", about=overview.login)
-        shown = [event for event in events if not event.event.startswith(_LOOKS)]
         return LoginView(
             overview=overview,
             firm_no=account.firm_no,
@@ -121,7 +117,7 @@ class LoginViews:
             imported_at=imported.at if imported else None,
             imported_from=imported.reason if imported else None,
             locks=tuple((lock.kind, LOCKS[lock.kind], lock.until) for lock in overview.locks),
-            events=tuple(timeline_event(event) for event in shown[:_EVENTS_SHOWN]),
+            events=tuple(timeline_event(event) for event in events[:_EVENTS_SHOWN]),
             requesters=_requesters(events, self._clock() - DAY),
             why=fill(WHY[key], **values),
             say=fill(SAY[key], **values),
