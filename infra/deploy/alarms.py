@@ -11,7 +11,7 @@ from typing import Any
 
 OWN = "LoginRecovery"
 
-FUNCTIONS = ("APIHandler", "YearlyReset", "ResetAccounts", "SmsReceipts")
+FUNCTIONS = ("APIHandler", "DeskHandler", "YearlyReset", "ResetAccounts", "SmsReceipts")
 
 TABLES = (
     "FirmsTable",
@@ -19,6 +19,7 @@ TABLES = (
     "FollowersTable",
     "AuditTable",
     "RunsTable",
+    "DeskTable",
     "EphemeraTable",
 )
 

@@ -17,6 +17,7 @@ import yaml
 from chalicelib.handlers.openapi import document, route
 from chalicelib.version import VERSION
 from infra.deploy import archive, monitoring
+from infra.deploy.desk_function import API, DESK, split_desk
 from infra.deploy.tables import load_template
 
 ROOT = Path(__file__).parents[2]
@@ -134,6 +135,7 @@ def finish(template: dict[str, Any]) -> dict[str, Any]:
     template["Description"] = f"Login recovery {VERSION}"
     # Chalice's address of the default endpoint, which may be switched off; SiteUrl replaces it.
     del template["Outputs"]["EndpointURL"]
+    split_desk(template)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::IAM::Role" and _is_function_role(resource):
             for policy in resource["Properties"].get("Policies", []):
@@ -147,21 +149,26 @@ def finish(template: dict[str, Any]) -> dict[str, Any]:
     # CloudWatch's metrics of an API have its name, and two stacks of an account need two.
     api["DefinitionBody"]["info"]["title"] = {"Ref": "AWS::StackName"}
     api["TracingEnabled"] = {"Fn::If": ["WithTracing", True, False]}
-    permission = template["Resources"]["APIHandlerInvokePermission"]["Properties"]
-    permission["SourceArn"] = {"Fn::Sub": _STAGE}
-    permission["FunctionName"] = {"Ref": "APIHandler.Alias"}
+    for function in (API, DESK):
+        permission = template["Resources"][f"{function}InvokePermission"]["Properties"]
+        permission["SourceArn"] = {"Fn::Sub": _STAGE}
+    template["Resources"][f"{API}InvokePermission"]["Properties"]["FunctionName"] = _ALIAS
     for path in api["DefinitionBody"]["paths"].values():
         for method in path.values():
             # API Gateway calls the alias, whose versions a release exchanges.
             integration = method["x-amazon-apigateway-integration"]
-            uri = integration["uri"]["Fn::Sub"].replace("${APIHandler.Arn}", "${Alias}")
-            integration["uri"] = {"Fn::Sub": [uri, {"Alias": {"Ref": "APIHandler.Alias"}}]}
+            uri = integration["uri"]["Fn::Sub"]
+            if f"${{{API}.Arn}}" in uri:
+                uri = uri.replace(f"${{{API}.Arn}}", "${Alias}")
+                integration["uri"] = {"Fn::Sub": [uri, {"Alias": _ALIAS}]}
     events = template["Resources"]["ResetAccounts"]["Properties"]["Events"]
     source = events["ResetAccountsSqsEventSource"]["Properties"]
     # Chalice supports a fixed queue name only, but the name depends on TablePrefix.
     source["Queue"] = {"Fn::GetAtt": ["ResetQueue", "Arn"]}
     return template
 
+
+_ALIAS = {"Ref": f"{API}.Alias"}
 
 # Any method and route of the one stage, and nothing of another.
 _STAGE = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${RestAPI}/prod/*"

@@ -37,6 +37,7 @@ PREFIX = "recovery"
 
 FUNCTIONS = {
     "api": "api",
+    "desk": "desk",
     "yearly_reset": "yearly-reset",
     "reset_accounts": "reset-accounts",
     "sms_receipts": "sms-receipts",

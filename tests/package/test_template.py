@@ -40,6 +40,7 @@ def test_every_function_is_an_entry_point_of_the_app() -> None:
     }
     assert handlers == {
         "APIHandler": "app.app",
+        "DeskHandler": "app.app",
         "YearlyReset": "app.yearly_reset",
         "ResetAccounts": "app.reset_accounts",
         "SmsReceipts": "app.sms_receipts",
@@ -53,7 +54,7 @@ def test_the_merge_added_no_mistyped_resource() -> None:
         body["Properties"]["Role"]["Fn::GetAtt"][0]
         for body in translated.of("AWS::Serverless::Function").values()
     ]
-    assert len(set(roles)) == len(roles) == 4
+    assert len(set(roles)) == len(roles) == 5
 
 
 def test_the_worker_reports_single_failures_and_has_time() -> None:
@@ -68,6 +69,27 @@ def test_the_worker_reports_single_failures_and_has_time() -> None:
     for name in ("YearlyReset", "ResetAccounts"):
         timeout = built.template()["Resources"][name]["Properties"]["Timeout"]
         assert timeout * 1_000 > 2 * yearly_reset._MARGIN
+
+
+def test_the_desk_has_a_function_and_a_role_of_its_own() -> None:
+    """Its paths and no others lead there; its role has the desk's policy alone."""
+    resources = built.template()["Resources"]
+    for path, methods in resources["RestAPI"]["Properties"]["DefinitionBody"]["paths"].items():
+        function = "DeskHandler" if path.startswith("/support") else "APIHandler"
+        for name, operation in methods.items():
+            integration = operation["x-amazon-apigateway-integration"]
+            if integration["type"] == "aws_proxy":
+                assert f"/${{{function}.Arn}}/" in integration["uri"]["Fn::Sub"], (path, name)
+    api, desk = (resources[name]["Properties"] for name in ("APIHandler", "DeskHandler"))
+    assert desk["Role"] == {"Fn::GetAtt": ["DeskHandlerRole", "Arn"]}
+    assert {**desk, "Role": None} == {**api, "Role": None}
+    texts = {name: str(resources[f"{name}Role"]) for name in ("ApiHandler", "DeskHandler")}
+    for table in ("-desk", "index/by-day", "index/by-openid"):
+        assert table not in texts["ApiHandler"]
+        assert table in texts["DeskHandler"]
+    permission = resources["DeskHandlerInvokePermission"]["Properties"]
+    assert permission["FunctionName"] == {"Ref": "DeskHandler"}
+    assert permission["Principal"] == "apigateway.amazonaws.com"
 
 
 def test_the_schedule_is_midnight_in_beijing_and_nothing_is_lost() -> None:
