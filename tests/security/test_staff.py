@@ -206,7 +206,13 @@ ROW = "11010148,示例会计师事务所,11,京财会许可〔2012〕0084号,甄
     SourceMutation(parse_reason, "if not reason:", "if False:"),
     *(
         SourceMutation(change, "actor=actor", "actor='somebody'")
-        for change in (Support.change_phone, Support.unbind, Support.unlock)
+        for change in (
+            Support.change_phone,
+            Support.unbind,
+            Support.unlock,
+            Support.freeze,
+            Support.unfreeze,
+        )
     ),
     Together(
         SourceMutation(Enrolment._enrol, "None if _has_password(known.main) else entry", "entry"),
@@ -229,6 +235,11 @@ def test_commands_show_and_set_no_secret_and_are_audited(
         "phone",
         "unbind",
         "unlock",
+        "freeze",
+        "unfreeze",
+        "find",
+        "export",
+        "search-index",
         "audit",
         "restore",
         "yearly-reset",
@@ -249,7 +260,9 @@ def test_commands_show_and_set_no_secret_and_are_audited(
     LoginItem(LOGIN).update([LoginItem.openid.set("o-canary-55")])
     stored = world.login_item()
     shown = "".join(
-        run(name, LOGIN, *form)[1] for name in ("account", "audit") for form in ((), ("--json",))
+        run(name, LOGIN, *form)[1]
+        for name in ("account", "audit", "find", "export")
+        for form in ((), ("--json",))
     )
     assert "138****1234" in shown
     for secret in (
@@ -261,7 +274,10 @@ def test_commands_show_and_set_no_secret_and_are_audited(
     ):
         assert secret not in shown
 
-    for arguments in (("phone", LOGIN, "13900002222"), ("unbind", LOGIN), ("unlock", LOGIN)):
+    for arguments in (
+        ("phone", LOGIN, "13900002222"),
+        *((name, LOGIN) for name in ("unbind", "unlock", "freeze", "unfreeze")),
+    ):
         before = AuditItem.count(LOGIN)
         assert run(*arguments)[0] == 2
         assert run(*arguments, "--reason", " \u200b")[0] == 1
