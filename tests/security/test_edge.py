@@ -146,7 +146,7 @@ OWN_ORIGIN = SourceMutation(
         payloads.json_object, 'content_type.strip().lower() != "application/json"', "False"
     ),
     OWN_ORIGIN,
-    SourceMutation(cookies._set_cookie, "SameSite=Lax", "SameSite=None"),
+    SourceMutation(cookies._write, '"Strict" if strict else "Lax"', '"None"'),
     SourceMutation(cookies._set_cookie, "HttpOnly; "),
 )
 def test_another_site_cannot_start_a_recovery(world: World) -> None:

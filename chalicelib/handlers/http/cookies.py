@@ -95,7 +95,7 @@ def keep_staff(service: Service, staff: Staff) -> str:
     """
     value = [staff.subject, staff.name, sorted(staff.roles), staff.session, staff.ends_at]
     lifetime = staff.ends_at - service.clock()
-    return _write(service, "desk", value, lifetime, same_site="Strict")
+    return _write(service, "desk", value, lifetime, strict=True)
 
 
 def forget_staff(service: Service) -> str:
@@ -169,12 +169,12 @@ def _write(
     lifetime: int,
     suffix: str = "",
     *,
-    same_site: str = "Lax",
+    strict: bool = False,
 ) -> str:
     """Return the Set-Cookie value of a signed value; `suffix` separates cookies of one purpose."""
     text = service.signer.sign(f"{name}-cookie", value, lifetime)
     full = f"{_name(service, name)}-{suffix}" if suffix else _name(service, name)
-    return _set_cookie(service, full, text, lifetime, same_site)
+    return _set_cookie(service, full, text, lifetime, "Strict" if strict else "Lax")
 
 
 def _set_cookie(
