@@ -130,6 +130,13 @@ def test_sends_a_minute_apart_are_within_the_limit() -> None:
         ([Action("wrong code", at) for at in range(5)], Action("send", 10)),
         ([Action("wrong details", at) for at in range(5)], Action("unbind", 10)),
         ([Action("unbind", at) for at in range(3)], Action("unbind", 10)),
+        (
+            [
+                *(Action("unbind", at) for at in range(2)),
+                *(Action("wrong details", at) for at in range(3)),
+            ],
+            Action("unbind", 10),
+        ),
         ([Action("wrong password", at) for at in range(5)], Action("verify", 10)),
         ([Action("start", at) for at in range(10)], Action("start", 10)),
     ],

@@ -11,14 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chalicelib.domain.limits import DAY, HOUR, Limits, Window, retry_after
-
-STARTS = Window(10, HOUR)
-"""The lowest limit on starts that concerns one person and one login."""
-SENDS = Window(5, DAY)
-"""The lowest limit on codes for one person and one login."""
-UNBINDINGS = Window(3, DAY)
-"""Right details that unbind one login."""
+from chalicelib.domain.limits import DAY, Limits, Window, retry_after
 
 _TOLERANCE = 5
 """Seconds: the service counts whole seconds, at a time before its answer arrives."""
@@ -86,21 +79,37 @@ def overrun(times: Sequence[int], windows: Sequence[Window]) -> bool:
     )
 
 
-def _own_limits(limits: Limits) -> dict[str, list[tuple[str, Sequence[Window]]]]:
-    """Return, by refused step, the person's own steps that explain it, with their windows."""
-    wrong_codes = ("wrong code", (Window(limits.tries_per_code, DAY),))
+def _own_limits(limits: Limits) -> dict[str, list[tuple[set[str], Sequence[Window]]]]:
+    """Return, by refused step, the person's own steps that explain it, with their windows.
+
+    Each person is one WeChat, and acts on the logins of one firm.
+    """
+    wrong_codes = (
+        {"wrong code"},
+        (
+            Window(limits.tries_per_code, DAY),
+            *limits.wrong_codes_per_requester_login(is_address=False),
+            *limits.wrong_codes_per_requester(is_address=False),
+        ),
+    )
+    sends = (
+        *limits.sends_per_destination,
+        *limits.sends_per_login(is_address=False),
+        *limits.sends_per_requester(is_address=False),
+    )
     details = [
-        ("wrong details", (Window(limits.wrong_details_per_login_day, DAY),)),
-        ("unbind", (UNBINDINGS,)),
+        # Right details count as well.
+        ({"wrong details", "unbind"}, limits.wrong_details(is_address=False)),
+        ({"unbind"}, limits.unbindings_per_login),
     ]
     return {
-        "start": [("start", (STARTS,))],
-        "send": [("send", (*limits.sends_per_destination, SENDS)), wrong_codes],
+        "start": [({"start"}, limits.starts_per_requester(is_address=False))],
+        "send": [({"send"}, sends), wrong_codes],
         "wrong code": [wrong_codes],
         "confirm": [wrong_codes],
         "wrong details": [*details],
         "unbind": [*details],
-        "verify": [("wrong password", limits.wrong_passwords_per_login)],
+        "verify": [({"wrong password"}, limits.wrong_passwords_per_login)],
     }
 
 
@@ -112,9 +121,9 @@ def unexplained(
 
     def is_explained(refusal: Action) -> bool:
         now = int(refusal.at) - _TOLERANCE
-        for step, windows in causes.get(refusal.step, []):
+        for steps, windows in causes.get(refusal.step, []):
             times = sorted(
-                (int(each.at) for each in actions if each.step == step and each.at <= refusal.at),
+                (int(each.at) for each in actions if each.step in steps and each.at <= refusal.at),
                 reverse=True,
             )
             if retry_after(times, windows, now):
@@ -159,13 +168,17 @@ def faults(
                 found.append(f"{login}: {event} {happened[event]} times, answered {answered} times")
         if login in responses.openids and responses.openids[login] != one.openid:
             found.append(f"{login}: the binding is not the one that was answered")
-        if overrun([event.at for event in sends], limits.sends_per_login(is_address=True)):
+        if overrun([event.at for event in sends], limits.sends_per_login(is_address=False)):
             found.append(f"{login}: more codes than its limit")
         by_wechat = [event.at for event in sends if event.method == "wechat"]
         if overrun(by_wechat, limits.sends_per_destination):
             found.append(f"{login}: more codes to its WeChat than the limit")
         for what, count, limit in (
-            ("codes", responses.wrong_codes[login], limits.wrong_codes_per_login_day),
+            (
+                "codes",
+                responses.wrong_codes[login],
+                limits.wrong_codes_per_requester_login_day,
+            ),
             ("details", responses.wrong_details[login], limits.wrong_details_per_login_day),
             (
                 "passwords",
