@@ -47,3 +47,20 @@ class ApiClient(TestHTTPClient):
     @contextmanager
     def _patched_env_vars(self, environment_variables: dict[str, str]) -> Iterator[None]:
         yield
+
+
+class AddressedClient(ApiClient):
+    """The API's test client, whose requests come from `address`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.address = "192.0.2.1"
+        converter = self._local_gateway.event_converter
+        create = converter.create_lambda_event
+
+        def create_with_address(*args: Any, **kwargs: Any) -> Any:
+            event = create(*args, **kwargs)
+            event["requestContext"]["identity"]["sourceIp"] = self.address
+            return event
+
+        converter.create_lambda_event = create_with_address  # type: ignore[method-assign]

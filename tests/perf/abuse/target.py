@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unittest.mock import patch
 
 from moto import mock_aws
@@ -25,7 +25,7 @@ from infra.deploy.tables import create_tables
 from tests.conftest import SETTINGS, Clock, Phones, World, moto_client
 from tests.stateful.environment import Platform
 from tests.support import moto_direct
-from tests.support.api_client import ApiClient
+from tests.support.api_client import AddressedClient
 from tests.support.cheap_hasher import cheap_hasher
 
 OPENING = "Opening-password-1"
@@ -39,23 +39,6 @@ CODE_TEMPLATE = "code-template"
 
 _CHEAP = 1
 _ENDPOINT = "https://dynamodb.cn-north-1.amazonaws.com.cn"
-
-
-class AddressedClient(ApiClient):
-    """The API's test client, whose requests come from `address`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.address = "192.0.2.1"
-        converter = self._local_gateway.event_converter
-        create = converter.create_lambda_event
-
-        def create_with_address(*args: Any, **kwargs: Any) -> Any:
-            event = create(*args, **kwargs)
-            event["requestContext"]["identity"]["sourceIp"] = self.address
-            return event
-
-        converter.create_lambda_event = create_with_address  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)
