@@ -8,7 +8,7 @@ from chalicelib.domain.errors import PhoneNotBound
 from chalicelib.domain.limits import DAY, HOUR, MINUTE
 from chalicelib.services.yearly_reset import reporting_year
 from tests.stateful.driver import DIE, Draw, Driver
-from tests.stateful.environment import ALICE, BOB, PHONES
+from tests.stateful.environment import PHONES
 
 TIMES = st.sampled_from([1, 30, 59, *[60, 61] * 3, 240, 299, 300, 1_799, 1_800, HOUR, DAY])
 BY = {"actor": "arn:aws-cn:iam::1:user/zhang", "reason": "本人来函"}
@@ -48,7 +48,7 @@ class Actions(Driver):
 
     def fetches_elsewhere(self, draw: Draw) -> None:
         """Another person than the bound one fetches."""
-        self._fetches(BOB if self.openid(draw) == ALICE else ALICE)
+        self._fetches(self.other_than(self.openid(draw)))
 
     def _fetches(self, openid: str) -> None:
         codes = self.environment.write(openid)
@@ -87,6 +87,13 @@ class Actions(Driver):
         assert changed == self.model.change_phone(name, phone)
         self.count("phone changed", changed)
 
+    def operator_corrects_phones(self, draw: Draw) -> None:
+        """The operator changes the phone of a login outside the scenario four times: eight notices."""
+        others = [name for name in self.model.logins if not self.in_scenario or name != self.focus]
+        name = others[draw(DIE) % len(others)]
+        for place in range(4):
+            self._phone(name, PHONES[place % 2])
+
     def operator_keeps_phone(self, draw: Draw) -> None:
         """The operator binds the phone that is bound already."""
         name = self.name(draw)
@@ -109,7 +116,12 @@ class Actions(Driver):
         assert changed == self.model.unlock(name)
         self.count("unlocked", changed)
 
-    # The year and the clock.
+    # Instances, the year and the clock.
+
+    def instance_begins(self, _: Draw) -> None:
+        """Another instance of the service receives the following requests."""
+        self.environment.begin_instance()
+        self.model.forget_instance()
 
     def year_begins(self, _: Draw) -> None:
         self._begin_year(reporting_year(self.world.clock.time))

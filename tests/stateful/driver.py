@@ -12,18 +12,18 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from chalicelib.sms.gateway import Outcome
 from tests.stateful.environment import (
-    ALICE,
+    ADDRESSES,
     APPROVAL,
-    BOB,
     DEFAULTS,
     HEAD,
+    OPENIDS,
     OPENING,
     PHONES,
     Environment,
 )
-from tests.stateful.rules import Answer, Claims
+from tests.stateful.rules import Answer, Claims, Requester
 
-OPENIDS = st.sampled_from([ALICE, BOB])
+VISITORS = st.sampled_from(OPENIDS)
 OUTCOMES = st.sampled_from([Outcome.SENT] * 4 + [Outcome.UNKNOWN])
 PASSWORDS = ("Correct-horse-7", "Battery-staple-8", "Wiederfinden-9")
 DIE = st.integers(0, 2**20 - 1)
@@ -57,7 +57,14 @@ class Driver(RuleBasedStateMachine):
         self.last: tuple[Pair, str, str] | None = None
         """The last confirmation: its recovery, code and password."""
         self.in_scenario = False
-        self.focus, self.visitor = next(iter(self.model.logins)), ALICE
+        self.focus, self.visitor = next(iter(self.model.logins)), OPENIDS[0]
+        self.turn: str | None = self.visitor
+        """The visitor of the scenario who acts now; None for one outside of WeChat."""
+        self.address = ADDRESSES[0]
+        """The address of the requests."""
+        self.proof = ("", "", 0)
+        """The proof of work of the last start, its login and how many times the work it is."""
+        self.proofs = 0
 
     def check(self, what: str, answer: HTTPResponse, expected: Answer) -> None:
         """Compare an answer with the model's."""
@@ -82,11 +89,15 @@ class Driver(RuleBasedStateMachine):
         return self.focus if self.in_scenario else names[draw(DIE) % len(names)]
 
     def pick(self, draw: Draw, pairs: Sequence[Pair] = ()) -> Pair:
-        """Choose a recovery: the scenario's, or the latest one in half of the cases."""
+        """Choose a recovery: that of the scenario's login and of the visitor who acts now.
+
+        Outside of a scenario it is the latest one in half of the cases.
+        """
         among = list(pairs or self.recoveries)
         if self.in_scenario:
             own = [pair for pair in among if pair[0].login == self.focus]
-            return (own or among)[-1]
+            mine = [pair for pair in own if pair[0].visitor == self.turn]
+            return (mine or own or among)[-1]
         die = draw(DIE)
         return among[-1] if die % 2 else among[die // 2 % len(among)]
 
@@ -106,20 +117,60 @@ class Driver(RuleBasedStateMachine):
 
     def openid(self, draw: Draw) -> str:
         if not self.in_scenario:
-            return str(draw(OPENIDS))
+            return str(draw(VISITORS))
         return self.model.logins[self.focus].openid or self.visitor
+
+    @staticmethod
+    def other_than(openid: str) -> str:
+        """Return the WeChat after this one."""
+        return OPENIDS[(OPENIDS.index(openid) + 1) % len(OPENIDS)]
 
     # A recovery.
 
     def starts(self, draw: Draw) -> None:
-        self._starts(self.name(draw), self.visitor if self.in_scenario else draw(OPENIDS))
+        self._starts(self.name(draw), self.visitor if self.in_scenario else draw(VISITORS))
+
+    def owner_starts(self, draw: Draw) -> None:
+        """The WeChat that the login is bound to begins a recovery, where there is one."""
+        name = self.name(draw)
+        self.visitor = self.model.logins[name].openid or self.visitor
+        self._starts(name, self.visitor)
+
+    def stranger_starts(self, draw: Draw) -> None:
+        """Another WeChat than the one that acted begins a recovery; not the bound one."""
+        name = self.name(draw)
+        others = [each for each in OPENIDS if each != self.model.logins[name].openid]
+        place = others.index(self.turn) + 1 if self.turn in others else 0
+        self._starts(name, others[place % len(others)])
 
     def starts_outside(self, draw: Draw) -> None:
         self._starts(self.name(draw), None)
 
     def starts_in_other_wechat(self, draw: Draw) -> None:
-        self.visitor = BOB if self.openid(draw) == ALICE else ALICE
+        self.visitor = self.other_than(self.openid(draw))
         self._starts(self.name(draw), self.visitor)
+
+    def owner_continues(self, _: Draw) -> None:
+        """Whoever the scenario began with acts again."""
+        self.turn = self.visitor
+
+    def moves(self, draw: Draw) -> None:
+        """The following requests come from another address."""
+        self.address = ADDRESSES[draw(DIE) % len(ADDRESSES)]
+
+    def moves_within_network(self, _: Draw) -> None:
+        """The following requests come from the other address of the same network."""
+        self.address = ADDRESSES[2] if self.address == ADDRESSES[1] else ADDRESSES[1]
+
+    def next_login_starts(self, draw: Draw) -> None:
+        """Continue the scenario with the next login that has a way for codes."""
+        names = list(self.model.logins)
+        place = names.index(self.name(draw))
+        following = [*names[place + 1 :], *names[:place], names[place]]
+        self.focus = next(
+            (name for name in following if self.model.logins[name].destination[1]), names[place]
+        )
+        self._starts(self.focus, self.turn)
 
     def neighbour_starts(self, draw: Draw) -> None:
         """Continue the scenario with another login whose codes go to the same phone or WeChat."""
@@ -131,17 +182,45 @@ class Driver(RuleBasedStateMachine):
             if other != name and login.destination == destination
         ]
         self.focus = others[0] if others else name
-        self._starts(self.focus, self.visitor)
+        self._starts(self.focus, self.turn)
 
     def starts_unknown(self, _: Draw) -> None:
         self._starts("99999999", None)
 
+    def starts_with_used_proof(self, _: Draw) -> None:
+        """Begin another recovery with the proof of work of the last one."""
+        proof, name, work = self.proof
+        self._start_once(name, self.turn, proof, work)
+
     def _starts(self, name: str, visitor: str | None) -> None:
-        expected, claims = self.model.start(name, visitor)
-        answer = self.world.start(name, visitor)
+        """Begin a recovery with as little work as possible, as the page does."""
+        work, needed = 0, 1
+        while work < needed:
+            work = needed
+            self.proofs += 1
+            needed = self._start_once(name, visitor, f"p{self.proofs}", work)
+
+    def _start_once(self, name: str, visitor: str | None, proof: str, work: int) -> int:
+        """Begin a recovery; return how much work is needed where it was not enough."""
+        if self.in_scenario:
+            self.turn = visitor
+        expected, claims = self.model.start(name, visitor, self.requester(visitor), proof, work)
+        body = {"user_type": "firm", "login": name, "proof": f"{proof} {name} {work}"}
+        answer = self.world.call("POST", "/recovery", body, openid=visitor)
         self.check("start", answer, expected)
         if claims is not None:
             self.recoveries.append((claims, answer.json_body["token"]))
+            self.proof = proof, name, work
+        needed = expected.body.get("factor") or work
+        if needed > work:
+            challenge = self.world.call("GET", f"/proof?login={name}&factor={needed}").json_body
+            assert challenge == {"login": name, "factor": needed}
+        return int(needed)
+
+    def requester(self, visitor: str | None) -> Requester:
+        """Return who is counted for this visitor's requests, and send them from their address."""
+        self.environment.from_address(self.address)
+        return self.model.rules.requester(visitor, self.address)
 
     def sends(self, draw: Draw) -> None:
         self._sends(self.pick(draw), draw(OUTCOMES))
@@ -152,13 +231,18 @@ class Driver(RuleBasedStateMachine):
     def _sends(self, pair: Pair, outcome: Outcome) -> None:
         claims, token = pair
         self.environment.dice.code += 7
-        digits = f"{self.environment.dice.code:06d}"
         self.world.phones.outcomes[:] = [outcome]
-        expected = self.model.send(claims, digits, accepted=outcome is not Outcome.REFUSED)
+        expected = self.model.send(
+            claims,
+            self.requester(claims.visitor),
+            self.environment.dice.code,
+            accepted=outcome is not Outcome.REFUSED,
+        )
         self.check("send", self.world.send(token), expected)
         self.world.phones.outcomes.clear()
-        if expected.status == 202:
-            self.codes[claims.login].append(digits)
+        code = self.model.logins[claims.login].code
+        if expected.status == 202 and code is not None:
+            self.codes[claims.login].append(code.digits)
 
     def confirms(self, draw: Draw) -> None:
         pair = self.pick(draw, self.with_code)
@@ -231,7 +315,8 @@ class Driver(RuleBasedStateMachine):
         self._confirms(pair, digits, f"Horse-{word}-staple")
 
     def _confirms(self, pair: Pair, digits: str, password: str) -> None:
-        expected = self.model.confirm(pair[0], digits, password)
+        requester = self.requester(pair[0].visitor)
+        expected = self.model.confirm(pair[0], requester, digits, password)
         self.check("confirm", self.world.confirm(pair[1], digits, password), expected)
         self.last = pair, digits, password
 
@@ -249,13 +334,14 @@ class Driver(RuleBasedStateMachine):
         if wrong is not None:
             details[wrong] = "31009999"
         body = dict(zip(("firm_no", "approval_no", "head_name"), details, strict=True))
-        expected = self.model.unbind(pair[0], right=wrong is None)
+        requester = self.requester(pair[0].visitor)
+        expected = self.model.unbind(pair[0], requester, right=wrong is None)
         answer = self.world.call("POST", "/recovery/unbinding", body, token=pair[1])
         self.check("unbind", answer, expected)
 
     def polls(self, draw: Draw) -> None:
         claims, token = self.pick(draw)
-        expected = self.model.progress(claims)
+        expected = self.model.progress(claims, self.requester(claims.visitor))
         self.check("poll", self.world.call("GET", "/recovery", token=token), expected)
 
     # The login page.

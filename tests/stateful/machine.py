@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from tests.stateful.actions import Actions
+from tests.stateful.choices import ANYTIME, POSSIBLE, Action
 from tests.stateful.driver import DIE, Draw
-from tests.stateful.environment import ALICE, BOB
-from tests.stateful.rules import Window
-from tests.stateful.scenarios import ANYTIME, FIRST, POSSIBLE, SCENARIOS, Action, Scenario
+from tests.stateful.environment import ADDRESSES, OPENIDS
+from tests.stateful.rules import DAY, HOUR, ByRequester, Window, within
+from tests.stateful.scenarios import FIRST, SCENARIOS, Scenario
+
+Item = dict[str, Any]
 
 OFF_SCENARIO = 12
 """One of so many actions is not one of the scenario."""
@@ -68,7 +72,9 @@ class Machine(Actions):
         first = FIRST[draw(DIE) % len(FIRST)]
         self.scenario = [*first, *scenario.actions]
         self.focus = names[die % len(names)]
-        self.visitor = (ALICE, BOB)[die // len(names) % 2]
+        die //= len(names)
+        self.visitor = self.turn = OPENIDS[die % len(OPENIDS)]
+        self.address = ADDRESSES[die // len(OPENIDS) % len(ADDRESSES)]
 
     def fitting(self, scenario: Scenario) -> list[str]:
         return [name for name, login in self.model.logins.items() if scenario.fits(login)]
@@ -97,12 +103,20 @@ class Machine(Actions):
         assert not history
 
     @invariant()
-    def logins_are_as_in_the_model(self) -> None:
+    def the_tables_are_as_in_the_model(self) -> None:
+        """Logins, codes and everything that still counts. The tables are read once: that takes time."""
+        logins = self.environment.items("logins")
+        kinds = ("code#", "to#", "requester#", "unbinder#", "budget#")
+        items = {item["id"]: item for item in self.environment.items("ephemera", *kinds)}
+        self._check_logins(logins, items)
+        self._check_counts(logins, items)
+        self._check_requesters(items)
+
+    def _check_logins(self, logins: list[Item], items: dict[str, Item]) -> None:
         """Password, binding and the other stored attributes, and at most one live code per login."""
-        codes = {item["id"]: item for item in self.environment.items("ephemera", "code#")}
-        for item in self.environment.items("logins"):
+        for item in logins:
             name = item["login"]
-            login, code = self.model.logins[name], codes.get(f"code#{name}", {})
+            login, code = self.model.logins[name], items.get(f"code#{name}", {})
             attributes = {
                 "phone": login.phone,
                 "openid": login.openid,
@@ -114,16 +128,22 @@ class Machine(Actions):
             }
             assert {each: item.get(each) for each in attributes} == attributes, name
             assert self._is_password(item["password_hash"], login.password), name
-            live = None if login.code is None else login.code.stored
-            stored = (code.get("code_expires_at"), code.get("attempts"), code.get("method"))
-            assert (stored if "digest" in code else None) == live, name
+            live = login.code
+            stored = {
+                each: code.get(each) for each in ("code_expires_at", "method", "sender", "tries")
+            }
+            assert bool(code.get("digest")) == (live is not None), name
+            assert live is None or stored == {
+                "code_expires_at": live.until,
+                "method": live.method,
+                "sender": self.environment.key(live.sender),
+                "tries": {self.environment.key(by): tries for by, tries in live.tries.items()},
+            }, name
 
-    @invariant()
-    def counts_are_as_in_the_model(self) -> None:
+    def _check_counts(self, logins: list[Item], items: dict[str, Item]) -> None:
         """The tables have the events that still count, and no other."""
-        now, rules = self.model.now, self.model.rules
-        items = {item["id"]: item for item in self.environment.items("ephemera", "code#", "to#")}
-        for item in self.environment.items("logins"):
+        rules = self.model.rules
+        for item in logins:
             name = item["login"]
             login, code = self.model.logins[name], items.get(f"code#{name}", {})
             method, destination = login.destination
@@ -131,15 +151,59 @@ class Machine(Actions):
             counted: list[tuple[str, Any, list[int], Window]] = [
                 ("starts", item, login.starts, rules.starts_login),
                 ("failures", item, login.wrong_passwords, rules.wrong_passwords),
-                ("sends", code, login.sends, rules.sends_login),
-                ("wrongs", code, login.wrong_codes, rules.wrong_codes),
-                ("wrong_details", code, login.wrong_details, rules.wrong_details),
+                ("wrongs", code, login.wrong_codes, rules.wrong_codes_login),
+                ("unbindings", code, login.unbindings, rules.unbindings_login),
                 ("sends", items.get(to, {}), self.model.sent_to(login), rules.sends_day),
             ]
             for kind, holder, events, (_, seconds) in counted:
-                since = now - seconds
-                stored = sorted(at for at in holder.get(kind, ()) if at > since)
-                assert stored == sorted(at for at in events if at > since), (name, kind)
+                stored = self._recent(holder.get(kind, ()), seconds)
+                assert stored == self._recent(events, seconds), (name, kind)
+            sends: dict[str, list[int]] = {}
+            assert len(code.get("sends", ())) == len(code.get("senders", ())), name
+            for at, by in zip(code.get("sends", ()), code.get("senders", ()), strict=True):
+                sends.setdefault(by, []).append(at)
+            by_requester: list[tuple[str, Any, ByRequester, Window]] = [
+                ("starts", item.get("starts_by", {}), login.starts_by, rules.starts_requester),
+                ("sends", sends, login.sends_by, rules.sends_login),
+                (
+                    "wrong codes",
+                    code.get("wrong_by", {}),
+                    login.wrong_by,
+                    rules.wrong_codes_requester_login,
+                ),
+                ("details", code.get("details_by", {}), login.details_by, rules.wrong_details),
+            ]
+            for kind, stored_by, expected, (_, seconds) in by_requester:
+                fresh = {by: self._recent(times, seconds) for by, times in stored_by.items()}
+                due = {
+                    self.environment.key(by): self._recent(times, seconds)
+                    for by, times in expected.items()
+                }
+                assert _filled(fresh) == _filled(due), (name, kind)
+
+    def _check_requesters(self, items: dict[str, Item]) -> None:
+        """The counts of each requester over all logins, and those of the whole service."""
+        for requester, visits in self.model.visits.items():
+            key = self.environment.key(requester)
+            item, unbinder = items.get(f"requester#{key}", {}), items.get(f"unbinder#{key}", {})
+            times, sent_logins = item.get("sends", ()), item.get("sent_logins", ())
+            assert len(times) == len(sent_logins), key
+            sends = list(zip(times, sent_logins, strict=True))
+            since = self.model.now - DAY
+            assert self._recent(item.get("wrongs", ()), DAY) == self._recent(visits.wrongs, DAY)
+            assert sorted(each for each in sends if each[0] > since) == sorted(
+                each for each in visits.sends if each[0] > since
+            ), key
+            assert self._recent(unbinder.get("unbindings", ()), DAY) == self._recent(
+                [at for at, _ in visits.unbindings], DAY
+            )
+            assert unbinder.get("wrong_at") == visits.wrong_details_at
+        for name, budget in self.model.budgets.items():
+            stored = items.get(f"budget#{name}#{self.model.now // HOUR}", {}).get("total", 0)
+            assert stored == budget.counted(self.model.now), name
+
+    def _recent(self, times: Iterable[int], seconds: int) -> list[int]:
+        return within(times, seconds, self.model.now)
 
     def _is_password(self, stored: str, password: str) -> bool:
         if (stored, password) not in self.verified:
@@ -147,3 +211,7 @@ class Machine(Actions):
                 return False
             self.verified.add((stored, password))
         return True
+
+
+def _filled(lists: Mapping[str, list[int]]) -> dict[str, list[int]]:
+    return {name: times for name, times in lists.items() if times}

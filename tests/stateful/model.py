@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tests.stateful.recoveries import Recoveries
-from tests.stateful.rules import Login, Run, wait
+from tests.stateful.rules import DAY, Login, Requester, Run, Window, wait, within
 
 
 class Model(Recoveries):
@@ -26,7 +29,7 @@ class Model(Recoveries):
             and login.code is not None
             and login.code.method == "wechat"
             and login.code.until > self.now
-            and login.code.tries < self.rules.tries
+            and login.code.tries[Requester(openid, is_address=False)] < self.rules.tries
         }
 
     # Operators.
@@ -36,7 +39,7 @@ class Model(Recoveries):
         login = self.logins[name]
         if login.phone == phone:
             return False
-        self._notify("phone-changed", name, [login.phone, phone], login.openid)
+        self._notify("phone-changed", name, [login.phone, phone], login.openid, by_operator=True)
         login.phone, login.code = phone, None
         login.epoch += 1
         login.audit["phone-changed"] += 1
@@ -49,27 +52,39 @@ class Model(Recoveries):
             return False
         if login.phone is None:
             return None
-        self._unbind(name, login)
+        self._unbind(name, login, by_operator=True)
         login.epoch += 1
         return True
 
     def unlock(self, name: str) -> bool:
-        """Clear the counts; return whether there were any."""
+        """Clear the counts, also those of the requesters of today; return whether there were any."""
         login = self.logins[name]
-        lists = (
+        counts: tuple[Any, ...] = (
             login.starts,
-            login.sends,
+            login.starts_by,
+            *login.sends_by.values(),
             login.wrong_codes,
-            login.wrong_details,
+            login.details_by,
+            login.unbindings,
             login.wrong_passwords,
             self.sent_to(login),
         )
-        if not any(lists):
+        if not any((*counts, *login.wrong_by.values())):
             return False
-        for counts in lists:
-            counts.clear()
+        recent = [
+            (requester, times)
+            for by in (login.wrong_by, login.sends_by)
+            for requester, times in by.items()
+            if within(times, DAY, self.now)
+        ]
+        for requester, times in recent:
+            self.of(requester).wrongs.clear()
+            self.of(requester).sends.clear()
+            times.clear()
+        for each in counts:
+            each.clear()
         login.audit["unlocked"] += 1
-        self._notify("unlocked", name, [login.phone], login.openid)
+        self._notify("unlocked", name, [login.phone], login.openid, by_operator=True)
         return True
 
     def sent_to(self, login: Login) -> list[int]:
@@ -82,22 +97,39 @@ class Model(Recoveries):
         login, rules = self.logins[name], self.rules
         to = self.sent_to(login)
         waits = {
-            "starts": wait(login.starts, rules.starts_login, self.now),
-            "login-sends": wait(login.sends, rules.sends_login, self.now),
+            "starts": self._longest(login.starts_by, rules.starts_requester),
+            "login-sends": self._longest(login.sends_by, rules.sends_login),
             "destination-sends": max(
                 wait(to, window, self.now)
                 for name, window in rules.sends_destination.items()
                 if name != "minute"
             ),
             "resend-pause": wait(to, rules.sends_destination["minute"], self.now),
-            "wrong-codes": wait(login.wrong_codes, rules.wrong_codes, self.now),
-            "wrong-details": wait(login.wrong_details, rules.wrong_details, self.now),
+            "wrong-codes": self._longest(login.wrong_by, rules.wrong_codes_requester_login),
+            "login-wrong-codes": wait(login.wrong_codes, rules.wrong_codes_login, self.now),
+            "wrong-details": self._longest(login.details_by, rules.wrong_details),
+            "unbindings": wait(login.unbindings, rules.unbindings_login, self.now),
             "wrong-passwords": wait(login.wrong_passwords, rules.wrong_passwords, self.now),
         }
         code = login.code
-        if code is not None and code.tries >= rules.tries:
+        if code is not None and any(
+            tries >= rules.figure(rules.tries, requester) for requester, tries in code.tries.items()
+        ):
             waits["code-tries"] = max(0, code.until - self.now)
+        for budget in ("sends", "wrong-codes"):
+            if self.budgets[budget].counted(self.now) >= self.budgets[budget].soft:
+                waits[f"service-{budget}"] = self.until_next_hour()
         return {kind: self.now + seconds for kind, seconds in waits.items() if seconds}
+
+    def _longest(self, by: Mapping[Requester, list[int]], window: Window) -> int:
+        """Return the longest wait of a requester."""
+        return max(
+            (
+                wait(times, self.rules.window(window, requester), self.now)
+                for requester, times in by.items()
+            ),
+            default=0,
+        )
 
     # The year.
 

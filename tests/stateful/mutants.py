@@ -28,6 +28,7 @@ from chalicelib.store.message_dedup import MessageDedup
 from chalicelib.store.sends import Sends
 from tests.security.mutation import Defence, SourceMutation, Together, Value
 from tests.security.mutations import NO_NEW_CODE, ONE_BUCKET, SAME_LOGIN, TRIES_OF_A_CODE
+from tests.stateful.mutants_of_requesters import MUTANTS_OF_REQUESTERS
 
 _ENDED = "*END_CODE, "
 _ENDED_LINE = "*END_CODE,\n"
@@ -110,7 +111,7 @@ MUTANTS: dict[str, Defence] = {
         Recovery._set_password, 'claims.visitor_openid if attempt.method == "sms" else None', "None"
     ),
     # The end of a code and of a recovery.
-    "an unbinding leaves the code": SourceMutation(Bindings.unbind, _ENDED),
+    "an unbinding leaves the code": SourceMutation(Bindings.unbind, _ENDED_LINE, "\n"),
     "an operator's change leaves the code": SourceMutation(accounts.without_code, _ENDED),
     "the yearly reset leaves the code": SourceMutation(reset_runs._add_reset, _ENDED),
     "the yearly reset leaves the version": SourceMutation(reset_runs._add_reset, _VERSION),
@@ -152,28 +153,28 @@ MUTANTS: dict[str, Defence] = {
     ),
     # Counting.
     "tries are not counted": SourceMutation(
-        code_updates.count_attempt, "_tries.set((_tries | 0) + 1),", "_tries.set(1),"
+        code_updates.count_attempt, "_tries.set((_tries | 0) + 1),", "_tries.set(_tries | 0),"
     ),
     "tries of a code have no limit": TRIES_OF_A_CODE,
-    "wrong codes are not counted": SourceMutation(
+    "a login's wrong codes are not counted": SourceMutation(
         code_updates.count_attempt,
-        "prepend(_wrong_by, now_param),",
-        "prepend(_wrong_by, 0),",
+        "prepend(CodeItem.wrongs, now_param)",
+        "prepend(CodeItem.wrongs, 0)",
     ),
-    "wrong codes have no limit": SourceMutation(
-        code_updates.count_attempt,
-        "condition &= may_try(limits, is_address=is_address, is_owner=is_owner)",
-        "pass",
+    "a login's wrong codes have no limit": SourceMutation(
+        code_updates.may_try, "may & _within_the_login(limits)", "may"
     ),
     "wrong codes do not stop sends": NO_NEW_CODE,
-    "a day of a requester is an hour": SourceMutation(Limits._day_of_requester, "DAY", "HOUR"),
-    "a login's sends are not counted": SourceMutation(
-        send_updates.new_code, "prepend(CodeItem.sends, now_param),"
+    "a login's wrong codes are forgotten in an hour": SourceMutation(
+        Limits.wrong_codes_per_login, "DAY", "HOUR"
     ),
-    "a requester's sends for a login have no limit": SourceMutation(
-        send_updates.plan_code,
-        "wait = retry_after(my_sends, limits.sends_per_login(is_address=is_address), now)",
-        "wait = 0",
+    "a login's sends are not counted": SourceMutation(
+        send_updates.new_code,
+        "prepend(CodeItem.sends, now_param),",
+        further=(('prepend(CodeItem.senders, text("requester")),', ""),),
+    ),
+    "a login's sends are forgotten in an hour": SourceMutation(
+        send_updates.new_code, "limits.sends_per_login_day, DAY", "limits.sends_per_login_day, HOUR"
     ),
     "a phone's sends are not counted": SourceMutation(
         code_updates.count_send, "prepend(DestinationItem.sends, now_param),"
@@ -185,7 +186,7 @@ MUTANTS: dict[str, Defence] = {
     ),
     "a day of sends is an hour": SourceMutation(Limits.sends_per_destination, "DAY", "HOUR"),
     "a send that failed stays counted": SourceMutation(
-        Sends._uncount, ", CodeItem.sends[0].remove()"
+        Sends._uncount, ", CodeItem.sends[0].remove(), CodeItem.senders[0].remove()"
     ),
     "a phone's send that failed stays counted": SourceMutation(
         Sends._uncount,
@@ -194,7 +195,11 @@ MUTANTS: dict[str, Defence] = {
     ),
     "a code that was not sent is live": SourceMutation(Sends._uncount, "*RESTORE_CODE, "),
     "details are not counted": SourceMutation(Bindings.count_details, "prepend(own, now), "),
-    "details are forgotten in an hour": SourceMutation(Limits.wrong_details, "DAY", "HOUR"),
+    "details are forgotten in an hour": SourceMutation(
+        Limits.wrong_details,
+        "self._day_of_requester(self.wrong_details_per_login_day, is_address)",
+        "[Window(self.of_requester(self.wrong_details_per_login_day, is_address=is_address), HOUR)]",
+    ),
     "any details are right": SourceMutation(Unbinding.unbind, "not all(right)", "False"),
     "the last method may be removed": _PHONE_LEFT,
     "wrong passwords have no limit": SourceMutation(
@@ -246,10 +251,11 @@ MUTANTS: dict[str, Defence] = {
         Support._notify, "before.openid is not None", "False"
     ),
     "unlocking leaves wrong passwords": SourceMutation(
-        Accounts.unlock, ", LoginItem.failures.set([])"
+        Accounts.unlock, "LoginItem.failures.set([]),"
     ),
     "unlocking leaves the phone's sends": SourceMutation(
         Accounts.unlock, "DestinationItem.sends.set([]), "
     ),
+    **MUTANTS_OF_REQUESTERS,
 }
 """Mutants by name; the name states how the service behaves."""

@@ -9,17 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.stateful.limited import Limited
 from tests.stateful.rules import (
     Answer,
     Claims,
     Code,
     Login,
-    Rules,
+    Refusal,
+    Requester,
     Run,
     Used,
     answer,
     expired,
-    longest,
+    first_refusal,
     no_code,
     wait,
 )
@@ -28,16 +30,22 @@ CODE_LIFETIME, TOKEN_LIFETIME = 300, 1_800
 
 
 @dataclass
-class Recoveries:
+class Attempt:
+    """A try of a code, counted before it is compared."""
+
+    requester: Requester
+    is_owner: bool
+    """Whether it is of the WeChat that the code went to."""
+    is_first: bool
+    """Whether it is the first one on the code by the requester that it was sent for."""
+    is_counted: bool = False
+    """Whether it counts as a wrong code of its requester already."""
+
+
+@dataclass
+class Recoveries(Limited):
     """The logins, and the state that they share."""
 
-    rules: Rules
-    logins: dict[str, Login]
-    defaults: dict[str, str]
-    """The default passwords of finance logins."""
-    now: int
-    address: list[int] = field(default_factory=list)
-    sends_to: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     pending: dict[str, set[str]] = field(default_factory=dict)
     """The logins whose codes may be fetched, by openid."""
     following: set[str] = field(default_factory=set)
@@ -52,20 +60,38 @@ class Recoveries:
     """The template messages of this step: openid, login, and the code or the notice."""
     recoveries: int = 0
 
+    @staticmethod
+    def _refused(login: Login, refusal: Refusal) -> Answer:
+        login.audit[f"refused-{refusal.limit}"] += 1
+        return refusal.answer
+
     # A recovery.
 
-    def start(self, name: str, visitor: str | None) -> tuple[Answer, Claims | None]:
-        """Begin a recovery."""
-        if over := wait(self.address, self.rules.starts_address, self.now):
-            return answer(429, "too-many-requests", why="address", retry_after=over), None
-        self.address.append(self.now)
+    def start(
+        self, name: str, visitor: str | None, requester: Requester, proof: str, work: int
+    ) -> tuple[Answer, Claims | None]:
+        """Begin a recovery; `proof` identifies a proof of `work` times the ordinary work."""
+        if refusal := self.count_in_instance(requester, name):
+            # These are not recorded: they have no login.
+            return refusal.answer, None
+        base = self.base_work()
+        if work < base:
+            return self.too_little_work(base, "budgets"), None
         login = self.logins.get(name)
         if login is None:
             return answer(404, "account-not-found"), None
-        if over := wait(login.starts, self.rules.starts_login, self.now):
-            login.audit["refused-starts"] += 1
-            return answer(429, "too-many-requests", why="login", retry_after=over), None
+        mine = login.starts_by.get(requester, [])
+        window = self.rules.window(self.rules.starts_requester, requester)
+        if over := wait(mine, window, self.now):
+            return self._refused(login, Refusal(over, "starts")), None
+        growth = self.growth(login)
+        if work // base < growth:
+            return self.too_little_work(growth * base, "login"), None
+        if proof in login.proofs:
+            return self.too_little_work(None, "used"), None
+        login.proofs.add(proof)
         login.starts.append(self.now)
+        login.starts_by.setdefault(requester, []).append(self.now)
         method = self._method(login, visitor)
         if method is None:
             return answer(409, "phone-not-bound"), None
@@ -104,8 +130,8 @@ class Recoveries:
             return expired("changed by an operator")
         return None if login.destination == (method, destination) else expired("other destination")
 
-    def send(self, claims: Claims, digits: str, *, accepted: bool) -> Answer:
-        """Request a code, which will be `digits`; `accepted` where a gateway would accept it."""
+    def send(self, claims: Claims, requester: Requester, number: int, *, accepted: bool) -> Answer:
+        """Request a code, which will be `number`; `accepted` where a gateway would accept it."""
         if self.is_over(claims):
             return expired("too old")
         login = self.logins[claims.login]
@@ -114,58 +140,52 @@ class Recoveries:
             # The binding was undone within this recovery.
             method = self._method(login, claims.visitor)
             assert method is not None, "a login without a phone keeps its binding"
-            return self._send(claims, method, login.phone, digits, accepted, " after unbinding")
-        return self._send(claims, claims.method, claims.phone, digits, accepted)
+            to = (method, login.phone)
+            return self._send(claims, requester, to, number, accepted, " after unbinding")
+        to = (claims.method, claims.bound if claims.method == "wechat" else claims.phone)
+        return self._send(claims, requester, to, number, accepted)
 
     def _send(
         self,
         claims: Claims,
-        method: str,
-        phone: str | None,
-        digits: str,
+        requester: Requester,
+        to: tuple[str, str | None],
+        number: int,
         accepted: bool,
         why: str = "",
     ) -> Answer:
+        method, destination = to
         if method == "follow":
             return answer(422, "invalid-input", why="follow" + why, field="method")
-        login = self.logins[claims.login]
-        destination = phone if method == "sms" else claims.bound
         assert destination is not None
+        login = self.logins[claims.login]
+        if method == "sms" and self.sends_budget.is_over(self.now):
+            over = Refusal(self.until_next_hour(), "service-sends", why="service-sends hard")
+            return self._refused(login, over)
         if ended := self._expired(login, claims, method, destination):
             return ended
-        if over := wait(login.wrong_codes, self.rules.wrong_codes, self.now):
-            login.audit["refused-wrong-codes"] += 1
-            return answer(429, "too-many-attempts", retry_after=over)
-        to = self.sends_to.setdefault((method, destination), [])
-        over, name = longest(
-            {
-                "login": wait(login.sends, self.rules.sends_login, self.now),
-                **{
-                    name: wait(to, window, self.now)
-                    for name, window in self.rules.sends_destination.items()
-                },
-            }
+        is_owner = method == "wechat" and claims.visitor == destination
+        refusals = self.send_refusals(
+            claims.login, requester, (method, destination), is_owner=is_owner
         )
-        if over:
-            to_destination = max(
-                wait(to, window, self.now) for window in self.rules.sends_destination.values()
-            )
-            which = "destination" if over == to_destination else "login"
-            login.audit[f"refused-{which}-sends"] += 1
-            return answer(429, "too-many-requests", why=name, retry_after=over)
+        if refusal := first_refusal(refusals):
+            return self._refused(login, refusal)
         login.audit["code-sent"] += 1
+        self.sends_budget.add(self.now)
         refused, delivery = self._deliver(method, destination, accepted)
         if method == "wechat":
             self.pending.setdefault(destination, set()).add(claims.login)
         if refused is not None:
-            login.code = None
+            # The code before lives on, and nothing is counted.
             return refused
-        login.code = Code(digits, method, self.now + CODE_LIFETIME)
-        login.sends.append(self.now)
-        to.append(self.now)
+        digits = f"{number:08d}" if self.is_guessed(login) else f"{number:06d}"
+        login.code = Code(digits, method, self.now + CODE_LIFETIME, requester, destination)
+        login.sends_by.setdefault(requester, []).append(self.now)
+        self.of(requester).sends.append((self.now, claims.login))
+        self.sends_to.setdefault((method, destination), []).append(self.now)
         if method == "wechat" and delivery == "sent":
             self.pushed.append((destination, claims.login, digits))
-        why = f"{method} {delivery}{why}"
+        why = f"{method} {delivery}{' long' if len(digits) > 6 else ''}{why}"
         return answer(202, why=why, method=method, delivery=delivery, expires_in=CODE_LIFETIME)
 
     def _deliver(self, method: str, destination: str, accepted: bool) -> tuple[Answer | None, str]:
@@ -186,7 +206,7 @@ class Recoveries:
             409, "not-following", why="by request" if known is None else "by event"
         ), "pull"
 
-    def confirm(self, claims: Claims, digits: str, password: str) -> Answer:
+    def confirm(self, claims: Claims, requester: Requester, digits: str, password: str) -> Answer:
         """Set a password by a code."""
         if self.is_over(claims):
             return expired("too old")
@@ -197,34 +217,48 @@ class Recoveries:
         login = self.logins[claims.login]
         code = login.code
         if code is None and login.used is not None:
-            if login.used != Used(digits, claims.number):
-                return no_code("used")
-            if password != login.password:
-                return no_code("repeat with another password")
-            return answer(200, why="repeat", login=claims.login, wechat_bound=True)
-        if over := wait(login.wrong_codes, self.rules.wrong_codes, self.now):
-            login.audit["refused-wrong-codes"] += 1
-            return answer(429, "too-many-attempts", why="day", retry_after=over)
-        if code is None:
-            return no_code("none")
-        if code.until <= self.now:
-            return no_code("too late")
-        if code.tries >= self.rules.tries:
-            login.audit["refused-code-tries"] += 1
-            return answer(429, "too-many-attempts", why="code", retry_after=None)
-        code.tries += 1
-        login.wrong_codes.append(self.now)
-        if digits != code.digits:
+            return self._repeated(claims, login, digits, password)
+        # The WeChat that the code went to has tries of its own.
+        is_owner = claims.visitor is not None and claims.visitor == claims.bound
+        is_owner = is_owner and (code is None or code.destination == claims.visitor)
+        refusal = self.try_refusal(login, requester, is_owner=is_owner)
+        if isinstance(refusal, Answer):
+            return refusal
+        if refusal is not None:
+            return self._refused(login, refusal)
+        assert code is not None
+        attempt = Attempt(
+            requester, is_owner, code.sender == requester and not code.tries[requester]
+        )
+        code.tries[requester] += 1
+        login.wrong_by.setdefault(requester, []).append(self.now)
+        if not is_owner:
+            login.wrong_codes.append(self.now)
+        if self.wrong_codes_budget.is_full(self.now) or not attempt.is_first:
+            attempt.is_counted = True
+            if refusal := self.count_wrong(login, requester):
+                return self._refused(login, refusal)
+        if digits == code.digits:
+            return self._set(claims, login, code, attempt, password)
+        if not attempt.is_counted:
+            self.of(requester).wrongs.append(self.now)
             login.audit["code-wrong"] += 1
-            return answer(400, "code-wrong", attempts_left=self._tries_left(login, code))
-        return self._set(claims, login, code, password)
+        self.wrong_codes_budget.add(self.now)
+        left = self.tries_left(login, code, requester, is_owner=is_owner)
+        why = "of its WeChat" if is_owner else "first" if attempt.is_first else ""
+        return answer(400, "code-wrong", why=why, attempts_left=left)
 
-    def _tries_left(self, login: Login, code: Code) -> int:
-        most, seconds = self.rules.wrong_codes
-        today = sum(at > self.now - seconds for at in login.wrong_codes)
-        return max(0, min(self.rules.tries - code.tries, most - today))
+    @staticmethod
+    def _repeated(claims: Claims, login: Login, digits: str, password: str) -> Answer:
+        if login.used != Used(digits, claims.number):
+            return no_code("used")
+        if password != login.password:
+            return no_code("repeat with another password")
+        return answer(200, why="repeat", login=claims.login, wechat_bound=True)
 
-    def _set(self, claims: Claims, login: Login, code: Code, password: str) -> Answer:
+    def _set(
+        self, claims: Claims, login: Login, code: Code, attempt: Attempt, password: str
+    ) -> Answer:
         destination = claims.phone if code.method == "sms" else claims.bound
         if destination is None:
             return expired("no such destination")
@@ -233,11 +267,10 @@ class Recoveries:
         if ended := self._expired(login, claims, code.method, destination):
             return ended
         private = (claims.phone and claims.phone[3:], self.defaults.get(claims.login))
-        if any(word and word.casefold() in password.casefold() for word in private):
-            code.tries -= 1
-            login.wrong_codes.pop()
+        is_private = any(word and word.casefold() in password.casefold() for word in private)
+        self._uncount(login, code, attempt)
+        if is_private:
             return answer(422, "weak-password", why="private")
-        login.wrong_codes.pop()
         login.wrong_passwords.clear()
         login.code, login.used = None, Used(code.digits, claims.number)
         self._change(login, password, must_change=False)
@@ -247,10 +280,33 @@ class Recoveries:
             login.openid = claims.visitor
         notice = "wechat-bound" if code.method == "sms" else "password-reset"
         self._notify(notice, claims.login, [claims.phone], login.openid)
-        return answer(200, why=code.method, login=claims.login, wechat_bound=True)
+        why = f"{code.method}{'' if code.sender == attempt.requester else ' of another'}"
+        return answer(200, why=why, login=claims.login, wechat_bound=True)
 
-    def _notify(self, notice: str, name: str, phones: list[str | None], openid: str | None) -> None:
-        self.sms += [(phone, notice) for phone in phones if phone is not None]
+    def _uncount(self, login: Login, code: Code, attempt: Attempt) -> None:
+        """Remove the counts of a try whose code was right."""
+        code.tries[attempt.requester] -= 1
+        login.wrong_by[attempt.requester].pop()
+        if not attempt.is_owner:
+            login.wrong_codes.pop()
+        if attempt.is_counted:
+            self.of(attempt.requester).wrongs.pop()
+            login.audit["code-wrong"] -= 1
+
+    def _notify(
+        self,
+        notice: str,
+        name: str,
+        phones: list[str | None],
+        openid: str | None,
+        *,
+        by_operator: bool = False,
+    ) -> None:
+        for phone in phones:
+            # An operator's notice is sent even where all other SMS have ended.
+            if phone is not None and (by_operator or not self.sends_budget.is_over(self.now)):
+                self.sms.append((phone, notice))
+                self.sends_budget.add(self.now)
         if openid is not None and self.may_push and openid in self.following:
             self.pushed.append((openid, name, notice))
 
@@ -259,7 +315,7 @@ class Recoveries:
         login.version += 1
         login.changed_at = self.now
 
-    def progress(self, claims: Claims) -> Answer:
+    def progress(self, claims: Claims, requester: Requester) -> Answer:
         """Return how far the recovery is."""
         login = self.logins[claims.login]
         if self.is_over(claims):
@@ -271,21 +327,23 @@ class Recoveries:
         if login.epoch != claims.epoch:
             return expired("changed by an operator")
         live = login.code is not None and login.code.until > self.now
-        state, method = "code_sent" if live else "open", self._method(login, claims.visitor)
-        return answer(200, why=state, state=state, method=method)
+        is_own = login.code is not None and login.code.sender == requester
+        state = "code_sent" if live and is_own else "open"
+        why = state if is_own or not live else "open, with a code of another"
+        return answer(200, why=why, state=state, method=self._method(login, claims.visitor))
 
-    def unbind(self, claims: Claims, *, right: bool) -> Answer:
+    def unbind(self, claims: Claims, requester: Requester, *, right: bool) -> Answer:
         """Undo the binding."""
         login = self.logins[claims.login]
         if self.is_over(claims):
             return expired("too old")
         if claims.bound is None:
             return expired("never bound")
-        if over := wait(login.wrong_details, self.rules.wrong_details, self.now):
-            login.audit["refused-wrong-details"] += 1
-            return answer(429, "too-many-requests", retry_after=over)
-        login.wrong_details.append(self.now)
+        if refusal := self.details_refusal(login, requester):
+            return self._refused(login, refusal)
+        login.details_by.setdefault(requester, []).append(self.now)
         if not right:
+            self.of(requester).wrong_details_at = self.now
             login.audit["details-wrong"] += 1
             return answer(403, "details-do-not-match")
         if login.phone is None:
@@ -294,13 +352,18 @@ class Recoveries:
             return expired("other binding")
         if login.epoch != claims.epoch:
             return expired("changed by an operator")
-        login.wrong_details.pop()
+        if refusal := self.unbinding_refusal(claims.login, requester):
+            return self._refused(login, refusal)
+        login.unbindings.append(self.now)
+        self.of(requester).unbindings.append((self.now, claims.login))
+        self.unbindings_budget.add(self.now)
         self._unbind(claims.login, login)
         method = "sms" if claims.visitor else "follow"
         return answer(200, why=method, login=claims.login, method=method)
 
-    def _unbind(self, name: str, login: Login) -> None:
-        self._notify("wechat-unbound", name, [login.phone], login.openid)
+    def _unbind(self, name: str, login: Login, *, by_operator: bool = False) -> None:
+        phones = [login.phone]
+        self._notify("wechat-unbound", name, phones, login.openid, by_operator=by_operator)
         login.openid = login.code = None
         login.audit["wechat-unbound"] += 1
 

@@ -1,11 +1,13 @@
-"""The types of the model: answers, limits and logins."""
+"""The types of the model: answers, limits, requesters, budgets and logins."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+HOUR, DAY = 3_600, 86_400
 
 Window = tuple[int, int]
 """The number of events allowed, in how many seconds."""
@@ -41,37 +43,174 @@ def no_code(why: str) -> Answer:
     return answer(410, "code-expired", why=why)
 
 
+class Refusal(NamedTuple):
+    """A limit that is reached."""
+
+    wait: int | None
+    """Seconds; None where waiting does not help."""
+    limit: str
+    """Its name in the audit."""
+    code: str = "too-many-requests"
+    why: str = ""
+    """The cause of the answer, where it is not the limit's name."""
+
+    @property
+    def answer(self) -> Answer:
+        return answer(429, self.code, why=self.why or self.limit, retry_after=self.wait)
+
+
+class Requester(NamedTuple):
+    """Who is counted: a WeChat, or a network outside of WeChat."""
+
+    name: str
+    is_address: bool
+
+
 @dataclass(frozen=True)
 class Rules:
-    """The limits."""
+    """The limits. Those of a requester are of a WeChat; a network has several times as much."""
 
+    networks: Mapping[str, str]
+    """The network of each address; the addresses of one network are one requester."""
+    address_factor: int
+    starts_requester: Window
+    """Of one login."""
     starts_login: Window
+    """Of all requesters; beyond it the proof of work doubles."""
+    starts_per_doubling: int
+    doublings: int
     starts_address: Window
+    logins_requester: Window
     sends_destination: Mapping[str, Window]
     """Windows by name; the name is the cause of an answer."""
     sends_login: Window
+    """Of one requester."""
+    sends_requester: Window
+    sends_service: int
+    """Events of a clock hour, as of each budget of the service."""
+    sends_service_hard: int
     tries: int
-    wrong_codes: Window
+    """Of one requester on one code."""
+    wrong_codes_requester_login: Window
+    wrong_codes_requester: Window
+    wrong_codes_login: Window
+    wrong_codes_service: int
+    long_codes_from: Window
     wrong_details: Window
+    """Attempts at the details, right ones too, of one requester on one login."""
+    unbindings_login: Window
+    unbindings_service: int
+    unbindings_service_hard: int
     wrong_passwords: Window
+    full_factor: int
 
     @property
     def sends_day(self) -> Window:
         """The widest of a destination's windows."""
         return max(self.sends_destination.values(), key=lambda window: window[1])
 
+    def requester(self, openid: str | None, address: str) -> Requester:
+        """Return who is counted for a request."""
+        if openid is not None:
+            return Requester(openid, is_address=False)
+        return Requester(self.networks[address], is_address=True)
 
-def wait(events: Sequence[int], window: Window, now: int) -> int:
+    def figure(self, number: int, requester: Requester) -> int:
+        """Return a number of a requester's."""
+        return number * self.address_factor if requester.is_address else number
+
+    def window(self, window: Window, requester: Requester) -> Window:
+        """Return a window of a requester's."""
+        most, seconds = window
+        return self.figure(most, requester), seconds
+
+
+def within(events: Iterable[int], seconds: int, now: int) -> list[int]:
+    """Return the events of the last so many seconds, oldest first."""
+    return sorted(at for at in events if at > now - seconds)
+
+
+def wait(events: Iterable[int], window: Window, now: int) -> int:
     """Return the seconds until one more event fits into the window; 0 where it fits now."""
     most, seconds = window
-    within = sorted(at for at in events if at > now - seconds)
+    recent = within(events, seconds, now)
     # One more event fits when the window has one event less than its limit.
-    return within[len(within) - most] + seconds - now if len(within) >= most else 0
+    return recent[len(recent) - most] + seconds - now if len(recent) >= most else 0
 
 
 def longest(waits: Mapping[str, int]) -> tuple[int, str]:
     """Return the longest wait in seconds and its name; 0 where there is none."""
     return max((seconds, name) for name, seconds in waits.items())
+
+
+def first_refusal(refusals: Sequence[Refusal]) -> Refusal | None:
+    """Return the refusal that is answered: one about wrong codes, else the longest."""
+    attempts = [refusal for refusal in refusals if refusal.code == "too-many-attempts"]
+    return next(iter(attempts), None) or max(
+        refusals, key=lambda refusal: refusal.wait or 0, default=None
+    )
+
+
+@dataclass
+class Budget:
+    """The events of the whole service in a clock hour, as the one running instance knows them."""
+
+    soft: int
+    hard: int | None = None
+    hour: int = -1
+    total: int = 0
+    full: int = -1
+    """The last hour in which more than the soft limit was counted."""
+    over: int = -1
+    """The last hour in which more than the hard limit was counted."""
+
+    def add(self, now: int) -> None:
+        """Count one event; beyond the last limit nothing is counted."""
+        hour = now // HOUR
+        if hour == (self.full if self.hard is None else self.over):
+            return
+        self.hour, self.total = hour, self.counted(now) + 1
+        if self.total > self.soft:
+            self.full = hour
+        if self.hard is not None and self.total > self.hard:
+            self.over = hour
+
+    def counted(self, now: int) -> int:
+        """Return the events of this hour."""
+        return self.total if self.hour == now // HOUR else 0
+
+    def is_full(self, now: int) -> bool:
+        return self.full == now // HOUR
+
+    def is_over(self, now: int) -> bool:
+        return self.over == now // HOUR
+
+    def forget(self) -> None:
+        """Continue in another instance, which has seen nothing."""
+        self.full = self.over = -1
+
+
+@dataclass
+class Visits:
+    """What one requester did with all logins. Times are epoch seconds."""
+
+    wrongs: list[int] = field(default_factory=list)
+    sends: list[tuple[int, str]] = field(default_factory=list)
+    """Times and logins."""
+    unbindings: list[tuple[int, str]] = field(default_factory=list)
+    wrong_details_at: int | None = None
+    starts: list[int] = field(default_factory=list)
+    """Of an address, within the running instance."""
+    logins: dict[str, int] = field(default_factory=dict)
+    """The last start of each login within the running instance."""
+
+    @property
+    def send_times(self) -> list[int]:
+        return [at for at, _ in self.sends]
+
+    def logins_sent_to(self, now: int) -> dict[str, int]:
+        """Return the last send of the day to each login."""
+        return {login: at for at, login in sorted(self.sends) if at > now - DAY}
 
 
 @dataclass(frozen=True)
@@ -96,12 +235,9 @@ class Code:
     digits: str
     method: str
     until: int
-    tries: int = 0
-
-    @property
-    def stored(self) -> tuple[int, int, str]:
-        """Its stored attributes without the digits."""
-        return self.until, self.tries, self.method
+    sender: Requester
+    destination: str
+    tries: Counter[Requester] = field(default_factory=Counter)
 
 
 @dataclass
@@ -110,6 +246,10 @@ class Used:
 
     digits: str
     recovery: int
+
+
+ByRequester = dict[Requester, list[int]]
+"""Times by requester."""
 
 
 @dataclass
@@ -131,9 +271,15 @@ class Login:
     code: Code | None = None
     used: Used | None = None
     starts: list[int] = field(default_factory=list)
-    sends: list[int] = field(default_factory=list)
+    starts_by: ByRequester = field(default_factory=dict)
+    proofs: set[str] = field(default_factory=set)
+    """Solved proofs of work that were used."""
+    sends_by: ByRequester = field(default_factory=dict)
     wrong_codes: list[int] = field(default_factory=list)
-    wrong_details: list[int] = field(default_factory=list)
+    """Of all requesters, except the WeChat that the code went to."""
+    wrong_by: ByRequester = field(default_factory=dict)
+    details_by: ByRequester = field(default_factory=dict)
+    unbindings: list[int] = field(default_factory=list)
     wrong_passwords: list[int] = field(default_factory=list)
     audit: Counter[str] = field(default_factory=Counter)
 

@@ -8,91 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from tests.stateful.actions import Actions as A
-from tests.stateful.driver import Draw
+from tests.stateful.choices import Action
 from tests.stateful.environment import SHARED
 from tests.stateful.rules import Login
-
-Action = Callable[[Any, Draw], None]
-
-POSSIBLE: dict[Action, Callable[[A], object]] = {
-    **dict.fromkeys(
-        (
-            A.sends,
-            A.sends_undeliverable,
-            A.confirms_old,
-            A.confirms_late,
-            A.confirms_weak,
-            A.confirms_private,
-            A.polls,
-        ),
-        lambda machine: machine.recoveries,
-    ),
-    **dict.fromkeys(
-        (A.confirms, A.confirms_wrong, A.confirms_by_older), lambda machine: machine.with_code
-    ),
-    **dict.fromkeys(
-        (
-            A.confirms_again,
-            A.confirms_again_otherwise,
-            A.confirms_again_elsewhere,
-            A.confirms_again_mistyped,
-        ),
-        lambda machine: machine.last,
-    ),
-    **dict.fromkeys((A.unbinds, A.unbinds_wrong), lambda machine: machine.once_bound),
-    A.fetches_again: lambda machine: machine.environment.may_repeat,
-    A.workers_work: lambda machine: machine.model.begun,
-}
-"""The condition of an action; the actions that are not listed are always possible."""
-
-ANYTIME: dict[Action, int] = {
-    A.time_passes: 6,
-    A.sends: 6,
-    A.sends_undeliverable: 1,
-    A.confirms: 4,
-    A.confirms_wrong: 3,
-    A.confirms_old: 3,
-    A.confirms_by_older: 2,
-    A.confirms_weak: 1,
-    A.confirms_private: 2,
-    A.confirms_again: 2,
-    A.confirms_again_otherwise: 1,
-    A.confirms_again_elsewhere: 1,
-    A.confirms_again_mistyped: 1,
-    A.unbinds: 3,
-    A.unbinds_wrong: 1,
-    A.polls: 3,
-    A.starts: 6,
-    A.starts_outside: 1,
-    A.starts_in_other_wechat: 1,
-    A.neighbour_starts: 1,
-    A.starts_unknown: 1,
-    A.verifies: 4,
-    A.verifies_wrong: 2,
-    A.verifies_another: 3,
-    A.verifies_unknown: 1,
-    A.follows: 1,
-    A.follows_silently: 1,
-    A.leaves: 1,
-    A.leaves_silently: 1,
-    A.template_comes: 1,
-    A.template_goes: 1,
-    A.fetches: 2,
-    A.fetches_elsewhere: 1,
-    A.fetches_again: 1,
-    A.operator_looks: 4,
-    A.operator_changes_phone: 2,
-    A.operator_keeps_phone: 1,
-    A.operator_unbinds: 2,
-    A.operator_unlocks: 1,
-    A.year_begins: 1,
-    A.next_year_begins: 1,
-    A.workers_work: 2,
-}
-"""Every action, with its weight outside of a scenario."""
 
 
 def any_login(_: Login) -> bool:
@@ -153,6 +73,14 @@ def scenario(
 RECOVERS = (A.starts, A.sends, A.confirms)
 GUESSES = (A.confirms_wrong,) * 3
 LOCKS = (A.verifies_wrong,) * 3
+STRANGERS_GUESS = (
+    A.stranger_starts,
+    A.sends,
+    *GUESSES,
+    A.stranger_starts,
+    *GUESSES,
+    A.minute_passes,
+)
 
 FIRST: tuple[tuple[Action, ...], ...] = (
     (),
@@ -237,7 +165,9 @@ SCENARIOS = (
         weight=4,
     ),
     # The login page.
-    scenario(any_login, LOCKS, A.verifies, A.operator_looks, A.half_hour_passes, A.verifies),
+    scenario(
+        any_login, LOCKS, A.verifies, A.operator_looks, A.half_hour_passes, A.verifies, weight=4
+    ),
     scenario(with_method, LOCKS, RECOVERS, A.verifies, A.verifies_another, weight=3),
     scenario(with_method, A.verifies_wrong, RECOVERS, A.verifies, weight=4),
     scenario(any_login, A.verifies_wrong, (A.verifies,) * 4, LOCKS, A.minute_passes, A.verifies),
@@ -254,10 +184,15 @@ SCENARIOS = (
         (A.template_goes, A.sends, A.follows),
         weight=4,
     ),
-    scenario(by_wechat, A.template_goes, A.leaves_silently, A.starts, A.sends, A.follows, A.sends),
+    scenario(
+        by_wechat,
+        (A.template_goes, A.leaves_silently, A.starts, A.sends, A.follows, A.sends),
+        weight=5,
+    ),
     scenario(by_wechat, A.template_goes, A.leaves, A.starts, A.sends, A.follows_silently, A.sends),
     scenario(by_wechat, A.follows, A.starts, A.sends, A.fetches, A.confirms_wrong, A.fetches_again),
     scenario(by_wechat, A.fetches, A.starts, A.sends, A.fetches_again, A.fetches_elsewhere),
+    scenario(by_wechat, A.template_goes, A.owner_starts, A.sends, GUESSES, A.fetches, weight=4),
     scenario(
         by_sms,
         (*RECOVERS, A.minute_passes, A.starts, A.sends, A.minute_passes),
@@ -269,7 +204,7 @@ SCENARIOS = (
     scenario(
         may_unbind,
         (A.starts_outside, A.starts, A.unbinds, A.sends, A.confirms_by_older),
-        weight=3,
+        weight=6,
     ),
     scenario(may_unbind, A.starts_outside, A.unbinds, A.sends, A.polls, weight=3),
     scenario(may_unbind, A.starts, A.unbinds_wrong, A.unbinds, A.starts, A.sends, A.confirms),
@@ -307,7 +242,9 @@ SCENARIOS = (
         (A.confirms_by_older, A.confirms),
         weight=4,
     ),
-    scenario(with_method, A.starts, A.sends, A.confirms_private, A.confirms_private, A.confirms),
+    scenario(
+        with_method, A.starts, A.sends, A.confirms_private, A.confirms_private, A.confirms, weight=4
+    ),
     scenario(
         by_wechat,
         (A.template_comes, A.follows, A.starts, A.operator_unlocks, A.operator_changes_phone),
@@ -318,6 +255,102 @@ SCENARIOS = (
         (A.starts, A.sends, *GUESSES, A.minute_passes, A.sends, A.confirms_wrong),
         (A.confirms_wrong, A.operator_unlocks, A.sends, A.confirms),
         weight=1,
+    ),
+    # Requesters.
+    scenario(by_wechat, STRANGERS_GUESS, A.owner_starts, A.sends, A.fetches, A.confirms, weight=5),
+    scenario(
+        by_wechat,
+        (A.owner_starts, A.sends, *GUESSES, A.confirms_wrong, A.stranger_starts, A.confirms_wrong),
+        (A.polls, A.operator_looks, A.owner_continues, A.polls, A.operator_unlocks, A.confirms),
+        weight=3,
+    ),
+    scenario(
+        by_wechat,
+        (A.stranger_starts, A.sends, *GUESSES, A.stranger_starts, *GUESSES, A.hour_passes),
+        (A.starts_outside, A.sends, A.confirms_wrong, A.confirms_wrong, A.confirms_wrong),
+        (A.minute_passes, A.sends, A.operator_looks, A.owner_starts, A.sends, A.confirms),
+        weight=6,
+    ),
+    scenario(
+        by_wechat,
+        (A.stranger_starts, A.sends, A.confirms_wrong, A.confirms_wrong, A.stranger_starts),
+        (*GUESSES, A.starts_outside, A.confirms_wrong, A.confirms_wrong, A.operator_looks),
+        (A.confirms_wrong, A.owner_starts, A.confirms),
+        weight=6,
+    ),
+    scenario(
+        by_wechat,
+        (A.starts_outside, A.sends, *GUESSES, *GUESSES, A.moves_within_network, A.confirms_wrong),
+        (A.moves, A.confirms_wrong, A.polls, A.confirms),
+        weight=4,
+    ),
+    scenario(
+        with_method,
+        (A.starts, A.sends, *GUESSES, A.next_login_starts, A.sends, *GUESSES, A.minute_passes),
+        (A.sends, A.operator_looks, A.operator_unlocks, A.sends, A.confirms),
+        weight=5,
+    ),
+    scenario(with_method, A.starts, A.sends, A.confirms_wrong, A.confirms, A.verifies, weight=4),
+    scenario(by_sms, A.stranger_starts, A.sends, A.owner_continues, A.starts, A.polls, A.confirms),
+    scenario(
+        by_sms,
+        (A.starts, A.sends, A.confirms_wrong, A.minute_passes, A.sends_undeliverable, A.polls),
+        (A.confirms_wrong, A.confirms),
+        weight=4,
+    ),
+    scenario(
+        with_method,
+        (A.day_passes, A.starts, A.sends, A.next_login_starts, A.sends, A.hour_passes, A.sends),
+        (A.minute_passes, A.next_login_starts, A.sends, A.hour_passes, A.sends, A.minute_passes),
+        (A.next_login_starts, A.sends, A.instance_begins, A.next_login_starts, A.sends),
+        weight=9,
+    ),
+    scenario(
+        with_method,
+        (A.day_passes, A.starts, A.sends, A.minute_passes, A.sends, A.hour_passes),
+        (A.next_login_starts, A.sends, A.minute_passes, A.sends, A.hour_passes),
+        (A.next_login_starts, A.sends, A.minute_passes, A.sends, A.operator_looks),
+        weight=6,
+    ),
+    scenario(
+        any_login,
+        (*(A.starts,) * 4, *(A.stranger_starts,) * 6, A.starts_with_used_proof, A.owner_continues),
+        (A.starts, A.operator_looks),
+        weight=5,
+    ),
+    scenario(any_login, (A.starts_outside,) * 7, A.moves_within_network, (A.starts_outside,) * 4),
+    scenario(any_login, A.starts, A.starts_with_used_proof, A.starts, A.sends),
+    # Budgets of the whole service.
+    scenario(
+        by_sms,
+        (A.starts, A.sends, A.confirms_wrong, A.operator_corrects_phones, A.operator_looks),
+        (A.minute_passes, A.sends, A.stranger_starts, A.sends, A.operator_corrects_phones),
+        (A.minute_passes, A.sends, A.confirms, A.instance_begins, A.sends),
+        weight=6,
+    ),
+    scenario(
+        may_unbind,
+        (A.starts, A.unbinds, A.sends, A.confirms, A.starts, A.unbinds, A.next_login_starts),
+        (A.sends, A.confirms, A.starts, A.unbinds, A.stranger_starts, A.unbinds, A.unbinds),
+        weight=8,
+    ),
+    scenario(
+        may_unbind,
+        (A.starts, A.unbinds, A.sends, A.confirms, A.starts, A.unbinds, A.minute_passes, A.sends),
+        (A.confirms, A.starts, A.unbinds, A.operator_looks, A.operator_unlocks, A.unbinds),
+        weight=8,
+    ),
+    scenario(
+        may_unbind,
+        (A.starts, A.unbinds, A.sends, A.confirms, A.starts, A.unbinds, A.hour_passes),
+        (A.next_login_starts, A.sends, A.confirms, A.starts, A.unbinds, A.minute_passes, A.sends),
+        (A.confirms, A.starts, A.unbinds),
+        weight=8,
+    ),
+    scenario(
+        may_unbind,
+        (A.starts, *(A.unbinds_wrong,) * 4, A.stranger_starts, A.unbinds, A.operator_looks),
+        weight=3,
     ),
     # The year.
     scenario(
