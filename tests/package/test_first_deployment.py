@@ -111,7 +111,7 @@ def test_two_stacks_of_one_account_do_not_meet() -> None:
     deploy("recovery", TablePrefix="recovery")
     deploy("staging", TablePrefix="staging")
     names = boto3.client("dynamodb").list_tables()["TableNames"]
-    assert len(names) == 12
+    assert len(names) == 14
     staging = world("staging")
     add_firm(staging.service.hasher)
     assert recover(staging) == 200
