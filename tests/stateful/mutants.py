@@ -143,7 +143,10 @@ MUTANTS: dict[str, Defence] = {
     ),
     "a code lives twice as long": Value(code_updates, "LIFETIME", 600),
     "an expired code is accepted": SourceMutation(
-        code_updates.count_attempt, "& (CodeItem.code_expires_at > now_param)"
+        code_updates.count_attempt,
+        # A code that was never sent has the time 0.
+        "CodeItem.code_expires_at > now_param",
+        "CodeItem.code_expires_at > 0",
     ),
     "a recovery lives twice as long": SourceMutation(
         Tokens.issue, "TOKEN_LIFETIME,\n", "2 * TOKEN_LIFETIME,\n"

@@ -54,7 +54,9 @@ MUTANTS_OF_REQUESTERS: dict[str, Defence] = {
         Codes._take_back, "if attempt.is_recorded:", "if False:"
     ),
     "strangers' wrong codes use up the owner's tries": SourceMutation(
-        code_updates.may_try, "may if is_owner else may & ", "may & "
+        code_updates.count_attempt,
+        "may_try(limits, is_address=is_address, is_owner=is_owner)",
+        "may_try(limits, is_address=is_address, is_owner=False)",
     ),
     "the owner's wrong codes count with those of strangers": Together(
         SourceMutation(
