@@ -192,7 +192,7 @@ def test_a_failure_of_the_store_is_a_503_without_effect(
     token = world.token()
     with monkeypatch.context() as down:
         down.setattr(
-            "chalicelib.store.codes.transact",
+            "chalicelib.store.sends.transact",
             lambda *_: (_ for _ in ()).throw(Unavailable("store")),
         )
         answer = world.send(token)

@@ -92,14 +92,14 @@ def test_a_call_is_for_its_roles(
     member: str,
 ) -> None:
     """403 `role` otherwise, before anything is read of the request or changed."""
-    before = desk.world.login_item().attribute_values
+    before = desk.world.login_item().to_simple_dict()
     answer = desk.as_(member).request(method, path, body)
     if member in allowed:
         assert answer.status_code == status, answer.body
         return
     assert (answer.status_code, answer.json_body["code"]) == (403, "role")
     assert "角色" in answer.json_body["detail"]
-    assert desk.world.login_item().attribute_values == before
+    assert desk.world.login_item().to_simple_dict() == before
 
 
 @pytest.mark.parametrize(

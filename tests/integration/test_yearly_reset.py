@@ -40,10 +40,10 @@ def test_a_finance_login_gets_its_default_password_of_the_year(reset: ResetWorld
 
 def test_the_main_login_is_never_touched(reset: ResetWorld) -> None:
     """登录账号为会计师事务所编号时登录密码为会计师事务所入会申请时自行设置的开户密码。"""
-    before = LoginItem.get("11010148").attribute_values
+    before = LoginItem.get("11010148").to_simple_dict()
     reset.schedule()
     reset.work()
-    assert LoginItem.get("11010148").attribute_values == before
+    assert LoginItem.get("11010148").to_simple_dict() == before
     assert not list(AuditItem.query("11010148"))
 
 
@@ -282,10 +282,10 @@ def test_a_forecast_changes_nothing(reset: ResetWorld) -> None:
     item = LoginItem.get("21000001_cw")
     item.province = None
     item.save()
-    before = {item.login: item.attribute_values for item in LoginItem.scan()}
+    before = {item.login: item.to_simple_dict() for item in LoginItem.scan()}
     forecast = reset.story.forecast(YEAR)
     assert (forecast.logins, dict(forecast.outcomes)) == (3, {"done": 2, "no-province": 1})
-    assert {item.login: item.attribute_values for item in LoginItem.scan()} == before
+    assert {item.login: item.to_simple_dict() for item in LoginItem.scan()} == before
     assert not list(RunItem.scan())
     reset.schedule()
     reset.work()

@@ -155,7 +155,7 @@ def _unbind_with_a_code(world: World) -> tuple[str, CodeItem]:
 @attack(
     9,
     Together(
-        SourceMutation(Bindings.unbind, "*END_CODE, "),
+        SourceMutation(Bindings.unbind, "*END_CODE,"),
         SourceMutation(
             code_updates.login_unchanged,
             "LoginItem.openid == destination",

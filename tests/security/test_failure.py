@@ -92,13 +92,13 @@ def test_a_store_that_fails_at_any_call_leaves_nothing_half_done(world: World) -
         for call in range(10):
             fault, calls = failing_at(call)
             before, sent = stored(), len(world.phones.sent)
-            logins = [world.login_item(login).attribute_values for login in (MAIN, bound)]
+            logins = [world.login_item(login).to_simple_dict() for login in (MAIN, bound)]
             with interrupted([client()], fault, after=False):
                 answer = run()
             if len(calls) <= call:
                 break
             assert len(world.phones.sent) == sent
-            assert [world.login_item(login).attribute_values for login in (MAIN, bound)] == logins
+            assert [world.login_item(login).to_simple_dict() for login in (MAIN, bound)] == logins
             if step == "subscribe":
                 assert (answer.status_code, answer.body) == (200, b"success")
             else:

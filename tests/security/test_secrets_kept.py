@@ -104,7 +104,7 @@ def test_ids_have_128_random_bits(make_world: MakeWorld) -> None:
     """Ids of recoveries, OAuth states and proofs of work: every bit takes both values."""
     most = 48
     world = make_world(
-        LIMIT_STARTS_PER_LOGIN_HOUR=f"{most}", LIMIT_STARTS_PER_ADDRESS_HOUR=f"{most}"
+        LIMIT_STARTS_PER_REQUESTER_LOGIN_HOUR=f"{most}", LIMIT_STARTS_PER_ADDRESS_HOUR=f"{most}"
     )
     add_firm(world.service.hasher)
     recoveries, states, proofs = set(), set(), set()

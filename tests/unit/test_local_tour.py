@@ -291,7 +291,7 @@ EVENT = Event(
         ),
         (
             replace(EVENT, event="refused-wrong-codes", occurrences=3),
-            "超限拒绝：一天内输错验证码的次数",
+            "超限拒绝：同一微信或网络一天内输错该账号验证码的次数（不影响他人）",
             "本人",
             "3次",
         ),
