@@ -7,7 +7,8 @@ const DEVICES = { phone: "手机", pc: "电脑", demo: "演示页" };
 
 let phone = null; // what phone.js offers: act, show, newestCode, webIsOpen, restart
 let runs = null;
-let busy = false;
+const pending = new Set(); // names of operations that wait or run
+let last = Promise.resolve();
 
 function ahead(seconds) {
   const days = Math.floor(seconds / 86400);
@@ -49,7 +50,7 @@ function renderScenes({ scenes, scene }) {
       type: "button",
       class: "scene",
       "aria-pressed": String(name === chosen),
-      onclick: () => alone(() => phone.act({ act: "scene", scene: name })),
+      onclick: () => alone(`scene ${name}`, () => phone.act({ act: "scene", scene: name })),
     }, make("b", {}, title), make("small", {}, about)));
   });
 }
@@ -69,7 +70,7 @@ function renderSteps(scene) {
           step.done ? make("span", { class: "spoken" }, "（已完成）") : ""),
         state === "current" && step.offers.length
           ? make("div", { class: "offers" }, ...step.offers.map((offer) => make("button", {
-            type: "button", class: "offer", onclick: () => alone(() => take(offer, step.device, scene)),
+            type: "button", class: "offer", onclick: () => alone(`offer ${offer.label}`, () => take(offer, step.device, scene)),
           }, offer.label)))
           : null));
   }));
@@ -79,15 +80,11 @@ function renderSteps(scene) {
   if ($("finished").textContent !== finished) $("finished").textContent = finished;
 }
 
-/** Run one operation at a time, so that a double tap does nothing twice. */
-async function alone(operation) {
-  if (busy) return;
-  busy = true;
-  try {
-    await operation();
-  } finally {
-    busy = false;
-  }
+/** Run operations one after the other; one that is waiting or running is not repeated by a double tap. */
+function alone(name, operation) {
+  if (pending.has(name)) return;
+  pending.add(name);
+  last = last.then(operation).catch((error) => console.error(error)).finally(() => pending.delete(name));
 }
 
 async function take(offer, device, scene) {
@@ -150,15 +147,15 @@ export function startTour(parts) {
   }
   for (const button of document.querySelectorAll("[data-seconds]")) {
     const seconds = Number(button.dataset.seconds);
-    button.addEventListener("click", () => alone(() => phone.act({ act: "move-clock", seconds })));
+    button.addEventListener("click", () => alone(`clock ${seconds}`, () => phone.act({ act: "move-clock", seconds })));
   }
-  $("new-year").addEventListener("click", () => alone(() => phone.act({ act: "new-year" })));
+  $("new-year").addEventListener("click", () => alone("new year", () => phone.act({ act: "new-year" })));
   for (const button of document.querySelectorAll(".toggle")) {
-    button.addEventListener("click", () => alone(() => phone.act({
+    button.addEventListener("click", () => alone(`break ${button.dataset.part}`, () => phone.act({
       act: "break",
       part: button.dataset.part,
       on: button.getAttribute("aria-checked") !== "true",
     })));
   }
-  $("reset").addEventListener("click", () => alone(() => phone.act({ act: "reset" })));
+  $("reset").addEventListener("click", () => alone("reset", () => phone.act({ act: "reset" })));
 }
