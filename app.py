@@ -9,6 +9,7 @@ from chalice.app import Chalice, CloudWatchEvent, Cron, SQSEvent
 from chalicelib.handlers import (
     credentials,
     desk_logins,
+    desk_page,
     desk_reviews,
     middleware,
     openapi,
@@ -29,6 +30,7 @@ app.register_blueprint(openapi.blueprint)
 app.register_blueprint(credentials.blueprint)
 app.register_blueprint(receipts.blueprint)
 app.register_blueprint(support.blueprint)
+app.register_blueprint(desk_page.blueprint)
 app.register_blueprint(desk_logins.blueprint)
 app.register_blueprint(desk_reviews.blueprint)
 

@@ -10,7 +10,7 @@ import csv
 import itertools
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
@@ -179,8 +179,17 @@ def area_codes() -> Mapping[str, str]:
 
     Provinces are two-digit codes of GB/T 2260.
     """
+    return {row["province"]: row["area_code"] for row in _provinces()}
+
+
+def province_names() -> Mapping[str, str]:
+    """Return the Chinese name of each province by its two-digit code of GB/T 2260."""
+    return {row["province"]: row["name"] for row in _provinces()}
+
+
+def _provinces() -> Iterable[Mapping[str, str]]:
     text = resources.files(__package__).joinpath("area_codes.csv").read_text("utf-8")
-    return {row["province"]: row["area_code"] for row in csv.DictReader(text.splitlines())}
+    return csv.DictReader(text.splitlines())
 
 
 def default_password(

@@ -115,9 +115,13 @@ def audit(service: Service, staff: Staff) -> Response:
             "Content-Disposition": 'attachment; filename="audit.csv"',
         }
         return Response(as_csv(page.events), headers=headers)
+    from ..services.desk.login_view import timeline_event
+
     events = [
         {
             **asdict(found.event),
+            "text": (shown := timeline_event(found.event)).text,
+            "details": shown.details,
             "login": None if found.login.startswith(ACTOR) else found.login,
             "actor": found.event.actor.removeprefix(ACTOR),
         }

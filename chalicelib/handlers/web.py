@@ -1,9 +1,4 @@
-"""The page of the recovery, and its assets.
-
-Responses are not compressed here: API Gateway compresses them (`minimum_compression_size`).
-Compressing in the function would require every content type to be declared binary, and with them
-every request body.
-"""
+"""The page of the recovery, and its assets."""
 
 from __future__ import annotations
 
@@ -38,17 +33,6 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 
-_YEAR = 31_536_000
-
-_DOCUMENT_HEADERS: Mapping[str, str] = {
-    "Content-Type": "text/html; charset=utf-8",
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
-
 _PLAIN_TEXT = {**HEADERS, "Content-Type": "text/plain; charset=utf-8"}
 
 
@@ -60,6 +44,7 @@ def document() -> Response:
     from string import Template
 
     from ..web.recovery.assets import assets, read
+    from .http.pages import document_response
 
     service = runtime.service()
     request = blueprint.current_request
@@ -85,10 +70,7 @@ def document() -> Response:
     }
     escaped = {name: html.escape(str(value)) for name, value in values.items()}
     body = Template(read("index.html")).substitute(escaped)
-    headers = {**HEADERS, **_DOCUMENT_HEADERS}
-    if settings.secure:
-        headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
-    return Response(body, headers=headers)
+    return document_response(body, settings, CONTENT_SECURITY_POLICY)
 
 
 def _login(text: str) -> str:
@@ -103,17 +85,12 @@ def _login(text: str) -> str:
 def asset(name: str) -> Response:
     """Return an asset of the page by its hashed name."""
     from ..web.recovery.assets import by_name
+    from .http.pages import asset_response
 
     file = by_name().get(name)
     if file is None:
         return problem("not-found", 404)
-    headers: dict[str, str | list[str]] = {
-        "Content-Type": file.content_type,
-        "Cache-Control": f"public, max-age={_YEAR}, immutable",
-        "X-Content-Type-Options": "nosniff",
-        "Cross-Origin-Resource-Policy": "same-origin",
-    }
-    return Response(file.text, headers=headers)
+    return asset_response(file)
 
 
 @blueprint.route("/favicon.ico", methods=["GET"])

@@ -24,7 +24,13 @@ from tests.conftest import World
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 # Files of the page and what crawlers and WeChat fetch by a fixed name: no API.
-NOT_DESCRIBED = {"/assets/{name}", "/favicon.ico", "/robots.txt", "/{name}"}
+NOT_DESCRIBED = {
+    "/assets/{name}",
+    "/support/assets/{name}",
+    "/favicon.ico",
+    "/robots.txt",
+    "/{name}",
+}
 # Where vendors push receipts to; who needs the address has it from the operators.
 NOT_DESCRIBED |= {"/receipts/aliyun/{key}", "/receipts/tencent/{key}"}
 

@@ -87,7 +87,7 @@ def _act(
 
 
 def _audit() -> Schema:
-    event = json_object({**EVENT_FACTS, "login": MAYBE_TEXT})
+    event = json_object({**EVENT_FACTS, "login": MAYBE_TEXT, "text": TEXT, "details": TEXT})
     answer = json_object({"events": {"type": "array", "items": event}, "more": {"type": "boolean"}})
     response = json_response(answer, "The acts, the oldest first.")
     response["content"]["text/csv"] = {"schema": TEXT}

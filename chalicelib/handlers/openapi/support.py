@@ -13,6 +13,7 @@ from .schemas import (
     problem_responses,
     query_parameter,
     request_body,
+    text_response,
 )
 
 TIME: Schema = {"type": "integer", "minimum": 0, "description": "epoch seconds"}
@@ -26,10 +27,24 @@ _REDIRECT: Schema = {
 def paths() -> Schema:
     """Return the path items of this blueprint."""
     return {
+        "/support": {"get": _page()},
         "/support/sign-in": {"get": _begin()},
         "/support/callback": {"get": _complete()},
         "/support/sign-out": {"post": _sign_out()},
         "/support/api/me": {"get": _me()},
+    }
+
+
+def _page() -> Schema:
+    return {
+        "summary": "The support desk's page.",
+        "operationId": "desk",
+        "parameters": [query_parameter("entry", "why a sign-in failed", TEXT)],
+        "responses": {
+            "200": text_response("The page.", "text/html"),
+            **problem_responses(),
+            **no_desk(),
+        },
     }
 
 

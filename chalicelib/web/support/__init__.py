@@ -1,0 +1,1 @@
+"""The support desk's page: HTML, CSS, ES modules, and their names for caching."""
