@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import re
-from html.parser import HTMLParser
 
 import pytest
 from chalice.test import HTTPResponse
@@ -12,41 +11,10 @@ from chalice.test import HTTPResponse
 from chalicelib.domain.catalogue import ACCOUNT_NAME, SUPPORT
 from chalicelib.web.recovery import assets as page_assets
 from tests.conftest import MakeWorld, World
+from tests.support.page_files import Elements, declared_twice, undeclared_calls
 
 FIRST_VIEW = 14 * 1024
 """Bytes, compressed: what a server may send before the first acknowledgement (RFC 6928)."""
-
-
-class Elements(HTMLParser):
-    """Every start tag of a document with its attributes, and the text within scripts and styles."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str]]] = []
-        self.inline: list[str] = []
-        self._within = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, {name: value or "" for name, value in attrs}))
-        self._within = tag
-
-    def handle_data(self, data: str) -> None:
-        if self._within in ("script", "style") and data.strip():
-            self.inline.append(data)
-
-    def addresses(self) -> list[str]:
-        """What the document loads: by href of a link, src, and the worker's name."""
-        return [
-            values[name]
-            for tag, values in self.found
-            for name in ("href", "src", "data-solver")
-            if values.get(name) and (tag != "a")
-        ]
-
-    def body(self) -> dict[str, str]:
-        """The attributes of the body: what the service tells the page."""
-        return next(values for tag, values in self.found if tag == "body")
 
 
 def get(world: World, path: str = "/", openid: str | None = None) -> HTTPResponse:
@@ -159,29 +127,12 @@ GLOBALS = frozenset(
 
 def test_the_modules_call_only_functions_that_exist() -> None:
     """A call of an undeclared name would look like a lost network: its error is caught as one."""
-    text = "".join(page_assets.read(module) for module in page_assets.MODULES)
-    code = re.sub(r"(?s:/\*.*?\*/)|(?m:^\s*//.*$|^import .*$)", "", text)
-    declared = set(re.findall(r"(?:function|class|const|let)\s+([\w$]+)", code))
-    parameters = set(re.findall(r"[\w$]+", " ".join(re.findall(r"\(([^()]*)\) (?:=>|\{)", code))))
-    called = set(re.findall(r"(?<![\w$.])(?:\.\.\.)?([A-Za-z_$][\w$]*)\(", code))
-    methods = {"constructor", "drop"}
-    assert {"call", "showProblem"} <= called
-    assert called - declared - parameters - methods <= GLOBALS
+    assert undeclared_calls(page_assets.read, page_assets.MODULES) <= GLOBALS
 
 
 def test_the_modules_fit_into_one_scope() -> None:
     """Served as one script, each name is declared once and before its use."""
-    given: dict[str, str] = {}
-    for module in page_assets.MODULES:
-        text = page_assets.read(module)
-        for names, source in re.findall(r'^import \{([^}]*)\} from "\./([a-z]+\.js)";', text, re.M):
-            for name in re.split(r"\s*,\s*", names.strip(" ,\n")):
-                assert given.get(name) == source, f"{module} imports {name} from {source}"
-        for name in re.findall(
-            r"^(?:export )?(?:async )?(?:const|let|function|class) ([\w$]+)", text, re.M
-        ):
-            assert name not in given, f"{name} is in {given.get(name)} and {module}"
-            given[name] = module
+    assert declared_twice(page_assets.read, page_assets.MODULES) == []
 
 
 @pytest.mark.parametrize(

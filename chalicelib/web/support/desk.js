@@ -66,26 +66,27 @@ function currentPlace() {
 /** Render the present place; `moves` where the person has come from another one. */
 async function render(moves) {
   const number = (turn += 1);
-  const { place, render: build } = currentPlace();
+  const current = currentPlace();
   stopPhoneCard();
   if (moves) {
     closeSearch();
     showAlarm("");
     showNotice("");
   }
-  showPlaces(place);
+  showPlaces(current.place);
   $("main").setAttribute("aria-busy", "true");
   try {
-    const { title, subtitle, content, start } = await build(() => render(false));
+    const built = await current.render(() => render(false));
     if (number !== turn) return;
-    const heading = el("h1", { tabindex: "-1" }, title);
-    const head = el("div", { class: "head" }, heading, subtitle ? el("p", { class: "hint" }, subtitle) : "");
-    $("view").replaceChildren(head, ...content.filter(Boolean));
-    document.title = `${title} - 客服工作台`;
-    if (moves && build === startPage) $("q").focus();
+    const heading = el("h1", { tabindex: "-1" }, built.title);
+    const line = built.subtitle ? el("p", { class: "hint" }, built.subtitle) : null;
+    const head = el("div", { class: "head" }, heading, line);
+    $("view").replaceChildren(head, ...built.content.filter(Boolean));
+    document.title = `${built.title} - 客服工作台`;
+    if (moves && current.render === startPage) $("q").focus();
     else if (moves) heading.focus({ preventScroll: true });
     if (moves) scrollTo(0, 0);
-    if (start) await start();
+    if (built.start) await built.start();
   } catch (problem) {
     if (number !== turn || problem.code === "sign-in") return;
     if (moves) $("view").replaceChildren();
