@@ -42,6 +42,8 @@ class Firm:
     number: str
     approval_no: str
     head_name: str
+    name: str = ""
+    """A name of its own; "" for one made from the number."""
 
 
 def made_up(count: int = FIRMS) -> list[Firm]:
@@ -66,7 +68,7 @@ def write_directory(path: Path, firms: list[Firm]) -> None:
             sheet.writerow(
                 {
                     "firm_no": firm.firm_no,
-                    "name": f"示例{firm.firm_no}会计师事务所",
+                    "name": firm.name or f"示例{firm.firm_no}会计师事务所",
                     "province": "11",
                     "approval_no": firm.approval_no,
                     "head_name": firm.head_name,
@@ -107,7 +109,11 @@ class LocalStack:
 
     def sms_code(self, number: str) -> str:
         """Return the code of the last SMS that contains one."""
-        inbox = [sms for sms in self.phone(number)["sms"] if sms["template"] == "code"]
+        return self.sms_code_of(number, "code")
+
+    def sms_code_of(self, number: str, template: str) -> str:
+        """Return the code of the last SMS of this template."""
+        inbox = [sms for sms in self.phone(number)["sms"] if sms["template"] == template]
         return str(inbox[-1]["params"]["code"])
 
     def wechat_code(self, number: str) -> str:
@@ -181,13 +187,19 @@ class Api:
 
     def post(self, path: str, body: dict[str, Any], token: str | None = None) -> dict[str, Any]:
         """Send a POST that must succeed."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        answer = self._session.post(
-            f"{self._url}/{path}", json=body, headers=headers, timeout=TIMEOUT
-        )
+        answer = self.answer(path, body, token)
         assert answer.ok, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+    def answer(
+        self, path: str, body: dict[str, Any], token: str | None = None
+    ) -> requests.Response:
+        """Send a POST and return its answer, whatever it is."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return self._session.post(
+            f"{self._url}/{path}", json=body, headers=headers, timeout=TIMEOUT
+        )
 
     def start(self, login: str) -> dict[str, Any]:
         """Begin a recovery, with its proof of work."""

@@ -24,7 +24,8 @@ function passwordText(view) {
 function badges(view) {
   const found = [
     view.frozen_at ? "已冻结" : "",
-    view.locks.length ? "有限制" : "",
+    // The pause after each code is no fault.
+    view.locks.some(({ kind }) => kind !== "resend-pause") ? "有限制" : "",
     view.method ? "" : "无法接收验证码",
     view.must_change ? "须先找回" : "",
   ].filter(Boolean);
