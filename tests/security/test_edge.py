@@ -185,7 +185,7 @@ def test_another_site_cannot_start_a_recovery(world: World) -> None:
     50,
     SourceMutation(problems.json_response, "**HEADERS, "),
     SourceMutation(problems.problem, "**HEADERS, "),
-    SourceMutation(web.document, "**HEADERS, "),
+    SourceMutation(pages.document_response, "**HEADERS,"),
     SourceMutation(wechat_handler._redirect, "**HEADERS, "),
     SourceMutation(wechat_handler._text, "**HEADERS, "),
     SourceMutation(wechat_handler._refusal, "**HEADERS, "),
