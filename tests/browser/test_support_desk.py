@@ -197,7 +197,7 @@ def test_calls_6_and_7_the_yearly_password_of_a_firm_found_by_name(
     page.keyboard.press("Escape")
     expect(page.locator("#popup")).to_be_hidden()
     page.locator("#q").fill(f"示例{firm.firm_no}")
-    page.keyboard.press("Enter")
+    page.get_by_role("option", name=firm.firm_no).click()
     agent.expect_login(firm.firm_no)
     expect(agent.visit.heading(f"示例{firm.firm_no}会计师事务所")).to_be_focused()
     page.locator(".login", has_text="财务上报").click()

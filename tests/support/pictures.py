@@ -1,8 +1,9 @@
-"""Make the READMEs' pictures from the running local stack: `python -m tests.support.pictures`.
+"""Make the documents' pictures from the running local stack: `python -m tests.support.pictures`.
 
 `tour.webp` plays a scene of the guided tour at 1280×800; a ring marks what is pressed.
 `phone-and-pc.png` composes two screenshots: a PC at 1280×800 waits with its QR code while the phone,
 375×812 inside the simulated WeChat, has scanned it and enters the code of the SMS.
+`support-desk.png` shows that login at the support desk.
 """
 
 from __future__ import annotations
@@ -274,6 +275,17 @@ def side_by_side(browser: Browser, url: str, demo: DemoPage) -> bytes:
     return compose(browser, phone, pc.screenshot())
 
 
+def support_desk(browser: Browser, url: str) -> bytes:
+    """Sign in to the support desk, open the login by its number, and return the PNG."""
+    page = open_page(browser, f"{url}/support/", WIDE, scale=1)
+    page.get_by_role("link", name="登录", exact=True).click()
+    page.get_by_role("link", name=re.compile("主管")).click()
+    page.locator("#q").fill(LOGIN)
+    page.locator("#q").press("Enter")
+    expect(page.locator("#propose")).to_be_visible()
+    return page.screenshot()
+
+
 def main() -> None:
     """Write the pictures; fail if one is larger than a README should load."""
     expect.set_options(timeout=30_000)
@@ -282,11 +294,13 @@ def main() -> None:
         tour = play(DemoPage(open_page(browser, f"{url}/_phone", WIDE, scale=1)))
         demo = DemoPage(open_page(browser, f"{url}/_phone", {"width": 1280, "height": 900}))
         pair = side_by_side(browser, url, demo)
+        desk = support_desk(browser, url)
         browser.close()
     FOLDER.mkdir(exist_ok=True)
     for name, picture, maximum in (
         ("tour.webp", tour, MAXIMUM_WEBP),
         ("phone-and-pc.png", pair, MAXIMUM_PNG),
+        ("support-desk.png", desk, MAXIMUM_PNG),
     ):
         if len(picture) > maximum:
             raise SystemExit(f"{name} has {len(picture)} bytes, more than {maximum}")

@@ -8,6 +8,9 @@ import { requestersCard, timelineCard } from "./timeline.js";
 
 const LOGINS = { main: "年检、教育", finance: "财务上报" };
 
+// The pause after each code is no fault.
+const PAUSE_LOCK = "resend-pause";
+
 function wechatText(view) {
   if (!view.wechat_bound) return "未绑定";
   if (view.following === null) return "已绑定，是否关注暂时查不到";
@@ -24,8 +27,7 @@ function passwordText(view) {
 function badges(view) {
   const found = [
     view.frozen_at ? "已冻结" : "",
-    // The pause after each code is no fault.
-    view.locks.some(({ kind }) => kind !== "resend-pause") ? "有限制" : "",
+    view.locks.some(({ kind }) => kind !== PAUSE_LOCK) ? "有限制" : "",
     view.method ? "" : "无法接收验证码",
     view.must_change ? "须先找回" : "",
   ].filter(Boolean);
@@ -42,7 +44,9 @@ function loginLink(view, current) {
 }
 
 function verdict(view) {
-  const locks = view.locks.map(({ text, until }) => el("li", {}, `${text}：${time(until)}解除`));
+  const locks = view.locks.map(({ kind, text, until }) =>
+    el("li", { class: kind === PAUSE_LOCK && "hint" }, `${text}：${time(until)}解除`),
+  );
   return el(
     "section",
     { class: "card verdict" },

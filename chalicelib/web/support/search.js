@@ -55,11 +55,7 @@ function option(firm, index) {
       id: `firm-${index}`,
       role: "option",
       "aria-selected": "false",
-      on: {
-        // The field keeps the focus.
-        mousedown: (event) => event.preventDefault(),
-        click: () => open(firm),
-      },
+      on: { click: () => open(firm) },
     },
     el("strong", {}, firm.name),
     el(
@@ -138,6 +134,8 @@ export function startSearch() {
   $("q").addEventListener("compositionend", typed);
   $("q").addEventListener("keydown", pressed);
   $("q").addEventListener("blur", closeSearch);
+  // The field keeps the focus while a firm is clicked or the list is scrolled.
+  $("popup").addEventListener("mousedown", (event) => event.preventDefault());
   $("search").addEventListener("submit", submitted);
   document.addEventListener("keydown", (event) => {
     const writing = event.target.closest("input, textarea, dialog");
