@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +265,10 @@ def test_an_auditor_s_day(desks: Desks, agent: DeskVisit, firm: Firm) -> None:
     expect(page.locator("#search")).to_be_hidden()
     auditor.go("操作记录", "操作记录")
     page.get_by_label("账号").fill(firm.firm_no)
+    # The stack's clock is ahead of the browser's, and the day may end between the two.
+    now = datetime.now(UTC)
+    page.get_by_label("从").fill((now - timedelta(days=1)).date().isoformat())
+    page.get_by_label("到", exact=True).fill((now + timedelta(days=2)).date().isoformat())
     page.get_by_label("人员").fill("staff-lin")
     page.keyboard.press("Enter")
     rows = page.locator("#acts tbody tr")
