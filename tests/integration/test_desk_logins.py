@@ -103,10 +103,14 @@ def test_a_wechat_of_somebody_who_has_left(desk: Desk) -> None:
 def test_too_many_tries(desk: Desk) -> None:
     """Call 5: which limit, until when, whose tries; unlocked with a reason."""
     now = desk.world.clock.time
-    LoginItem(LOGIN).update([LoginItem.starts.set([now - 60] * 30)])
+    visitor = desk.world.service.requesters.identify("o-alice", "")
+    LoginItem(LOGIN).update([LoginItem.starts_by.set({visitor.key: [now - 60] * 10})])
     desk.world.start()
     shown = view(desk)
-    assert shown["why"] == "“一小时内开始找回的次数”已达上限，2027年1月15日 16:59自动解除。"
+    assert (
+        shown["why"]
+        == "“同一微信或网络一小时内开始找回的次数（不影响他人）”已达上限，2027年1月15日 16:59自动解除。"
+    )
     (lock,) = shown["locks"]
     assert (lock["kind"], lock["until"]) == ("starts", now + 3_540)
     assert desk.agent.post(f"/support/api/logins/{LOGIN}/unlock", REASON).json_body["changed"]

@@ -20,7 +20,7 @@ from tests.support.ops_runner import Run
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
 
-DURABLE = ("firms", "logins", "followers", "audit", "runs")
+DURABLE = ("firms", "logins", "followers", "audit", "runs", "desk")
 
 
 @pytest.fixture
