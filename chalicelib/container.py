@@ -28,6 +28,7 @@ from .services.qr_scenes import QrScenes
 from .services.rate_limits import StartLimiter
 from .services.recovery import Recovery
 from .services.refusals import Refusals
+from .services.sent_codes import SentCodes
 from .services.service_budgets import ServiceBudgets
 from .settings import Settings
 from .sms.gateway import SmsGateway
@@ -246,6 +247,7 @@ class Service:
                 issuer=self.code_issuer,
                 delivery=self._code_delivery,
                 budget=self.budgets.sends,
+                sent_codes=SentCodes(self.codes),
             ),
             code_verifier=CodeVerifier(
                 codes=self.codes,

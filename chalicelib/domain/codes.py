@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 LIFETIME = 300
 """Seconds for which a code is valid."""
@@ -12,6 +13,16 @@ LIFETIME = 300
 DIGITS = 6
 LONG_DIGITS = 8
 """The length of a code of a login whose codes are being guessed."""
+
+
+class SentCode(NamedTuple):
+    """A live code that was sent for the visitor that the response goes to. Times in seconds."""
+
+    delivery: str
+    """`sent`, or `pull` where the person fetches the code in the Official Account."""
+    expires_in: int
+    resend_in: int
+    """Until another code may be sent to the same destination; 0 where it may be sent now."""
 
 
 def generate(randbelow: Callable[[int], int], digits: int = DIGITS) -> str:

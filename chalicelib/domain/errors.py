@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from .codes import SentCode
+
 
 class ServiceError(Exception):
     """Base of all errors that are reported to people; `code` is part of the API."""
@@ -108,6 +110,9 @@ class TooManyRequests(ServiceError):
     """A limit on starts, sends or unbinding details is reached."""
 
     code = "too-many-requests"
+
+    sent: SentCode | None = None
+    """Of a refused send: the live code that was sent for this requester before, if there is one."""
 
     def __init__(self, retry_after: int, limit: str) -> None:
         """`retry_after` is in seconds.

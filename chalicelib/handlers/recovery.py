@@ -77,7 +77,10 @@ def start() -> Response:
         "method": started.method,
         "destination": started.destination,
         "expires_in": started.expires_in,
+        "sent": started.sent._asdict() if started.sent else None,
     }
+    if started.this_wechat is not None:
+        body["this_wechat"] = started.this_wechat
     if started.scene is not None:
         body["qr"] = _qr(service.wechat_login.follow_link(started.scene))
     return json_response(body, 201)

@@ -9,8 +9,8 @@ from contextvars import copy_context
 from threading import Thread
 from typing import NamedTuple
 
-from ..domain.codes import LIFETIME
-from ..domain.errors import DeliveryFailed, ServiceError, Unavailable
+from ..domain.codes import LIFETIME, SentCode
+from ..domain.errors import DeliveryFailed, ServiceError, TooManyRequests, Unavailable
 from ..domain.limits import MINUTE
 from ..domain.requester import Requester
 from ..store.budgets import Budget
@@ -19,6 +19,7 @@ from ..store.send_updates import SentBy
 from ..store.sends import Send, Sends, new_send
 from .code_delivery import CodeDelivery, masked_destination
 from .code_issuer import CodeIssuer, IssuedCode
+from .sent_codes import SentCodes
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class CodeSender:
         issuer: CodeIssuer,
         delivery: CodeDelivery,
         budget: Budget,
+        sent_codes: SentCodes,
     ) -> None:
         """`budget` limits the sends of the whole service."""
         self._clock = clock
@@ -68,6 +70,20 @@ class CodeSender:
         self._issuer = issuer
         self._delivery = delivery
         self._budget = budget
+        self._sent_codes = sent_codes
+
+    def sent_before(
+        self, login: str, destination: Destination, requester: Requester, now: int
+    ) -> SentCode | None:
+        """Return the requester's live code, or None; a failure to read it counts as None.
+
+        It only saves the person another code. One read, or two.
+        """
+        try:
+            return self._sent_codes.find(login, destination, requester, now)
+        except ServiceError as error:
+            log.warning("a live code was not found: %s", error.code)
+            return None
 
     def send(
         self,
@@ -79,8 +95,8 @@ class CodeSender:
     ) -> SendResult:
         """Send a new code, which replaces an earlier one once it is handed over.
 
-        `openid` is the requester's, or None. Raises TooManyRequests, TooManyAttempts, DeliveryFailed,
-        NotFollowing, RecoveryExpired, Unavailable.
+        `openid` is the requester's, or None. Raises TooManyRequests, with the requester's live code
+        where there is one, TooManyAttempts, DeliveryFailed, NotFollowing, RecoveryExpired, Unavailable.
         """
         method, masked = destination.method, masked_destination(destination)
         if method == "sms" and self._budget.is_exhausted(now):
@@ -106,6 +122,9 @@ class CodeSender:
 
         try:
             self._sends.reserve(send, issue)
+        except TooManyRequests as refusal:
+            refusal.sent = self.sent_before(login, destination, requester, now)
+            raise
         except Unavailable as error:
             # The write may have taken effect although its response was lost. A code that is not
             # sent must neither count against the person nor be recorded in the audit as sent.

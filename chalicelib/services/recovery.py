@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..domain.catalogue import INPUT_REASONS
+from ..domain.codes import LIFETIME, SentCode
 from ..domain.errors import (
     CodeExpired,
     InvalidInput,
@@ -49,6 +50,10 @@ class StartResult(NamedTuple):
     """Seconds."""
     scene: str | None
     """The scene of the QR code, for the method `follow` alone."""
+    sent: SentCode | None
+    """The live code that was sent for this visitor before, or None."""
+    this_wechat: bool | None
+    """Whether the bound WeChat is the visitor's; None without either of them."""
 
 
 class CompleteResult(NamedTuple):
@@ -123,7 +128,7 @@ class Recovery:
         now = self._clock()
         login = parse_login(login_text)
         start_proof = self._proof_check.verify(proof, str(login), now)
-        account = self._logins.start(str(login), start_proof, requester, now)
+        account, previous_at = self._logins.start(str(login), start_proof, requester, now)
         claims = RecoveryClaims(
             recovery=secrets.token_hex(16),
             login=account.login,
@@ -136,15 +141,29 @@ class Recovery:
             bound_openid=account.openid,
             visitor_openid=visitor_openid,
         )
-        follow = claims.method == "follow"
         self._count("RecoveryStarted")
-        return StartResult(
+        result = StartResult(
             token=self._tokens.issue(claims),
             login=claims.login,
             method=claims.method,
-            destination="" if follow else masked_destination(_destination(claims, claims.method)),
+            destination="",
             expires_in=TOKEN_LIFETIME,
-            scene=self._scenes.make(claims.login, now + TOKEN_LIFETIME) if follow else None,
+            scene=None,
+            sent=None,
+            this_wechat=None,
+        )
+        if claims.method == "follow":
+            scene = self._scenes.make(claims.login, now + TOKEN_LIFETIME)
+            return result._replace(scene=scene)
+        destination = _destination(claims, claims.method)
+        sent = None
+        # Only a recovery that the requester began before can have sent a code: no read for others.
+        if previous_at is not None and previous_at > now - TOKEN_LIFETIME - LIFETIME:
+            sent = self._code_sender.sent_before(claims.login, destination, requester, now)
+        return result._replace(
+            destination=masked_destination(destination),
+            sent=sent,
+            this_wechat=_is_bound_wechat(claims),
         )
 
     def read(self, token: str | None) -> RecoveryClaims:
@@ -274,9 +293,15 @@ class Recovery:
         if _has_ended(claims, account):
             raise RecoveryExpired
         # A code that was sent for somebody else is no news for this visitor.
-        live = self._codes.is_live(claims.login, requester, self._clock())
+        live = self._codes.live(claims.login, requester, self._clock()) is not None
         method = method_of(account, claims.visitor_openid)
         return ProgressResult(claims.login, method, "code_sent" if live else "open")
+
+
+def _is_bound_wechat(claims: RecoveryClaims) -> bool | None:
+    if claims.bound_openid is None or claims.visitor_openid is None:
+        return None
+    return claims.visitor_openid == claims.bound_openid
 
 
 def _has_ended(claims: RecoveryClaims, account: Account) -> bool:

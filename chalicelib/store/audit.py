@@ -118,6 +118,13 @@ def time_of(item: AuditItem) -> int:
     return int(item.at[:13]) // 1000
 
 
+def gateway_of(login: str, at: str) -> str | None:
+    """Return the gateway of the send with the key `at`, or None. Raises Unavailable."""
+    with translate_errors():
+        sends = AuditItem.query(login, AuditItem.at == at, consistent_read=True)
+        return next((send.gateway for send in sends), None)
+
+
 def settle_send(login: str, at: str, **facts: str | None) -> None:
     """Store on a send's item what its gateway answered; empty facts are skipped.
 

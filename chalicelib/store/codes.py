@@ -41,7 +41,7 @@ from .dynamo import (
     run,
     transact,
 )
-from .models import AuditItem, CodeItem
+from .models import AuditItem, CodeItem, plain_map
 from .prepared import Variants
 from .pynamodb_internals import Transaction
 
@@ -83,6 +83,21 @@ class ConsumedAttempt(NamedTuple):
     """Whether it is the first attempt on the code by the requester that it was sent for."""
     is_recorded: bool = False
     """Whether `Codes.count_wrong` has already counted it as a wrong code of its requester."""
+
+
+class LiveCode(NamedTuple):
+    """The live code of a login, which was sent for the requester that asks for it."""
+
+    method: str
+    """`sms` or `wechat`."""
+    to: str
+    """The destination's key, as `Codes.destination_id` returns it."""
+    expires_at: int
+    """Epoch seconds."""
+    attempts_left: int
+    """Attempts on this code that remain to the requester."""
+    send: str
+    """The `at` of the audit item of its send."""
 
 
 class UsedCode(NamedTuple):
@@ -300,11 +315,22 @@ class Codes:
         except ConditionFailed as refused:
             raise (CodeExpired() if refused.failed[1] else RecoveryExpired()) from None
 
-    def is_live(self, login: str, requester: Requester, now: int) -> bool:
-        """Return whether the login has a live code that was sent for this requester.
+    def live(self, login: str, requester: Requester, now: int) -> LiveCode | None:
+        """Return the login's live code if it was sent for this requester, else None.
 
         `now` in epoch seconds. Raises Unavailable.
         """
         item = read(CodeItem, f"code#{login}")
-        live = item is not None and bool(item.digest) and item.code_expires_at > now
-        return live and item is not None and item.sender == requester.key
+        if item is None or not item.digest or item.sender != requester.key:
+            return None
+        if item.code_expires_at <= now:
+            return None
+        limits = self._limits
+        tries = limits.of_requester(limits.tries_per_code, is_address=requester.is_address)
+        return LiveCode(
+            method=item.method,
+            to=item.destination,
+            expires_at=int(item.code_expires_at),
+            attempts_left=max(0, tries - int(plain_map(item.tries).get(requester.key, 0))),
+            send=item.send,
+        )

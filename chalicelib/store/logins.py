@@ -61,6 +61,14 @@ class Account(NamedTuple):
     """Epoch seconds of the last recovery."""
 
 
+class Start(NamedTuple):
+    """A start of a recovery that has been counted."""
+
+    account: Account
+    previous_at: int | None
+    """The requester's start of the same login before this one, epoch seconds; None for the first."""
+
+
 class StartProof(NamedTuple):
     """A solved proof of work, not yet marked as used."""
 
@@ -110,9 +118,7 @@ class Logins:
         self._count_start: dict[tuple[bool, int | None], PreparedUpdate[LoginItem]] = {}
         self._count_password = _count_password(limits)
 
-    def start(
-        self, login: str, proof: StartProof | None, requester: Requester, now: int
-    ) -> Account:
+    def start(self, login: str, proof: StartProof | None, requester: Requester, now: int) -> Start:
         """Count the start of a recovery, mark the proof as used and return the account.
 
         One UpdateItem; two more for an item without the map `starts_by`, which enrolment creates.
@@ -133,7 +139,8 @@ class Logins:
             except ConditionFailed as again:
                 raise self._refusal(again, proof, requester, now) from None
         self._trim_starts(item, proof, requester, now)
-        return _account(item)
+        own = times_by(item.starts_by).get(requester.key, [])
+        return Start(_account(item), own[1] if len(own) > 1 else None)
 
     def _counted(
         self, login: str, proof: StartProof | None, requester: Requester, now: int

@@ -164,11 +164,11 @@ def test_an_item_without_the_map_of_starts_gets_it(world: World) -> None:
     """Two calls more, once; enrolment creates it for others."""
     LoginItem(LOGIN).update([LoginItem.starts_by.remove()])
     world.token(f"{LOGIN}_cw")
-    for cost in (3, 1):
+    for cost, openid in ((3, "o-alice"), (1, "o-bob")):
         with store_calls() as calls:
-            assert world.start().status_code == 201
+            assert world.start(openid=openid).status_code == 201
         assert calls == ["UpdateItem"] * cost
-    assert [len(times) for times in times_by(world.login_item().starts_by).values()] == [2]
+    assert [len(times) for times in times_by(world.login_item().starts_by).values()] == [1, 1]
 
 
 def test_an_unknown_login_stays_unknown(world: World) -> None:

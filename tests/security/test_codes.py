@@ -264,7 +264,7 @@ def test_a_resend_ends_an_earlier_code_that_was_just_compared(world: World) -> N
 @attack(
     12,
     SourceMutation(code_updates.count_attempt, "& (CodeItem.code_expires_at > now_param)"),
-    SourceMutation(Codes.is_live, " and item.code_expires_at > now"),
+    SourceMutation(Codes.live, "item.code_expires_at <= now", "False"),
     SourceMutation(PendingCodes._may_be_fetched, "and code.code_expires_at > now"),
 )
 def test_a_code_ends_before_its_item_is_deleted(world: World) -> None:

@@ -104,7 +104,7 @@ MUTANTS_OF_REQUESTERS: dict[str, Defence] = {
         code_updates.keep_code, "in _KEPT", "in _KEPT if live is not CodeItem.tries"
     ),
     "a code of another is reported": SourceMutation(
-        Codes.is_live, "item.sender == requester.key", "True"
+        Codes.live, "item.sender != requester.key", "False"
     ),
     "unbindings of a login have no limit": SourceMutation(
         Bindings.unbind, "within_limits(CodeItem.unbindings, on_login, now)", "None"

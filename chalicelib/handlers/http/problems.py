@@ -128,6 +128,8 @@ def render(error: ServiceError) -> Response:
         members = {"attempts_left": error.attempts_left}
     elif isinstance(error, TooManyAttempts | TooManyRequests):
         members = {"retry_after": error.retry_after}
+        if isinstance(error, TooManyRequests) and error.sent is not None:
+            members["sent"] = error.sent._asdict()
     elif isinstance(error, ProofInvalid) and error.factor is not None:
         members = {"factor": error.factor}
     return problem(error.code, STATUSES[type(error)], **members)

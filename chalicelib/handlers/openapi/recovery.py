@@ -9,6 +9,7 @@ from ...security.proof_of_work import MAXIMUM_FACTOR
 from ...security.tokens import TOKEN_LIFETIME
 from ..http import payloads
 from .schemas import (
+    SENT_CODE,
     TEXT,
     Schema,
     forbidden,
@@ -77,9 +78,14 @@ def _start() -> Schema:
             "method": _ANY_METHOD,
             "destination": _DESTINATION,
             "expires_in": {"type": "integer", "minimum": 1, "maximum": TOKEN_LIFETIME},
+            "sent": {"anyOf": [{"type": "null"}, SENT_CODE]},
+            "this_wechat": {
+                "type": "boolean",
+                "description": "whether the bound WeChat is the one that the page is open in",
+            },
             "qr": {"type": "string", "pattern": "^data:image/svg\\+xml"},
         },
-        optional=("qr",),
+        optional=("qr", "this_wechat"),
     )
     return {
         "summary": "Name the login.",

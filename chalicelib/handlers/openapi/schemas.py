@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...domain import errors
+from ...domain.codes import LIFETIME
 from ...domain.errors import ServiceError
+from ...domain.limits import MINUTE
 from ..http.payloads import TextField
 from ..http.problems import STATUSES
 
@@ -19,6 +21,17 @@ TEXT: Schema = {"type": "string"}
 
 _RETRY_AFTER: Schema = {"retry_after": {"type": "integer", "minimum": 1}}
 
+SENT_CODE: Schema = {
+    "type": "object",
+    "description": "the live code that was sent for this very visitor; times in seconds",
+    "properties": {
+        "delivery": {"enum": ["sent", "pull"]},
+        "expires_in": {"type": "integer", "minimum": 1, "maximum": LIFETIME},
+        "resend_in": {"type": "integer", "minimum": 0, "maximum": MINUTE},
+    },
+    "required": ["delivery", "expires_in", "resend_in"],
+}
+
 # The members beside the common ones.
 _MEMBERS: dict[type[ServiceError], Schema] = {
     errors.InvalidInput: {"field": TEXT},
@@ -26,7 +39,7 @@ _MEMBERS: dict[type[ServiceError], Schema] = {
     errors.ProofInvalid: {"factor": {"type": "integer", "minimum": 2}},
     errors.CodeWrong: {"attempts_left": {"type": "integer", "minimum": 0}},
     errors.TooManyAttempts: _RETRY_AFTER,
-    errors.TooManyRequests: _RETRY_AFTER,
+    errors.TooManyRequests: {**_RETRY_AFTER, "sent": SENT_CODE},
 }
 
 
@@ -114,7 +127,7 @@ def problem_schema(error: type[ServiceError]) -> Schema:
         "status": {"const": STATUSES[error]},
     }
     # Absent where waiting does not help.
-    schema = json_object({**common, **members}, optional=("retry_after", "factor"))
+    schema = json_object({**common, **members}, optional=("retry_after", "factor", "sent"))
     schema["description"] = inspect.getdoc(error)
     return schema
 
