@@ -21,6 +21,7 @@ from .services.code_delivery import CodeDelivery
 from .services.code_issuer import CodeIssuer
 from .services.code_sender import CodeSender
 from .services.code_verifier import CodeVerifier
+from .services.follower_check import FollowerCheck
 from .services.notifications import Notifications
 from .services.password_policy import PasswordPolicy
 from .services.proof_check import ProofCheck
@@ -230,6 +231,10 @@ class Service:
         )
 
     @cached_property
+    def follower_check(self) -> FollowerCheck:
+        return FollowerCheck(self.followers, self.platform)
+
+    @cached_property
     def recovery(self) -> Recovery:
         settings = self.settings
         return Recovery(
@@ -255,6 +260,7 @@ class Service:
                 budget=self.budgets.wrong_codes,
                 count=count,
             ),
+            follower_check=self.follower_check,
             notifications=self.notifications,
             count=count,
         )

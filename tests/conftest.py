@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 # Before anything of AWS is imported: no test may reach a real account.
 os.environ.update(
@@ -35,10 +35,12 @@ from moto import mock_aws
 from app import app
 from chalicelib import container, runtime
 from chalicelib.security.password_hasher import PasswordHasher
+from chalicelib.services.follower_check import FollowerCheck
 from chalicelib.settings import load
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.store.models import FirmItem, LoginItem
 from chalicelib.telemetry import masking
+from chalicelib.wechat.client import WechatClient
 from tests.support import moto_tables
 from tests.support.api_client import ApiClient
 
@@ -135,6 +137,13 @@ class Pauses:
 
     def __call__(self, seconds: float) -> None:
         self.wait(seconds)
+
+
+class Following:
+    """The answer of WeChat where a world has none: every openid without an event follows."""
+
+    def is_following(self, openid: str, patience: float) -> bool:
+        return True
 
 
 @dataclass
@@ -335,6 +344,8 @@ def _world(settings: dict[str, str], pauses: Pauses) -> World:
         pause=pauses,
     )
     service.hasher = CheapHasher(peppers(service))
+    if "WECHAT_API_URL" not in settings:
+        service.follower_check = FollowerCheck(service.followers, cast(WechatClient, Following()))
     runtime.install(service)
     return World(service, clock, phones, ApiClient(), pauses)
 

@@ -27,6 +27,7 @@ from ..store.logins import Account, Logins
 from .code_delivery import masked_destination
 from .code_sender import CodeSender, SendResult
 from .code_verifier import CodeVerifier
+from .follower_check import FollowerCheck
 from .notifications import Notifications
 from .password_policy import PasswordPolicy
 from .ports import Count
@@ -61,6 +62,7 @@ class CompleteResult(NamedTuple):
 
     login: str
     wechat_bound: bool
+    """Whether a WeChat is bound to the login now."""
 
 
 class ProgressResult(NamedTuple):
@@ -96,6 +98,7 @@ class Recovery:
         password_policy: PasswordPolicy,
         code_sender: CodeSender,
         code_verifier: CodeVerifier,
+        follower_check: FollowerCheck,
         notifications: Notifications,
         count: Count,
     ) -> None:
@@ -109,6 +112,7 @@ class Recovery:
         self._password_policy = password_policy
         self._code_sender = code_sender
         self._code_verifier = code_verifier
+        self._follower_check = follower_check
         self._notifications = notifications
         self._count = count
 
@@ -228,14 +232,16 @@ class Recovery:
         self, claims: RecoveryClaims, attempt: ConsumedAttempt, password: str, now: int
     ) -> CompleteResult:
         destination = _destination(claims, attempt.method)
-        bind = claims.visitor_openid if attempt.method == "sms" else None
-        if attempt.method == "sms" and bind is None:
-            # A recovery by SMS is completed only in the WeChat that it binds.
+        visitor = claims.visitor_openid if attempt.method == "sms" else None
+        if attempt.method == "sms" and visitor is None:
+            # A recovery by SMS is completed only inside WeChat, where its code was requested.
             raise CodeExpired
         reasons = self._password_policy.private_weaknesses(password, claims.phone, claims.default)
         if reasons:
             self._codes.refund_attempt(claims.login, destination, attempt, now)
             raise WeakPassword(reasons)
+        follows = visitor is not None and self._follower_check.certainly_follows(visitor)
+        bind = visitor if follows else None
         event = audit.entry(
             claims.login,
             "password-recovered",
@@ -263,7 +269,7 @@ class Recovery:
             phone=claims.phone,
             openid=bind or claims.bound_openid,
         )
-        return CompleteResult(claims.login, wechat_bound=True)
+        return CompleteResult(claims.login, wechat_bound=attempt.method == "wechat" or follows)
 
     def _repeated(
         self, claims: RecoveryClaims, code: str, password: str, used: UsedCode
@@ -273,10 +279,10 @@ class Recovery:
         same = used.recovery == claims.recovery and self._code_verifier.matches_used(
             claims.login, code, used
         )
-        stored = self._logins.password_hash(claims.login) if same else None
-        if stored is None or not self._hasher.verify(stored, password):
+        stored = self._logins.stored_password(claims.login) if same else None
+        if stored is None or not self._hasher.verify(stored.password_hash, password):
             raise CodeExpired
-        return CompleteResult(claims.login, wechat_bound=True)
+        return CompleteResult(claims.login, stored.wechat_bound)
 
     def progress(self, claims: RecoveryClaims, requester: Requester) -> ProgressResult:
         """Return the state of the recovery. Raises RecoveryExpired, Unavailable.

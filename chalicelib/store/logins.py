@@ -82,6 +82,14 @@ class StartProof(NamedTuple):
 
 
 @dataclass(frozen=True)
+class StoredPassword:
+    """A login's password hash, and whether a WeChat is bound to the login."""
+
+    password_hash: str = field(repr=False)
+    wechat_bound: bool
+
+
+@dataclass(frozen=True)
 class Credentials:
     """The stored password of a login, for one attempt already counted. Times in epoch seconds."""
 
@@ -281,10 +289,12 @@ class Logins:
         item = read(LoginItem, login)
         return None if item is None else _account(item)
 
-    def password_hash(self, login: str) -> str | None:
-        """Return the stored password hash by a consistent read, or None. Raises Unavailable."""
+    def stored_password(self, login: str) -> StoredPassword | None:
+        """Return the login's password by a consistent read, or None. Raises Unavailable."""
         item = read(LoginItem, login)
-        return None if item is None else item.password_hash
+        if item is None or item.password_hash is None:
+            return None
+        return StoredPassword(item.password_hash, item.openid is not None)
 
 
 def _starts_limit(limits: Limits, doublings: int) -> int:

@@ -209,10 +209,15 @@ class WechatClient:
             raise Unavailable("wechat")
         return url
 
-    def is_following(self, openid: str) -> bool:
-        """Return whether the openid follows the account; False for one of another account."""
+    def is_following(self, openid: str, patience: float = PATIENCE) -> bool:
+        """Return whether the openid follows the account; False for one of another account.
+
+        `patience` is the time that the call may last, in seconds.
+        """
         query = {"openid": openid, "lang": "zh_CN"}
-        answer = self._available(lambda: self._with_token("/cgi-bin/user/info", query, None))
+        answer = self._available(
+            lambda: self._with_token("/cgi-bin/user/info", query, None, patience)
+        )
         if _errcode(answer) == _INVALID_OPENID:
             return False
         _raise_refusal(answer)
@@ -238,14 +243,18 @@ class WechatClient:
         except NoAnswer:
             raise Unavailable("wechat") from None
 
-    def _time_left(self) -> Callable[[], float]:
-        end = self._clock() + PATIENCE
+    def _time_left(self, patience: float = PATIENCE) -> Callable[[], float]:
+        end = self._clock() + patience
         return lambda: end - self._clock()
 
     def _with_token(
-        self, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None
+        self,
+        path: str,
+        query: Mapping[str, str],
+        body: Mapping[str, Any] | None,
+        patience: float = PATIENCE,
     ) -> dict[str, Any]:
-        left = self._time_left()
+        left = self._time_left(patience)
         stale: str | None = None
         while True:
             token = self._tokens.get(lambda: self._fetch_token(left), stale)

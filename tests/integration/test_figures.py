@@ -42,7 +42,7 @@ class Push:
             raise Unavailable("wechat")
         return TemplateResult(outcome)
 
-    def is_following(self, openid: str) -> bool:
+    def is_following(self, openid: str, patience: float = 7) -> bool:
         return True
 
 

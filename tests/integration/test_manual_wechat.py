@@ -131,6 +131,7 @@ def test_after_unbinding_the_method_is_sms_again(wechat_world: WechatWorld) -> N
     bind(wechat_world)
     token = wechat_world.world.token()
     wechat_world.world.call("POST", "/recovery/unbinding", DETAILS, token=token)
+    wechat_world.phone("o-new").follow()
     started = wechat_world.world.start(openid="o-new").json_body
     assert (started["method"], started["destination"]) == ("sms", "138****1234")
     assert wechat_world.world.send(started["token"]).status_code == 202

@@ -50,6 +50,7 @@ def restart(world: World, stage: tuple[str, str], **settings: str) -> None:
         pause=world.pauses,
     )
     service.hasher = CheapHasher(peppers(service))
+    service.follower_check = world.service.follower_check
     runtime.install(service)
     world.service = service
 

@@ -28,6 +28,8 @@ def _only(sent: list[str]) -> Iterator[list[str]]:
 def test_each_step_has_its_calls(world: World, counted: list[str]) -> None:
     """First start 1, code 1, wrong code 2, confirm 2, or 3 after a wrong code or with another's code.
 
+    A confirmation by SMS also reads whether the WeChat to bind follows the Official Account.
+
     The first sends and wrong codes of an instance in an hour, and later one in several, also write the
     service-wide budget, which this test prevents.
     """
@@ -41,7 +43,7 @@ def test_each_step_has_its_calls(world: World, counted: list[str]) -> None:
         assert calls == ["TransactWriteItems"]
     with _only(counted) as calls:
         assert world.confirm(token, world.phones.codes[0]).status_code == 200
-        assert calls == ["UpdateItem", "TransactWriteItems"]
+        assert calls == ["UpdateItem", "GetItem", "TransactWriteItems"]
     world.clock.time += 60
     world.login_item().update([LoginItem.openid.remove()])
     token, stranger = world.token(), world.token(openid="o-bob")
@@ -57,7 +59,21 @@ def test_each_step_has_its_calls(world: World, counted: list[str]) -> None:
             assert calls == ["UpdateItem", "TransactWriteItems"]
     with _only(counted) as calls:
         assert world.confirm(token, code).status_code == 200
-        assert calls == ["UpdateItem", "TransactWriteItems", "TransactWriteItems"]
+        assert calls == ["UpdateItem", "TransactWriteItems", "GetItem", "TransactWriteItems"]
+
+
+def test_a_confirmation_by_the_official_account_has_two_calls(
+    world: World, counted: list[str]
+) -> None:
+    """The attempt, and the transaction that sets the password."""
+    world.service.randbelow = lambda _: 1
+    world.login_item().update([LoginItem.openid.set("o-alice")])
+    send_message(world, {"MsgType": "event", "Event": "subscribe"})
+    token = world.token()
+    assert world.send(token).json_body["method"] == "wechat"
+    with _only(counted) as calls:
+        assert world.confirm(token, "000001").status_code == 200
+        assert calls == ["UpdateItem", "TransactWriteItems"]
 
 
 def test_a_callback_has_its_calls(world: World, counted: list[str]) -> None:

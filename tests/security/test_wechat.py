@@ -42,7 +42,7 @@ ANYTHING = "CodeItem.id.exists() | CodeItem.id.does_not_exist()"
 
 NOT_BY_FOLLOW = SourceMutation(Recovery.complete, 'claims.method == "follow"', "False")
 BINDS_BY_SMS = SourceMutation(
-    Recovery._set_password, 'attempt.method == "sms" and bind is None', "False"
+    Recovery._set_password, 'attempt.method == "sms" and visitor is None', "False"
 )
 STATE_OF_THIS_BROWSER = SourceMutation(
     WechatLogin.find_state, "if secrets.compare_digest(", "if True or ("

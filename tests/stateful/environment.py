@@ -183,7 +183,7 @@ class Platform:
     pushed: list[tuple[str, str, str]] = field(default_factory=list)
     """Openid, login, and the code or the notice."""
 
-    def is_following(self, openid: str) -> bool:
+    def is_following(self, openid: str, patience: float = 7) -> bool:
         return openid in self.following
 
     def follow_qr(self, scene: str, lifetime_s: int) -> str:

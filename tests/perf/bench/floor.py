@@ -19,8 +19,8 @@ from tests.perf.bench.machine import Cores, Watch
 FIRST = 35_000_000
 """The first of the recorded logins: other people than those of ours in the same tables."""
 
-CALLS = ("update_item", "transact_write_items", "update_item", "transact_write_items")
-"""A recovery's DynamoDB calls: start, code, and two for the password."""
+CALLS = ("update_item", "transact_write_items", "update_item", "get_item", "transact_write_items")
+"""A recovery's DynamoDB calls: start, code, and three for the password and the WeChat to bind."""
 
 POSTS = 2
 """A recovery's SMS: the code, and the notice of the new password."""

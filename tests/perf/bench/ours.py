@@ -94,7 +94,7 @@ def add_people(
 ) -> list[str]:
     """Store so many firms with a main login and a phone each; return the logins.
 
-    With `bound` each login has a WeChat that follows; its openid is `o-` and the login.
+    Each has a WeChat that follows; its openid is `o-` and the login. With `bound` the login is bound to it.
     """
     logins = [f"{number}" for number in range(first, first + count)]
     with FirmItem.batch_write() as firms, LoginItem.batch_write() as batch:
@@ -123,10 +123,9 @@ def add_people(
                     starts_by={},
                 )
             )
-    if bound:
-        with FollowerItem.batch_write() as followers:
-            for login in logins:
-                followers.save(FollowerItem(f"o-{login}", following=True, since=1_700_000_000))
+    with FollowerItem.batch_write() as followers:
+        for login in logins:
+            followers.save(FollowerItem(f"o-{login}", following=True, since=1_700_000_000))
     return logins
 
 

@@ -157,9 +157,8 @@ class Person:
 
     def _code(self, login: str) -> tuple[str, str, str] | None:
         """A recovery's token, its code's method, and the code itself."""
-        bound = self._responses.openids.get(login) is not None
-        if bound:
-            self._follow()
+        # Only a follower is bound, and only a follower gets a code in WeChat.
+        self._follow()
         started = self._start(login)
         if started is None:
             return None
