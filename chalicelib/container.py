@@ -28,6 +28,7 @@ from .services.proof_check import ProofCheck
 from .services.qr_scenes import QrScenes
 from .services.rate_limits import StartLimiter
 from .services.recovery import Recovery
+from .services.recovery_progress import RecoveryProgress
 from .services.refusals import Refusals
 from .services.sent_codes import SentCodes
 from .services.service_budgets import ServiceBudgets
@@ -38,6 +39,7 @@ from .store.codes import Codes
 from .store.firms import Firms
 from .store.followers import Followers
 from .store.logins import Logins
+from .store.scan_progress import ScanProgress
 from .store.sends import Sends
 from .telemetry import masking
 from .telemetry.invocation import correlation_id
@@ -231,6 +233,21 @@ class Service:
         )
 
     @cached_property
+    def scans(self) -> ScanProgress:
+        return ScanProgress()
+
+    @cached_property
+    def recovery_progress(self) -> RecoveryProgress:
+        return RecoveryProgress(
+            clock=self.clock,
+            logins=self.logins,
+            codes=self.codes,
+            scans=self.scans,
+            scenes=self.scenes,
+            count=count,
+        )
+
+    @cached_property
     def follower_check(self) -> FollowerCheck:
         return FollowerCheck(self.followers, self.platform)
 
@@ -242,7 +259,6 @@ class Service:
             logins=self.logins,
             codes=self.codes,
             tokens=Tokens(self.signer, self.sealer),
-            scenes=self.scenes,
             hasher=self.hasher,
             proof_check=self.proof_check,
             password_policy=PasswordPolicy(settings.password_profile, settings.area_code_overrides),
@@ -262,7 +278,7 @@ class Service:
             ),
             follower_check=self.follower_check,
             notifications=self.notifications,
-            count=count,
+            progress=self.recovery_progress,
         )
 
     @cached_property
@@ -318,11 +334,13 @@ class Service:
             ),
             code_issuer=self.code_issuer,
             scenes=self.scenes,
+            scans=self.scans,
             count=count,
         )
 
     @cached_property
     def wechat_login(self) -> WechatLogin:
+        from .services.interruptions import Interruptions
         from .services.wechat_login import WechatLogin
         from .store.oauth_exchanges import OAuthExchanges
 
@@ -332,6 +350,9 @@ class Service:
             scenes=self.scenes,
             platform=self.platform,
             exchanges=OAuthExchanges(self.sealer),
+            interruptions=Interruptions(
+                self.codes, self.sends, lambda openid: self.requesters.identify(openid, "")
+            ),
             enter_url=self.enter_url,
             site_url=self.settings.site_url,
         )

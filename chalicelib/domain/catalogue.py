@@ -160,7 +160,7 @@ REPLIES: dict[str, str] = {
     "page": '请<a href="$url">点此找回密码</a>。',
     "help": '忘记登录密码请<a href="$url">点此找回密码</a>；获取验证码请回复“验证码”。\n'
     f"如需人工帮助请联系{SUPPORT}。",
-    "code": "您正在找回账号$login的登录密码，验证码$code，$until前有效。",
+    "code": '您正在找回账号$login的登录密码，验证码$code，$until前有效。<a href="$url">点此填写</a>。',
     "code-care": "验证码请勿告知他人，如非本人操作请忽略。",
     "no-code": '目前没有可领取的验证码。请先在<a href="$url">找回密码页面</a>点击“获取验证码”，'
     "再回到这里领取。验证码只发给账号绑定的微信。",

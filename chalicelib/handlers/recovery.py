@@ -69,7 +69,11 @@ def start() -> Response:
     service.start_limiter.count(requester, login, service.clock())
     with service.refusals.recorded(start_request.login):
         started = service.recovery.start(
-            start_request.login, start_request.proof, visitor_openid, requester
+            start_request.login,
+            start_request.proof,
+            visitor_openid,
+            requester,
+            start_request.scene,
         )
     body: dict[str, Any] = {
         "token": started.token,
@@ -100,7 +104,7 @@ def progress() -> Response:
     """Return the state of the recovery."""
     service = runtime.service()
     claims, requester = _claims(service)
-    progress = service.recovery.progress(claims, requester)
+    progress = service.recovery_progress.of(claims, requester)
     return json_response(
         {"login": progress.login, "method": progress.method, "state": progress.state}
     )

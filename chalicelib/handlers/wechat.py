@@ -57,7 +57,7 @@ def enter() -> Response:
     request = blueprint.current_request
     code, state = _parameter("code"), _parameter("state")
     if code is None or state is None:
-        authorization = service.wechat_login.begin(_parameter("scene"))
+        authorization = service.wechat_login.begin(_parameter("scene"), _parameter("login"))
         return _redirect(
             authorization.url,
             *cookies.keep_oauth_state(service, request, authorization.oauth_state),

@@ -56,7 +56,9 @@ class RecoveryClaims:
     bound_openid: str | None
     """The openid that codes go to, for the method `wechat`."""
     visitor_openid: str | None
-    """The openid of the WeChat that the page was opened in; an SMS recovery binds it."""
+    """The openid of the WeChat that the page was opened in; an SMS recovery binds it if it follows."""
+    scanned_page: str | None
+    """The page on a PC whose QR code led here, by its name in the scene; it shows how far this is."""
 
 
 METHODS = frozenset({"sms", "wechat", "follow"})
@@ -64,8 +66,8 @@ METHODS = frozenset({"sms", "wechat", "follow"})
 _SIGNED_FIELDS = (str, str, str, int, int, int, str)
 """Types of recovery, login, method, version, epoch, started_at and the sealed fields."""
 
-_SEALED_FIELDS = (str | None,) * 4
-"""Types of phone, default, bound_openid and visitor_openid."""
+_SEALED_FIELDS = (str | None,) * 5
+"""Types of phone, default, bound_openid, visitor_openid and scanned_page."""
 
 
 def has_shape(value: Any, types: Sequence[Any]) -> TypeGuard[list[Any]]:
@@ -170,7 +172,13 @@ class Tokens:
     def issue(self, claims: RecoveryClaims) -> str:
         """Return the bearer token of a recovery, valid for TOKEN_LIFETIME seconds."""
         hidden = json.dumps(
-            [claims.phone, claims.default, claims.bound_openid, claims.visitor_openid]
+            [
+                claims.phone,
+                claims.default,
+                claims.bound_openid,
+                claims.visitor_openid,
+                claims.scanned_page,
+            ]
         )
         return self._signer.sign(
             "recovery",
@@ -198,7 +206,7 @@ class Tokens:
         hidden = self._unsealed("claims " + recovery, sealed)
         if not has_shape(hidden, _SEALED_FIELDS):
             return None
-        phone, default, bound_openid, visitor_openid = hidden
+        phone, default, bound_openid, visitor_openid, scanned_page = hidden
         return RecoveryClaims(
             recovery,
             login,
@@ -210,6 +218,7 @@ class Tokens:
             default,
             bound_openid,
             visitor_openid,
+            scanned_page,
         )
 
     def _unsealed(self, purpose: str, sealed: str) -> Any | None:

@@ -144,7 +144,7 @@ class CodeDelivery:
                 "character_string2": code,
                 "thing3": f"{MINUTES}分钟内有效",
             },
-            url=self._enter_url,
+            url=f"{self._enter_url}?login={login}",
             client_msg_id=audit.client_msg_id(send.at),
         )
 

@@ -13,12 +13,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..domain.catalogue import CODE_KEY, REPLIES, fill
+from ..domain.errors import Unavailable
 from ..domain.limits import DAY
 from ..domain.logins import fold
+from ..security.tokens import TOKEN_LIFETIME
 from ..store import audit
 from ..store.followers import Followers
 from ..store.message_dedup import MessageDedup
 from ..store.pending_codes import PendingCodes
+from ..store.scan_progress import ScanProgress
 from ..wechat.messages import (
     Clicked,
     Message,
@@ -50,6 +53,7 @@ class Conversation:
         pending_codes: PendingCodes,
         code_issuer: CodeIssuer,
         scenes: QrScenes,
+        scans: ScanProgress,
         count: Count,
     ) -> None:
         """`enter_url` is the address of the page inside WeChat."""
@@ -60,6 +64,7 @@ class Conversation:
         self._pending_codes = pending_codes
         self._code_issuer = code_issuer
         self._scenes = scenes
+        self._scans = scans
         self._count = count
 
     def answer(self, message: Message) -> str:
@@ -70,14 +75,14 @@ class Conversation:
 
     def _subscribed(self, message: Subscribed) -> str:
         self._followers.note(message.sender, True, message.created_at)
-        return self._greeting(message, message.scene)
+        return self._greeting(message, message.scene, "followed")
 
     def _unsubscribed(self, message: Unsubscribed) -> str:
         self._followers.note(message.sender, False, message.created_at)
         return ""
 
     def _scanned(self, message: Scanned) -> str:
-        return self._greeting(message, message.scene)
+        return self._greeting(message, message.scene, "scanned")
 
     def _clicked(self, message: Clicked) -> str:
         return self._live_codes(message) if message.key == CODE_KEY else ""
@@ -94,15 +99,18 @@ class Conversation:
     def _ignored(self, _: Message) -> str:
         return ""
 
-    def _greeting(self, message: Message, scene: str | None) -> str:
+    def _greeting(self, message: Message, scene: str | None, state: str) -> str:
+        """Greet a person who followed or scanned; the page that displays the code shows `state`."""
         welcome = fill(REPLIES["welcome"], url=self._enter_url)
         if not scene:
             return welcome
-        login = self._scenes.login(scene)
-        if login is None:
+        scanned = self._scenes.read(scene)
+        if scanned is None:
             return self._same_for_all(message, welcome)
+        if scanned.page is not None:
+            self._show_on(scanned.login, scanned.page, state)
         url = f"{self._enter_url}?scene={scene}"
-        return self._same_for_all(message, fill(REPLIES["scanned"], login=login, url=url))
+        return self._same_for_all(message, fill(REPLIES["scanned"], login=scanned.login, url=url))
 
     def _live_codes(self, message: Message) -> str:
         """Return every code that waits for the sender, each with its login."""
@@ -111,11 +119,24 @@ class Conversation:
             code = self._code_issuer.unseal(pending.login, pending.sealed)
             if code is not None:
                 until = beijing_time(pending.expires_at).rpartition(" ")[2]
-                lines.append(fill(REPLIES["code"], login=pending.login, code=code, until=until))
+                url = self._link(pending.login)
+                lines.append(
+                    fill(REPLIES["code"], login=pending.login, code=code, until=until, url=url)
+                )
         if not lines:
             return self._same_for_all(message, fill(REPLIES["no-code"], url=self._enter_url))
         gap = "" if len(lines) == 1 else "\n"
         return self._same_for_all(message, "\n".join(lines) + gap + REPLIES["code-care"])
+
+    def _show_on(self, login: str, page: str, state: str) -> None:
+        try:
+            self._scans.advance(login, page, state, self._clock() + TOKEN_LIFETIME)
+        except Unavailable:
+            # The person gets the answer, and the page shows the next state.
+            log.warning("the state of a page was not stored")
+
+    def _link(self, login: str) -> str:
+        return f"{self._enter_url}?login={login}"
 
     def _same_for_all(self, message: Message, answer: str) -> str:
         """Return the answer of the message's first delivery; `answer` where this is the first."""

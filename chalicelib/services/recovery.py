@@ -13,7 +13,6 @@ from ..domain.codes import LIFETIME, SentCode
 from ..domain.errors import (
     CodeExpired,
     InvalidInput,
-    PhoneNotBound,
     RecoveryExpired,
     WeakPassword,
 )
@@ -23,16 +22,15 @@ from ..security.password_hasher import PasswordHasher
 from ..security.tokens import TOKEN_LIFETIME, RecoveryClaims, Tokens
 from ..store import audit
 from ..store.codes import Codes, ConsumedAttempt, Destination, UsedCode
-from ..store.logins import Account, Logins
+from ..store.logins import Logins
 from .code_delivery import masked_destination
 from .code_sender import CodeSender, SendResult
 from .code_verifier import CodeVerifier
 from .follower_check import FollowerCheck
 from .notifications import Notifications
 from .password_policy import PasswordPolicy
-from .ports import Count
 from .proof_check import ProofCheck
-from .qr_scenes import QrScenes
+from .recovery_progress import RecoveryProgress, has_ended, method_of
 
 log = logging.getLogger(__name__)
 
@@ -65,25 +63,8 @@ class CompleteResult(NamedTuple):
     """Whether a WeChat is bound to the login now."""
 
 
-class ProgressResult(NamedTuple):
-    """The state of a recovery: `open`, `code_sent` or `done`."""
-
-    login: str
-    method: str
-    state: str
-
-
-def method_of(account: Account, visitor_openid: str | None) -> str:
-    """Return how the login's codes are sent. Raises PhoneNotBound where there is no way at all."""
-    if account.openid is not None:
-        return "wechat"
-    if account.phone is None:
-        raise PhoneNotBound
-    return "follow" if visitor_openid is None else "sms"
-
-
 class Recovery:
-    """The three steps of a recovery, and its progress."""
+    """The three steps of a recovery."""
 
     def __init__(
         self,
@@ -92,7 +73,6 @@ class Recovery:
         logins: Logins,
         codes: Codes,
         tokens: Tokens,
-        scenes: QrScenes,
         hasher: PasswordHasher,
         proof_check: ProofCheck,
         password_policy: PasswordPolicy,
@@ -100,13 +80,12 @@ class Recovery:
         code_verifier: CodeVerifier,
         follower_check: FollowerCheck,
         notifications: Notifications,
-        count: Count,
+        progress: RecoveryProgress,
     ) -> None:
         self._clock = clock
         self._logins = logins
         self._codes = codes
         self._tokens = tokens
-        self._scenes = scenes
         self._hasher = hasher
         self._proof_check = proof_check
         self._password_policy = password_policy
@@ -114,7 +93,7 @@ class Recovery:
         self._code_verifier = code_verifier
         self._follower_check = follower_check
         self._notifications = notifications
-        self._count = count
+        self._progress = progress
 
     def start(
         self,
@@ -122,10 +101,12 @@ class Recovery:
         proof: str | None,
         visitor_openid: str | None,
         requester: Requester,
+        scene: str | None = None,
     ) -> StartResult:
         """Begin a recovery of the login that a person entered.
 
-        `visitor_openid` is the openid of the WeChat that the page is open in, None elsewhere.
+        `visitor_openid` is the openid of the WeChat that the page is open in, None elsewhere. `scene` is
+        that of the QR code which led to it; one that is forged, expired or of another login is ignored.
         Raises InvalidInput, ProofInvalid, AccountNotFound, Frozen, TooManyRequests, PhoneNotBound,
         Unavailable.
         """
@@ -144,21 +125,20 @@ class Recovery:
             default=self._password_policy.default_password(login, account),
             bound_openid=account.openid,
             visitor_openid=visitor_openid,
+            scanned_page=self._progress.scanned_page(account.login, scene),
         )
-        self._count("RecoveryStarted")
         result = StartResult(
             token=self._tokens.issue(claims),
             login=claims.login,
             method=claims.method,
             destination="",
             expires_in=TOKEN_LIFETIME,
-            scene=None,
+            scene=self._progress.started(claims),
             sent=None,
             this_wechat=None,
         )
         if claims.method == "follow":
-            scene = self._scenes.make(claims.login, now + TOKEN_LIFETIME)
-            return result._replace(scene=scene)
+            return result
         destination = _destination(claims, claims.method)
         sent = None
         # Only a recovery that the requester began before can have sent a code: no read for others.
@@ -191,7 +171,7 @@ class Recovery:
         except RecoveryExpired:
             # The WeChat may have been unbound within this very recovery; the method is then SMS.
             account = self._logins.get(claims.login)
-            if account is None or account.openid or _has_ended(claims, account):
+            if account is None or account.openid or has_ended(claims, account):
                 raise
             current = replace(claims, phone=account.phone)
             method = method_of(account, claims.visitor_openid)
@@ -202,9 +182,11 @@ class Recovery:
     ) -> SendResult:
         if method == "follow":
             raise InvalidInput("method", INPUT_REASONS["follow"])
-        return self._code_sender.send(
+        sent = self._code_sender.send(
             claims.login, _destination(claims, method), requester, claims.visitor_openid, now
         )
+        self._progress.code_sent(claims)
+        return sent
 
     def complete(
         self, claims: RecoveryClaims, requester: Requester, code: str, password: str
@@ -260,7 +242,7 @@ class Recovery:
             event,
             now,
         )
-        self._count("RecoveryCompleted")
+        self._progress.completed(claims)
         log.info("password recovered", extra={"method": attempt.method, "bound": bind is not None})
         self._notifications.notify(
             "wechat-bound" if bind else "password-reset",
@@ -282,38 +264,14 @@ class Recovery:
         stored = self._logins.stored_password(claims.login) if same else None
         if stored is None or not self._hasher.verify(stored.password_hash, password):
             raise CodeExpired
+        self._progress.repeated(claims)
         return CompleteResult(claims.login, stored.wechat_bound)
-
-    def progress(self, claims: RecoveryClaims, requester: Requester) -> ProgressResult:
-        """Return the state of the recovery. Raises RecoveryExpired, Unavailable.
-
-        `done` also where another recovery of the same login was completed since this one began.
-        """
-        account = self._logins.get(claims.login)
-        if account is None:
-            raise RecoveryExpired
-        if account.password_version > claims.version:
-            if account.recovered_at is None or account.recovered_at < claims.started_at:
-                raise RecoveryExpired
-            return ProgressResult(claims.login, claims.method, "done")
-        if _has_ended(claims, account):
-            raise RecoveryExpired
-        # A code that was sent for somebody else is no news for this visitor.
-        live = self._codes.live(claims.login, requester, self._clock()) is not None
-        method = method_of(account, claims.visitor_openid)
-        return ProgressResult(claims.login, method, "code_sent" if live else "open")
 
 
 def _is_bound_wechat(claims: RecoveryClaims) -> bool | None:
     if claims.bound_openid is None or claims.visitor_openid is None:
         return None
     return claims.visitor_openid == claims.bound_openid
-
-
-def _has_ended(claims: RecoveryClaims, account: Account) -> bool:
-    """Return whether a newer password or an operator's change has ended the recovery."""
-    began = (claims.version, claims.epoch)
-    return (account.password_version, account.recovery_epoch) != began
 
 
 def _destination(claims: RecoveryClaims, method: str) -> Destination:

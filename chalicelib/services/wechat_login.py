@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..domain.catalogue import INPUT_REASONS
 from ..domain.errors import InvalidInput, RecoveryExpired, ServiceError, Unavailable
+from ..domain.logins import parse_login
 from ..security.tokens import TOKEN_LIFETIME
 from ..store.oauth_exchanges import RESULT_LIFETIME, Identity, OAuthExchanges
 from ..wechat.client import PATIENCE, OAuthRefused, WechatClient
+from .interruptions import Interruptions
 from .qr_scenes import QrScenes
+
+log = logging.getLogger(__name__)
 
 STATE_LIFETIME = 600
 """Seconds within which the round trip must be completed."""
@@ -30,11 +35,13 @@ SNAPSHOT = "snapshot"
 class OAuthState:
     """A round trip in progress, kept in the browser's cookie.
 
-    `login` is the scanned login, `begun_at` is in epoch seconds.
+    `login` is that of the scanned QR code or of the message whose link was opened, `scene` that of a
+    QR code whose page shows how far the phone is; `begun_at` is in epoch seconds.
     """
 
     nonce: str
     login: str | None
+    scene: str | None
     begun_at: int
 
 
@@ -65,6 +72,7 @@ class WechatLogin:
         scenes: QrScenes,
         platform: WechatClient,
         exchanges: OAuthExchanges,
+        interruptions: Interruptions,
         enter_url: str,
         site_url: str,
     ) -> None:
@@ -74,14 +82,25 @@ class WechatLogin:
         self._scenes = scenes
         self._platform = platform
         self._exchanges = exchanges
+        self._interruptions = interruptions
         self._enter_url = enter_url
         self._site_url = site_url
 
-    def begin(self, scene: str | None) -> AuthorizationRedirect:
-        """Begin the round trip. A scene that is forged or expired is ignored."""
-        login = self._scenes.login(scene) if scene else None
+    def begin(self, scene: str | None, login: str | None = None) -> AuthorizationRedirect:
+        """Begin the round trip for a QR code's scene, or for the login of a message's link.
+
+        A scene that is forged or expired is ignored, and so is a text that is not a login.
+        """
+        scanned = self._scenes.read(scene) if scene else None
+        if scanned is not None:
+            login = scanned.login
+        elif login is not None:
+            login = _parsed(login)
         # WeChat accepts only letters and digits as a state.
-        oauth_state = OAuthState(secrets.token_hex(16), login, self._clock())
+        is_awaited = scanned is not None and scanned.page is not None
+        oauth_state = OAuthState(
+            secrets.token_hex(16), login, scene if is_awaited else None, self._clock()
+        )
         return AuthorizationRedirect(
             self._platform.authorize_url(self._enter_url, oauth_state.nonce), oauth_state
         )
@@ -107,7 +126,18 @@ class WechatLogin:
         if oauth_state is None:
             raise RecoveryExpired
         openid = self._identify(code, oauth_state).openid
+        if openid is not None and oauth_state.login is None:
+            oauth_state = replace(oauth_state, login=self._interrupted(openid))
         return LoginResult(self._page(oauth_state, None if openid else SNAPSHOT), openid)
+
+    def _interrupted(self, openid: str) -> str | None:
+        """Return the login whose recovery this WeChat left to read the code, or None."""
+        try:
+            return self._interruptions.login(openid, self._clock())
+        except ServiceError as error:
+            # The person can enter the login.
+            log.warning("an interrupted recovery was not found: %s", error.code)
+            return None
 
     def _identify(self, code: str, oauth_state: OAuthState) -> Identity:
         state, started = oauth_state.nonce, self._clock()
@@ -163,6 +193,14 @@ class WechatLogin:
 
     def _page(self, oauth_state: OAuthState | None, entry: str | None) -> str:
         login = oauth_state.login if oauth_state else None
-        query = {"entry": entry, "login": login}
+        scene = oauth_state.scene if oauth_state else None
+        query = {"entry": entry, "login": login, "scene": scene}
         given = "&".join(f"{name}={value}" for name, value in query.items() if value)
         return f"{self._site_url}/" + (f"?{given}" if given else "")
+
+
+def _parsed(login: str) -> str | None:
+    try:
+        return str(parse_login(login))
+    except InvalidInput:
+        return None

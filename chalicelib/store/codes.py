@@ -315,6 +315,22 @@ class Codes:
         except ConditionFailed as refused:
             raise (CodeExpired() if refused.failed[1] else RecoveryExpired()) from None
 
+    def is_unused(self, login: str, requester: Requester) -> bool:
+        """Return whether the login's last code was sent for this requester and is unused. One read.
+
+        It may have expired. Raises Unavailable.
+        """
+        item = read(CodeItem, f"code#{login}")
+        return item is not None and bool(item.digest) and item.sender == requester.key
+
+    def used_by(self, login: str) -> str | None:
+        """Return the id of the recovery that used the login's last code, or None. One read.
+
+        Raises Unavailable.
+        """
+        item = read(CodeItem, f"code#{login}")
+        return None if item is None else item.used_by
+
     def live(self, login: str, requester: Requester, now: int) -> LiveCode | None:
         """Return the login's live code if it was sent for this requester, else None.
 

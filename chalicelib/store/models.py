@@ -376,6 +376,18 @@ class OAuthExchangeItem(Ephemeron):
     """The encrypted openid, empty if WeChat identified no person; missing before the end."""
 
 
+class ScanItem(Ephemeron):
+    """How far the phone is that scanned the QR code of a page.
+
+    Key: `scan#LOGIN#PAGE`, with the page's name in the scene. TTL: that of a recovery.
+    """
+
+    stage = NumberAttribute(null=True)
+    """An index of `scan_progress.STATES`; it only grows."""
+    recovery = UnicodeAttribute(null=True)
+    """Id of the phone's recovery that a code was sent for."""
+
+
 class SeenItem(Ephemeron):
     """The encrypted answer to a message of WeChat, for repeats of the message.
 
@@ -439,6 +451,7 @@ EPHEMERA: tuple[type[Model], ...] = (
     UnbinderItem,
     OnceItem,
     OAuthExchangeItem,
+    ScanItem,
     SeenItem,
     IdentityItem,
     MessageItem,

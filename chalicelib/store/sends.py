@@ -18,7 +18,7 @@ from ..domain.requester import Requester
 from . import audit
 from .code_updates import RESTORE_CODE, count_send
 from .codes import Codes, Destination
-from .dynamo import ConditionFailed, raw_list, transact
+from .dynamo import ConditionFailed, raw_list, read, transact
 from .models import AuditItem, CodeItem, DestinationItem, RequesterItem
 from .prepared import PreparedUpdate, Variants
 from .pynamodb_internals import Transaction
@@ -176,6 +176,17 @@ class Sends:
         if refusals:
             raise first_refusal(refusals) from None
         return plans
+
+    @staticmethod
+    def last_login(requester: Requester, since: int) -> str | None:
+        """Return the login of the requester's last send after `since`, epoch seconds, or None.
+
+        One read. Raises Unavailable.
+        """
+        item = read(RequesterItem, f"requester#{requester.key}")
+        if item is None or not item.sends or not item.sent_logins or item.sends[0] <= since:
+            return None
+        return str(item.sent_logins[0])
 
     def cancel(self, send: Send, digest: str, reason: str) -> None:
         """Remove a reserved send from the counts, so that the person may try again at once.

@@ -130,7 +130,7 @@ def test_the_header_is_read_in_all_its_parts(world: World) -> None:
 
 def test_the_round_trip_ends_beside_a_cookie_of_another_program(world: World) -> None:
     """The second cookie is read in the same way as the first."""
-    state = OAuthState("0123456789abcdef", "11010148", world.clock())
+    state = OAuthState("0123456789abcdef", "11010148", "scene", world.clock())
     [kept] = cookies.keep_oauth_state(world.service, Request(event()), state)
     mine = kept.partition(";")[0]
 
@@ -143,7 +143,7 @@ def test_the_newest_round_trips_are_kept(world: World) -> None:
     jar: dict[str, str] = {"__Host-oauth_state-ffffffff": "forged", "__Host-oauth_state-X": "a"}
     begun = []
     for number in range(6):
-        state = OAuthState(f"{number:08x}", None, world.clock())
+        state = OAuthState(f"{number:08x}", None, None, world.clock())
         request = Request(event("; ".join(f"{name}={value}" for name, value in jar.items())))
         for cookie in cookies.keep_oauth_state(world.service, request, state):
             name, _, rest = cookie.partition("=")

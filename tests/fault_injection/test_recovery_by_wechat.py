@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from chalice.test import HTTPResponse
 
+from chalicelib.services.qr_scenes import page_of
 from chalicelib.store.access_token import LEASE
 from tests.fault_injection.driver import DETAILS, MakePlace, Person, tables
 from tests.fault_injection.sweep import HUNG, Faults, Point
@@ -130,11 +131,13 @@ def test_a_recovery_continues_from_a_pc_on_the_phone(make_place: MakePlace, faul
         phone = person.phone
         point.step = "scan"
         with point:
-            scene = place.world.service.scenes.make(person.login, place.world.clock() + 600)
+            page_id = page_of(place.world.service.recovery.read(pc["token"]).recovery)
+            ends_at = place.world.clock() + 600
+            scene = place.world.service.scenes.make(person.login, ends_at, page_id)
             phone.follow(scene)
             page = enter(phone, f"{place.world.service.enter_url}?scene={scene}")
         assert login_of(page) == person.login
-        token = person.done("start on the phone", lambda: _start(person), 201)["token"]
+        token = person.done("start on the phone", lambda: _start(person, scene), 201)["token"]
         finish_by_sms(person, token)
         poll = person.done("poll", lambda: place.world.call("GET", "/recovery", token=pc["token"]))
         assert poll["state"] == "done"
@@ -175,6 +178,5 @@ def test_a_repeated_return_from_oauth_identifies_the_person(
     assert exchange in faults.sweep("repeated returns from OAuth", act)
 
 
-def _start(person: Person) -> HTTPResponse:
-    body = {"user_type": "firm", "login": person.login}
-    return person.phone.call("POST", "/recovery", body)
+def _start(person: Person, scene: str | None = None) -> HTTPResponse:
+    return person.phone.start(person.login, scene)

@@ -7,12 +7,14 @@ import pytest
 from chalicelib.domain.catalogue import ENTRY
 from chalicelib.store.models import LoginItem
 from tests.conftest import World
+from tests.support.callbacks import send_message
 from tests.support.oauth_browser import GRANTED, Browser
 from tests.support.wechat_platform import EXCHANGE, WeChat, refusal
 
 
 def test_a_login_identifies_the_browser(oauth_world: World) -> None:
     """The openid comes from the exchange of the code, and the final URL has no parameters."""
+    send_message(oauth_world, {"MsgType": "event", "Event": "subscribe"})
     browser = Browser(oauth_world)
     answer = browser.complete(browser.begin())
     assert (answer.status_code, answer.headers["Location"]) == (302, "https://recovery.example/")

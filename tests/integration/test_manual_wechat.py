@@ -12,6 +12,7 @@ from tests.support.official_account import (
     WechatWorld,
     code_in,
     login_of,
+    scene_of,
 )
 
 DETAILS = {
@@ -206,11 +207,11 @@ def test_a_qr_code_continues_the_recovery_on_the_phone(wechat_world: WechatWorld
     alice.scan(ticket.url)
     link = LINK.search(alice.chat[-1])
     assert link is not None
-    login = login_of(alice.browse(link[1]))
-    assert login == "11010148_cw"
-    phone = alice.start(login).json_body
+    page = alice.browse(link[1])
+    assert login_of(page) == "11010148_cw"
+    phone = alice.start("11010148_cw", scene_of(page)).json_body
     assert phone["method"] == "sms"
-    assert wechat_world.state(pc["token"])["state"] == "open"
+    assert wechat_world.state(pc["token"])["state"] == "followed"
     wechat_world.world.send(phone["token"])
     # The code was sent for the phone, which the PC is not linked with.
     assert wechat_world.state(pc["token"])["state"] == "open"

@@ -17,6 +17,7 @@ from chalicelib.store.oauth_exchanges import LEASE
 from chalicelib.wechat.client import PATIENCE
 from tests.conftest import MakeWorld, World, add_firm
 from tests.support import cookie_jar
+from tests.support.callbacks import send_message
 from tests.support.oauth_browser import GRANTED, Browser
 from tests.support.wechat_platform import EXCHANGE, WeChat, refusal
 
@@ -253,6 +254,7 @@ def test_a_repeat_of_the_newer_return_has_its_own_openid(
     oauth_world: World, oauth_platform: WeChat
 ) -> None:
     """Not that of the cookie that the browser had before."""
+    send_message(oauth_world, {"MsgType": "event", "Event": "subscribe"}, "o-new")
     browser = Browser(oauth_world)
     oauth_platform.answers[EXCHANGE] = [granted("o-old"), granted("o-new")]
     browser.complete(browser.begin())

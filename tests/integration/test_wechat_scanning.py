@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import segno
 
+from chalicelib.services.qr_scenes import page_of
 from tests.conftest import World
-from tests.support.official_account import LINK, MakeWechatWorld, Phone, WechatWorld, login_of
+from tests.support.official_account import (
+    LINK,
+    MakeWechatWorld,
+    Phone,
+    WechatWorld,
+    login_of,
+    scene_of,
+)
 
 
 def ticket_of(wechat_world: WechatWorld) -> str:
@@ -95,9 +103,9 @@ def test_a_scan_discloses_the_login_only(wechat_world: WechatWorld) -> None:
     assert link is not None
     assert pc["token"] not in text
     landed = scanner.browse(link[1])
-    assert landed == "https://recovery.example/?login=11010148"
+    assert landed == f"https://recovery.example/?login=11010148&scene={scene_of(landed)}"
     assert {name.split("-")[1] for name in scanner.cookies} == {"oauth_state", "wechat"}
-    phone = scanner.start("11010148").json_body
+    phone = scanner.start("11010148", scene_of(landed)).json_body
     assert phone["token"] != pc["token"]
     # The PC's recovery cannot use the phone's code.
     wechat_world.world.send(phone["token"])
@@ -115,8 +123,10 @@ def test_an_attacker_s_page_learns_the_state_only(wechat_world: WechatWorld) -> 
     attacker = wechat_world.pc("11010148")
     victim = wechat_world.phone("o-victim")
     victim.scan(ticket_of(wechat_world))
-    victim.browse("/wechat/enter")
-    token = victim.start("11010148").json_body["token"]
+    link = LINK.search(victim.chat[-1])
+    assert link is not None
+    scene = scene_of(victim.browse(link[1]))
+    token = victim.start("11010148", scene).json_body["token"]
     wechat_world.world.send(token)
     code = wechat_world.world.phones.codes[0]
     assert wechat_world.world.confirm(token, code).status_code == 200
@@ -162,8 +172,9 @@ def test_without_a_qr_code_of_wechat_the_page_draws_its_own(
     wechat_world.wechat.fail(45009, path="/cgi-bin/qrcode/create")
     pc = wechat_world.pc("11010148")
     assert not wechat_world.wechat.account.live_tickets(wechat_world.world.clock())
+    claims = wechat_world.world.service.recovery.read(pc["token"])
     scene = wechat_world.world.service.scenes.make(
-        "11010148", wechat_world.world.clock() + pc["expires_in"]
+        "11010148", wechat_world.world.clock() + pc["expires_in"], page_of(claims.recovery)
     )
     url = f"https://recovery.example/wechat/enter?scene={scene}"
     drawn = segno.make(url, error="m").svg_data_uri(scale=4, border=2, dark="#000", light="#fff")
@@ -173,6 +184,6 @@ def test_without_a_qr_code_of_wechat_the_page_draws_its_own(
 
 def test_a_scene_has_at_most_64_characters(world: World) -> None:
     """WeChat's limit, for the longest login."""
-    scene = world.service.scenes.make("1" * 20 + "_cw", 2**33)
+    scene = world.service.scenes.make("1" * 20 + "_cw", 2**33, page_of("0" * 32))
     assert len(scene) <= 64
-    assert world.service.scenes.login(scene) == "1" * 20 + "_cw"
+    assert world.service.scenes.read(scene) == ("1" * 20 + "_cw", "0" * 8)

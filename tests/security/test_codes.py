@@ -364,7 +364,7 @@ def test_no_answer_has_the_code(world: World, monkeypatch: pytest.MonkeyPatch) -
     Together(
         SourceMutation(Recovery.complete, 'if claims.method == "follow":', "if False:"),
         SourceMutation(
-            Recovery._set_password, 'if attempt.method == "sms" and bind is None:', "if False:"
+            Recovery._set_password, 'if attempt.method == "sms" and visitor is None:', "if False:"
         ),
     ),
 )

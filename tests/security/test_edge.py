@@ -304,7 +304,7 @@ def test_ambiguous_json_is_refused(world: World) -> None:
         'key.encode("utf-8", "replace"), expected.key()',
         "key, expected.reveal()",
     ),
-    SourceMutation(QrScenes.login, "not scene.isascii() or "),
+    SourceMutation(QrScenes.read, "not scene.isascii() or "),
 )
 def test_text_that_is_not_ascii_is_compared_without_an_error(make_world: MakeWorld) -> None:
     """`compare_digest` raises on such text, which must be wrong instead."""

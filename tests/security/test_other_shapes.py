@@ -37,6 +37,7 @@ CLAIMS = RecoveryClaims(
     default=None,
     bound_openid=None,
     visitor_openid="o-alice",
+    scanned_page=None,
 )
 
 
@@ -102,7 +103,7 @@ def test_a_signed_token_of_another_shape_is_no_token(world: World) -> None:
     fields = signed_fields(world)
     sealed = [
         service.sealer.seal("claims " + CLAIMS.recovery, text)
-        for text in ("", "{}", "[]", "null", "[1,null,null,null]", "[null,null,null]")
+        for text in ("", "{}", "[]", "null", "[1,null,null,null,null]", "[null,null,null,null]")
     ]
     values: list[Any] = [
         None,
@@ -123,7 +124,7 @@ def test_a_signed_token_of_another_shape_is_no_token(world: World) -> None:
             if type(other) is not type(fields[index]) or isinstance(other, str)
         ]
     values += [[*fields[:-1], text] for text in sealed]
-    surrogates = json.dumps([SURROGATE, None, None, "o-alice"])
+    surrogates = json.dumps([SURROGATE, None, None, "o-alice", None])
     values.append([*fields[:-1], service.sealer.seal("claims " + CLAIMS.recovery, surrogates)])
     values.append([fields[0], SURROGATE, *fields[2:]])
     for value in values:
@@ -140,11 +141,11 @@ def test_a_signed_token_of_another_shape_is_no_token(world: World) -> None:
     75,
     SourceMutation(
         cookies._oauth_states,
-        "has_shape(value, (str, str | None, int))",
+        "has_shape(value, shape)",
         "isinstance(value, list)",
     ),
     SourceMutation(cookies.visitor_openid, " and openid"),
-    SourceMutation(QrScenes.login, "except ValueError:", "except OSError:"),
+    SourceMutation(QrScenes.read, "except ValueError:", "except OSError:"),
 )
 def test_a_signed_cookie_or_scene_of_another_shape_is_none(world: World) -> None:
     """The browser is then one without cookies, and the scene one that is too old."""
@@ -162,12 +163,14 @@ def test_a_signed_cookie_or_scene_of_another_shape_is_none(world: World) -> None
         ["n"],
         [1, None],
         ["n", None],
-        ["n", 1, 1],
-        ["n", None, None],
-        ["n", None, True],
+        ["n", None, 1],
+        ["n", 1, None, 1],
         ["n", None, 1, 1],
-        [None, None, 1],
-        [SURROGATE, None, 1],
+        ["n", None, None, None],
+        ["n", None, None, True],
+        ["n", None, None, 1, 1],
+        [None, None, None, 1],
+        [SURROGATE, None, None, 1],
     ]
     for value in states:
         event = with_query("/wechat/enter", code="c", state="n")

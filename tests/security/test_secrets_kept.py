@@ -15,6 +15,7 @@ from app import app
 from chalicelib.handlers import recovery
 from chalicelib.handlers.http import payloads
 from chalicelib.security.password_hasher import PasswordHasher
+from chalicelib.services.qr_scenes import page_of
 from chalicelib.services.recovery import Recovery
 from chalicelib.services.wechat_login import WechatLogin
 from tests.conftest import PASSWORD, MakeWorld, World, add_firm
@@ -160,9 +161,9 @@ def test_no_url_of_the_service_has_a_secret(make_world: MakeWorld, wechat: WeCha
     world = make_world(WECHAT_API_URL=wechat.url)
     add_firm(world.service.hasher)
     expires = world.clock.time + 1_800
-    scene = world.service.scenes.make("11010148", expires)
-
     started = world.start(openid=None).json_body
+    page_id = page_of(world.service.recovery.read(started["token"]).recovery)
+    scene = world.service.scenes.make("11010148", expires, page_id)
     # Without WeChat the QR code has the service's own URL, with the login only.
     link = f"https://recovery.example/wechat/enter?scene={scene}"
     drawn = segno.make(link, error="m")
@@ -180,7 +181,8 @@ def test_no_url_of_the_service_has_a_secret(make_world: MakeWorld, wechat: WeCha
     state_cookie = _cookie(redirect)
     back = f"/wechat/enter?code=oauth-code&state={query['state'][0]}"
     arrived = world.call("GET", back, headers={"Cookie": state_cookie})
-    assert arrived.headers["Location"] == "https://recovery.example/?login=11010148"
+    shown = f"https://recovery.example/?login=11010148&scene={scene}"
+    assert arrived.headers["Location"] == shown
 
     page = world.call("GET", "/?login=11010148", headers={"Cookie": _cookie(arrived)})
     assert 'data-inside="1"' in page.body.decode()

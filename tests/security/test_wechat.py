@@ -29,7 +29,7 @@ from tests.security.actions import draw, tries
 from tests.security.mutation import SourceMutation, Together, attack
 from tests.support import cookie_jar
 from tests.support.callbacks import TAPPED, send_message
-from tests.support.official_account import LINK, WechatWorld, code_in
+from tests.support.official_account import LINK, WechatWorld, code_in, scene_of
 from tests.support.wechat_platform import EXCHANGE, SEND, SENT, WeChat, playing
 
 MAIN, FINANCE, OTHER = "11010148", "11010148_cw", "31000001"
@@ -117,8 +117,8 @@ def test_a_relayed_qr_code_does_not_advance_the_attacker_s_recovery(
     link = LINK.search(victim.chat[-1])
     assert link is not None
     assert attacker not in victim.chat[-1]
-    victim.browse(link[1])
-    token = victim.start(MAIN).json_body["token"]
+    scene = scene_of(victim.browse(link[1]))
+    token = victim.start(MAIN, scene).json_body["token"]
     wechat_world.world.send(token)
     code = wechat_world.world.phones.codes[0]
     wrong = f"{(int(code) + 1) % 1_000_000:06d}"

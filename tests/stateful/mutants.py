@@ -7,6 +7,7 @@ from chalicelib.security.tokens import Tokens
 from chalicelib.services.code_delivery import CodeDelivery
 from chalicelib.services.code_verifier import CodeVerifier
 from chalicelib.services.recovery import Recovery
+from chalicelib.services.recovery_progress import RecoveryProgress
 from chalicelib.services.refusals import Refusals
 from chalicelib.services.support import Support
 from chalicelib.services.unbinding import Unbinding
@@ -152,7 +153,7 @@ MUTANTS: dict[str, Defence] = {
         Tokens.issue, "TOKEN_LIFETIME,\n", "2 * TOKEN_LIFETIME,\n"
     ),
     "every reset counts as done": SourceMutation(
-        Recovery.progress, "account.recovered_at < claims.started_at", "False"
+        RecoveryProgress.of, "self._codes.used_by(claims.login) != claims.recovery", "False"
     ),
     # Counting.
     "tries are not counted": SourceMutation(

@@ -116,9 +116,10 @@ class Phone:
         cookie_jar.store(self.cookies, answer)
         return answer
 
-    def start(self, login: str) -> HTTPResponse:
-        """Begin a recovery of the login on the page."""
-        return self.call("POST", "/recovery", {"user_type": "firm", "login": login})
+    def start(self, login: str, scene: str | None = None) -> HTTPResponse:
+        """Begin a recovery of the login on the page; `scene` is that of its address."""
+        body = {"user_type": "firm", "login": login}
+        return self.call("POST", "/recovery", {**body, "scene": scene} if scene else body)
 
 
 @dataclass
@@ -151,6 +152,11 @@ def code_in(text: str) -> str:
     found = re.findall(r"(?<![0-9])[0-9]{6}(?![0-9])", text)
     assert len(found) == 1, text
     return str(found[0])
+
+
+def scene_of(page: str) -> str | None:
+    """Return the scene in the address of a page that a QR code led to."""
+    return parse_qs(urlsplit(page).query).get("scene", [None])[0]
 
 
 def login_of(page: str) -> str | None:

@@ -77,8 +77,11 @@ class Running:
             method, self.url + path, json=body, headers=headers, timeout=TIMEOUT
         )
 
-    def start(self, login: str = "11010148", session: Any = requests) -> dict[str, Any]:
-        answer = self.call("/recovery", {"user_type": "firm", "login": login}, session=session)
+    def start(
+        self, login: str = "11010148", session: Any = requests, **more: str
+    ) -> dict[str, Any]:
+        body = {"user_type": "firm", "login": login, **more}
+        answer = self.call("/recovery", body, session=session)
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
@@ -144,8 +147,9 @@ def test_the_recovery_by_sms_binds_the_wechat_and_the_next_one_uses_it(
         link = greeting.partition('href="')[2].partition('"')[0]
         arrived = browser.get(link, timeout=TIMEOUT)
         assert arrived.status_code == 200
-        assert arrived.url.partition("#")[0] == f"{local_stack.url}/?login=11010148"
-        opened = local_stack.start(session=browser)
+        page = f"{local_stack.url}/?login=11010148&scene={code['scene']}"
+        assert arrived.url.partition("#")[0] == page
+        opened = local_stack.start(session=browser, scene=code["scene"])
         assert opened["method"] == "sms"
         sent = local_stack.call("/recovery/code", {}, opened["token"])
         assert (sent.status_code, sent.json()["delivery"]) == (202, "sent")

@@ -54,7 +54,7 @@ def keep_oauth_state(service: Service, request: Request, oauth_state: OAuthState
     """
     from ...services.wechat_login import STATE_COOKIE_LIFETIME
 
-    value = [oauth_state.nonce, oauth_state.login, oauth_state.begun_at]
+    value = [oauth_state.nonce, oauth_state.login, oauth_state.scene, oauth_state.begun_at]
     kept = _write(service, _OAUTH_STATE, value, STATE_COOKIE_LIFETIME, oauth_state.nonce[:8])
     before = _oauth_states(service, request)
     # Of a name that occurs twice, one may be within the limit.
@@ -73,7 +73,8 @@ def _oauth_states(service: Service, request: Request) -> list[tuple[str, OAuthSt
         # Names that are sent back must be safe in a header.
         if prefix == _name(service, _OAUTH_STATE) and _SUFFIX.fullmatch(suffix):
             value = service.signer.verify(f"{_OAUTH_STATE}-cookie", text)
-            oauth_state = OAuthState(*value) if has_shape(value, (str, str | None, int)) else None
+            shape = (str, str | None, str | None, int)
+            oauth_state = OAuthState(*value) if has_shape(value, shape) else None
             found.append((name, oauth_state))
     return sorted(found, key=lambda entry: -entry[1].begun_at if entry[1] else 1)
 

@@ -176,16 +176,18 @@ class Start:
         TextField(name="user_type", constant="firm", reason="user-type"),
         LOGIN,
         TextField(name="proof", maximum=PROOF_LENGTH, optional=True),
+        TextField(name="scene", optional=True),
     )
 
     login: str
     proof: str | None
+    scene: str | None
 
     @classmethod
     def read(cls, request: Request) -> Start:
         """Return the request of the body. Raises InvalidInput."""
         body = json_object(request, cls.FIELDS)
-        return cls(body["login"], body.get("proof"))
+        return cls(body["login"], body.get("proof"), body.get("scene"))
 
 
 @dataclass(frozen=True)

@@ -123,11 +123,11 @@ def _progress() -> Schema:
         {
             "login": TEXT,
             "method": _ANY_METHOD,
-            "state": {"enum": ["open", "code_sent", "done"]},
+            "state": {"enum": ["open", "scanned", "followed", "code_sent", "done"]},
         }
     )
     return {
-        "summary": "How far the recovery is; what a PC polls while the phone does the work.",
+        "summary": "How far the recovery is; a PC polls it while the phone does the work.",
         "operationId": "recoveryProgress",
         "security": _BEARER,
         "responses": {
