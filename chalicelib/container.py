@@ -47,6 +47,7 @@ from .telemetry.metrics import count
 
 if TYPE_CHECKING:
     from .desk_container import DeskContainer
+    from .services.bound_logins import BoundLogins
     from .services.conversation import Conversation
     from .services.credential_check import CredentialCheck
     from .services.diagnosis import Diagnosis
@@ -280,6 +281,12 @@ class Service:
             notifications=self.notifications,
             progress=self.recovery_progress,
         )
+
+    @cached_property
+    def bound_logins(self) -> BoundLogins:
+        from .services.bound_logins import BoundLogins
+
+        return BoundLogins(self.logins)
 
     @cached_property
     def unbinding(self) -> Unbinding:

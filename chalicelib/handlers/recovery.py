@@ -110,6 +110,15 @@ def progress() -> Response:
     )
 
 
+@blueprint.route("/recovery/logins", methods=["GET"])
+@render_errors
+def logins() -> Response:
+    """Return the logins that the visitor's WeChat is bound to; none outside WeChat."""
+    service = runtime.service()
+    openid = cookies.visitor_openid(service, blueprint.current_request)
+    return json_response({"logins": [each._asdict() for each in service.bound_logins.of(openid)]})
+
+
 @blueprint.route("/recovery/code", methods=["POST"], content_types=payloads.ANY_CONTENT)
 @render_errors
 def send_code() -> Response:

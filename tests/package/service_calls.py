@@ -176,6 +176,8 @@ def _by_wechat(stage: Stage, world: World) -> None:
         {"errcode": 0, "errmsg": "ok", "msgid": number} for number in (101, 102)
     ] + [refusal(45009)]
     token = world.token()
+    listed = _step(world.call("GET", "/recovery/logins", openid="o-alice"), 200).json_body
+    assert [each["login"] for each in listed["logins"]] == ["11010148", "11010148_cw"]
     for _ in range(3):
         _step(world.send(token), 202)
         stage.advance()

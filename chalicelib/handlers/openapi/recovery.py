@@ -38,6 +38,7 @@ def paths() -> Schema:
     return {
         "/proof": {"get": _proof()},
         "/recovery": {"post": _start(), "get": _progress()},
+        "/recovery/logins": {"get": _logins()},
         "/recovery/code": {"post": _send_code()},
         "/recovery/password": {"post": _complete()},
         "/recovery/unbinding": {"post": _unbind()},
@@ -133,6 +134,19 @@ def _progress() -> Schema:
         "responses": {
             "200": json_response(progress, "The recovery's state."),
             **problem_responses(errors.RecoveryExpired),
+        },
+    }
+
+
+def _logins() -> Schema:
+    login = json_object({"login": TEXT, "name": {"type": ["string", "null"]}})
+    listed = json_object({"logins": {"type": "array", "items": login}})
+    return {
+        "summary": "The logins that the visitor's WeChat is bound to, and their firms' other ones.",
+        "operationId": "boundLogins",
+        "responses": {
+            "200": json_response(listed, "Empty outside WeChat."),
+            **problem_responses(),
         },
     }
 
