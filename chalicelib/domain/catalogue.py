@@ -26,14 +26,14 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     ),
     "frozen": ("账号已冻结", f"该账号为安全起见已冻结，如需恢复请联系技术支持{SUPPORT}。"),
     "weak-password": ("密码不符合要求", "$reasons"),
-    "code-wrong": ("验证码错误", "验证码不正确，还可以再试$attempts_left次。"),
-    "code-expired": ("验证码已失效", "验证码已过期、已使用或尚未获取，请重新获取验证码。"),
+    "code-wrong": ("验证码错误", "$sentence"),
+    "code-expired": ("验证码已失效", "$sentence请重新获取验证码。"),
     "too-many-attempts": ("错误次数过多", "错误次数过多，$wait"),
     "too-many-requests": ("操作过于频繁", "操作过于频繁，$wait"),
     "details-do-not-match": (
         "信息校验未通过",
         "填写的信息与登记信息不一致，请核对会计师事务所编号、成立批准文号和"
-        "主任会计师/首席合伙人后重新填写。",
+        "主任会计师/首席合伙人后重新填写。$sentence",
     ),
     "recovery-expired": ("操作已超时", "本次找回密码操作已失效，请返回第一步重新开始。"),
     "delivery-failed": (
@@ -57,6 +57,23 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "method-not-allowed": ("不支持的请求", "该地址不支持这种请求方式。"),
     "forbidden": ("无权访问", "该接口仅供登录系统调用。"),
 }
+
+# Why a visitor's own code is not accepted, by `reason` of the problem `code-expired`.
+CODE_REASONS: dict[str, str] = {
+    "expired": "验证码已过期，",
+    "used": "验证码已使用，",
+    "replaced": "验证码已被之后发送的新验证码替换，",
+    "never-sent": "您还没有获取验证码，",
+}
+CODE_INVALID = "该验证码已失效或尚未获取，"
+
+# Sentences of the problems about wrong codes and details.
+CODE_ATTEMPTS = "验证码不正确，还可以再试$attempts_left次。"
+NO_CODE_ATTEMPTS = (
+    f"验证码不正确，这个验证码不能再试了，请重新获取验证码，或联系技术支持{SUPPORT}。"
+)
+DETAILS_ATTEMPTS = "今天还可以再试$attempts_left次。"
+NO_DETAILS_ATTEMPTS = f"今天的次数已用完，请明天再试，或联系技术支持{SUPPORT}。"
 
 # Why a field is invalid, shown next to the field.
 INPUT_REASONS: dict[str, str] = {

@@ -90,6 +90,11 @@ class CodeExpired(ServiceError):
 
     code = "code-expired"
 
+    def __init__(self, reason: str | None = None) -> None:
+        """`reason` is a key of `domain.catalogue.CODE_REASONS`; None where it may not be disclosed."""
+        super().__init__(reason or "")
+        self.reason = reason
+
 
 class TooManyAttempts(ServiceError):
     """Too many wrong codes or passwords."""
@@ -128,6 +133,11 @@ class DetailsDoNotMatch(ServiceError):
     """The firm's details are wrong; the response never says which one."""
 
     code = "details-do-not-match"
+
+    def __init__(self, attempts_left: int) -> None:
+        """`attempts_left` attempts at the login's details remain to the requester today."""
+        super().__init__(f"{attempts_left} attempts left")
+        self.attempts_left = attempts_left
 
 
 class RecoveryExpired(ServiceError):

@@ -202,7 +202,7 @@ class Recovery:
         if reasons:
             raise WeakPassword(reasons)
         if claims.method == "follow":
-            raise CodeExpired
+            raise CodeExpired("never-sent")
         openid = claims.visitor_openid
         owner = openid if openid == claims.bound_openid else None
         attempt = self._code_verifier.verify(claims.login, requester, owner, code, now)
@@ -263,7 +263,7 @@ class Recovery:
         )
         stored = self._logins.stored_password(claims.login) if same else None
         if stored is None or not self._hasher.verify(stored.password_hash, password):
-            raise CodeExpired
+            raise CodeExpired("used" if used.recovery == claims.recovery else None)
         self._progress.repeated(claims)
         return CompleteResult(claims.login, stored.wechat_bound)
 

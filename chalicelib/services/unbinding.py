@@ -15,7 +15,14 @@ from dataclasses import dataclass
 from ..domain.details import approval_no as fold_approval_no
 from ..domain.details import name as fold_name
 from ..domain.details import number as fold_number
-from ..domain.errors import DetailsDoNotMatch, PhoneNotBound, RecoveryExpired, ServiceError
+from ..domain.errors import (
+    DetailsDoNotMatch,
+    InvalidInput,
+    PhoneNotBound,
+    RecoveryExpired,
+    ServiceError,
+)
+from ..domain.logins import parse_login
 from ..domain.requester import Requester
 from ..security.tokens import RecoveryClaims
 from ..store import audit
@@ -78,20 +85,20 @@ class Unbinding:
             raise RecoveryExpired
         if self._budgets.unbindings.is_exhausted(now):
             raise self._budgets.unbindings.refusal(now)
-        self._bindings.count_details(claims.login, requester, now)
+        attempts_left = self._bindings.count_details(claims.login, requester, now)
         account = self._logins.get(claims.login)
         firm = self._firms.get(account.firm_no) if account else None
         if account is None or firm is None:
-            raise DetailsDoNotMatch
+            raise DetailsDoNotMatch(attempts_left)
         # All three are always compared, so that the time does not reveal which one is wrong.
         right = [
-            _same(fold_number(firm_no), fold_number(firm.firm_no)),
+            _same(_firm_no(firm_no), fold_number(firm.firm_no)),
             _same(fold_approval_no(approval_no), fold_approval_no(firm.approval_no)),
             _same(fold_name(head_name), fold_name(firm.head_name)),
         ]
         if not all(right):
             self._bindings.record_wrong(requester, now)
-            raise DetailsDoNotMatch
+            raise DetailsDoNotMatch(attempts_left)
         if account.phone is None:
             raise PhoneNotBound
         event = audit.entry(claims.login, "wechat-unbound", now, method="wechat")
@@ -118,6 +125,14 @@ class Unbinding:
             self._budgets.unbindings.add(now)
         except ServiceError as error:
             log.info("an unbinding was not counted for the service: %s", error.code)
+
+
+def _firm_no(given: str) -> str:
+    """Return the firm's number, also where the person entered a login of the firm instead."""
+    try:
+        return parse_login(given).firm_no
+    except InvalidInput:
+        return fold_number(given)
 
 
 def _same(given: str, known: str) -> bool:

@@ -9,7 +9,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from ..domain.errors import RecoveryExpired, ServiceError, TooManyRequests, Unavailable
-from ..domain.limits import DAY, HOUR, Limits, Window, retry_after
+from ..domain.limits import DAY, HOUR, Limits, Window, of_last_day, retry_after
 from ..domain.requester import Requester
 from .code_updates import END_CODE, same_epoch
 from .dynamo import ConditionFailed, prepend, raw_list, transact, update, within_limits
@@ -28,8 +28,8 @@ class Bindings:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
-    def count_details(self, login: str, requester: Requester, now: int) -> None:
-        """Count one attempt at the firm's details, before the comparison.
+    def count_details(self, login: str, requester: Requester, now: int) -> int:
+        """Count one attempt at the firm's details, before the comparison; return those that remain.
 
         Right and wrong ones count, by requester and login. One UpdateItem; two where nobody has
         attempted the login's details for a day. `now` in epoch seconds. Raises TooManyRequests with
@@ -51,14 +51,15 @@ class Bindings:
                     raise TooManyRequests(wait, "wrong-details") from None
             else:
                 self._trim(login, item, now)
-                return
+                counted = len(of_last_day(times_by(item.details_by)[requester.key], now))
+                return max(0, windows[0].limit - counted)
             try:
                 first = CodeItem.details_by.set({requester.key: [now]})
                 missing = CodeItem.details_by.does_not_exist()
                 update(CodeItem(f"code#{login}"), [first, keep], missing)
             except ConditionFailed:
                 continue
-            return
+            return windows[0].limit - 1
         raise Unavailable("store")
 
     @staticmethod

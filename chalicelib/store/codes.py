@@ -37,6 +37,7 @@ from .dynamo import (
     raw_lists,
     raw_number,
     raw_text,
+    raw_texts,
     read,
     run,
     transact,
@@ -196,7 +197,7 @@ class Codes:
             return TooManyAttempts(wait, "wrong-codes")
         live = (raw_number(item, "code_expires_at") or 0) > now
         if raw_text(item, "digest") is None or not live:
-            return CodeExpired()
+            return CodeExpired(_own_reason(item, requester))
         if not is_owner:
             wait = retry_after(raw_list(item, "wrongs"), limits.wrong_codes_per_login, now)
             if wait:
@@ -272,7 +273,8 @@ class Codes:
         try:
             transact(build, CodeItem)
         except ConditionFailed as refused:
-            raise (RecoveryExpired() if refused.failed[0] else CodeExpired()) from None
+            code = refused.items[1]
+            raise (RecoveryExpired() if refused.failed[0] else _overtaken(code, attempt)) from None
 
     def complete(
         self,
@@ -313,7 +315,8 @@ class Codes:
         try:
             transact(build, CodeItem)
         except ConditionFailed as refused:
-            raise (CodeExpired() if refused.failed[1] else RecoveryExpired()) from None
+            code = refused.items[1]
+            raise (_overtaken(code, attempt) if refused.failed[1] else RecoveryExpired()) from None
 
     def is_unused(self, login: str, requester: Requester) -> bool:
         """Return whether the login's last code was sent for this requester and is unused. One read.
@@ -350,3 +353,18 @@ class Codes:
             attempts_left=max(0, tries - int(plain_map(item.tries).get(requester.key, 0))),
             send=item.send,
         )
+
+
+def _own_reason(item: dict[str, Any] | None, requester: Requester) -> str | None:
+    """Return why the requester has no live code; None where only others' codes could explain it."""
+    if requester.key not in raw_texts(item, "senders"):
+        return "never-sent"
+    own = requester.key in (raw_text(item, "sender"), raw_text(item, "previous_sender"))
+    return "expired" if own and raw_text(item, "digest") else None
+
+
+def _overtaken(item: dict[str, Any] | None, attempt: ConsumedAttempt) -> CodeExpired:
+    """Return the refusal of a code that was used or replaced while it was compared."""
+    if raw_text(item, "used_digest") == attempt.digest:
+        return CodeExpired("used")
+    return CodeExpired("replaced" if raw_text(item, "sender") == attempt.requester.key else None)

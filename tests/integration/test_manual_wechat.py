@@ -122,7 +122,8 @@ def test_a_wrong_detail_undoes_nothing(wechat_world: WechatWorld, name: str) -> 
         "POST", "/recovery/unbinding", wrong, token=wechat_world.world.token()
     )
     assert (answer.status_code, answer.json_body["code"]) == (403, "details-do-not-match")
-    assert set(answer.json_body) == {"type", "code", "title", "detail", "status"}
+    members = {"type", "code", "title", "detail", "status", "attempts_left"}
+    assert set(answer.json_body) == members
     assert wechat_world.world.login_item().openid == "o-alice"
 
 

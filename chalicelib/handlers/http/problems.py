@@ -10,7 +10,17 @@ from typing import Any, ParamSpec
 
 from chalice.app import Response
 
-from ...domain.catalogue import PROBLEMS, fill, waiting_time
+from ...domain.catalogue import (
+    CODE_ATTEMPTS,
+    CODE_INVALID,
+    CODE_REASONS,
+    DETAILS_ATTEMPTS,
+    NO_CODE_ATTEMPTS,
+    NO_DETAILS_ATTEMPTS,
+    PROBLEMS,
+    fill,
+    waiting_time,
+)
 from ...domain.errors import (
     AccountNotFound,
     CodeExpired,
@@ -86,12 +96,18 @@ def json_response(body: dict[str, Any], status: int = 200) -> Response:
 def problem(code: str, status: int, **members: Any) -> Response:
     """Return the problem of a code of the catalogue; `members` fill its text and join its body."""
     title, detail = PROBLEMS[code]
-    words = {**members, "wait": waiting_time(members.get("retry_after"))}
+    words = {
+        **members,
+        "wait": waiting_time(members.get("retry_after")),
+        "sentence": _sentence(code, members),
+    }
     if "reasons" in words:
         words["reasons"] = "；".join(words["reasons"]) + "。"
     headers = {**HEADERS, "Content-Type": "application/problem+json; charset=utf-8"}
     retry_after = members.pop("retry_after", None)
-    members.pop("reason", None)
+    if code == "invalid-input":
+        # It is a sentence, which is in the detail.
+        members.pop("reason", None)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
         members["retry_after"] = retry_after
@@ -104,6 +120,23 @@ def problem(code: str, status: int, **members: Any) -> Response:
         **members,
     }
     return Response(json.dumps(body, ensure_ascii=False), headers=headers, status_code=status)
+
+
+def _sentence(code: str, members: dict[str, Any]) -> str:
+    """Return the sentence of a problem whose text depends on its members; empty for others."""
+    if code == "code-expired":
+        return CODE_REASONS.get(members.get("reason", ""), CODE_INVALID)
+    if code not in _ATTEMPTS:
+        return ""
+    left, none_left = _ATTEMPTS[code]
+    attempts_left = members.get("attempts_left", 0)
+    return fill(left, attempts_left=attempts_left) if attempts_left else none_left
+
+
+_ATTEMPTS = {
+    "code-wrong": (CODE_ATTEMPTS, NO_CODE_ATTEMPTS),
+    "details-do-not-match": (DETAILS_ATTEMPTS, NO_DETAILS_ATTEMPTS),
+}
 
 
 def log_error(error: ServiceError) -> None:
@@ -124,8 +157,10 @@ def render(error: ServiceError) -> Response:
         members = {"field": error.field, "reason": error.reason}
     elif isinstance(error, WeakPassword):
         members = {"reasons": list(error.reasons)}
-    elif isinstance(error, CodeWrong):
+    elif isinstance(error, CodeWrong | DetailsDoNotMatch):
         members = {"attempts_left": error.attempts_left}
+    elif isinstance(error, CodeExpired) and error.reason is not None:
+        members = {"reason": error.reason}
     elif isinstance(error, TooManyAttempts | TooManyRequests):
         members = {"retry_after": error.retry_after}
         if isinstance(error, TooManyRequests) and error.sent is not None:

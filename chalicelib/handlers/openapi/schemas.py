@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...domain import errors
+from ...domain.catalogue import CODE_REASONS
 from ...domain.codes import LIFETIME
 from ...domain.errors import ServiceError
 from ...domain.limits import MINUTE
@@ -38,6 +39,8 @@ _MEMBERS: dict[type[ServiceError], Schema] = {
     errors.WeakPassword: {"reasons": {"type": "array", "items": TEXT, "minItems": 1}},
     errors.ProofInvalid: {"factor": {"type": "integer", "minimum": 2}},
     errors.CodeWrong: {"attempts_left": {"type": "integer", "minimum": 0}},
+    errors.DetailsDoNotMatch: {"attempts_left": {"type": "integer", "minimum": 0}},
+    errors.CodeExpired: {"reason": {"enum": list(CODE_REASONS)}},
     errors.TooManyAttempts: _RETRY_AFTER,
     errors.TooManyRequests: {**_RETRY_AFTER, "sent": SENT_CODE},
 }
@@ -127,7 +130,9 @@ def problem_schema(error: type[ServiceError]) -> Schema:
         "status": {"const": STATUSES[error]},
     }
     # Absent where waiting does not help.
-    schema = json_object({**common, **members}, optional=("retry_after", "factor", "sent"))
+    schema = json_object(
+        {**common, **members}, optional=("retry_after", "factor", "sent", "reason")
+    )
     schema["description"] = inspect.getdoc(error)
     return schema
 
