@@ -58,6 +58,9 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "forbidden": ("无权访问", "该接口仅供登录系统调用。"),
 }
 
+NOT_FOUND_LINK = "返回找回密码"
+"""The link on the page for unknown addresses."""
+
 # Why a visitor's own code is not accepted, by `reason` of the problem `code-expired`.
 CODE_REASONS: dict[str, str] = {
     "expired": "验证码已过期，",

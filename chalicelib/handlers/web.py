@@ -12,6 +12,7 @@ from ..domain.catalogue import ACCOUNT_NAME, ENTRY, SUPPORT
 from ..domain.errors import InvalidInput
 from ..domain.logins import parse_login
 from .http import cookies
+from .http.not_found import not_found
 from .http.problems import HEADERS, problem, render_errors
 
 blueprint = Blueprint(__name__)
@@ -117,7 +118,9 @@ def robots() -> Response:
 @render_errors
 def domain_verification(name: str) -> Response:
     """Return `MP_verify_….txt`, by which WeChat verifies that the domain is the account's."""
-    expected = runtime.service().settings.wechat_verify
+    settings = runtime.service().settings
+    expected = settings.wechat_verify
     if not expected or name != f"MP_verify_{expected}.txt":
-        return problem("not-found", 404)
+        accept = str(blueprint.current_request.headers.get("accept", ""))
+        return not_found(accept, f"{settings.site_url}/")
     return Response(expected, headers=_PLAIN_TEXT)
