@@ -243,6 +243,7 @@ class Service:
             clock=self.clock,
             logins=self.logins,
             codes=self.codes,
+            firms=self.firms,
             scans=self.scans,
             scenes=self.scenes,
             count=count,

@@ -105,9 +105,10 @@ def progress() -> Response:
     service = runtime.service()
     claims, requester = _claims(service)
     progress = service.recovery_progress.of(claims, requester)
-    return json_response(
-        {"login": progress.login, "method": progress.method, "state": progress.state}
-    )
+    body = {"login": progress.login, "method": progress.method, "state": progress.state}
+    if progress.name is not None:
+        body["name"] = progress.name
+    return json_response(body)
 
 
 @blueprint.route("/recovery/logins", methods=["GET"])

@@ -10,6 +10,7 @@ from ..domain.errors import PhoneNotBound, RecoveryExpired, ServiceError
 from ..domain.requester import Requester
 from ..security.tokens import TOKEN_LIFETIME, RecoveryClaims
 from ..store.codes import Codes
+from ..store.firms import Firms
 from ..store.logins import Account, Logins
 from ..store.scan_progress import ScanProgress
 from .ports import Count
@@ -24,6 +25,8 @@ class ProgressResult(NamedTuple):
     login: str
     method: str
     state: str
+    name: str | None = None
+    """The firm's name, once this very recovery has entered the right code."""
 
 
 def method_of(account: Account, visitor_openid: str | None) -> str:
@@ -54,6 +57,7 @@ class RecoveryProgress:
         clock: Callable[[], int],
         logins: Logins,
         codes: Codes,
+        firms: Firms,
         scans: ScanProgress,
         scenes: QrScenes,
         count: Count,
@@ -61,6 +65,7 @@ class RecoveryProgress:
         self._clock = clock
         self._logins = logins
         self._codes = codes
+        self._firms = firms
         self._scans = scans
         self._scenes = scenes
         self._count = count
@@ -103,7 +108,10 @@ class RecoveryProgress:
             log.warning("the state of a page was not stored: %s", error.code)
 
     def of(self, claims: RecoveryClaims, requester: Requester) -> ProgressResult:
-        """Return the state of the recovery. Two reads. Raises RecoveryExpired, Unavailable."""
+        """Return the state of the recovery. Two reads, three at the end.
+
+        Raises RecoveryExpired, Unavailable.
+        """
         if claims.method == "follow":
             return self._of_page(claims)
         account = self._logins.get(claims.login)
@@ -112,7 +120,8 @@ class RecoveryProgress:
         if account.password_version > claims.version:
             if self._codes.used_by(claims.login) != claims.recovery:
                 raise RecoveryExpired
-            return ProgressResult(claims.login, claims.method, "done")
+            firm = self._firms.get(account.firm_no)
+            return ProgressResult(claims.login, claims.method, "done", firm.name if firm else None)
         if has_ended(claims, account):
             raise RecoveryExpired
         live = self._codes.live(claims.login, requester, self._clock()) is not None

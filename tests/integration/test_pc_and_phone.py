@@ -61,6 +61,17 @@ def test_the_page_shows_every_step_of_its_phone(world: World) -> None:
     assert seen == ["open", "scanned", "followed", "code_sent", "done"]
 
 
+def test_the_firm_s_name_is_given_after_the_right_code_alone(world: World) -> None:
+    """To the recovery that entered it, not to the page on the PC."""
+    page = Page(world)
+    token = begin(world, page.scene)
+    world.send(token)
+    assert "name" not in world.call("GET", "/recovery", token=token).json_body
+    world.confirm(token, world.phones.codes[0])
+    assert world.call("GET", "/recovery", token=token).json_body["name"] == "示例会计师事务所"
+    assert "name" not in world.call("GET", "/recovery", token=page.token).json_body
+
+
 def test_a_state_never_goes_back(world: World) -> None:
     """A second scan after the code was sent, by another person."""
     page = Page(world)

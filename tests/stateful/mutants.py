@@ -80,7 +80,7 @@ MUTANTS: dict[str, Defence] = {
         Recovery._repeated, "used.recovery == claims.recovery and self", "self"
     ),
     "any password may be repeated": SourceMutation(
-        Recovery._repeated, " or not self._hasher.verify(stored, password)"
+        Recovery._repeated, " or not self._hasher.verify(stored.password_hash, password)"
     ),
     "any code may be repeated": SourceMutation(
         CodeVerifier.matches_used, "return any(", "return True or any("

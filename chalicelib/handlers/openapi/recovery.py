@@ -125,7 +125,9 @@ def _progress() -> Schema:
             "login": TEXT,
             "method": _ANY_METHOD,
             "state": {"enum": ["open", "scanned", "followed", "code_sent", "done"]},
-        }
+            "name": {**TEXT, "description": "the firm's, once this recovery is done"},
+        },
+        optional=("name",),
     )
     return {
         "summary": "How far the recovery is; a PC polls it while the phone does the work.",
