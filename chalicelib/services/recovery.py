@@ -249,7 +249,8 @@ class Recovery:
             claims.login,
             now,
             phone=claims.phone,
-            openid=bind or claims.bound_openid,
+            # A recovery by SMS may have begun with a WeChat that was unbound within it.
+            openid=claims.bound_openid if attempt.method == "wechat" else bind,
         )
         return CompleteResult(claims.login, wechat_bound=attempt.method == "wechat" or follows)
 
@@ -263,7 +264,8 @@ class Recovery:
         )
         stored = self._logins.stored_password(claims.login) if same else None
         if stored is None or not self._hasher.verify(stored.password_hash, password):
-            raise CodeExpired("used" if used.recovery == claims.recovery else None)
+            # Whether another visitor has used a code is not disclosed.
+            raise CodeExpired("used" if used.recovery == claims.recovery else used.reason)
         self._progress.repeated(claims)
         return CompleteResult(claims.login, stored.wechat_bound)
 

@@ -107,6 +107,8 @@ class UsedCode(NamedTuple):
     digest: str
     recovery: str
     """Id of the recovery that used it."""
+    reason: str | None
+    """Why the requester has no live code, for other recoveries; None where it may not be disclosed."""
 
 
 class Codes:
@@ -158,7 +160,7 @@ class Codes:
             raw = refused.items[0]
             digest, recovery = raw_text(raw, "used_digest"), raw_text(raw, "used_by")
             if not raw_text(raw, "digest") and digest and recovery:
-                return UsedCode(digest, recovery)
+                return UsedCode(digest, recovery, _own_reason(raw, requester))
             if is_owner and raw_text(raw, "destination") not in (None, "", values["to"]):
                 # The WeChat has been unbound since the recovery began; the code went to the phone.
                 return self.consume_attempt(login, requester, None, now)

@@ -6,6 +6,7 @@ from chalicelib.domain.limits import Limits
 from chalicelib.security.tokens import Tokens
 from chalicelib.services.code_delivery import CodeDelivery
 from chalicelib.services.code_verifier import CodeVerifier
+from chalicelib.services.follower_check import FollowerCheck
 from chalicelib.services.recovery import Recovery
 from chalicelib.services.recovery_progress import RecoveryProgress
 from chalicelib.services.refusals import Refusals
@@ -106,10 +107,20 @@ MUTANTS: dict[str, Defence] = {
         Recovery._set_password, "phone=claims.phone", "phone=None"
     ),
     "no notice on WeChat": SourceMutation(
-        Recovery._set_password, "openid=bind or claims.bound_openid", "openid=None"
+        Recovery._set_password,
+        'openid=claims.bound_openid if attempt.method == "wechat" else bind',
+        "openid=None",
     ),
     "an SMS recovery binds no WeChat": SourceMutation(
         Recovery._set_password, 'claims.visitor_openid if attempt.method == "sms" else None', "None"
+    ),
+    "a WeChat that does not follow is bound": SourceMutation(
+        Recovery._set_password, "visitor if follows else None", "visitor"
+    ),
+    "WeChat does not decide without an event": SourceMutation(
+        FollowerCheck.certainly_follows,
+        "self._platform.is_following(openid, _PATIENCE)",
+        "True",
     ),
     # The end of a code and of a recovery.
     "an unbinding leaves the code": SourceMutation(Bindings.unbind, _ENDED_LINE, "\n"),

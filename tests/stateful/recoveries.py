@@ -24,6 +24,7 @@ from tests.stateful.rules import (
     first_refusal,
     no_code,
     wait,
+    within,
 )
 
 CODE_LIFETIME, TOKEN_LIFETIME = 300, 1_800
@@ -199,12 +200,10 @@ class Recoveries(Limited):
         if self.may_push:
             return None, "sent"
         # Without a push WeChat's events decide; WeChat is requested where none has arrived.
-        known = self.known_following.get(destination)
-        if destination in self.following if known is None else known:
+        if self._certainly_follows(destination):
             return None, "pull"
-        return answer(
-            409, "not-following", why="by request" if known is None else "by event"
-        ), "pull"
+        by = "event" if destination in self.known_following else "request"
+        return answer(409, "not-following", why=f"by {by}"), "pull"
 
     def confirm(self, claims: Claims, requester: Requester, digits: str, password: str) -> Answer:
         """Set a password by a code."""
@@ -254,7 +253,8 @@ class Recoveries(Limited):
             return no_code("used")
         if password != login.password:
             return no_code("repeat with another password")
-        return answer(200, why="repeat", login=claims.login, wechat_bound=True)
+        bound = login.openid is not None
+        return answer(200, why="repeat", login=claims.login, wechat_bound=bound)
 
     def _set(
         self, claims: Claims, login: Login, code: Code, attempt: Attempt, password: str
@@ -276,12 +276,20 @@ class Recoveries(Limited):
         self._change(login, password, must_change=False)
         login.recovered_at = self.now
         login.audit["password-recovered"] += 1
-        if code.method == "sms":
-            login.openid = claims.visitor
-        notice = "wechat-bound" if code.method == "sms" else "password-reset"
+        bind = claims.visitor if code.method == "sms" else None
+        if bind is not None and self._certainly_follows(bind):
+            login.openid = bind
+        is_bound = login.openid is not None
+        notice = "wechat-bound" if bind is not None and is_bound else "password-reset"
         self._notify(notice, claims.login, [claims.phone], login.openid)
         why = f"{code.method}{'' if code.sender == attempt.requester else ' of another'}"
-        return answer(200, why=why, login=claims.login, wechat_bound=True)
+        why += "" if is_bound else " of no follower"
+        return answer(200, why=why, login=claims.login, wechat_bound=is_bound)
+
+    def _certainly_follows(self, openid: str) -> bool:
+        """Return what WeChat's events state; without any, what WeChat answers."""
+        known = self.known_following.get(openid)
+        return openid in self.following if known is None else known
 
     def _uncount(self, login: Login, code: Code, attempt: Attempt) -> None:
         """Remove the counts of a try whose code was right."""
@@ -321,7 +329,7 @@ class Recoveries(Limited):
         if self.is_over(claims):
             return expired("too old")
         if login.version > claims.version:
-            if login.recovered_at is None or login.recovered_at < claims.at:
+            if login.used is None or login.used.recovery != claims.number:
                 return expired("other password")
             return answer(200, why="done", state="done", method=claims.method)
         if login.epoch != claims.epoch:
@@ -345,7 +353,9 @@ class Recoveries(Limited):
         if not right:
             self.of(requester).wrong_details_at = self.now
             login.audit["details-wrong"] += 1
-            return answer(403, "details-do-not-match")
+            most, seconds = self.rules.window(self.rules.wrong_details, requester)
+            left = most - len(within(login.details_by[requester], seconds, self.now))
+            return answer(403, "details-do-not-match", attempts_left=left)
         if login.phone is None:
             return answer(409, "phone-not-bound")
         if login.openid != claims.bound:

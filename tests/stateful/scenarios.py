@@ -95,6 +95,8 @@ FIRST: tuple[tuple[Action, ...], ...] = (
 SCENARIOS = (
     # A successful recovery, and its repeats.
     scenario(by_sms, A.starts, A.sends, A.polls, A.confirms, A.polls, A.confirms_again, A.verifies),
+    scenario(by_sms, A.leaves, RECOVERS, A.confirms_again, A.polls),
+    scenario(by_sms, A.leaves_silently, RECOVERS, A.confirms_again),
     scenario(by_wechat, A.starts, A.sends, A.fetches, A.confirms, A.confirms_again, A.polls),
     scenario(
         with_method,

@@ -88,6 +88,7 @@ EXPECTED = {
             "200 repeat",
             "200 sms",
             "200 sms of another",
+            "200 sms of no follower",
             "200 wechat",
             "200 wechat of another",
             "code-expired follow",
