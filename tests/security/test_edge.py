@@ -18,7 +18,7 @@ from chalicelib.handlers import receipts, recovery, web
 from chalicelib.handlers import wechat as wechat_handler
 from chalicelib.handlers.http import cookies, pages, payloads, problems
 from chalicelib.services import unbinding
-from chalicelib.services.qr_scenes import QrScenes
+from chalicelib.services.qr_scenes import QrScenes, page_of
 from chalicelib.services.wechat_login import WechatLogin
 from chalicelib.store import models
 from chalicelib.wechat import signature
@@ -69,7 +69,8 @@ def test_no_link_is_built_from_a_host_header(make_world: MakeWorld, wechat: WeCh
     # Without a QR code of WeChat the service's own leads directly to the site.
     wechat.answers["/cgi-bin/qrcode/create"] = [{"errcode": 45009, "errmsg": "no more"}]
     started = world.call("POST", "/recovery", GOOD, headers=EVIL).json_body
-    scene = world.service.scenes.make("11010148", world.clock() + 1800)
+    page = page_of(world.service.recovery.read(started["token"]).recovery)
+    scene = world.service.scenes.make("11010148", world.clock() + 1800, page)
     drawn = segno.make(f"{SITE}/wechat/enter?scene={scene}", error="m")
     assert started["qr"] == drawn.svg_data_uri(scale=4, border=2, dark="#000", light="#fff")
     reply = send_message(world, {"MsgType": "text", "MsgId": 1, "Content": "找回密码"})

@@ -353,8 +353,6 @@ def running() -> Iterator[Environment]:
         dice, platform = Dice(), Platform(set())
         service.randbelow = dice
         service.__dict__["platform"] = platform
-        # The tests' world has one that all WeChats pass; this platform answers by its followers.
-        del service.__dict__["follower_check"]
         service.__dict__["proofs"] = CheapProofs()
         doubles = frozenset(service.__dict__)
         reset.world.http = http = AddressedClient()
