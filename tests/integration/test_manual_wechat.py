@@ -215,8 +215,7 @@ def test_a_qr_code_continues_the_recovery_on_the_phone(wechat_world: WechatWorld
     assert phone["method"] == "sms"
     assert wechat_world.state(pc["token"])["state"] == "followed"
     wechat_world.world.send(phone["token"])
-    # The code was sent for the phone, which the PC is not linked with.
-    assert wechat_world.state(pc["token"])["state"] == "open"
+    assert wechat_world.state(pc["token"])["state"] == "code_sent"
     done = wechat_world.world.confirm(phone["token"], wechat_world.world.phones.codes[-1])
     assert done.status_code == 200
     assert wechat_world.state(pc["token"])["state"] == "done"

@@ -60,11 +60,12 @@ def test_the_reply_has_every_live_code_with_its_login(world: World) -> None:
 
 
 def test_a_single_code_has_its_own_sentence(world: World) -> None:
-    """With the login, the code, its end and a warning."""
+    """With the login, the code, its end, a link to the page with this login, and a warning."""
     send(world, FINANCE)
     text = send_message(world, TAPPED)
     assert text.startswith(f"您正在找回账号{FINANCE}的登录密码，验证码")
-    assert text.endswith("前有效。验证码请勿告知他人，如非本人操作请忽略。")
+    link = f'<a href="{world.service.enter_url}?login={FINANCE}">点此填写</a>。'
+    assert text.endswith(f"前有效。{link}验证码请勿告知他人，如非本人操作请忽略。")
     assert "\n" not in text
 
 
