@@ -220,5 +220,6 @@ def test_no_secret_is_accepted_in_a_url(world: World) -> None:
     assert {name for route in desk for name in re.findall(r"{(\w+)}", route)} == at_the_desk
     assert {route for route in placed - desk if not route.startswith("/receipts/")} == {
         "/assets/{name}",
+        "/support/assets/{name}",
         "/{name}",
     }
