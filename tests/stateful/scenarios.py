@@ -305,7 +305,7 @@ SCENARIOS = (
         (A.day_passes, A.starts, A.sends, A.next_login_starts, A.sends, A.hour_passes, A.sends),
         (A.minute_passes, A.next_login_starts, A.sends, A.hour_passes, A.sends, A.minute_passes),
         (A.next_login_starts, A.sends, A.instance_begins, A.next_login_starts, A.sends),
-        weight=9,
+        weight=12,
     ),
     scenario(
         with_method,
