@@ -1,7 +1,7 @@
 """Assets of a page; each name contains a hash of the content, so browsers cache them for ever.
 
 The modules of a page are served as one file, minified, so that a slow network loads the page in one
-round of requests.
+round of requests. A page may load further modules afterwards, as another file that imports from the first.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ _TYPES = {
     "svg": "image/svg+xml",
 }
 
-# The joined modules share one scope, so their imports and exports are removed.
-_IMPORT = re.compile(r"^import \{[^}]*\} from \"\./[a-z]+\.js\";\n", re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=const |let |class |function |async function )", re.MULTILINE)
+# Joined modules share one scope: imports within an asset are removed, and exports that no other asset imports.
+_IMPORT = re.compile(r"^import \{([^}]*)\} from \"\./([a-z]+\.js)\";\n", re.MULTILINE)
+_EXPORT = re.compile(
+    r"^export (?=(?:const|let|class|function|async function) ([\w$]+))", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,37 @@ def read_file(package: str, name: str) -> str:
 def build(
     sources: Mapping[str, tuple[str, ...]], read: Callable[[str], str]
 ) -> Mapping[str, Asset]:
-    """Return the assets by their plain names; `sources` has the files that each is joined from."""
-    return {plain: _asset(plain, names, read) for plain, names in sources.items()}
+    """Return the assets by their plain names.
+
+    `sources` has the files that each is joined from. A module may import from its own asset, and from one
+    that precedes it in `sources`.
+    """
+    holders = {module: plain for plain, modules in sources.items() for module in modules}
+    imports: dict[str, dict[str, set[str]]] = {
+        plain: _imports("".join(map(read, modules)), holders, plain)
+        for plain, modules in sources.items()
+        if plain.endswith(".js")
+    }
+    built: dict[str, Asset] = {}
+    for plain, modules in sources.items():
+        exported = {name for each in imports.values() for name in each.get(plain, ())}
+        head = "".join(
+            f'import {{ {", ".join(sorted(names))} }} from "./{built[holder].name}";\n'
+            for holder, names in imports.get(plain, {}).items()
+        )
+        text = "".join(_served(source, read(source), exported) for source in modules)
+        built[plain] = _asset(plain, head + text)
+    return built
+
+
+def _imports(text: str, holders: Mapping[str, str], plain: str) -> dict[str, set[str]]:
+    """Return the names that an asset's modules import from other assets, by the other's plain name."""
+    found: dict[str, set[str]] = {}
+    for listed, module in _IMPORT.findall(text):
+        if holders[module] != plain:
+            names = re.split(r"\s*,\s*", listed.strip(" ,\n"))
+            found.setdefault(holders[module], set()).update(names)
+    return found
 
 
 def by_served_name(assets: Mapping[str, Asset]) -> Mapping[str, Asset]:
@@ -59,16 +90,18 @@ def by_served_name(assets: Mapping[str, Asset]) -> Mapping[str, Asset]:
     return {asset.name: asset for asset in assets.values()}
 
 
-def _asset(plain: str, sources: tuple[str, ...], read: Callable[[str], str]) -> Asset:
-    text = "".join(_served(source, read(source)) for source in sources)
+def _asset(plain: str, text: str) -> Asset:
     stem, _, ending = plain.partition(".")
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return Asset(f"{stem}.{digest}.{ending}", _TYPES[ending], text)
 
 
-def _served(source: str, text: str) -> str:
+def _served(source: str, text: str, exported: set[str]) -> str:
     if source.endswith(".css"):
         return str(cssmin(text))
     if source.endswith(".js"):
-        return str(jsmin(_EXPORT.sub("", _IMPORT.sub("", text)))) + "\n"
+        code = _EXPORT.sub(
+            lambda found: found[0] if found[1] in exported else "", _IMPORT.sub("", text)
+        )
+        return str(jsmin(code)) + "\n"
     return text

@@ -46,6 +46,10 @@ class Firm:
     """A name of its own; "" for one made from the number."""
 
 
+STRANGER = Firm("", "13800009999", "", "")
+"""The owner of a phone that belongs to no firm."""
+
+
 def made_up(count: int = FIRMS) -> list[Firm]:
     """Return the firms that tests may use; the first one has no phone."""
     return [

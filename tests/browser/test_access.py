@@ -17,6 +17,7 @@ ALL_AT_ONCE = """() => {
     // For password managers alone: nobody ever sees it.
     element.hidden = element.name === "username";
   }
+  document.querySelector("details").open = true;
   for (const error of document.querySelectorAll(".error")) error.textContent = "请填写此项。";
   document.querySelector("dialog").setAttribute("open", "");
   document.querySelector("dialog").style.position = "static";
@@ -34,7 +35,7 @@ CLIPPED = """() => [...document.querySelectorAll("button, a.primary, label, lege
       || element.scrollHeight > element.clientHeight + 2 && element.tagName === "BUTTON"))
   .map((element) => element.id || element.textContent)"""
 
-SMALL = """(least) => [...document.querySelectorAll("button, input, a.primary, label.cell")]
+SMALL = """(least) => [...document.querySelectorAll("button, input, a.primary, label.cell, summary")]
   .filter((element) => element.checkVisibility() && element.type !== "radio")
   .filter((element) => {
     const { width, height } = element.getBoundingClientRect();
@@ -62,7 +63,7 @@ def type_login(visit: Visit, login: str) -> None:
 
 
 def test_sms_by_keyboard_alone(visits: Visits, local_stack: LocalStack, firm: Firm) -> None:
-    """From the first key to 返回登录 without a pointer; Enter submits the form with the focus."""
+    """From the first key to 返回 without a pointer; Enter submits the form with the focus."""
     visit = visits(PHONE, wechat=True)
     visit.enter(firm)
     type_login(visit, firm.firm_no)
@@ -78,7 +79,7 @@ def test_sms_by_keyboard_alone(visits: Visits, local_stack: LocalStack, firm: Fi
     visit.page.keyboard.type(local_stack.sms_code(firm.number))
     visit.page.keyboard.press("Enter")
     expect(visit.heading("重置成功")).to_be_focused()
-    tab_to(visit.page, "a.primary")
+    tab_to(visit.page, "#close")
 
 
 def test_the_official_account_by_keyboard_alone(
@@ -135,10 +136,12 @@ def test_unbinding_and_the_qr_code_by_keyboard_alone(
 
 
 def test_the_user_type_by_keyboard_alone(visits: Visits, device: Device) -> None:
-    """Arrow keys choose; the firm's option restores its field."""
+    """The other types unfold; arrow keys choose; the firm's option restores its field."""
     visit = visits(device)
     visit.open()
-    tab_to(visit.page, "input[type=radio]")
+    tab_to(visit.page, "summary")
+    visit.page.keyboard.press("Enter")
+    visit.page.keyboard.press("Shift+Tab")
     visit.page.keyboard.press("ArrowDown")
     expect(visit.page.locator("#elsewhere")).to_be_visible()
     visit.page.keyboard.press("ArrowUp")
@@ -201,7 +204,9 @@ def test_everything_is_large_enough_for_a_finger(visits: Visits, device: Device)
         "inputs => inputs.map((input) => parseFloat(getComputedStyle(input).fontSize))"
     )
     # Below 16 px, iOS zooms into the field.
-    assert min(sizes[4:]) >= 16
+    radios = visit.page.get_by_role("radio").count()
+    assert radios == 4
+    assert min(sizes[radios:]) >= 16
     fixed = visit.page.evaluate(
         "[...document.querySelectorAll('main *')].filter((element) => "
         "['fixed', 'sticky'].includes(getComputedStyle(element).position)).length"

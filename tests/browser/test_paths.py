@@ -14,7 +14,8 @@ SUPPORT = "010-88250337/0338"
 
 
 def test_a_password_is_reset_by_sms(visits: Visits, local_stack: LocalStack, firm: Firm) -> None:
-    """On a phone inside WeChat: login, new password, code by SMS, done; the WeChat is bound."""
+    """On a phone inside WeChat: login, new password, code by SMS, done; the follower is bound."""
+    local_stack.follow(firm.number)
     visit = visits(PHONE, wechat=True)
     visit.enter(firm)
     expect(visit.page.get_by_role("radio", name="会计师事务所", exact=True)).to_be_checked()
@@ -39,7 +40,8 @@ def test_a_password_is_reset_by_sms(visits: Visits, local_stack: LocalStack, fir
     visit.field("验证码").fill(local_stack.sms_code(firm.number))
     visit.button("确认重置").click()
     visit.expect_done(firm.firm_no)
-    expect(visit.page.locator("#bound")).to_be_visible()
+    expect(visit.heading("已绑定当前微信")).to_be_visible()
+    expect(visit.page.locator("#unbound")).to_be_hidden()
     leave = visit.page.get_by_role("link", name="返回登录")
     expect(leave).to_have_attribute("href", f"{visit.local_stack.url}/_login")
     visit.look("done-bound")
@@ -51,6 +53,7 @@ def test_a_password_is_reset_by_the_official_account(
     """With a bound WeChat the code is sent there; there is no SMS and no new binding."""
     local_stack.bind(firm)
     visit = visits(device, wechat=device.is_phone)
+    visit.come_as(firm)
     visit.open()
     visit.name_login(firm.firm_no)
     expect(visit.heading("公众号验证")).to_be_visible()
@@ -73,6 +76,7 @@ def test_a_code_is_fetched_in_the_menu_where_none_can_be_pushed(
     local_stack.bind(firm)
     local_stack.act("fail-wechat", errcode=48001, path="/cgi-bin/message/template/send")
     visit = visits(device, wechat=device.is_phone)
+    visit.come_as(firm)
     visit.open()
     visit.name_login(firm.firm_no)
     visit.get_code()
@@ -99,10 +103,17 @@ def test_unbinding_on_a_phone_leads_to_sms(
     visit.button("确认解绑").click()
     expect(visit.heading("手机号验证")).to_be_visible()
     expect(visit.page.locator("#live")).to_contain_text("已解绑")
+    expect(visit.page.get_by_text("已解绑公众号，")).to_be_visible()
+    masked = f"{firm.number[:3]}****{firm.number[-4:]}"
+    expect(visit.page.locator("#destination")).to_contain_text(masked)
+    expect(visit.fault("code")).to_be_hidden()
+    visit.look("unbound")
     # The SMS that bound this phone's WeChat was sent less than a minute ago.
     visit.button("获取验证码").click()
     expect(visit.fault("code")).to_contain_text("秒后再试")
     visit.look("sms-wait")
+    visit.button("更换").click()
+    expect(visit.field("登录账号")).to_have_value(firm.firm_no)
 
 
 def test_unbinding_on_a_pc_leads_to_the_qr_code(
@@ -122,7 +133,7 @@ def test_unbinding_on_a_pc_leads_to_the_qr_code(
 
 
 def test_a_pc_hands_over_to_the_phone(visits: Visits, local_stack: LocalStack, firm: Firm) -> None:
-    """The QR code opens the page with the login filled in; the PC shows the completion."""
+    """The QR code leads the phone to the verification; the PC shows the completion."""
     pc = visits(PC)
     pc.open()
     pc.name_login(firm.firm_no)
@@ -131,11 +142,11 @@ def test_a_pc_hands_over_to_the_phone(visits: Visits, local_stack: LocalStack, f
     assert qr.evaluate("image => image.naturalWidth") > 0
     pc.look("follow")
     phone = visits(PHONE, wechat=True)
-    phone.enter(firm, local_stack.follow_by_qr(firm.number))
+    phone.come_as(firm)
+    phone.open(local_stack.follow_by_qr(firm.number))
+    expect(phone.heading("手机号验证")).to_be_visible()
+    expect(phone.page.locator("#whom")).to_have_text(firm.firm_no)
     assert phone.page.url == local_stack.url + "/"
-    expect(phone.field("登录账号")).to_have_value(firm.firm_no)
-    phone.look("account-filled")
-    phone.button("下一步").click()
     phone.get_code()
     expect(pc.page.locator("#follow-state")).to_contain_text("已获取验证码")
     pc.look("follow-code-sent")
@@ -143,6 +154,9 @@ def test_a_pc_hands_over_to_the_phone(visits: Visits, local_stack: LocalStack, f
     phone.expect_done(firm.firm_no)
     pc.expect_done(firm.firm_no)
     expect(pc.page.get_by_role("dialog")).to_be_hidden()
+    leave = pc.page.get_by_role("link", name="返回登录")
+    address = f"https://cmis.cicpa.org.cn/?login={firm.firm_no}"
+    expect(leave).to_have_attribute("href", address)
     pc.look("done-handed-over")
 
 
@@ -184,13 +198,17 @@ def test_other_users_see_their_contact(visits: Visits, device: Device) -> None:
     visit = visits(device)
     visit.open()
     radios = visit.page.get_by_role("radio")
-    assert radios.count() > 2
+    expect(radios).to_have_count(1)
+    visit.page.get_by_text("其他用户类型").click()
+    expect(radios).to_have_count(4)
     for other in radios.all()[1:]:
         other.check()
         expect(visit.page.locator("#elsewhere")).to_contain_text(SUPPORT)
         expect(visit.button("下一步")).to_be_hidden()
     visit.look("other-user")
-    radios.first.check()
+    # Folding away restores the firm, so that no choice is out of sight.
+    visit.page.get_by_text("其他用户类型").click()
+    expect(radios).to_be_checked()
     expect(visit.button("下一步")).to_be_visible()
     expect(visit.page.locator("#elsewhere")).to_be_hidden()
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Route, expect
 
 from chalicelib.security.proof_of_work import Proofs
 from tests.browser.conftest import Visits
-from tests.browser.stack import Firm, LocalStack
+from tests.browser.stack import STRANGER, Firm, LocalStack
 from tests.browser.visit import PASSWORD, PC, PHONE, Device, begun
 
 
@@ -68,14 +68,32 @@ def test_spellings_of_a_login_are_understood(visits: Visits, firm: Firm) -> None
 
 
 def test_a_limited_sender_sees_the_remaining_time(visits: Visits, firm: Firm) -> None:
-    """A second page of the same person waits as well; the button counts down."""
+    """Where another person has just sent a code to this phone; the button counts down."""
     begun(visits, firm).get_code()
-    visit = begun(visits, firm)
+    visit = visits(PHONE, wechat=True)
+    visit.enter(STRANGER)
+    visit.name_login(firm.firm_no)
     visit.button("获取验证码").click()
     expect(visit.fault("code")).to_contain_text(re.compile(r"请在\d+秒后再试"))
     expect(visit.send).to_have_attribute("aria-disabled", "true")
     first = int(re.sub(r"\D", "", visit.send.inner_text()))
     expect(visit.send).to_contain_text(str(first - 1))
+
+
+def test_a_second_tab_may_enter_the_code_at_once(
+    visits: Visits, local_stack: LocalStack, firm: Firm
+) -> None:
+    """Its person has just got a code in the first one: that is no error."""
+    first, second = begun(visits, firm), begun(visits, firm)
+    first.get_code()
+    second.button("获取验证码").click()
+    expect(second.page.locator("#sent")).to_contain_text("刚刚已发送，可直接输入")
+    expect(second.fault("code")).to_be_hidden()
+    expect(second.send).to_have_attribute("aria-disabled", "true")
+    assert second.focused() == "code"
+    second.look("sent-already")
+    second.confirm(local_stack.sms_code(firm.number))
+    second.expect_done(firm.firm_no)
 
 
 def test_a_failed_delivery_may_be_repeated_at_once(
@@ -115,10 +133,10 @@ def test_wrong_details_leave_the_binding(
 ) -> None:
     """Which detail is wrong is not shown; the input stays; too many attempts must wait."""
     local_stack.bind(firm)
-    visit = visits(PC)
-    visit.open()
+    visit = visits(PHONE, wechat=True)
+    visit.enter(firm)
     visit.name_login(firm.firm_no)
-    visit.button("解绑").click()
+    visit.button("解绑公众号").click()
     visit.button("确认解绑").click()
     expect(visit.fault("approval_no")).to_contain_text("请填写此项")
     expect(visit.fault("head_name")).to_contain_text("请填写此项")

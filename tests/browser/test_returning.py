@@ -112,6 +112,7 @@ def test_losing_the_network_loses_nothing(
     visit.look("offline")
     visit.context.set_offline(False)
     expect(visit.page.locator("#offline")).to_be_hidden()
+    expect(visit.alarm).to_be_hidden()
     visit.button("确认重置").click()
     visit.expect_done(firm.firm_no)
 
@@ -201,6 +202,24 @@ def test_a_forged_token_is_noticed_on_reload(visits: Visits, firm: Firm) -> None
     visit.get_code()
 
 
+def test_leaving_the_last_screen_by_the_address_bar_ends_it(
+    visits: Visits, local_stack: LocalStack, firm: Firm
+) -> None:
+    """A reload keeps it; another visit, and the way back to it, begin anew."""
+    visit = begun(visits, firm)
+    visit.get_code()
+    visit.confirm(local_stack.sms_code(firm.number))
+    visit.expect_done(firm.firm_no)
+    visit.page.reload()
+    visit.expect_done(firm.firm_no)
+    visit.open("/robots.txt")
+    visit.page.go_back()
+    expect(visit.heading("找回密码")).to_be_visible()
+    visit.open("/")
+    expect(visit.heading("找回密码")).to_be_visible()
+    expect(visit.page.locator("#done")).to_be_hidden()
+
+
 def test_success_elsewhere_is_found_on_return(
     visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
@@ -212,14 +231,15 @@ def test_success_elsewhere_is_found_on_return(
 
 
 def test_the_qr_code_is_polled_until_it_expires(visits: Visits, firm: Firm) -> None:
-    """The PC polls every few seconds, with growing pauses."""
+    """The PC polls every two seconds."""
     visit = visits(PC)
     visit.page.clock.install()
     visit.open()
     visit.name_login(firm.firm_no)
     expect(visit.heading("扫码关注")).to_be_visible()
-    with visit.page.expect_response("**/recovery"):
-        visit.page.clock.run_for(3_500)
+    for _ in range(3):
+        with visit.page.expect_response("**/recovery"):
+            visit.page.clock.run_for(2_000)
     visit.page.clock.fast_forward(31 * 60_000)
     visit.page.clock.run_for(40_000)
     expect(visit.page.locator("#follow-state")).to_contain_text("已过期")

@@ -42,6 +42,7 @@ def test_an_identity_that_ends_on_the_open_page_is_renewed(
     visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
     """After two hours the page identifies the person again, and goes on with the typed login."""
+    local_stack.follow(firm.number)
     visit = visits(PHONE, wechat=True)
     visit.enter(firm)
     begun = round_trips(visit)

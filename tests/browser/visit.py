@@ -76,11 +76,15 @@ class Visit:
         """Open an address of the site."""
         self.page.goto(self.local_stack.url + path if path.startswith("/") else path)
 
-    def enter(self, firm: Firm, path: str = "/wechat/enter") -> None:
-        """Log in by WeChat, on the firm's phone."""
+    def come_as(self, firm: Firm) -> None:
+        """Make this the browser of the firm's phone, so that WeChat identifies its owner."""
         self.context.add_cookies(
             [{"name": "_phone", "value": firm.number, "url": self.local_stack.url}]
         )
+
+    def enter(self, firm: Firm, path: str = "/wechat/enter") -> None:
+        """Log in by WeChat, on the firm's phone."""
+        self.come_as(firm)
         self.open(path)
         expect(self.page.get_by_label("登录账号")).to_be_visible()
 

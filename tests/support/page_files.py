@@ -6,6 +6,9 @@ import re
 from collections.abc import Callable, Iterable
 from html.parser import HTMLParser
 
+LATER = ("data-screens", "data-solver")
+"""Attributes with the addresses that a page loads once its first screen can be used."""
+
 
 class Elements(HTMLParser):
     """Every start tag of a document with its attributes, and the text within scripts and styles."""
@@ -25,14 +28,15 @@ class Elements(HTMLParser):
         if self._within in ("script", "style") and data.strip():
             self.inline.append(data)
 
-    def addresses(self) -> list[str]:
-        """Return what the document loads: by href of a link, src, and the worker's name."""
-        return [
+    def addresses(self, names: tuple[str, ...] = ("href", "src", *LATER)) -> list[str]:
+        """Return what the document loads, once each: by href of a link, src, and LATER."""
+        found = [
             values[name]
             for tag, values in self.found
-            for name in ("href", "src", "data-solver")
+            for name in names
             if values.get(name) and (tag != "a")
         ]
+        return list(dict.fromkeys(found))
 
     def body(self) -> dict[str, str]:
         """Return the attributes of the body, which are the page's settings."""

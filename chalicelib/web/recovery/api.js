@@ -12,7 +12,8 @@ export class Problem {
   }
 }
 
-const NETWORK = new Problem({
+/** The problem of a request without a response. */
+export const NETWORK = new Problem({
   code: "network",
   detail: "网络连接失败，请检查网络后重试。已填写的内容都还在。",
 });
@@ -118,4 +119,22 @@ export function prove(login, factor = 1, progress = () => {}) {
 export function dropProof() {
   if (current) current.drop();
   current = null;
+}
+
+let screens = null; // promise of the script with the screens after the first
+let imports = 0;
+
+/** Load the screens after the first one; return the exports of their script. Throws a Problem. */
+export function loadScreens() {
+  if (screens) return screens;
+  const url = new URL(page.screens, document.baseURI);
+  // Browsers remember a failed import by its address.
+  if (imports) url.search = imports;
+  imports += 1;
+  const late = new Promise((_, reject) => setTimeout(reject, TIMEOUT));
+  screens = Promise.race([import(url.href), late]).catch(() => {
+    screens = null;
+    throw NETWORK;
+  });
+  return screens;
 }

@@ -1,4 +1,8 @@
-"""The assets of the recovery page."""
+"""The assets of the recovery page.
+
+The modules are served as two files: what the first screen needs, which a phone on a slow network loads in one
+round of requests, and the further screens, which the page loads afterwards.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,15 @@ from functools import cache
 from ..assets import Asset, build, by_served_name, read_file
 
 # Each module follows those that it imports.
-MODULES = ("api.js", "messages.js", "recovery.js", "verify.js", "page.js")
+FIRST_MODULES = ("api.js", "messages.js", "recovery.js", "page.js")
+LATER_MODULES = ("verify.js", "unbinding.js", "follow.js", "done.js")
+MODULES = (*FIRST_MODULES, *LATER_MODULES)
 
 _SOURCES: Mapping[str, tuple[str, ...]] = {
     "icon.svg": ("icon.svg",),
     "page.css": ("page.css",),
-    "page.js": MODULES,
+    "page.js": FIRST_MODULES,
+    "screens.js": LATER_MODULES,
     "solver.js": ("solver.js",),
 }
 

@@ -1,11 +1,14 @@
 // Messages to the person, and the state of buttons: busy, or disabled for a time.
 
-import { page } from "./api.js";
+import { call, page } from "./api.js";
 
 export const $ = (id) => document.getElementById(id);
 const number = page.support.split("/")[0];
 // Problems that belong to no field.
 const GENERAL = ["network", "no-solver", "unavailable", "forbidden", "proof-invalid"];
+
+/** Normalize an input: full-width characters to half-width, no white space, nothing invisible. */
+export const fold = (text) => text.normalize("NFKC").replace(/[\s\u200b-\u200d\u2060\ufeff]/g, "");
 
 /** Set an element's text; the support's telephone number in it becomes a link. */
 export function setText(element, text) {
@@ -63,6 +66,26 @@ export function showProblem(problem, button, field = null) {
   }
   if (place) showError(place, problem.detail);
   else showAlarm(problem.detail, button);
+  if (problem.code === "network") removeOnceOnline(problem.detail);
+}
+
+const CHECK = 3000; // ms between two checks whether the service responds again
+let check = 0;
+
+/** Remove the message above the button once the service responds again. */
+function removeOnceOnline(text) {
+  const isShown = () => !$("alarm").hidden && $("alarm").textContent === text;
+  const respond = async () => {
+    if (!isShown()) return;
+    try {
+      await call("GET", "health");
+    } catch ({ code }) {
+      if (code === "network") return removeOnceOnline(text);
+    }
+    if (isShown()) showAlarm("");
+  };
+  clearTimeout(check);
+  check = setTimeout(respond, CHECK);
 }
 
 /** Remove the errors of these fields, and the message above the button. */

@@ -1,9 +1,8 @@
-// Start of the page, the screens for account, unbinding and QR code, and the navigation.
+// Start of the page, the screen for the account, and the navigation.
 
-import { call, dropProof, page, prove } from "./api.js";
-import { $, announce, clearErrors, countDown, isBusy, runExclusive, setError, setLabel, showAlarm, showError, showProblem } from "./messages.js";
-import { back, begin, callRecovery, discard, inside, next, onShow, pc, recovery, redirectToOAuth, restart, resume, returnFromOAuth, screen, show, updateRecovery } from "./recovery.js";
-import { clearInputs, finish, firmNo, fold, renderTimeLeft } from "./verify.js";
+import { call, dropProof, loadScreens, page, prove } from "./api.js";
+import { $, clearErrors, countDown, fold, isBusy, runExclusive, setError, showAlarm, showError, showProblem } from "./messages.js";
+import { begin, discard, inside, isLeaving, next, recovery, redirectToOAuth, resume, returnFromOAuth, screen, show } from "./recovery.js";
 
 const primary = (form) => $(form).querySelector(".primary");
 
@@ -49,6 +48,14 @@ $("types").addEventListener("change", () => {
   showAlarm("");
 });
 
+$("others").addEventListener("toggle", () => {
+  const { elements } = $("account");
+  if ($("others").open || elements.user_type.value === "firm") return;
+  // A choice is never out of sight.
+  elements.user_type.value = "firm";
+  $("types").dispatchEvent(new Event("change"));
+});
+
 $("account").addEventListener("submit", (event) => {
   event.preventDefault();
   if ($("firm").hidden || isBusy()) return;
@@ -61,10 +68,8 @@ $("account").addEventListener("submit", (event) => {
   }
   const button = primary("account");
   runExclusive(button, async () => {
-    const last = recovery;
     try {
       await begin(login);
-      if (!last || last.login !== recovery.login) clearInputs();
       show(next());
     } catch (problem) {
       showProblem(problem, button, "login");
@@ -72,106 +77,43 @@ $("account").addEventListener("submit", (event) => {
   });
 });
 
-/* Unbinding */
+/* The logins of this WeChat */
 
-const DETAILS = ["firm_no", "approval_no", "head_name"];
-
-setLabel($("unbind"), pc ? "解绑" : "解绑公众号");
-onShow("unbinding", () => "解绑公众号");
-
-$("unbind").addEventListener("click", () => {
-  clearErrors(...DETAILS);
-  if (!$("firm_no").value) $("firm_no").value = firmNo();
-  show("unbinding");
-});
-
-$("keep").addEventListener("click", back);
-for (const id of DETAILS) $(id).addEventListener("input", () => setError(id));
-
-$("unbinding").addEventListener("submit", (event) => {
-  event.preventDefault();
-  if (isBusy()) return;
-  clearErrors(...DETAILS);
-  const empty = DETAILS.filter((id) => !$(id).value.trim());
-  for (const id of [...empty].reverse()) showError(id, "请填写此项。");
-  if (empty.length) return;
-  const button = primary("unbinding");
-  runExclusive(button, async () => {
-    try {
-      const details = Object.fromEntries(DETAILS.map((id) => [id, $(id).value]));
-      const { method } = await callRecovery("POST", "recovery/unbinding", details);
-      updateRecovery({ method, destination: "", sent: null, resend: 0 });
-      // On a PC, a new recovery brings the QR code.
-      if (method === "follow") await begin(recovery.login);
-      show(next(), { how: "replace" });
-      announce("已解绑公众号");
-    } catch (problem) {
-      if (problem.code === "recovery-expired") return restart();
-      showProblem(problem, button);
-    }
-  });
-});
-
-/* QR code, and polling while the person uses the phone */
-
-let pollTimer = 0;
-
-onShow("follow", () => {
-  for (const id of ["follow-whom", "phone-whom"]) $(id).textContent = recovery.login;
-  $("follow-title").textContent = pc ? "扫码关注" : "请在微信中打开";
-  $("follow-text").hidden = !pc;
-  $("on-phone").hidden = pc;
-  $("qr").src = recovery.qr;
-  renderFollow("在手机上重置成功后，这里会自动提示。");
-  poll(3000);
-});
-
-function renderFollow(text, expired = false) {
-  if ($("follow-state").textContent !== text) $("follow-state").textContent = text;
-  $("refresh").hidden = !expired;
-  $("qr").classList.toggle("expired", expired);
-}
-
-/** Poll the state after `pause` ms, then at growing intervals, while the screen is visible. */
-function poll(pause) {
-  clearTimeout(pollTimer);
-  pollTimer = setTimeout(async () => {
-    if (screen !== "follow" || document.hidden) return;
-    if (recovery.ends <= Date.now()) return renderFollow("二维码已过期。", true);
-    const { token } = recovery;
-    try {
-      const { state } = await callRecovery("GET", "recovery");
-      if (screen !== "follow" || recovery.token !== token) return;
-      if (state === "done") return finish(false);
-      if (state === "code_sent") renderFollow("手机上已获取验证码，请在手机上完成重置。");
-      poll(Math.min(pause * 1.15, 15000));
-    } catch (problem) {
-      if (problem.code === "recovery-expired") renderFollow("二维码已过期。", true);
-      else poll(Math.min(pause * 2, 30000));
-    }
-  }, pause);
-}
-
-$("leave").addEventListener("click", back);
-$("follow").addEventListener("cancel", (event) => {
-  event.preventDefault();
-  back();
-});
-// Browsers close the dialog nevertheless when Escape is pressed repeatedly.
-$("follow").addEventListener("close", () => {
-  if (screen === "follow") show("account", { how: "replace" });
-});
-$("refresh").addEventListener("click", () => runExclusive($("refresh"), restart));
-
-$("copy").addEventListener("click", async () => {
-  const link = new URL("wechat/enter", location.href).href;
+async function showLogins() {
   try {
-    await navigator.clipboard.writeText(link);
-    $("copied").textContent = "链接已复制，请发送到微信的“文件传输助手”，再点击打开。";
+    const { logins } = await call("GET", "recovery/logins");
+    for (const { login, name } of logins) $("logins").append(loginItem(login, name));
+    // Not above a field that the person is about to press or fill in.
+    const used = document.activeElement === $("login") || $("login").value;
+    if (used) $("firm").append($("mine"));
+    $("mine").hidden = !logins.length;
   } catch {
-    $("copied").textContent = `请在微信中打开 ${link}`;
+    // The login can be typed.
   }
-});
+}
+
+function loginItem(login, name) {
+  const item = document.createElement("li");
+  const button = document.createElement("button");
+  const parts = [
+    ["strong", login],
+    ["span", login.endsWith("_cw") ? "财务上报" : "年检、教育"],
+    ["small", name || ""],
+  ];
+  for (const [tag, text] of parts) {
+    const part = document.createElement(tag);
+    part.textContent = text;
+    button.append(part);
+  }
+  button.type = "button";
+  button.addEventListener("click", () => {
+    $("login").value = login;
+    onLoginInput();
+    primary("account").click();
+  });
+  item.append(button);
+  return item;
+}
 
 /* History, reload, network state */
 
@@ -186,35 +128,31 @@ function reachable(name) {
 }
 
 addEventListener("popstate", ({ state }) => {
+  if (isLeaving()) return show("account", { how: "replace" });
   const name = (state && state.screen) || "account";
   // After the last screen, going back starts a new recovery.
   if (screen === "done") discard();
   show(reachable(name) ? name : "account", { how: "stay" });
 });
 
-/** After a reload, update the screen from the recovery's state on the server. */
-async function refreshState() {
-  if (!recovery || !recovery.token || !["verify", "unbinding"].includes(screen)) return;
-  const { token } = recovery;
+addEventListener("pageshow", ({ persisted }) => {
+  if (!persisted) return;
+  // Whoever comes back after the last screen begins anew.
+  if (screen === "done") {
+    discard();
+    show("account", { how: "replace" });
+  } else refresh();
+});
+
+/** Update a resumed screen from the recovery's state on the server. */
+async function refresh() {
   try {
-    const { state, method } = await call("GET", "recovery", { token });
-    if (isBusy() || recovery.token !== token) return;
-    if (state === "done") return finish(false);
-    if (method !== recovery.method && method !== "follow") {
-      updateRecovery({ method, destination: "", sent: null });
-      show("verify", { how: "replace", focus: false });
-    }
-  } catch (problem) {
-    if (problem.code === "recovery-expired" && !isBusy()) runExclusive(primary(screen), restart);
+    const { refreshState } = await loadScreens();
+    await refreshState();
+  } catch {
+    // The screen shows what it showed before.
   }
 }
-
-addEventListener("visibilitychange", () => {
-  if (!document.hidden && screen === "follow") poll(300);
-});
-addEventListener("pageshow", ({ persisted }) => {
-  if (persisted) refreshState();
-});
 
 const renderOnline = () => {
   $("offline").hidden = navigator.onLine;
@@ -222,27 +160,49 @@ const renderOnline = () => {
 addEventListener("online", renderOnline);
 addEventListener("offline", renderOnline);
 
-setInterval(() => {
-  countDown();
-  if (screen === "verify") renderTimeLeft();
-}, 1000);
+setInterval(countDown, 1000);
 
-function start() {
+/** Return the screen to resume, or "" where the visit begins anew. */
+async function findResumed() {
   const last = resume();
-  // A link with another login starts another recovery, and so does a visit after the last screen.
-  const ended = last === "done" && !history.state;
-  const other = last && page.login && page.login !== recovery.login;
-  const resumed = last && !ended && !other && reachable(last);
-  if (last && !resumed) discard();
+  if (!last) return "";
+  // The last screen survives a reload, but not another visit; a link with another login starts another
+  // recovery.
+  const [navigation] = performance.getEntriesByType("navigation");
+  const ended = last === "done" && !(history.state && navigation && navigation.type === "reload");
+  const other = page.login && page.login !== recovery.login;
+  if (!ended && !other && reachable(last)) {
+    try {
+      if (last !== "account") await loadScreens();
+      return last;
+    } catch {
+      // Without its script the screen cannot be shown.
+    }
+  }
+  discard();
+  return "";
+}
+
+async function start() {
+  const resumed = await findResumed();
   const kept = returnFromOAuth();
   const login = page.login || kept.login || (recovery && recovery.login);
   if (login) $("login").value = login;
   renderOnline();
-  show(resumed ? last : "account", { how: "replace", focus: false });
+  show(resumed || "account", { how: "replace", focus: false });
   onLoginInput();
-  refreshState();
-  if (kept.continues && inside && screen === "account") primary("account").click();
+  if (resumed && resumed !== "account") return refresh();
+  if (!inside) return;
+  // The link of a message or a QR code names the login: the verification is next.
+  const named = page.login && $("entry").hidden;
+  if (named || kept.continues) primary("account").click();
+  else showLogins();
 }
 
 $("late").remove();
-if (inside || !redirectToOAuth(page.login)) start();
+if (inside || !redirectToOAuth(page.login)) {
+  start();
+  // The further screens follow once the first one can be used.
+  if (document.readyState === "complete") loadScreens().catch(() => {});
+  else addEventListener("load", () => loadScreens().catch(() => {}));
+}

@@ -1,7 +1,7 @@
 // The recovery of this tab and its current screen. Token and screen are stored in sessionStorage, so
 // that they survive a reload; passwords and codes are never stored.
 
-import { Problem, call, dropProof, page, prove } from "./api.js";
+import { Problem, call, dropProof, loadScreens, page, prove } from "./api.js";
 import { $, showAlarm, showProblem } from "./messages.js";
 
 const STORAGE_KEY = "recovery";
@@ -15,8 +15,8 @@ export const inside = page.inside === "1";
 export const pc = !inside && !/Mobi|Android/i.test(navigator.userAgent);
 
 /**
- * `token`, `login`, `method`, `destination`, `qr`, `ends` (ms) of the recovery; `resend` (ms) and
- * `sent` of the last code; `bound` after the end. null without a recovery.
+ * `token`, `login`, `method`, `destination`, `this_wechat`, `qr`, `ends` (ms) of the recovery; `resend` (ms)
+ * and `sent` of the last code; `result` after the end. null without a recovery.
  */
 export let recovery = null;
 export let screen = "";
@@ -99,16 +99,29 @@ const showProgress = (tenths) => {
   $("slow").textContent = `安全校验已完成${tenths}0%，请不要关闭本页。`;
 };
 
+// The scene of the QR code that led here: its PC page shows what this one does.
+const scene = new URLSearchParams(location.search).get("scene");
+
+/** Return the state of a code from its members in a response: `resend`, and `sent` with its end (ms). */
+export function codeState({ delivery, expires_in: lifetime, resend_in: pause }, hint = "") {
+  const now = Date.now();
+  return { resend: now + pause * 1000, sent: { delivery, hint, ends: now + lifetime * 1000 } };
+}
+
 /** Start a recovery of the login. Throws a Problem. */
 export async function begin(login) {
   const last = recovery && recovery.login === login ? recovery : {};
+  const loaded = loadScreens();
+  loaded.catch(() => {});
   let started;
   let factor = 1;
   for (let attempt = 1; !started; attempt += 1) {
     try {
       const proof = await prove(login, factor, showProgress);
+      await loaded;
       const body = { user_type: "firm", login };
       if (proof) body.proof = proof;
+      if (scene && login === page.login) body.scene = scene;
       started = await call("POST", "recovery", { body });
     } catch (problem) {
       // The proof may have expired while the page was open; retry once without a message. Where more
@@ -126,8 +139,9 @@ export async function begin(login) {
     await new Promise((resolve) => setTimeout(resolve, 20000));
   }
   continued = false;
-  const { expires_in: lifetime, ...facts } = started;
-  const code = last.method === started.method ? { resend: last.resend, sent: last.sent } : {};
+  const { expires_in: lifetime, sent, ...facts } = started;
+  const kept = last.method === started.method ? { resend: last.resend, sent: last.sent } : {};
+  const code = sent ? codeState(sent, "back") : kept;
   recovery = { ...facts, ...code, ends: Date.now() + lifetime * 1000 };
 }
 
@@ -158,12 +172,15 @@ export function callRecovery(method, path, body) {
   return call(method, path, { body, token: recovery.token });
 }
 
+/** Return how many entries of the history before the current one belong to this visit. */
+const depth = () => (history.state && history.state.depth) || 0;
+
 /**
  * Show a screen. `how` is the change of the browser's history: `push` an entry, `replace` the
  * current one, or `stay` where the browser has already changed it.
  */
 export function show(name, { how = "push", focus = true } = {}) {
-  const state = { screen: name, pushed: how === "push" || Boolean(history.state && history.state.pushed) };
+  const state = { screen: name, depth: depth() + (how === "push" ? 1 : 0) };
   if (how === "push") history.pushState(state, "");
   if (how === "replace") history.replaceState(state, "", location.pathname);
   screen = name;
@@ -180,6 +197,7 @@ export function show(name, { how = "push", focus = true } = {}) {
   const title = (renderers[name] && renderers[name]()) || "找回密码";
   $("title").textContent = title;
   document.title = `${title} - ${SYSTEM}`;
+  document.body.className = name;
   const dialog = $("follow");
   if (name === "follow") open(dialog);
   else if (dialog.open) dialog.close();
@@ -195,6 +213,22 @@ function open(dialog) {
 
 /** Go one screen back, as the browser's back button does. */
 export function back() {
-  if (history.state && history.state.pushed) history.back();
+  if (depth()) history.back();
   else show("account", { how: "replace" });
+}
+
+let leaving = false; // whether the next change of the history leads to the first screen
+
+/** Go to the first screen, however many entries of the history are between. */
+export function goToAccount() {
+  leaving = depth() > 0;
+  if (leaving) history.go(-depth());
+  else show("account", { how: "replace" });
+}
+
+/** Return whether goToAccount has caused the change of the history, once. */
+export function isLeaving() {
+  const was = leaving;
+  leaving = false;
+  return was;
 }

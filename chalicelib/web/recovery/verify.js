@@ -1,11 +1,8 @@
-// The screen for the code and the new password, and the last screen.
+// The screen for the code and the new password.
 
 import { page } from "./api.js";
-import { $, announce, clearErrors, disableUntil, duration, isBusy, runExclusive, setError, setLabel, showError, showProblem } from "./messages.js";
-import { back, callRecovery, onShow, pc, recovery, restart, show, updateRecovery } from "./recovery.js";
-
-/** Normalize an input: full-width characters to half-width, no white space, nothing invisible. */
-export const fold = (text) => text.normalize("NFKC").replace(/[\s\u200b-\u200d\u2060\ufeff]/g, "");
+import { $, announce, clearErrors, disableUntil, duration, fold, isBusy, runExclusive, setError, setLabel, showError, showProblem } from "./messages.js";
+import { callRecovery, codeState, goToAccount, onShow, pc, recovery, restart, screen, show, updateRecovery } from "./recovery.js";
 
 /** Return the firm's number from the recovery's login. */
 export const firmNo = () => (recovery ? recovery.login.split("_")[0] : "");
@@ -95,16 +92,22 @@ $("code").addEventListener("input", () => {
 /** Order of the fields as in the printed manual: by SMS, the password is first. */
 const order = () => (recovery.method === "wechat" ? ["code", "password"] : ["password", "code"]);
 
+let shownLogin = ""; // whose inputs the fields contain
+
 onShow("verify", () => {
   const wechat = recovery.method === "wechat";
   const [first, second] = order();
+  if (shownLogin !== recovery.login) clearInputs();
+  shownLogin = recovery.login;
   $("whom").textContent = recovery.login;
   $("verify").elements.username.value = recovery.login;
-  $("destination").textContent = wechat
-    ? `验证码将发送到已绑定的公众号“${page.account}”。`
-    : `验证码将以短信发送到绑定的手机${recovery.destination ? ` ${recovery.destination}` : ""}。`;
+  $("unbound-notice").hidden = !recovery.unbound || wechat;
+  $("destination").textContent = destination();
   $("sms-note").hidden = wechat;
   $("wechat-note").hidden = !wechat;
+  $("unbind-hint").textContent = isForeign() ? "可以解绑，改用短信验证" : "接收不到公众号验证码？";
+  // Where this WeChat gets no code, the way out stands beside that sentence.
+  (isForeign() ? $("code-field") : $("verify")).append($("wechat-note"));
   if ($(`${first}-field`).nextElementSibling !== $(`${second}-field`)) {
     $(`${second}-field`).before($(`${first}-field`));
   }
@@ -114,26 +117,49 @@ onShow("verify", () => {
   return wechat ? "公众号验证" : "手机号验证";
 });
 
+/** Whether the codes go to another WeChat than the one that the page is open in. */
+const isForeign = () => recovery.method === "wechat" && recovery.this_wechat === false;
+
+function destination() {
+  if (recovery.method === "sms") {
+    return `验证码将以短信发送到绑定的手机${recovery.destination ? ` ${recovery.destination}` : ""}。`;
+  }
+  if (isForeign()) return recovery.sent ? "" : "验证码将发送到绑定的微信，当前微信收不到。";
+  return `验证码将发送到已绑定的公众号“${page.account}”。`;
+}
+
 function disableSend() {
   if (recovery.resend > Date.now()) {
     disableUntil(send, recovery.resend, { text: (left) => `${left}后可重发`, field: "code" });
   }
 }
 
+const HINTS = {
+  back: "验证码已发送，",
+  again: "刚刚已发送，可直接输入，",
+};
+
+function sentText({ delivery, hint }) {
+  if (delivery === "pull") {
+    const where = isForeign() ? "在绑定的微信中" : "";
+    return `请${where}打开公众号，点击菜单“获取验证码”，验证码会显示在公众号的回复里。`;
+  }
+  if (isForeign()) return "验证码已发送到绑定的微信，当前微信收不到。";
+  if (HINTS[hint]) return HINTS[hint];
+  return recovery.method === "wechat"
+    ? "验证码已发送到公众号，请查看公众号消息。"
+    : `验证码已发送到手机 ${recovery.destination}。`;
+}
+
 function renderSent() {
-  const texts = {
-    pull: "请打开公众号，点击菜单“获取验证码”，验证码会显示在公众号的回复里。",
-    wechat: "验证码已发送到公众号，请查看公众号消息。",
-    sms: `验证码已发送到手机 ${recovery.destination}。`,
-  };
-  const { sent } = recovery;
-  const text = sent ? texts[sent.delivery === "pull" ? "pull" : recovery.method] : "";
+  const text = recovery.sent ? sentText(recovery.sent) : "";
   if ($("sent").textContent !== text) $("sent").textContent = text;
+  $("destination").textContent = destination();
   renderTimeLeft();
 }
 
 /** Show how long the sent code remains valid. */
-export function renderTimeLeft() {
+function renderTimeLeft() {
   const sent = recovery && recovery.sent;
   const left = sent ? Math.ceil((sent.ends - Date.now()) / 1000) : 0;
   $("left").textContent = left > 0 ? `剩余${duration(left)}` : "";
@@ -142,6 +168,10 @@ export function renderTimeLeft() {
     $("sent").textContent = "验证码已过期，请重新获取。";
   }
 }
+
+setInterval(() => {
+  if (screen === "verify") renderTimeLeft();
+}, 1000);
 
 send.addEventListener("click", () =>
   runExclusive(send, async () => {
@@ -152,8 +182,7 @@ send.addEventListener("click", () =>
       updateRecovery({
         method: answer.method,
         destination: answer.destination,
-        resend: Date.now() + answer.resend_in * 1000,
-        sent: { delivery: answer.delivery, ends: Date.now() + answer.expires_in * 1000 },
+        ...codeState(answer),
       });
       if (changed) show("verify", { how: "replace", focus: false });
       disableSend();
@@ -167,6 +196,14 @@ send.addEventListener("click", () =>
 
 async function showSendProblem(problem) {
   if (problem.code === "recovery-expired") return restart();
+  // Another tab or device of the same person has just got a code: it is valid here too.
+  if (problem.sent) {
+    updateRecovery(codeState(problem.sent, "again"));
+    disableSend();
+    renderSent();
+    $("code").focus();
+    return;
+  }
   showProblem(problem, $("code-field"), "code");
   if (problem.retry_after) {
     updateRecovery({ resend: Date.now() + problem.retry_after * 1000 });
@@ -202,35 +239,55 @@ $("verify").addEventListener("submit", (event) => {
   const button = $("verify").querySelector(".primary");
   runExclusive(button, async () => {
     try {
-      const result = await callRecovery("POST", "recovery/password", { code, password });
-      finish(result.wechat_bound);
+      finish(await callRecovery("POST", "recovery/password", { code, password }));
     } catch (problem) {
-      if (problem.code === "recovery-expired") return restart();
-      if (problem.code === "code-wrong") $("code").select();
-      if (problem.code === "code-expired") {
-        updateRecovery({ sent: null });
-        renderSent();
-      }
-      showProblem(problem, button, problem.code === "weak-password" ? "password" : "code");
+      showRefusal(problem, button);
     }
   });
 });
 
-$("change").addEventListener("click", back);
+function showRefusal(problem, button) {
+  if (problem.code === "recovery-expired") return restart();
+  const spent = problem.code === "code-wrong" && problem.attempts_left === 0;
+  // A code that was replaced leaves its successor, whose time goes on.
+  const ended = problem.code === "code-expired" && problem.reason !== "replaced";
+  if (spent || ended || problem.code === "too-many-attempts") {
+    updateRecovery({ sent: null });
+    renderSent();
+  }
+  if (spent) {
+    $("code").value = "";
+    problem.detail = "输错次数已达上限，这个验证码不能再用，请重新获取验证码。";
+  }
+  if (problem.code === "code-wrong") $("code").select();
+  showProblem(problem, button, problem.code === "weak-password" ? "password" : "code");
+}
 
-/* The end */
+$("change").addEventListener("click", goToAccount);
 
-onShow("done", () => {
-  $("done-whom").textContent = recovery.login;
-  $("bound").hidden = !recovery.bound || recovery.method !== "sms";
-  $("still").hidden = !recovery.bound || recovery.method !== "wechat";
-  return "重置成功";
-});
+/** Update the screen from the recovery's state on the server, after a reload. */
+export async function refreshState() {
+  if (!recovery || !recovery.token || !["verify", "unbinding"].includes(screen)) return;
+  const { token } = recovery;
+  try {
+    const { state, method } = await callRecovery("GET", "recovery");
+    if (isBusy() || recovery.token !== token) return;
+    if (state === "done") return finish({});
+    if (method !== recovery.method && method !== "follow") {
+      updateRecovery({ method, destination: "", sent: null });
+      show("verify", { how: "replace", focus: false });
+    }
+  } catch (problem) {
+    if (problem.code !== "recovery-expired" || isBusy()) return;
+    runExclusive($(screen).querySelector(".primary"), restart);
+  }
+}
 
-/** Show the last screen; `bound` where further codes go to WeChat. */
-export function finish(bound) {
+/** Show the last screen; `result` is the response that has set the password, {} where another page did. */
+export function finish(result) {
   // Remove the token and everything that the last screen does not show.
-  updateRecovery({ token: undefined, qr: undefined, sent: undefined, bound });
+  const { name, qr, wechat_bound } = result;
+  updateRecovery({ token: undefined, qr: undefined, sent: undefined, result: { name, qr, wechat_bound } });
   clearInputs();
   for (const field of $("unbinding").querySelectorAll("input")) field.value = "";
   show("done", { how: "replace" });
