@@ -229,7 +229,7 @@ def test_unbinding_on_a_pc(on_pc: Visit, firm: Firm) -> None:
     on_pc.name_login(firm.firm_no)
     unbind(on_pc, firm, "解绑")
     expect(on_pc.heading("扫码关注")).to_be_visible()
-    expect(on_pc.page.get_by_text("已解绑公众号", exact=True)).to_be_visible()
+    expect(on_pc.page.get_by_role("dialog")).to_contain_text("已解绑公众号")
 
 
 def test_an_unbound_login_shows_the_qr_code(

@@ -15,7 +15,7 @@ onShow("done", () => {
   $("still").hidden = !result.wechat_bound || method !== "wechat";
   // Only a first recovery by SMS could have bound a WeChat.
   $("unbound").hidden = result.wechat_bound !== false || method !== "sms";
-  $("account-qr").hidden = !result.qr;
+  $("account-qr").hidden = $("account-scan").hidden = !result.qr;
   if (result.qr) $("account-qr").src = result.qr;
   $("close").hidden = $("other").hidden = !inside;
   $("to-login").hidden = $("login-host").hidden = inside;
