@@ -11,7 +11,7 @@ from .. import container, runtime
 from ..domain import origin
 from ..domain.logins import parse_login
 from ..domain.requester import Requester
-from ..security.tokens import RecoveryClaims
+from ..security.tokens import TOKEN_LIFETIME, RecoveryClaims
 from ..version import VERSION
 from .http import cookies, payloads
 from .http.problems import json_response, problem, render_errors
@@ -154,7 +154,12 @@ def complete() -> Response:
     confirm = payloads.Confirm.read(blueprint.current_request)
     with service.refusals.recorded(claims.login):
         done = service.recovery.complete(claims, requester, confirm.code, confirm.password)
-    return json_response({"login": done.login, "wechat_bound": done.wechat_bound})
+    body: dict[str, Any] = {"login": done.login, "wechat_bound": done.wechat_bound}
+    if not done.wechat_bound:
+        # The WeChat does not follow the account: the page shows how to.
+        scene = service.scenes.make(done.login, service.clock() + TOKEN_LIFETIME)
+        body["qr"] = _qr(service.wechat_login.follow_link(scene))
+    return json_response(body)
 
 
 @blueprint.route("/recovery/unbinding", methods=["POST"], content_types=payloads.ANY_CONTENT)

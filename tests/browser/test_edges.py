@@ -15,15 +15,17 @@ from tests.browser.visit import PC, PHONE, Device, begun
 QR = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E"
 
 
+@pytest.mark.parametrize("path", ["/wechat/enter", "/wechat/enter?login={}"], ids=["menu", "link"])
 def test_reading_the_code_does_not_lose_the_place(
-    visits: Visits, local_stack: LocalStack, firm: Firm
+    visits: Visits, local_stack: LocalStack, firm: Firm, path: str
 ) -> None:
-    """The page was closed; a link with the login leads straight to the code and its time."""
+    """The page was closed; the menu and a message's link lead straight to the code and its time."""
     begun(visits, firm).get_code()
     visit = visits(PHONE, wechat=True)
-    visit.enter(firm)
-    visit.open(f"/?login={firm.firm_no}")
+    visit.come_as(firm)
+    visit.open(path.format(firm.firm_no))
     expect(visit.heading("手机号验证")).to_be_visible()
+    expect(visit.page.locator("#whom")).to_have_text(firm.firm_no)
     expect(visit.page.locator("#sent-line")).to_have_text(
         re.compile(r"^验证码已发送，剩余4分\d\d秒$")
     )

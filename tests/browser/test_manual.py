@@ -158,6 +158,8 @@ def test_who_does_not_follow_is_not_bound(in_wechat: InWechat, firm: Firm) -> No
     reset_by_sms(visit, firm)
     expect(visit.heading("当前微信没有绑定")).to_be_visible()
     expect(visit.page.locator("#unbound")).to_contain_text("关注后")
+    qr = visit.page.get_by_role("img", name="公众号二维码")
+    assert qr.evaluate("image => image.naturalWidth") > 0
     expect(visit.page.locator("#bound")).to_be_hidden()
 
 

@@ -144,6 +144,7 @@ def test_a_pc_hands_over_to_the_phone(visits: Visits, local_stack: LocalStack, f
     phone = visits(PHONE, wechat=True)
     phone.come_as(firm)
     phone.open(local_stack.follow_by_qr(firm.number))
+    expect(pc.page.locator("#follow-state")).to_contain_text("已关注")
     expect(phone.heading("手机号验证")).to_be_visible()
     expect(phone.page.locator("#whom")).to_have_text(firm.firm_no)
     assert phone.page.url == local_stack.url + "/"

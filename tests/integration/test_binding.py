@@ -96,3 +96,13 @@ def test_a_wrong_code_asks_nobody(world: World) -> None:
     wrong = f"{(int(world.phones.codes[-1]) + 1) % 1_000_000:06d}"
     assert world.confirm(token, wrong).status_code == 400
     assert platform.asked == []
+
+
+@pytest.mark.parametrize("following", [True, False])
+def test_who_does_not_follow_gets_the_account_s_qr_code(world: World, following: bool) -> None:
+    """So that the page can show how to follow; who is bound gets none."""
+    ask(world, following)
+    done = recover(world)
+    assert done["wechat_bound"] is following
+    assert ("qr" in done) is not following
+    assert following or done["qr"].startswith("data:image/svg+xml")

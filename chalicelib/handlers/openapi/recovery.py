@@ -24,6 +24,7 @@ from .schemas import (
 )
 
 _METHOD: Schema = {"enum": ["sms", "wechat"]}
+_QR: Schema = {"type": "string", "pattern": "^data:image/svg\\+xml"}
 _ANY_METHOD: Schema = {"enum": ["sms", "wechat", "follow"]}
 _DESTINATION: Schema = {
     "type": "string",
@@ -84,7 +85,7 @@ def _start() -> Schema:
                 "type": "boolean",
                 "description": "whether the bound WeChat is the one that the page is open in",
             },
-            "qr": {"type": "string", "pattern": "^data:image/svg\\+xml"},
+            "qr": _QR,
         },
         optional=("qr", "this_wechat"),
     )
@@ -185,7 +186,9 @@ def _send_code() -> Schema:
 
 
 def _complete() -> Schema:
-    done = json_object({"login": TEXT, "wechat_bound": {"type": "boolean"}})
+    done = json_object(
+        {"login": TEXT, "wechat_bound": {"type": "boolean"}, "qr": _QR}, optional=("qr",)
+    )
     return {
         "summary": "Prove the code and set the new password.",
         "operationId": "setPassword",
