@@ -46,8 +46,9 @@ class Firm:
     """A name of its own; "" for one made from the number."""
 
 
-STRANGER = Firm("", "13800009999", "", "")
-"""The owner of a phone that belongs to no firm."""
+def stranger_to(firm: Firm) -> Firm:
+    """Return the owner of a phone that belongs to no firm, for the test of this firm alone."""
+    return Firm("", f"139{firm.number[3:]}", "", "")
 
 
 def made_up(count: int = FIRMS) -> list[Firm]:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visits
-from tests.browser.stack import STRANGER, Firm, LocalStack
+from tests.browser.stack import Firm, LocalStack, stranger_to
 from tests.browser.visit import IN_WECHAT, PC, PHONE, Device, Visit
 
 SIZES = [PHONE, Device("phone", {**PC.options, "user_agent": IN_WECHAT})]
@@ -175,7 +175,7 @@ def test_a_former_follower_gets_no_code(in_wechat: InWechat, firm: Firm) -> None
 
 def test_another_wechat_gets_no_code(in_wechat: InWechat, firm: Firm) -> None:
     """使用其他微信重新关注则不能接收到公众号验证码。只能使用初次使用手机号验证码找回密码时微信关注的公众号。"""
-    visit = in_wechat(STRANGER)
+    visit = in_wechat(stranger_to(firm))
     visit.local_stack.bind(firm)
     visit.name_login(firm.firm_no)
     visit.button("获取验证码").click()

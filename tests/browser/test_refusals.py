@@ -14,7 +14,7 @@ from playwright.sync_api import Route, expect
 
 from chalicelib.security.proof_of_work import Proofs
 from tests.browser.conftest import Visits
-from tests.browser.stack import STRANGER, Firm, LocalStack
+from tests.browser.stack import Firm, LocalStack, stranger_to
 from tests.browser.visit import PASSWORD, PC, PHONE, Device, begun
 
 
@@ -71,7 +71,7 @@ def test_a_limited_sender_sees_the_remaining_time(visits: Visits, firm: Firm) ->
     """Where another person has just sent a code to this phone; the button counts down."""
     begun(visits, firm).get_code()
     visit = visits(PHONE, wechat=True)
-    visit.enter(STRANGER)
+    visit.enter(stranger_to(firm))
     visit.name_login(firm.firm_no)
     visit.button("获取验证码").click()
     expect(visit.fault("code")).to_contain_text(re.compile(r"请在\d+秒后再试"))

@@ -220,14 +220,30 @@ def test_leaving_the_last_screen_by_the_address_bar_ends_it(
     expect(visit.page.locator("#done")).to_be_hidden()
 
 
-def test_success_elsewhere_is_found_on_return(
+def test_success_is_found_on_a_reload(visits: Visits, local_stack: LocalStack, firm: Firm) -> None:
+    """The response that has set the password was lost: the reloaded page shows the completion."""
+    visit = begun(visits, firm)
+    visit.get_code()
+
+    def lost(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    visit.page.route("**/recovery/password", lost, times=1)
+    visit.confirm(local_stack.sms_code(firm.number))
+    expect(visit.alarm).to_contain_text("网络连接失败")
+    visit.page.reload()
+    visit.expect_done(firm.firm_no)
+
+
+def test_a_recovery_elsewhere_ends_this_one(
     visits: Visits, local_stack: LocalStack, firm: Firm
 ) -> None:
-    """A tab that becomes visible after a recovery elsewhere shows the completion."""
+    """What another page did is not shown; this one starts again by itself."""
     visit = begun(visits, firm)
     local_stack.recover(firm)
     visit.page.reload()
-    visit.expect_done(firm.firm_no)
+    expect(visit.alarm).to_contain_text("已为您重新开始")
 
 
 def test_the_qr_code_is_polled_until_it_expires(visits: Visits, firm: Firm) -> None:
