@@ -94,6 +94,19 @@ def test_the_logins_of_this_wechat_are_tapped(visits: Visits, firm: Firm) -> Non
     expect(visit.page.locator("#whom")).to_have_text(f"{firm.firm_no}_cw")
 
 
+def test_the_bound_logins_are_listed(visits: Visits, local_stack: LocalStack, firm: Firm) -> None:
+    """By the service: the bound login with the firm's name, and the firm's other one without."""
+    local_stack.bind(firm)
+    visit = visits(PHONE, wechat=True)
+    visit.enter(firm)
+    listed = visit.page.locator("#logins button")
+    expect(listed).to_have_count(2)
+    expect(listed.first).to_contain_text(f"示例{firm.firm_no}会计师事务所")
+    expect(listed.last).not_to_contain_text("示例")
+    listed.first.click()
+    expect(visit.heading("公众号验证")).to_be_visible()
+
+
 def test_outside_wechat_no_login_is_listed(visits: Visits, device: Device) -> None:
     """The page does not even request them."""
     visit = visits(device)
@@ -134,17 +147,28 @@ def test_success_leads_to_the_firm_s_other_login(
     expect(visit.field("新密码")).to_have_value("")
 
 
-def test_who_does_not_follow_sees_the_account_s_qr_code(visits: Visits, firm: Firm) -> None:
-    """And what following brings; the firm's name is there once the code was right."""
+def test_the_firm_s_name_is_shown_once_the_code_was_right(
+    visits: Visits, local_stack: LocalStack, firm: Firm
+) -> None:
+    """Not before, where anybody could read it."""
     visit = begun(visits, firm)
     visit.get_code()
-    result = {"login": firm.firm_no, "wechat_bound": False, "name": "示例会计师事务所", "qr": QR}
+    name = f"示例{firm.firm_no}会计师事务所"
+    assert name not in visit.page.content()
+    visit.confirm(local_stack.sms_code(firm.number))
+    expect(visit.page.locator("#done-firm")).to_have_text(name)
+
+
+def test_who_does_not_follow_sees_the_account_s_qr_code(visits: Visits, firm: Firm) -> None:
+    """And what following brings."""
+    visit = begun(visits, firm)
+    visit.get_code()
+    result = {"login": firm.firm_no, "wechat_bound": False, "qr": QR}
     visit.page.route("**/recovery/password", lambda route: route.fulfill(json=result))
     visit.confirm("123456")
     visit.expect_done(firm.firm_no)
     expect(visit.page.get_by_role("img", name="公众号二维码")).to_be_visible()
     expect(visit.page.locator("#unbound")).to_contain_text("关注后")
-    expect(visit.page.get_by_text("示例会计师事务所", exact=True)).to_be_visible()
     expect(visit.page.locator("#bound")).to_be_hidden()
     visit.look("done-unbound")
 

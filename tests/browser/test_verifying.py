@@ -97,7 +97,7 @@ def test_wrong_codes_are_counted_down_to_the_end(
         expect(visit.field("新密码")).to_have_value(PASSWORD)
     visit.look("code-wrong")
     visit.confirm(wrong)
-    expect(visit.fault("code")).to_contain_text("这个验证码不能再用，请重新获取验证码")
+    expect(visit.fault("code")).to_contain_text("这个验证码不能再试了，请重新获取验证码")
     expect(visit.fault("code")).not_to_contain_text("0次")
     expect(visit.field("验证码")).to_have_value("")
     expect(visit.page.locator("#sent-line")).to_have_text("")

@@ -1,6 +1,6 @@
 // The screen for the code and the new password.
 
-import { page } from "./api.js";
+import { call, page } from "./api.js";
 import { $, announce, clearErrors, disableUntil, duration, fold, isBusy, runExclusive, setError, setLabel, showError, showProblem } from "./messages.js";
 import { callRecovery, codeState, goToAccount, onShow, pc, recovery, restart, screen, show, updateRecovery } from "./recovery.js";
 
@@ -239,7 +239,9 @@ $("verify").addEventListener("submit", (event) => {
   const button = $("verify").querySelector(".primary");
   runExclusive(button, async () => {
     try {
+      const { token } = recovery;
       finish(await callRecovery("POST", "recovery/password", { code, password }));
+      showFirm(token);
     } catch (problem) {
       showRefusal(problem, button);
     }
@@ -255,10 +257,7 @@ function showRefusal(problem, button) {
     updateRecovery({ sent: null });
     renderSent();
   }
-  if (spent) {
-    $("code").value = "";
-    problem.detail = "输错次数已达上限，这个验证码不能再用，请重新获取验证码。";
-  }
+  if (spent) $("code").value = "";
   if (problem.code === "code-wrong") $("code").select();
   showProblem(problem, button, problem.code === "weak-password" ? "password" : "code");
 }
@@ -270,9 +269,9 @@ export async function refreshState() {
   if (!recovery || !recovery.token || !["verify", "unbinding"].includes(screen)) return;
   const { token } = recovery;
   try {
-    const { state, method } = await callRecovery("GET", "recovery");
+    const { state, method, name } = await callRecovery("GET", "recovery");
     if (isBusy() || recovery.token !== token) return;
-    if (state === "done") return finish({});
+    if (state === "done") return finish({ name });
     if (method !== recovery.method && method !== "follow") {
       updateRecovery({ method, destination: "", sent: null });
       show("verify", { how: "replace", focus: false });
@@ -292,4 +291,17 @@ export function finish(result) {
   for (const field of $("unbinding").querySelectorAll("input")) field.value = "";
   show("done", { how: "replace" });
   announce("重置成功");
+}
+
+/** Show the firm's name, which the service gives to a recovery that has entered the right code. */
+async function showFirm(token) {
+  try {
+    const { name } = await call("GET", "recovery", { token });
+    if (!name || screen !== "done") return;
+    updateRecovery({ result: { ...recovery.result, name } });
+    $("done-firm").textContent = name;
+    $("done-firm").hidden = false;
+  } catch {
+    // The last screen is complete without it.
+  }
 }
