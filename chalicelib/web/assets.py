@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -23,7 +23,7 @@ _TYPES = {
     "svg": "image/svg+xml",
 }
 
-# Joined modules share one scope: imports within an asset are removed, and exports that no other asset imports.
+# Joined modules share one scope: imports within an asset are removed, and exports that no other asset reads.
 _IMPORT = re.compile(r"^import \{([^}]*)\} from \"\./([a-z]+\.js)\";\n", re.MULTILINE)
 _EXPORT = re.compile(
     r"^export (?=(?:const|let|class|function|async function) ([\w$]+))", re.MULTILINE
@@ -50,12 +50,14 @@ def read_file(package: str, name: str) -> str:
 
 
 def build(
-    sources: Mapping[str, tuple[str, ...]], read: Callable[[str], str]
+    sources: Mapping[str, tuple[str, ...]],
+    read: Callable[[str], str],
+    dynamic: Collection[str] = (),
 ) -> Mapping[str, Asset]:
     """Return the assets by their plain names.
 
     `sources` has the files that each is joined from. A module may import from its own asset, and from one
-    that precedes it in `sources`.
+    that precedes it in `sources`. `dynamic` has the exports that are read from the result of `import()`.
     """
     holders = {module: plain for plain, modules in sources.items() for module in modules}
     imports: dict[str, dict[str, set[str]]] = {
@@ -65,7 +67,9 @@ def build(
     }
     built: dict[str, Asset] = {}
     for plain, modules in sources.items():
-        exported = {name for each in imports.values() for name in each.get(plain, ())}
+        exported = {name for each in imports.values() for name in each.get(plain, ())}.union(
+            dynamic
+        )
         head = "".join(
             f'import {{ {", ".join(sorted(names))} }} from "./{built[holder].name}";\n'
             for holder, names in imports.get(plain, {}).items()

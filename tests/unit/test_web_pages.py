@@ -145,6 +145,16 @@ def test_the_modules_call_only_functions_that_exist() -> None:
     assert undeclared_calls(page_assets.read, page_assets.MODULES) <= GLOBALS
 
 
+def test_a_script_loaded_later_exports_what_is_read_from_it() -> None:
+    """Where an export is removed, the reader finds undefined, and a reload goes on with an ended recovery."""
+    first = "".join(map(page_assets.read, page_assets.FIRST_MODULES))
+    lists = re.findall(r"const \{([^}]*)\} = await loadScreens\(\)", first)
+    names = {name for listed in lists for name in re.findall(r"[\w$]+", listed)}
+    assert names
+    served = page_assets.assets()["screens.js"].text
+    assert names == set(re.findall(r"export (?:async )?(?:function|const|let) ([\w$]+)", served))
+
+
 def test_the_modules_fit_into_one_scope() -> None:
     """Served as two scripts, each name is declared once and before its use."""
     assert declared_twice(page_assets.read, page_assets.MODULES) == []

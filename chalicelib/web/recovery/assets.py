@@ -24,6 +24,9 @@ _SOURCES: Mapping[str, tuple[str, ...]] = {
     "solver.js": ("solver.js",),
 }
 
+# What page.js reads from the further screens once they are loaded.
+_DYNAMIC = ("refreshState",)
+
 
 def read(name: str) -> str:
     """Return the source of a file of the page."""
@@ -33,7 +36,7 @@ def read(name: str) -> str:
 @cache
 def assets() -> Mapping[str, Asset]:
     """Return the assets by their plain names."""
-    return build(_SOURCES, read)
+    return build(_SOURCES, read, _DYNAMIC)
 
 
 @cache
