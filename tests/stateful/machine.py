@@ -148,8 +148,12 @@ class Machine(Actions):
             login, code = self.model.logins[name], items.get(f"code#{name}", {})
             method, destination = login.destination
             to = self.world.service.codes.destination_id(method, destination or "")
+            _, hour = rules.starts_login
+            starts = self._recent(item.get("starts", ()), hour)
+            # The newest ones decide, so that a login under attack does not keep them all.
+            most = rules.starts_counted
+            assert starts[-most:] == self._recent(login.starts, hour)[-most:], name
             counted: list[tuple[str, Any, list[int], Window]] = [
-                ("starts", item, login.starts, rules.starts_login),
                 ("failures", item, login.wrong_passwords, rules.wrong_passwords),
                 ("wrongs", code, login.wrong_codes, rules.wrong_codes_login),
                 ("unbindings", code, login.unbindings, rules.unbindings_login),

@@ -109,6 +109,11 @@ class Rules:
         """The widest of a destination's windows."""
         return max(self.sends_destination.values(), key=lambda window: window[1])
 
+    @property
+    def starts_counted(self) -> int:
+        """The starts of a login that require the most work; further ones need not be kept."""
+        return self.starts_login[0] + self.starts_per_doubling * (self.doublings - 1)
+
     def requester(self, openid: str | None, address: str) -> Requester:
         """Return who is counted for a request."""
         if openid is not None:

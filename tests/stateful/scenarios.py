@@ -120,7 +120,7 @@ SCENARIOS = (
         (A.starts, A.sends, *GUESSES, A.minute_passes, A.sends, *GUESSES),
         (A.minute_passes, A.sends, A.operator_looks, A.hour_passes, A.starts, A.sends),
         (A.confirms_wrong, A.operator_looks),
-        weight=8,
+        weight=10,
     ),
     scenario(
         with_method,
@@ -208,7 +208,7 @@ SCENARIOS = (
         (A.starts_outside, A.starts, A.unbinds, A.sends, A.confirms_by_older),
         weight=6,
     ),
-    scenario(may_unbind, A.starts_outside, A.unbinds, A.sends, A.polls, weight=3),
+    scenario(may_unbind, A.starts_outside, A.unbinds, A.sends, A.polls, weight=6),
     scenario(may_unbind, A.starts, A.unbinds_wrong, A.unbinds, A.starts, A.sends, A.confirms),
     scenario(may_unbind, A.starts, A.unbinds, A.unbinds, A.operator_unbinds, weight=1),
     scenario(
@@ -245,7 +245,7 @@ SCENARIOS = (
         weight=4,
     ),
     scenario(
-        with_method, A.starts, A.sends, A.confirms_private, A.confirms_private, A.confirms, weight=4
+        with_method, A.starts, A.sends, A.confirms_private, A.confirms_private, A.confirms, weight=8
     ),
     scenario(
         by_wechat,
@@ -259,6 +259,12 @@ SCENARIOS = (
         weight=1,
     ),
     # Requesters.
+    scenario(
+        by_sms,
+        (A.day_passes, A.starts, A.sends, *GUESSES, A.minute_passes, A.sends, A.confirms_wrong),
+        (A.hour_passes, A.stranger_starts, A.sends, A.confirms_wrong, A.confirms),
+        weight=5,
+    ),
     scenario(by_wechat, STRANGERS_GUESS, A.owner_starts, A.sends, A.fetches, A.confirms, weight=5),
     scenario(
         by_wechat,
@@ -302,10 +308,10 @@ SCENARIOS = (
     ),
     scenario(
         with_method,
-        (A.day_passes, A.starts, A.sends, A.next_login_starts, A.sends, A.hour_passes, A.sends),
-        (A.minute_passes, A.next_login_starts, A.sends, A.hour_passes, A.sends, A.minute_passes),
-        (A.next_login_starts, A.sends, A.instance_begins, A.next_login_starts, A.sends),
-        weight=12,
+        (A.day_passes, A.starts, A.sends, A.hour_passes, A.next_login_starts, A.sends),
+        (A.hour_passes, A.next_login_starts, A.sends, A.hour_passes),
+        (A.instance_begins, A.next_login_starts, A.sends, A.operator_looks),
+        weight=8,
     ),
     scenario(
         with_method,
@@ -320,7 +326,13 @@ SCENARIOS = (
         (A.starts, A.operator_looks),
         weight=5,
     ),
-    scenario(any_login, (A.starts_outside,) * 7, A.moves_within_network, (A.starts_outside,) * 4),
+    scenario(
+        any_login,
+        (A.starts_outside,) * 7,
+        A.moves_within_network,
+        (A.starts_outside,) * 4,
+        weight=4,
+    ),
     scenario(any_login, A.starts, A.starts_with_used_proof, A.starts, A.sends),
     # Budgets of the whole service.
     scenario(
