@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from chalicelib.store.models import LoginItem
 from tests.conftest import PASSWORD
@@ -18,6 +19,7 @@ from tests.support.official_account import (
     login_of,
 )
 from tests.support.wechat_platform import SEND, playing
+from tests.support.yearly_reset import client, interrupted
 
 LOGIN = "11010148"
 
@@ -48,6 +50,20 @@ def test_the_menu_returns_to_the_recovery_with_a_code(alice: Phone) -> None:
     again = alice.start(LOGIN).json_body
     assert again["sent"] == {"delivery": "sent", "expires_in": 252, "resend_in": 12}
     assert world.confirm(again["token"], world.phones.codes[0]).status_code == 200
+
+
+def test_a_start_succeeds_where_the_live_code_cannot_be_read(alice: Phone) -> None:
+    """It is counted by then; without `sent` the page offers to send a code."""
+    world = alice.wechat_world.world
+    world.send(alice.start(LOGIN).json_body["token"])
+
+    def fault(operation: str) -> Exception | None:
+        down = EndpointConnectionError(endpoint_url="https://down.example")
+        return down if operation == "GetItem" else None
+
+    with interrupted([client()], fault, after=False):
+        again = alice.start(LOGIN)
+    assert (again.status_code, again.json_body["sent"]) == (201, None)
 
 
 def test_the_menu_returns_within_the_recovery_s_time(alice: Phone) -> None:
