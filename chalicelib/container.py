@@ -6,17 +6,13 @@ are imported where they are built, so that a cold start imports only what its re
 
 from __future__ import annotations
 
-import secrets
-import time
-from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from .domain.catalogue import CODE_KEY, MENU_CODE, MENU_RECOVER
-from .security.password_hasher import PasswordHasher
-from .security.proof_of_work import Proofs
+from .foundation import Foundation
 from .security.requesters import Requesters
-from .security.tokens import Sealer, Signer, Tokens
+from .security.tokens import Tokens
 from .services.code_delivery import CodeDelivery
 from .services.code_issuer import CodeIssuer
 from .services.code_sender import CodeSender
@@ -25,24 +21,11 @@ from .services.follower_check import FollowerCheck
 from .services.notifications import Notifications
 from .services.password_policy import PasswordPolicy
 from .services.proof_check import ProofCheck
-from .services.qr_scenes import QrScenes
-from .services.rate_limits import StartLimiter
 from .services.recovery import Recovery
 from .services.recovery_progress import RecoveryProgress
 from .services.refusals import Refusals
 from .services.sent_codes import SentCodes
 from .services.service_budgets import ServiceBudgets
-from .settings import Settings
-from .sms.gateway import SmsGateway
-from .store import models
-from .store.codes import Codes
-from .store.firms import Firms
-from .store.followers import Followers
-from .store.logins import Logins
-from .store.scan_progress import ScanProgress
-from .store.sends import Sends
-from .telemetry import masking
-from .telemetry.invocation import correlation_id
 from .telemetry.metrics import count
 
 if TYPE_CHECKING:
@@ -55,139 +38,13 @@ if TYPE_CHECKING:
     from .services.unbinding import Unbinding
     from .services.wechat_login import WechatLogin
     from .services.yearly_reset import YearlyReset
-    from .sms.failover import Failover
     from .store.accounts import Accounts
-    from .wechat.cipher import MessageCipher
-    from .wechat.client import WechatClient
 
 
-def now() -> int:
-    """Return the wall clock's time in epoch seconds."""
-    return int(time.time())
-
-
-class Service:
+class Service(Foundation):
     """The objects of a process, each built once; each may be replaced before its first use."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        clock: Callable[[], int] = now,
-        randbelow: Callable[[int], int] = secrets.randbelow,
-        gateways: Mapping[str, SmsGateway] | None = None,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """`gateways` are SMS gateways by name; the others are built from the settings.
-
-        `pause` waits a number of seconds, before an attempt is refused or a call is repeated.
-        """
-        self.settings = settings
-        self.clock = clock
-        self.randbelow = randbelow
-        self._gateways = dict(gateways or {})
-        self._pause = pause
-        masking.hide_always(settings.secrets())
-        models.bind(settings.table_prefix)
-
-    @cached_property
-    def _keys(self) -> list[bytes]:
-        return [key.key() for key in self.settings.signing_keys]
-
-    @cached_property
-    def peppers(self) -> dict[int, bytes]:
-        return {version: pepper.key() for version, pepper in self.settings.code_pepper.items()}
-
-    @cached_property
-    def signer(self) -> Signer:
-        return Signer(self._keys, self.clock)
-
-    @cached_property
-    def sealer(self) -> Sealer:
-        return Sealer(self._keys)
-
-    @cached_property
-    def proofs(self) -> Proofs:
-        return Proofs(self._keys, self.clock)
-
-    @cached_property
-    def hasher(self) -> PasswordHasher:
-        return PasswordHasher(self.peppers)
-
-    @cached_property
-    def scenes(self) -> QrScenes:
-        return QrScenes(self._keys, self.clock)
-
-    @cached_property
-    def cipher(self) -> MessageCipher:
-        from .wechat.cipher import MessageCipher
-
-        return MessageCipher(self.settings.wechat_aes_key.reveal(), self.settings.wechat_app_id)
-
-    def _gateway(self, name: str) -> SmsGateway:
-        from .sms import factory
-
-        if name in self._gateways:
-            return self._gateways[name]
-        return factory.build(name, self.settings, self.clock, correlation_id)
-
-    @cached_property
-    def sms(self) -> Failover:
-        from .sms.failover import Failover
-
-        return Failover([self._gateway(name) for name in self.settings.sms_gateways])
-
-    @cached_property
-    def platform(self) -> WechatClient:
-        from .http_client import HttpClient
-        from .store.access_token import AccessTokens
-        from .wechat.client import WechatClient
-
-        settings = self.settings
-        return WechatClient(
-            settings.wechat_app_id,
-            settings.wechat_app_secret.reveal(),
-            settings.wechat_api_url,
-            settings.wechat_open_url,
-            AccessTokens(
-                settings.wechat_app_id,
-                self.clock,
-                seal=lambda text: self.sealer.seal("wechat-token", text),
-                unseal=lambda sealed: self.sealer.unseal("wechat-token", sealed),
-                sleep=self._pause,
-            ),
-            HttpClient(),
-            self.clock,
-            self._pause,
-        )
-
-    # The tables.
-
-    @cached_property
-    def logins(self) -> Logins:
-        return Logins(self.settings.limits)
-
-    @cached_property
-    def firms(self) -> Firms:
-        return Firms()
-
-    @cached_property
-    def codes(self) -> Codes:
-        # The oldest pepper: with each new one the counts by phone would start again, and pending
-        # codes would not be found.
-        return Codes(self.settings.limits, self.peppers[min(self.peppers)])
-
-    @cached_property
-    def sends(self) -> Sends:
-        return Sends(self.settings.limits, self.codes)
-
-    @cached_property
-    def followers(self) -> Followers:
-        return Followers()
-
-    @cached_property
-    def start_limiter(self) -> StartLimiter:
-        return StartLimiter(self.settings.limits)
+    # Recovery.
 
     @cached_property
     def notifications(self) -> Notifications:
@@ -198,8 +55,6 @@ class Service:
             self.settings.site_url,
             self.budgets,
         )
-
-    # Recovery.
 
     @cached_property
     def requesters(self) -> Requesters:
@@ -232,10 +87,6 @@ class Service:
             self.enter_url,
             count,
         )
-
-    @cached_property
-    def scans(self) -> ScanProgress:
-        return ScanProgress()
 
     @cached_property
     def recovery_progress(self) -> RecoveryProgress:
@@ -286,8 +137,9 @@ class Service:
     @cached_property
     def bound_logins(self) -> BoundLogins:
         from .services.bound_logins import BoundLogins
+        from .store.wechat_logins import WechatLogins
 
-        return BoundLogins(self.logins)
+        return BoundLogins(WechatLogins())
 
     @cached_property
     def unbinding(self) -> Unbinding:
@@ -310,7 +162,7 @@ class Service:
 
         return CredentialCheck(
             clock=self.clock,
-            pause=self._pause,
+            pause=self.pause,
             logins=self.logins,
             hasher=self.hasher,
             wrongs_budget=self.budgets.wrong_passwords,
@@ -354,7 +206,7 @@ class Service:
 
         return WechatLogin(
             clock=self.clock,
-            sleep=self._pause,
+            sleep=self.pause,
             scenes=self.scenes,
             platform=self.platform,
             exchanges=OAuthExchanges(self.sealer),

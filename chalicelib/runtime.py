@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 from .botocore_session import new_session
-from .container import Service, now
+from .container import Service
+from .foundation import now
 from .settings.loader import SECRETS_CONFIG, Built, SettingsSource
 
 

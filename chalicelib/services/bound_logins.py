@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..store.logins import Logins
+from ..store.wechat_logins import WechatLogins
 
 _MOST = 20
 """Bound logins that are listed at most; a WeChat is seldom bound to more than two."""
@@ -21,7 +21,7 @@ class BoundLogin(NamedTuple):
 class BoundLogins:
     """Lists the logins of a WeChat."""
 
-    def __init__(self, logins: Logins) -> None:
+    def __init__(self, logins: WechatLogins) -> None:
         self._logins = logins
 
     def of(self, openid: str | None) -> list[BoundLogin]:

@@ -11,7 +11,7 @@ from pynamodb.expressions.update import Action
 
 from ..domain.errors import ServiceError, Unavailable
 from .dynamo import ConditionFailed, read, update
-from .models import AccessTokenItem
+from .ephemeral_models import AccessTokenItem
 
 MARGIN = 240
 """Seconds before a token's end from which it is renewed.

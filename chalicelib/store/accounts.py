@@ -12,19 +12,13 @@ from pynamodb.transactions import TransactWrite
 
 from ..domain.limits import DAY, HOUR, of_last_day
 from . import audit
+from .attributes import plain_map
 from .bindings import add_unbinding
 from .code_updates import END_CODE
 from .codes import Codes
 from .dynamo import ConditionFailed, read, transact, translate_errors
-from .models import (
-    AuditItem,
-    BudgetItem,
-    CodeItem,
-    DestinationItem,
-    LoginItem,
-    RequesterItem,
-    plain_map,
-)
+from .ephemeral_models import BudgetItem, CodeItem, DestinationItem, RequesterItem
+from .models import AuditItem, LoginItem
 from .requester_times import times_by
 
 # Events read to find the last sends; one recovery writes about five.

@@ -15,7 +15,8 @@ from ..domain import origin
 from ..domain.limits import DAY
 from ..domain.staff import ACTOR
 from .dynamo import ConditionFailed, read, translate_errors, update
-from .models import AuditItem, MessageItem
+from .ephemeral_models import MessageItem
+from .models import AuditItem
 
 STAFF_DAY = "staff#"
 """The prefix of a day's key for the acts of the staff."""

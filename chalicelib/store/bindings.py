@@ -13,7 +13,8 @@ from ..domain.limits import DAY, HOUR, Limits, Window, of_last_day, retry_after
 from ..domain.requester import Requester
 from .code_updates import END_CODE, same_epoch
 from .dynamo import ConditionFailed, prepend, raw_list, transact, update, within_limits
-from .models import AuditItem, CodeItem, LoginItem, UnbinderItem
+from .ephemeral_models import CodeItem, UnbinderItem
+from .models import AuditItem, LoginItem
 from .requester_times import dropping, raw_times_by, times_by, times_of
 
 _NONE_TODAY = [Window(1, DAY)]

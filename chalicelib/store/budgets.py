@@ -9,7 +9,7 @@ from collections.abc import Callable
 from ..domain.errors import TooManyRequests
 from ..domain.limits import DAY, HOUR
 from .dynamo import ConditionFailed, update
-from .models import BudgetItem, OnceItem
+from .ephemeral_models import BudgetItem, OnceItem
 
 log = logging.getLogger(__name__)
 

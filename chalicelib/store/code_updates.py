@@ -11,7 +11,8 @@ from pynamodb.expressions.update import Action
 from ..domain.codes import LIFETIME
 from ..domain.limits import DAY, Limits, Window
 from .dynamo import prepend, within_limits
-from .models import CodeItem, DestinationItem, LoginItem, RequesterItem
+from .ephemeral_models import CodeItem, DestinationItem, RequesterItem
+from .models import LoginItem
 from .prepared import PreparedUpdate, name, now_param, number, text, texts
 
 METHODS = ("sms", "wechat")

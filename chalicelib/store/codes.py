@@ -21,6 +21,7 @@ from ..domain.errors import (
 from ..domain.limits import DAY, HOUR, Limits, Window, of_last_day, retry_after
 from ..domain.requester import Requester
 from . import audit
+from .attributes import plain_map
 from .code_updates import (
     METHODS,
     change_login,
@@ -42,7 +43,8 @@ from .dynamo import (
     run,
     transact,
 )
-from .models import AuditItem, CodeItem, plain_map
+from .ephemeral_models import CodeItem
+from .models import AuditItem
 from .prepared import Variants
 from .pynamodb_internals import Transaction
 

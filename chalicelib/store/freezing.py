@@ -6,7 +6,8 @@ from pynamodb.transactions import TransactWrite
 
 from .accounts import without_code
 from .dynamo import transact
-from .models import AuditItem, CodeItem, LoginItem
+from .ephemeral_models import CodeItem
+from .models import AuditItem, LoginItem
 
 
 def freeze(login: str, event: AuditItem, now: int) -> None:

@@ -7,7 +7,7 @@ from pynamodb.transactions import TransactWrite
 from ..domain.errors import TooManyAttempts, Unavailable
 from ..domain.limits import DAY, HOUR, Limits, retry_after
 from .dynamo import ConditionFailed, prepend, raw_list, transact, update, within_limits
-from .models import IdentityItem
+from .ephemeral_models import IdentityItem
 
 MATCH_LIFETIME = HOUR
 """Seconds for which a check that matched permits proposals."""

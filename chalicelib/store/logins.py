@@ -11,7 +11,6 @@ from pynamodb.attributes import ListAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
-from pynamodb.models import Model
 
 from ..domain.errors import (
     AccountNotFound,
@@ -30,19 +29,15 @@ from .dynamo import (
     raw_number,
     raw_text,
     read,
-    read_together,
     run,
-    translate_errors,
     update,
     within_limits,
 )
-from .models import FirmItem, LoginItem
+from .models import LoginItem
 from .prepared import PreparedUpdate, name, now_param, text
 from .requester_times import dropping, raw_times_by, times_by, times_of
 
 log = logging.getLogger(__name__)
-
-_FINANCE = "_cw"
 
 _CUT_AT_ONCE = 60
 
@@ -64,15 +59,6 @@ class Account(NamedTuple):
     recovery_epoch: int
     recovered_at: int | None
     """Epoch seconds of the last recovery."""
-
-
-class FoundLogin(NamedTuple):
-    """A login that is bound to a WeChat."""
-
-    login: str
-    firm_name: str
-    of_firm: tuple[str, ...]
-    """All logins of the firm."""
 
 
 class Start(NamedTuple):
@@ -302,30 +288,6 @@ class Logins:
         """Return the account by a consistent read, or None. Raises Unavailable."""
         item = read(LoginItem, login)
         return None if item is None else _account(item)
-
-    def bound_to(self, openid: str, most: int) -> list[FoundLogin]:
-        """Return at most `most` logins that are bound to a WeChat.
-
-        One Query of the index, and one BatchGetItem where it has an entry, since the index is a moment
-        behind the table. Raises Unavailable.
-        """
-        with translate_errors():
-            found = [item.login for item in LoginItem.by_openid.query(openid, limit=most)]
-        if not found:
-            return []
-        firm_nos = sorted({login.removesuffix(_FINANCE) for login in found})
-        logins = [login for firm_no in firm_nos for login in (firm_no, firm_no + _FINANCE)]
-        keys: list[tuple[type[Model], str]] = [(LoginItem, login) for login in logins]
-        items = read_together([*keys, *((FirmItem, firm_no) for firm_no in firm_nos)])
-        bound = []
-        for login in found:
-            item, firm_no = items.get((LoginItem, login)), login.removesuffix(_FINANCE)
-            firm = items.get((FirmItem, firm_no))
-            if isinstance(item, LoginItem) and item.openid == openid and isinstance(firm, FirmItem):
-                of_firm = (firm_no, firm_no + _FINANCE)
-                existing = tuple(other for other in of_firm if (LoginItem, other) in items)
-                bound.append(FoundLogin(login, firm.name, existing))
-        return bound
 
     def stored_password(self, login: str) -> StoredPassword | None:
         """Return the login's password by a consistent read, or None. Raises Unavailable."""

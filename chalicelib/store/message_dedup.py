@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from .dynamo import ConditionFailed, raw_text, update
-from .models import SeenItem
+from .ephemeral_models import SeenItem
 
 ANSWER_LIFETIME = 300
 """Seconds. WeChat repeats a message within some fifteen; a code in an answer lives this long."""

@@ -8,48 +8,20 @@ seconds unless stated otherwise, and lists of times are newest first.
 
 from __future__ import annotations
 
-from typing import Any
-
 from pynamodb.attributes import (
     BooleanAttribute,
     ListAttribute,
-    MapAttribute,
     NumberAttribute,
     UnicodeAttribute,
-    UnicodeSetAttribute,
 )
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
+from .attributes import mapping, times
 from .connection import Connection
 from .desk_models import DeskItem, ProposalItem
+from .ephemeral_models import EPHEMERA
 from .pynamodb_internals import share_connection
-
-
-class _Meta:
-    table_name = ""
-
-
-def _times() -> ListAttribute[int]:
-    # pynamodb accepts any attribute class here; its annotation only allows maps.
-    return ListAttribute(of=NumberAttribute, null=True)  # type: ignore[arg-type]
-
-
-def _texts() -> ListAttribute[str]:
-    return ListAttribute(of=UnicodeAttribute, null=True)  # type: ignore[arg-type]
-
-
-def _map() -> MapAttribute[str, Any]:
-    # pynamodb does not annotate the constructor.
-    return MapAttribute(null=True)  # type: ignore[no-untyped-call]
-
-
-def plain_map(attribute: MapAttribute[str, Any] | None) -> dict[str, Any]:
-    """Return an item's map attribute as a dictionary; empty if missing."""
-    if attribute is None:
-        return {}
-    entries: dict[str, Any] = attribute.as_dict()  # type: ignore[no-untyped-call]
-    return entries
 
 
 class FirmItem(Model):
@@ -58,7 +30,7 @@ class FirmItem(Model):
     Key: `firm_no`. No TTL. The other attributes are those of `domain.firms.FirmFacts`.
     """
 
-    class Meta(_Meta):
+    class Meta:
         table_name = "firms"
 
     firm_no = UnicodeAttribute(hash_key=True)
@@ -87,7 +59,7 @@ class LoginItem(Model):
     recovery returns everything its steps need.
     """
 
-    class Meta(_Meta):
+    class Meta:
         table_name = "logins"
 
     login = UnicodeAttribute(hash_key=True)
@@ -115,13 +87,13 @@ class LoginItem(Model):
     """The year of the last yearly reset of this login."""
     frozen_at = NumberAttribute(null=True)
     """When the login was frozen; missing where it is not."""
-    starts = _times()
+    starts = times()
     """Times of recoveries started."""
-    starts_by = _map()
+    starts_by = mapping()
     """Times of recoveries started, by requester. Enrolment creates the map empty."""
     proofs = ListAttribute[str](of=UnicodeAttribute, null=True)  # type: ignore[arg-type]
     """Ids of the proofs of work used for this login, newest first."""
-    failures = _times()
+    failures = times()
     """Times of wrong passwords at /credentials/verify."""
 
 
@@ -131,7 +103,7 @@ class FollowerItem(Model):
     Key: `openid`. No TTL. Without an item, no event of the openid has been received.
     """
 
-    class Meta(_Meta):
+    class Meta:
         table_name = "followers"
 
     openid = UnicodeAttribute(hash_key=True)
@@ -158,7 +130,7 @@ class AuditItem(Model):
     its actor as the key.
     """
 
-    class Meta(_Meta):
+    class Meta:
         table_name = "audit"
 
     login = UnicodeAttribute(hash_key=True)
@@ -205,7 +177,7 @@ class RunItem(Model):
     TTL. An attribute is of the reset itself unless it is marked as of a chunk.
     """
 
-    class Meta(_Meta):
+    class Meta:
         table_name = "runs"
 
     year = UnicodeAttribute(hash_key=True)
@@ -241,198 +213,6 @@ class RunItem(Model):
     failed = NumberAttribute(null=True)
 
 
-class Ephemeron(Model):
-    """Base of the items that expire.
-
-    Key: `id`; its prefix up to the first `#` is the kind of the item. TTL: `expires_at`.
-    """
-
-    class Meta(_Meta):
-        table_name = "ephemera"
-
-    id = UnicodeAttribute(hash_key=True)
-    expires_at = NumberAttribute()
-
-
-class CodeItem(Ephemeron):
-    """A login's one live code with its attempts, and the login's counts of the day.
-
-    Key: `code#LOGIN`. TTL: a day after the last write. A requester is in maps and lists by
-    `domain.requester.Requester.key`. The attributes `previous_…` are those of the code before, which
-    is live again if the present one turns out not to have been sent.
-    """
-
-    digest = UnicodeAttribute(null=True)
-    """Digest of the live code (`domain.codes.digest`); missing or empty without one."""
-    method = UnicodeAttribute(null=True)
-    code_expires_at = NumberAttribute(null=True)
-    tries = _map()
-    """The number of attempts by requester."""
-    send = UnicodeAttribute(null=True)
-    """The `at` of the audit item of the send that carried this code."""
-    sealed = UnicodeAttribute(null=True)
-    """The encrypted code, only if the person may fetch it through WeChat."""
-    sender = UnicodeAttribute(null=True)
-    """The requester that the code was sent for."""
-    destination = UnicodeAttribute(null=True)
-    """The key of the item of the phone or openid that it was sent to."""
-    previous_digest = UnicodeAttribute(null=True)
-    previous_method = UnicodeAttribute(null=True)
-    previous_code_expires_at = NumberAttribute(null=True)
-    previous_tries = _map()
-    previous_send = UnicodeAttribute(null=True)
-    previous_sealed = UnicodeAttribute(null=True)
-    previous_sender = UnicodeAttribute(null=True)
-    previous_destination = UnicodeAttribute(null=True)
-    used_digest = UnicodeAttribute(null=True)
-    used_by = UnicodeAttribute(null=True)
-    """The recovery that used the last code, so that its retry gets the same response."""
-    sends = _times()
-    """Times of codes sent for the login."""
-    senders = _texts()
-    """The requester of each of `sends`."""
-    wrongs = _times()
-    """Times of wrong codes of all requesters, except those of the WeChat that the code went to."""
-    wrong_by = _map()
-    """The times of wrong codes by requester."""
-    details_by = _map()
-    """Times of attempts at the unbinding details, by requester."""
-    unbindings = _times()
-    """Times of unbindings with the right details."""
-
-
-class RequesterItem(Ephemeron):
-    """What one requester did with all logins in a day.
-
-    Key: `requester#` and `domain.requester.Requester.key`. TTL: a day after the last write.
-    """
-
-    wrongs = _times()
-    """Times of wrong codes."""
-    sends = _times()
-    """Times of codes sent."""
-    sent_logins = _texts()
-    """The login of each of `sends`."""
-
-
-class DestinationItem(Ephemeron):
-    """The codes sent to one phone or openid, for all logins that share it.
-
-    Key: `to#` and a keyed digest of method and destination (`Codes.destination_id`). TTL: a day
-    after the last send.
-    """
-
-    sends = _times()
-    login = UnicodeAttribute(null=True)
-    """The login of the last code."""
-    send = UnicodeAttribute(null=True)
-    """The `at` of the audit item of the last code, which receipts refer to."""
-    logins = UnicodeSetAttribute(null=True)
-    """Of an openid: the logins whose codes it may fetch."""
-
-
-class BudgetItem(Ephemeron):
-    """The service-wide count of one budget in one clock hour.
-
-    Key: `budget#NAME#HOUR`, where HOUR is epoch seconds divided by 3,600. TTL: an hour after its
-    end.
-    """
-
-    total = NumberAttribute(default=0)
-
-
-class UnbinderItem(Ephemeron):
-    """What one requester did to bindings, over all logins.
-
-    Key: `unbinder#` and the requester's key. TTL: a day after the last write.
-    """
-
-    unbindings = _times()
-    """Times of unbindings."""
-    login = UnicodeAttribute(null=True)
-    """The login of the last one."""
-    wrong_at = NumberAttribute(null=True)
-    """When the requester last entered wrong details."""
-
-
-class OnceItem(Ephemeron):
-    """A value that may be used once and has been used.
-
-    Key: `proof#…`. TTL: the value's own lifetime, a day at most.
-    """
-
-
-class OAuthExchangeItem(Ephemeron):
-    """The exchange of an OAuth code, and its result for repeats of the request.
-
-    Key: `oauth#` and the state. TTL: ten minutes after the exchange began.
-    """
-
-    holder = UnicodeAttribute(null=True)
-    """The request that exchanges the code; missing after a failure."""
-    leased_until = NumberAttribute(null=True)
-    """When another request may exchange the code, if there is no result by then."""
-    sealed = UnicodeAttribute(null=True)
-    """The encrypted openid, empty if WeChat identified no person; missing before the end."""
-
-
-class ScanItem(Ephemeron):
-    """How far the phone is that scanned the QR code of a page.
-
-    Key: `scan#LOGIN#PAGE`, with the page's name in the scene. TTL: that of a recovery.
-    """
-
-    stage = NumberAttribute(null=True)
-    """An index of `scan_progress.STATES`; it only grows."""
-    recovery = UnicodeAttribute(null=True)
-    """Id of the phone's recovery that a code was sent for."""
-
-
-class SeenItem(Ephemeron):
-    """The encrypted answer to a message of WeChat, for repeats of the message.
-
-    Key: `seen#` and the key that all deliveries of a message share. TTL: `message_dedup.KEPT`.
-    """
-
-    answer = UnicodeAttribute(null=True)
-
-
-class IdentityItem(Ephemeron):
-    """The wrong identity checks of a firm or of a member of the staff, or a check that matched.
-
-    Key: `identity#FIRM`, `identity-by#SUBJECT`, or `identity-ok#FIRM#SUBJECT`. TTL: a day, of a match
-    an hour.
-    """
-
-    wrongs = _times()
-    """Times of checks, each counted as wrong until it has matched."""
-
-
-class MessageItem(Ephemeron):
-    """The send that a vendor's message belongs to, for its receipt.
-
-    Key: `message#GATEWAY#ID`. TTL: four days, longer than vendors attempt a delivery.
-    """
-
-    login = UnicodeAttribute()
-    send = UnicodeAttribute()
-    """The `at` of the send's audit item."""
-
-
-class AccessTokenItem(Ephemeron):
-    """WeChat's access token and the lease for its renewal.
-
-    Key: `wechat-token#APPID`. TTL: a day after the last lease, longer than a token is valid.
-    """
-
-    sealed = UnicodeAttribute(null=True)
-    """The encrypted token."""
-    renew_at = NumberAttribute(null=True)
-    ends_at = NumberAttribute(null=True)
-    leased_until = NumberAttribute(null=True)
-    """End of the lease of the instance that renews the token."""
-
-
 DURABLE: tuple[type[Model], ...] = (
     FirmItem,
     LoginItem,
@@ -441,21 +221,6 @@ DURABLE: tuple[type[Model], ...] = (
     RunItem,
     DeskItem,
     ProposalItem,
-)
-EPHEMERA: tuple[type[Model], ...] = (
-    Ephemeron,
-    CodeItem,
-    RequesterItem,
-    DestinationItem,
-    BudgetItem,
-    UnbinderItem,
-    OnceItem,
-    OAuthExchangeItem,
-    ScanItem,
-    SeenItem,
-    IdentityItem,
-    MessageItem,
-    AccessTokenItem,
 )
 
 

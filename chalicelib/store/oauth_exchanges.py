@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from ..domain.errors import Unavailable
 from .dynamo import ConditionFailed, raw_text, read, update
+from .ephemeral_models import OAuthExchangeItem
 from .message_dedup import TextSealer
-from .models import OAuthExchangeItem
 
 log = logging.getLogger(__name__)
 

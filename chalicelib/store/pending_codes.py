@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from ..domain.limits import Limits
 from ..domain.requester import Requester
+from .attributes import plain_map
 from .dynamo import read, read_together
-from .models import CodeItem, DestinationItem, LoginItem, plain_map
+from .ephemeral_models import CodeItem, DestinationItem
+from .models import LoginItem
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,9 @@ from .dynamo import (
     update,
     within_limits,
 )
+from .ephemeral_models import CodeItem, IdentityItem
 from .identity_checks import match_key
-from .models import AuditItem, CodeItem, IdentityItem, LoginItem
+from .models import AuditItem, LoginItem
 
 KIND = "proposal"
 

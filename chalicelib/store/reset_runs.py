@@ -26,13 +26,13 @@ from .dynamo import (
     translate_errors,
     update,
 )
-from .models import CodeItem, LoginItem, RunItem
+from .ephemeral_models import CodeItem
+from .models import LoginItem, RunItem
 
 RUN = "run"
-_CHUNK = "chunk#"
+_CHUNK, _SUFFIX = "chunk#", "_cw"
 # Logins scanned in one request; half of them are finance accounts.
 _PAGE = 1_000
-_SUFFIX = "_cw"
 # Seconds that one worker has to notify operators.
 _NOTIFY_LEASE = 60
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pynamodb.expressions.update import Action
 
 from .dynamo import ConditionFailed, read, update
-from .models import ScanItem
+from .ephemeral_models import ScanItem
 
 log = logging.getLogger(__name__)
 

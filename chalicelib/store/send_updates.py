@@ -21,7 +21,7 @@ from ..domain.limits import DAY, HOUR, Limits, Window, of_last_day, retry_after
 from ..domain.requester import Requester
 from .code_updates import keep_code, make_code, may_try
 from .dynamo import prepend, raw_list, raw_lists, raw_texts, within_limits
-from .models import CodeItem, RequesterItem
+from .ephemeral_models import CodeItem, RequesterItem
 from .prepared import PreparedUpdate, now_param, text
 
 # Entries of a list or a map, old ones included, beyond which the second form removes the old ones.

@@ -19,7 +19,8 @@ from . import audit
 from .code_updates import RESTORE_CODE, count_send
 from .codes import Codes, Destination
 from .dynamo import ConditionFailed, raw_list, read, transact
-from .models import AuditItem, CodeItem, DestinationItem, RequesterItem
+from .ephemeral_models import CodeItem, DestinationItem, RequesterItem
+from .models import AuditItem
 from .prepared import PreparedUpdate, Variants
 from .pynamodb_internals import Transaction
 from .send_updates import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..domain.staff import SESSION_LIFETIME
 from .budgets import claim_once
 from .dynamo import read
-from .models import OnceItem
+from .ephemeral_models import OnceItem
 
 _KIND = "desk-session"
 

@@ -16,7 +16,8 @@ from pynamodb.models import Model
 from chalicelib.domain.catalogue import MENU_CODE
 from chalicelib.domain.limits import DAY, MINUTE
 from chalicelib.handlers.http.problems import STATUSES
-from chalicelib.store.models import AuditItem, CodeItem, LoginItem
+from chalicelib.store.ephemeral_models import CodeItem
+from chalicelib.store.models import AuditItem, LoginItem
 from tests.conftest import PASSWORD, World, add_firm
 from tests.fault_injection.sweep import Point
 from tests.support.http_server import Server

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chalicelib.store.models import AuditItem, FollowerItem, SeenItem
+from chalicelib.store.ephemeral_models import SeenItem
+from chalicelib.store.models import AuditItem, FollowerItem
 from tests.fault_injection.driver import MakePlace, Person, stored
 from tests.fault_injection.sweep import Faults, Point
 from tests.support.callbacks import TAPPED, post, said, signed

@@ -285,4 +285,4 @@ def test_amazon_sns(make_place: MakePlace, faults: Faults) -> None:
         receipts_reach_their_sends(person, push)
 
     swept = faults.sweep("Amazon SNS", act, (*KINDS, SILENT))
-    assert set(swept) == {"TransactWriteItems", "UpdateItem", "Publish"}
+    assert set(swept) == {"GetItem", "TransactWriteItems", "UpdateItem", "Publish"}

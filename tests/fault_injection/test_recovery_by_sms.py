@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.store.models import RequesterItem
+from chalicelib.store.ephemeral_models import RequesterItem
 from tests.fault_injection.driver import MakePlace, Person
 from tests.fault_injection.sweep import HUNG, Faults, Point
 

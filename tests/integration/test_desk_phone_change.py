@@ -9,7 +9,8 @@ import pytest
 from chalice.test import HTTPResponse
 
 from chalicelib.store.desk_models import ProposalItem
-from chalicelib.store.models import AuditItem, CodeItem, LoginItem
+from chalicelib.store.ephemeral_models import CodeItem
+from chalicelib.store.models import AuditItem, LoginItem
 from tests.conftest import PHONE, MakeWorld
 from tests.integration.test_desk_logins import FACTS
 from tests.support.desk import AGENT, SUPERVISOR, Browser, Desk, desk_of

@@ -10,7 +10,8 @@ from chalicelib.services.diagnosis import Diagnosis, Lock, LockKind
 from chalicelib.services.support import Support
 from chalicelib.sms.gateway import Outcome
 from chalicelib.store import audit
-from chalicelib.store.models import AuditItem, BudgetItem, CodeItem, LoginItem
+from chalicelib.store.ephemeral_models import BudgetItem, CodeItem
+from chalicelib.store.models import AuditItem, LoginItem
 from tests.conftest import PHONE, World
 from tests.support.operator_cases import (
     BY,

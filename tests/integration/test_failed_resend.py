@@ -6,7 +6,9 @@ import pytest
 
 from chalicelib.domain.codes import LIFETIME
 from chalicelib.sms.gateway import Outcome
-from chalicelib.store.models import CodeItem, LoginItem, RequesterItem, plain_map
+from chalicelib.store.attributes import plain_map
+from chalicelib.store.ephemeral_models import CodeItem, RequesterItem
+from chalicelib.store.models import LoginItem
 from tests.conftest import World
 from tests.support.operator_cases import BY
 

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from chalice.test import HTTPResponse
 
-from chalicelib.store.models import AuditItem, CodeItem, LoginItem
+from chalicelib.store.ephemeral_models import CodeItem
+from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.store.requester_times import times_by
 from tests.conftest import PASSWORD, PHONE, World, add_firm
 from tests.support.official_account import MakeWechatWorld, Phone, WechatWorld

@@ -15,7 +15,8 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.services.diagnosis import Finding
 from chalicelib.sms.receipts import ALIYUN_TAKEN, TENCENT_TAKEN
 from chalicelib.store import audit
-from chalicelib.store.models import AuditItem, MessageItem
+from chalicelib.store.ephemeral_models import MessageItem
+from chalicelib.store.models import AuditItem
 from infra.ops import __main__ as commands
 from infra.ops import words
 from tests.support.http_server import Server

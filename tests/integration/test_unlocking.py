@@ -8,7 +8,7 @@ import pytest
 from chalicelib.domain.limits import DAY, HOUR
 from chalicelib.services.diagnosis import Diagnosis
 from chalicelib.services.support import ChangeResult, NotificationResult, Support
-from chalicelib.store.models import BudgetItem, CodeItem, DestinationItem
+from chalicelib.store.ephemeral_models import BudgetItem, CodeItem, DestinationItem
 from infra.deploy.tables import create_tables
 from infra.ops import session
 from tests.conftest import PASSWORD, MakeWorld, World, add_firm

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from chalicelib.store import dynamo
-from chalicelib.store.models import CodeItem, DestinationItem, LoginItem
+from chalicelib.store.ephemeral_models import CodeItem, DestinationItem
+from chalicelib.store.models import LoginItem
 from tests.conftest import World, add_firm
 from tests.support.callbacks import TAPPED, send_message
 from tests.support.official_account import WechatWorld, code_in

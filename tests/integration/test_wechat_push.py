@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.store.models import AuditItem, CodeItem, DestinationItem
+from chalicelib.store.ephemeral_models import CodeItem, DestinationItem
+from chalicelib.store.models import AuditItem
 from tests.conftest import MakeWorld, World, add_firm
 from tests.support.callbacks import TAPPED, send_message
 from tests.support.official_account import code_in

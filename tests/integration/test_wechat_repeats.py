@@ -14,7 +14,8 @@ import pytest
 
 from chalicelib.handlers import wechat as handler
 from chalicelib.store import models
-from chalicelib.store.models import AuditItem, FollowerItem, SeenItem
+from chalicelib.store.ephemeral_models import SeenItem
+from chalicelib.store.models import AuditItem, FollowerItem
 from tests.conftest import MakeWorld, World, add_firm
 from tests.support.callbacks import TAPPED, post, said, send_message, signed
 from tests.support.official_account import code_in

@@ -9,7 +9,8 @@ import pytest
 
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.services.yearly_reset import DeadLetters
-from chalicelib.store.models import AuditItem, CodeItem, LoginItem, RunItem
+from chalicelib.store.ephemeral_models import CodeItem
+from chalicelib.store.models import AuditItem, LoginItem, RunItem
 from chalicelib.store.reset_runs import ResetRuns
 from tests.support.log_capture import Watched
 from tests.support.yearly_reset import (

@@ -16,7 +16,8 @@ import click
 
 from chalicelib import container, runtime
 from chalicelib.settings import load
-from chalicelib.store.models import CodeItem, LoginItem
+from chalicelib.store.ephemeral_models import CodeItem
+from chalicelib.store.models import LoginItem
 from tests.conftest import SETTINGS, Clock, Phones, World, add_firm
 from tests.support import dynamodb_local
 from tests.support.api_client import ApiClient

@@ -11,7 +11,9 @@ from typing import Any
 from chalice.test import HTTPResponse
 from itsdangerous.encoding import base64_decode
 
-from chalicelib.store.models import CodeItem, LoginItem, plain_map
+from chalicelib.store.attributes import plain_map
+from chalicelib.store.ephemeral_models import CodeItem
+from chalicelib.store.models import LoginItem
 from tests.conftest import CheapHasher, World, peppers
 
 WRONG = "999999"

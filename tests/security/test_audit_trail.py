@@ -14,7 +14,8 @@ from chalicelib.services.refusals import Refusals
 from chalicelib.sms.gateway import Attempt, Outcome, Sms
 from chalicelib.store import audit
 from chalicelib.store.codes import Codes
-from chalicelib.store.models import AuditItem, DestinationItem, LoginItem
+from chalicelib.store.ephemeral_models import DestinationItem
+from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.store.sends import Sends
 from tests.conftest import Phones, World
 from tests.security.actions import DETAILS, WRONG, code_item

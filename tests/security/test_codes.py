@@ -22,7 +22,7 @@ from chalicelib.sms.gateway import Attempt, Outcome
 from chalicelib.store import code_updates
 from chalicelib.store.bindings import Bindings
 from chalicelib.store.codes import Codes
-from chalicelib.store.models import CodeItem
+from chalicelib.store.ephemeral_models import CodeItem
 from chalicelib.store.pending_codes import PendingCodes
 from tests.conftest import PASSWORD, SETTINGS, World, add_firm, peppers
 from tests.security.actions import (

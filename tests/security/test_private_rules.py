@@ -14,8 +14,10 @@ from chalicelib.domain.catalogue import PASSWORD_REASONS
 from chalicelib.services.rate_limits import StartLimiter
 from chalicelib.services.recovery import Recovery
 from chalicelib.store import code_updates
+from chalicelib.store.attributes import plain_map
 from chalicelib.store.codes import Codes
-from chalicelib.store.models import AuditItem, FirmItem, LoginItem, RequesterItem, plain_map
+from chalicelib.store.ephemeral_models import RequesterItem
+from chalicelib.store.models import AuditItem, FirmItem, LoginItem
 from tests.conftest import World, add_firm
 from tests.security.actions import DETAILS, code_item, draw, tries
 from tests.security.mutation import SourceMutation, attack

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.domain.errors import TooManyRequests
 from chalicelib.services.credential_check import CredentialCheck
-from chalicelib.store.models import BudgetItem
+from chalicelib.store.ephemeral_models import BudgetItem
 from tests.conftest import World
 from tests.security.mutation import SourceMutation, attack
 

@@ -21,7 +21,8 @@ from chalicelib.services.wechat_login import STATE_LIFETIME, WechatLogin
 from chalicelib.store import code_updates
 from chalicelib.store.bindings import Bindings, add_unbinding
 from chalicelib.store.codes import Codes
-from chalicelib.store.models import AuditItem, LoginItem, OAuthExchangeItem
+from chalicelib.store.ephemeral_models import OAuthExchangeItem
+from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.store.oauth_exchanges import OAuthExchanges
 from chalicelib.store.sends import Sends
 from tests.conftest import PHONE, MakeWorld, World, add_firm

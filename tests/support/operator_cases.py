@@ -10,7 +10,8 @@ import pytest
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.limits import DAY, HOUR
 from chalicelib.services.diagnosis import Lock, LockKind
-from chalicelib.store.models import AuditItem, CodeItem, LoginItem
+from chalicelib.store.ephemeral_models import CodeItem
+from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.wechat.template_results import TemplateOutcome, TemplateResult
 from tests.conftest import MakeWorld, World, add_firm
 

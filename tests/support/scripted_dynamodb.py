@@ -14,7 +14,8 @@ import pytest
 from chalicelib.domain.errors import Unavailable
 from chalicelib.store import dynamo
 from chalicelib.store.dynamo import read, transact, update
-from chalicelib.store.models import CodeItem, bind
+from chalicelib.store.ephemeral_models import CodeItem
+from chalicelib.store.models import bind
 from chalicelib.store.pynamodb_internals import Transaction
 
 KEY = "code#11010148"

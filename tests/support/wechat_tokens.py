@@ -15,7 +15,8 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.security.tokens import Sealer
 from chalicelib.store import access_token
 from chalicelib.store.access_token import AccessTokens
-from chalicelib.store.models import AccessTokenItem, bind
+from chalicelib.store.ephemeral_models import AccessTokenItem
+from chalicelib.store.models import bind
 from infra.deploy.tables import create_tables
 from tests.support.dynamodb_local import create_tables_without_ttl
 

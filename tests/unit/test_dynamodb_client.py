@@ -16,7 +16,8 @@ from botocore.credentials import RefreshableCredentials
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.store.dynamo import read_together
-from chalicelib.store.models import CodeItem, LoginItem, bind
+from chalicelib.store.ephemeral_models import CodeItem
+from chalicelib.store.models import LoginItem, bind
 from chalicelib.store.pynamodb_internals import connection_of
 from tests.support.http_server import self_signed
 from tests.support.scripted_dynamodb import (

@@ -9,7 +9,8 @@ import pytest
 from chalicelib.store import connection as connections
 from chalicelib.store import dynamo
 from chalicelib.store.dynamo import ConditionFailed, read_together
-from chalicelib.store.models import CodeItem, LoginItem
+from chalicelib.store.ephemeral_models import CodeItem
+from chalicelib.store.models import LoginItem
 from tests.support.scripted_dynamodb import (
     ITEM,
     KEY,

@@ -15,8 +15,9 @@ from chalicelib.domain.limits import DOUBLINGS, Window
 from chalicelib.domain.requester import Requester
 from chalicelib.store.code_updates import METHODS
 from chalicelib.store.dynamo import prepend, within_limits
+from chalicelib.store.ephemeral_models import CodeItem, DestinationItem
 from chalicelib.store.logins import StartProof
-from chalicelib.store.models import CodeItem, DestinationItem, bind
+from chalicelib.store.models import bind
 from chalicelib.store.prepared import PreparedUpdate, name, now_param, number, text, texts
 from tests.conftest import World
 

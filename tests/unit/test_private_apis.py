@@ -18,7 +18,8 @@ from pynamodb.exceptions import VerboseClientError
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.store.models import CodeItem, bind
+from chalicelib.store.ephemeral_models import CodeItem
+from chalicelib.store.models import bind
 from chalicelib.store.pynamodb_internals import connection_of, hash_key
 
 ROOT = Path(__file__).parent.parent.parent

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.domain.errors import Unavailable
 from chalicelib.http_client import HttpClient
 from chalicelib.store.access_token import LEASE, MARGIN, AccessTokens
-from chalicelib.store.models import AccessTokenItem
+from chalicelib.store.ephemeral_models import AccessTokenItem
 from chalicelib.wechat.client import WechatClient
 from tests.conftest import store_calls
 from tests.support.http_cases import PATIENT
