@@ -74,6 +74,7 @@ def test_the_commands_end_with_a_verified_password(site: str, tmp_path: Path) ->
     sent, completed, verified = map(json.loads, done.stdout.splitlines())
     assert (sent["method"], sent["delivery"]) == ("sms", "sent")
     # The WeChat of the README does not follow the Official Account.
+    assert completed.pop("qr").startswith("data:image/svg+xml")
     assert completed == {"login": "11010148", "wechat_bound": False}
     assert (verified["valid"], verified["must_change"]) == (True, False)
 
