@@ -22,13 +22,16 @@ async function enterDetails(device, { firm_no, approval_no, head_name }, text) {
   if (!(await fill(device, { firm_no, approval_no, head_name }))) copy(text);
 }
 
+/** A code in a message; eight digits may be a firm's number as well. */
+export const CODE = /\b\d{6}\b|(?<=验证码\D*)\b\d{8}\b/;
+
 /** Return the newest code on a phone, by SMS or in the Official Account's chat; "" without one. */
 export function newestCode({ sms, chat }) {
   const texts = [
-    ...sms.map(({ at, params }) => [at, params.code ?? ""]),
+    ...sms.map(({ at, params }) => [at, params.code ? `验证码${params.code}` : ""]),
     ...chat.filter(({ kind }) => kind === "card" || kind === "account").map(({ at, text, fields }) =>
       [at, [text, ...fields.map(([, value]) => value)].join(" ")]),
   ].sort(([one], [other]) => one - other);
-  const codes = texts.map(([, text]) => /(?<!\d)\d{6}(?!\d)/.exec(text)?.[0]).filter(Boolean);
+  const codes = texts.map(([, text]) => CODE.exec(text)?.[0]).filter(Boolean);
   return codes.at(-1) ?? "";
 }

@@ -1,6 +1,6 @@
 // The phone page: shows `/_phone/state` and posts to `/_phone/act`; both are documented in phone_page.py.
 
-import { newestCode, renderFirms } from "./accounts.js";
+import { CODE, newestCode, renderFirms } from "./accounts.js";
 import { $, REFUSALS, coded, copy, draw, icon, make, toast, when } from "./elements.js";
 import { fill, openIn, setAhead, watchPages } from "./frames.js";
 import { renderState, renderTour, startTour } from "./tour.js";
@@ -256,7 +256,7 @@ function showBanner(before, after) {
   const text = sms ? sms.text : chatEntry.kind === "card"
     ? `${chatEntry.text}：${chatEntry.fields.map(([, value]) => value).join("，")}`
     : chatEntry.text.replace(/<[^>]*>/g, "");
-  const [code] = /\b\d{6}\b|(?<=验证码\D*)\b\d{8}\b/.exec(text) ?? [];
+  const [code] = CODE.exec(text) ?? [];
   $("banner").replaceChildren(
     make("b", {}, `${sms ? "短信" : ACCOUNT} · 现在${code ? " · 点此填入验证码" : ""}`),
     make("span", {}, ...coded(text)),
@@ -373,7 +373,11 @@ startTour({
   act,
   show,
   showPc: () => { if (innerWidth < NARROW) view("pc"); },
-  newestCode: (owner) => newestCode(state.phones.find((one) => one.number === owner)),
+  newestCode: async (owner) => {
+    // A step may be ticked off before the message that it sent has been read.
+    await refresh();
+    return newestCode(state.phones.find((one) => one.number === owner));
+  },
   webIsOpen: () => entered !== "",
   restart,
 });

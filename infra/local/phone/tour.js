@@ -92,7 +92,7 @@ async function take(offer, device, scene) {
   if (offer.show) phone.show(offer.show);
   if (offer.fill) await enter(device, offer.fill);
   if (offer.code) {
-    const code = phone.newestCode(scene.number);
+    const code = await phone.newestCode(scene.number);
     if (code) await enter(device, { code });
     else toast("还没有验证码");
   }
