@@ -17,16 +17,16 @@ from .bindings import add_unbinding
 from .code_updates import END_CODE
 from .codes import Codes
 from .dynamo import ConditionFailed, read, transact, translate_errors
-from .ephemeral_models import BudgetItem, CodeItem, DestinationItem, RequesterItem
+from .ephemeral_models import BudgetItem, CodeItem, DestinationItem, RequesterItem, UnbinderItem
 from .models import AuditItem, LoginItem
 from .requester_times import times_by
 
 # Events read to find the last sends; one recovery writes about five.
 _EVENTS_SEARCHED = 200
 
-# Requesters whose counts over all logins are cleared with a login's: the person and a few others.
-# A transaction has at most a hundred items.
-_REQUESTERS_UNLOCKED = 50
+# Requesters whose counts over all logins are cleared with a login's: the person and a few others, once
+# for codes and once for unbindings. A transaction has at most a hundred items.
+_REQUESTERS_UNLOCKED = 48
 
 _END_RECOVERIES = LoginItem.recovery_epoch.add(1)
 
@@ -232,6 +232,8 @@ class Accounts:
         counts += [CodeItem.wrong_by[by].set([]) for by in wrongs_by]
         sends_by = [by for by, times in was.sends_by.items() if of_last_day(times, now)]
         requesters = sorted({*wrongs_by, *sends_by})[:_REQUESTERS_UNLOCKED]
+        details_by = (by for by, times in was.details_by.items() if of_last_day(times, now))
+        unbinders = sorted(details_by)[:_REQUESTERS_UNLOCKED]
         key = self._destination_key(was.phone, was.openid)
 
         def build(transaction: TransactWrite) -> None:
@@ -261,6 +263,15 @@ class Accounts:
                         RequesterItem.sends.set([]),
                         RequesterItem.sent_logins.set([]),
                         RequesterItem.expires_at.set(now + DAY),
+                    ],
+                )
+            for requester in unbinders:
+                transaction.update(
+                    UnbinderItem(f"unbinder#{requester}"),
+                    [
+                        UnbinderItem.unbindings.set([]),
+                        UnbinderItem.wrong_at.remove(),
+                        UnbinderItem.expires_at.set(now + DAY),
                     ],
                 )
 

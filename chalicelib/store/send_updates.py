@@ -31,6 +31,9 @@ _REMOVED = 40
 
 _DAY = (Window(1, DAY),)
 
+# Sends in a day up to which a requester passes while the budget of the whole service is used up.
+_FEW_SENDS = 3
+
 size: Callable[[Any], Any] = _size
 
 RawItem = dict[str, Any]
@@ -179,7 +182,8 @@ def count_by_requester(limits: Limits, by: SentBy) -> PreparedUpdate[RequesterIt
     is_address = by.requester.is_address
     if by.is_strict:
         condition = within_limits(RequesterItem.wrongs, _DAY, now_param)
-        condition &= within_limits(RequesterItem.sends, (Window(3, DAY),), now_param)
+        few = (Window(_few_sends(limits, is_address=is_address), DAY),)
+        condition &= within_limits(RequesterItem.sends, few, now_param)
     else:
         condition = _may_send(limits, is_address=is_address)
         few = (Window(_half_of_the_logins(limits, is_address=is_address) - 1, DAY),)
@@ -202,6 +206,16 @@ def _may_send(limits: Limits, *, is_address: bool) -> Condition:
     may: Condition = within_limits(RequesterItem.wrongs, wrongs, now_param)
     may &= within_limits(RequesterItem.sends, sends, now_param)
     return may
+
+
+def _few_sends(limits: Limits, *, is_address: bool) -> int:
+    """Return the sends that need no further look while the service's budget is used up.
+
+    The settings may allow fewer sends, or fewer logins, than the budget does.
+    """
+    logins = limits.of_requester(limits.logins_per_requester_day, is_address=is_address)
+    sends = [window.limit for window in limits.sends_per_requester(is_address=is_address)]
+    return min(_FEW_SENDS, logins, *sends)
 
 
 def _half_of_the_logins(limits: Limits, *, is_address: bool) -> int:
@@ -270,7 +284,7 @@ def plan_requester(
 
 
 def _is_fresh(wrongs: Sequence[int], sends: Sequence[int], now: int) -> bool:
-    return not of_last_day(wrongs, now) and len(of_last_day(sends, now)) < 3
+    return not of_last_day(wrongs, now) and len(of_last_day(sends, now)) < _FEW_SENDS
 
 
 def _newest_sends(sends: Seen, logins: Iterable[str]) -> dict[str, int]:

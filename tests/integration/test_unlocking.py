@@ -8,13 +8,14 @@ import pytest
 from chalicelib.domain.limits import DAY, HOUR
 from chalicelib.services.diagnosis import Diagnosis
 from chalicelib.services.support import ChangeResult, NotificationResult, Support
-from chalicelib.store.ephemeral_models import BudgetItem, CodeItem, DestinationItem
+from chalicelib.store.ephemeral_models import BudgetItem, CodeItem, DestinationItem, UnbinderItem
 from infra.deploy.tables import create_tables
 from infra.ops import session
 from tests.conftest import PASSWORD, MakeWorld, World, add_firm
 from tests.support.operator_cases import (
     ACTOR,
     BY,
+    FINANCE,
     LOGIN,
     NEW_PHONE,
     events,
@@ -115,6 +116,25 @@ def test_limits_can_be_cleared_during_a_confirmation(
         "unlocked",
         "wechat-unbound",
     ]
+
+
+def test_what_a_requester_did_to_bindings_is_cleared_with_the_login(
+    support: Support, world: World
+) -> None:
+    """Else a full budget would still refuse the person for wrong details; others' counts stay."""
+    wrong = {"firm_no": LOGIN, "approval_no": "-", "head_name": "-"}
+    for token in (world.token(FINANCE), world.token(FINANCE, "o-bob")):
+        answer = world.call("POST", "/recovery/unbinding", wrong, token=token)
+        assert answer.json_body["code"] == "details-do-not-match", answer.body
+    now = world.clock.time
+    stranger = UnbinderItem("unbinder#stranger", wrong_at=now, expires_at=now + DAY)
+    stranger.save()
+    counted = [item for item in UnbinderItem.scan() if item.wrong_at is not None]
+    assert len([item for item in counted if item.id.startswith("unbinder#")]) == 3
+    assert support.unlock(FINANCE, **BY).changed
+    left = {item.id: item for item in UnbinderItem.scan() if item.id.startswith("unbinder#")}
+    assert [key for key, item in left.items() if item.wrong_at is not None] == [stranger.id]
+    assert all(not item.unbindings and item.expires_at <= now + DAY for item in left.values())
 
 
 def test_nothing_counted_is_no_change(support: Support, world: World) -> None:

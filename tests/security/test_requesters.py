@@ -7,9 +7,11 @@ import re
 import pytest
 
 from chalicelib.domain import codes as one_time
+from chalicelib.domain.limits import Limits
 from chalicelib.services import code_sender
 from chalicelib.services.code_sender import CodeSender
 from chalicelib.services.code_verifier import CodeVerifier
+from chalicelib.services.rate_limits import StartLimiter
 from chalicelib.services.recovery import Recovery
 from chalicelib.sms.gateway import Sms
 from chalicelib.store import code_updates, send_updates
@@ -53,8 +55,8 @@ STRICT_SENDS = SourceMutation(
     STRICT_SENDS,
     SourceMutation(
         send_updates.count_by_requester,
-        "condition &= within_limits(RequesterItem.sends, (Window(3, DAY),), now_param)",
-        "pass",
+        "few = (Window(_few_sends(limits, is_address=is_address), DAY),)",
+        "few = (Window(_MOST, DAY),)",
     ),
     SourceMutation(
         send_updates.plan_requester,
@@ -71,6 +73,22 @@ def test_a_full_budget_of_sends_refuses_only_who_sent_many(make_world: MakeWorld
     answers = [world.send(token).status_code for token in mallory]
     assert answers == [202] * 6 + [429] * 2
     assert [recovers(world, login, f"o-{login}") for login in LOGINS[8:]] == ["right"] * 4
+
+
+@pytest.mark.parametrize("limit", ["SENDS_PER_REQUESTER_DAY", "LOGINS_PER_REQUESTER_DAY"])
+def test_a_full_budget_allows_no_more_than_the_requester_s_own_limits(
+    make_world: MakeWorld, limit: str
+) -> None:
+    """A limit below three, of sends or of logins, holds while the budget is used up as well."""
+    changed = {"LIMIT_SENDS_PER_SERVICE_HOUR": "1", f"LIMIT_{limit}": "2"}
+    world = make_world(**{**WAY_OF_ALL, **changed})
+    add_logins()
+    # Starts are counted in each process, sends in all of them: these may come from several.
+    world.service.start_limiter = StartLimiter(Limits())
+    assert [recovers(world, login, f"o-{login}") for login in LOGINS[8:]] == ["right"] * 4
+    tokens = [world.token(login, "o-mallory") for login in LOGINS[:4]]
+    assert world.service.budgets.sends.is_full(world.clock.time)
+    assert [world.send(token).status_code for token in tokens] == [202] * 2 + [429] * 2
 
 
 @attack(
