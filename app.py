@@ -6,6 +6,7 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Cron, SQSEvent
 
+from chalicelib.handlers import canary as canary_events
 from chalicelib.handlers import (
     credentials,
     desk_logins,
@@ -39,6 +40,13 @@ app.register_blueprint(desk_reviews.blueprint)
 def sms_receipts(event: dict[str, Any], _: object) -> dict[str, int]:
     """Record the delivery receipts in Amazon SNS's logs, sent by a CloudWatch Logs subscription."""
     return receipts.from_logs(event)
+
+
+# The schedule is in infra/deploy/canary.yaml, where a parameter switches it off.
+@app.lambda_function(name="canary")
+def canary(_: object, __: object) -> dict[str, Any]:
+    """Make a whole recovery of the test firm over HTTPS, and return how it went."""
+    return canary_events.run()
 
 
 # 00:00 on 1 January in Beijing; the cron expression is in UTC.

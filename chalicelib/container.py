@@ -31,6 +31,7 @@ from .telemetry.metrics import count
 if TYPE_CHECKING:
     from .desk_container import DeskContainer
     from .services.bound_logins import BoundLogins
+    from .services.canary import Canary
     from .services.conversation import Conversation
     from .services.credential_check import CredentialCheck
     from .services.diagnosis import Diagnosis
@@ -240,6 +241,19 @@ class Service(Foundation):
             area_codes=settings.area_code_overrides,
             count=count,
             cores=available_cores(),
+        )
+
+    # The canary.
+
+    @cached_property
+    def canary(self) -> Canary:
+        from .services.canary import Canary
+
+        return Canary(
+            clock=self.clock,
+            firm=self.settings.canary_firm,
+            unseal=self.sealer.unseal,
+            randbelow=self.randbelow,
         )
 
     # Diagnosis of single logins.

@@ -103,9 +103,17 @@ class Foundation:
 
     @cached_property
     def sms(self) -> Failover:
-        from .sms.failover import Failover
+        from .sms.canary import CanaryRoute, Mailbox
 
-        return Failover([self._gateway(name) for name in self.settings.sms_gateways])
+        gateways = [self._gateway(name) for name in self.settings.sms_gateways]
+        return CanaryRoute(gateways, self.settings.canary_firm, Mailbox(self._keep_canary_code))
+
+    def _keep_canary_code(self, code: str) -> None:
+        from .services.canary import SEALING_PURPOSE
+        from .store import canary
+
+        sealed = self.sealer.seal(SEALING_PURPOSE, code)
+        canary.keep(self.settings.canary_firm, sealed, self.clock())
 
     @cached_property
     def platform(self) -> WechatClient:

@@ -8,10 +8,12 @@ from typing import Any
 from chalice.app import Blueprint, Response
 
 from .. import container, runtime
-from ..domain import origin
+from ..domain import canary, origin
+from ..domain.errors import AccountNotFound
 from ..domain.logins import parse_login
 from ..domain.requester import Requester
 from ..security.tokens import TOKEN_LIFETIME, RecoveryClaims
+from ..telemetry.invocation import leave_out_figures
 from ..version import VERSION
 from .http import cookies, payloads
 from .http.problems import json_response, problem, render_errors
@@ -34,6 +36,8 @@ def _claims(service: container.Service) -> tuple[RecoveryClaims, Requester]:
 
 
 def _requester(service: container.Service, openid: str | None) -> Requester:
+    if canary.is_canary(openid):
+        leave_out_figures()
     requester = service.requesters.identify(openid, payloads.address(blueprint.current_request))
     origin.set_requester(requester.id)
     return requester
@@ -66,6 +70,8 @@ def start() -> Response:
     visitor_openid = cookies.visitor_openid(service, request)
     requester = _requester(service, visitor_openid)
     login = str(parse_login(start_request.login))
+    if not canary.may_start(login, visitor_openid, service.settings.canary_firm):
+        raise AccountNotFound
     service.start_limiter.count(requester, login, service.clock())
     with service.refusals.recorded(start_request.login):
         started = service.recovery.start(

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 LIFETIME = 300
@@ -102,6 +102,21 @@ class Proofs:
         if not isinstance(login, str | None) or type(worth) is not int or worth < factor:
             return None
         return Proof(challenge.parameters.nonce, login, worth)
+
+
+def solve(challenge: Mapping[str, Any], longest: float) -> str | None:
+    """Return the proof of a challenge as `POST /recovery` accepts it.
+
+    None where the challenge is malformed, or not solved within `longest` seconds.
+    """
+    import altcha
+
+    try:
+        parsed = altcha.Challenge.from_dict(dict(challenge))
+        solution = altcha.solve_challenge(parsed, timeout=longest)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return None if solution is None else altcha.Payload(parsed, solution).to_base64()
 
 
 class _CheckedExpiry(int):

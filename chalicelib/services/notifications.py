@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from ..domain import canary
 from ..domain.catalogue import NOTICE_TITLES, SMS_TEMPLATES, fill
 from ..domain.errors import ServiceError
 from ..sms.gateway import Attempt, Sms
@@ -83,10 +84,15 @@ class Notifications:
         params = {"login": login, "time": _short_time(now)}
         text = fill(SMS_TEMPLATES[notice], **params)
         sms = Sms(phone, text, notice, params, reference=f"{notice}.{login}.{now}")
+        gateway = None
         try:
-            return self._sms().send(sms).settled
+            settled = self._sms().send(sms).settled
+            gateway = settled.gateway
+            return settled
         finally:
-            self._count(now)
+            # What goes into the test firm's mailbox is no SMS.
+            if gateway != canary.GATEWAY:
+                self._count(now)
 
     def _within_budget(self, notice: str, login: str, now: int, phone: str) -> None:
         if self._budgets.sends.is_exhausted(now):

@@ -12,6 +12,7 @@ import binascii
 import re
 from urllib.parse import urlsplit
 
+from ..domain.canary import is_firm_number
 from ..domain.passwords import PROFILES, Profile, area_codes
 from .secret import Secret
 
@@ -49,6 +50,14 @@ def url(value: str) -> str:
     if parts.username is not None or not value.isascii():
         raise ValueError("must be an address in ASCII without a user's name")
     return value.strip().rstrip("/")
+
+
+def test_firm(value: str) -> str:
+    """Parse a test firm's number."""
+    number = value.strip()
+    if not is_firm_number(number):
+        raise ValueError("must be 8 to 20 digits that begin with 00")
+    return number
 
 
 def optional_url(value: str) -> str:

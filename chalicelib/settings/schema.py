@@ -201,6 +201,11 @@ class Settings:
         "claim of the ID token with the roles agent, supervisor, auditor; a dot leads into an object",
         default="roles",
     )
+    canary_firm: str = setting(
+        parsers.test_firm,
+        "number of the test firm that the canary recovers, beginning with 00",
+        default="00000000",
+    )
     reset_queue_url: str = setting(
         parsers.optional_url,
         "the SQS queue of the yearly reset; empty: the one named TABLE_PREFIX-reset",

@@ -186,6 +186,16 @@ class MessageItem(Ephemeron):
     """The `at` of the send's audit item."""
 
 
+class MailboxItem(Ephemeron):
+    """The code that was sent to the test firm last, for the canary.
+
+    Key: `canary#` and the login. TTL: that of a code.
+    """
+
+    sealed = UnicodeAttribute(null=True)
+    """The encrypted code."""
+
+
 class AccessTokenItem(Ephemeron):
     """WeChat's access token and the lease for its renewal.
 
@@ -213,5 +223,6 @@ EPHEMERA: tuple[type[Model], ...] = (
     SeenItem,
     IdentityItem,
     MessageItem,
+    MailboxItem,
     AccessTokenItem,
 )

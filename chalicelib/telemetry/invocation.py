@@ -12,6 +12,9 @@ from contextvars import ContextVar
 Figure = tuple[str, tuple[tuple[str, str], ...]]
 """A metric's name and its dimensions, pairs of name and value in order."""
 
+ALARM = "Alarm"
+"""The metric that counts log lines which operators must look at."""
+
 _UNSAFE = re.compile(r"[^0-9A-Za-z_.:=-]")
 
 
@@ -38,6 +41,7 @@ class Invocation:
         self._counts: Counter[Figure] = Counter()
         self._lock = threading.Lock()
         self._ended = False
+        self._counts_alarms_only = False
 
     def redact(self, secrets: Iterable[str]) -> None:
         """Hide further secrets in this invocation's lines."""
@@ -59,9 +63,13 @@ class Invocation:
     def add(self, figure: Figure, value: int) -> bool:
         """Add to a count. Returns False if the invocation has ended and its counts are written."""
         with self._lock:
-            if not self._ended:
+            if not self._ended and not (self._counts_alarms_only and figure[0] != ALARM):
                 self._counts[figure] += value
             return not self._ended
+
+    def leave_out_figures(self) -> None:
+        """Count nothing from now on but what operators must look at."""
+        self._counts_alarms_only = True
 
     def end(self) -> dict[Figure, int]:
         """Return the counts and refuse further ones."""
@@ -92,6 +100,16 @@ def redact(*secrets: str) -> None:
     invocation = _current.get()
     if invocation is not None:
         invocation.redact(secrets)
+
+
+def leave_out_figures() -> None:
+    """Leave the metrics of this context's invocation uncounted, except those of alarms.
+
+    For the canary, whose recoveries are not people's.
+    """
+    invocation = _current.get()
+    if invocation is not None:
+        invocation.leave_out_figures()
 
 
 @contextmanager

@@ -5,8 +5,8 @@ figures of several stacks of one account apart:
 
 RecoveryStarted, RecoveryCompleted, CodeWrong, Unbound; CodeSent by gateway and outcome;
 RefusedByLimit by limit; CallbackEvent by event; ResetProgress by outcome, in logins;
-PasswordVerified by outcome; SmsReceipt by outcome; ReceiptSkipped by gateway; Alarm by alarm, one for
-each log line with the extra `alarm`.
+PasswordVerified by outcome; SmsReceipt by outcome; ReceiptSkipped by gateway; CanarySucceeded (1 or 0
+for each run) and CanaryMilliseconds; Alarm by alarm, one for each log line with the extra `alarm`.
 """
 
 from __future__ import annotations

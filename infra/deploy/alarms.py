@@ -11,7 +11,7 @@ from typing import Any
 
 OWN = "LoginRecovery"
 
-FUNCTIONS = ("APIHandler", "DeskHandler", "YearlyReset", "ResetAccounts", "SmsReceipts")
+FUNCTIONS = ("APIHandler", "DeskHandler", "YearlyReset", "ResetAccounts", "SmsReceipts", "Canary")
 
 TABLES = (
     "FirmsTable",
@@ -58,6 +58,8 @@ class Alarm:
     reason: str = ""
     below: bool = False
     condition: str = ""
+    missing: str = "notBreaching"
+    """What a period without data is, as CloudWatch names it."""
 
 
 def one(name: str, about: str, metric: Metric, **options: Any) -> Alarm:
@@ -190,6 +192,18 @@ ALARMS = (
         below=True,
         reason="ACM在到期前60天自动续期；剩30天仍未续期，说明验证记录已失效",
         condition="WithDomain",
+    ),
+    one(
+        "CanaryFailing",
+        "模拟找回（测试会计师事务所，每10分钟一次）连续两次失败或没有运行。",
+        Metric(OWN, "CanarySucceeded", STACK),
+        threshold=1,
+        period=600,
+        evaluations=2,
+        below=True,
+        reason="单次失败多为网络抖动；连续两次没有成功，说明用户也无法找回",
+        condition="WithCanary",
+        missing="breaching",
     ),
     Alarm(
         "NoTraffic",

@@ -23,7 +23,7 @@ from infra.deploy.tables import load_template
 ROOT = Path(__file__).parents[2]
 TEMPLATES = tuple(
     Path(__file__).with_name(name)
-    for name in ("resources.yaml", "edge.yaml", "domain.yaml", "releases.yaml")
+    for name in ("resources.yaml", "edge.yaml", "domain.yaml", "releases.yaml", "canary.yaml")
 )
 
 # Chalice prints it as a warning and packages a function that cannot be imported.

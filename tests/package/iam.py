@@ -1,7 +1,7 @@
 """IAM as AWS enforces it: moto's, with what moto leaves out asked at the same place.
 
 Once its enforcement is on, moto checks the signature of each call, finds the assumed role of its
-key, and asks the role's policies for one action on one resource. Three things it does not do, which
+key, and asks the role's policies for one action on one resource. Four things it does not do, which
 `enforced` adds where moto asks, by moto's own request and evaluator:
 
 - of DynamoDB, SNS, Secrets Manager and Logs it gives `*` as the resource, which a statement with a
@@ -9,17 +9,20 @@ key, and asks the role's policies for one action on one resource. Three things i
 - it asks for `TransactWriteItems` and the like, which IAM does not know, and does not look inside:
   AWS asks for each item's own action on that item's table, for a batch of DynamoDB for the batch's
   action on each table, for a batch of SQS for the action of a single message;
+- it ignores conditions: those on the keys of DynamoDB's items (`dynamodb:LeadingKeys`) are evaluated
+  here, and no policy has another one;
 - it refuses in XML, which clients of JSON services cannot read.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import boto3
@@ -41,6 +44,7 @@ FUNCTIONS = {
     "yearly_reset": "yearly-reset",
     "reset_accounts": "reset-accounts",
     "sms_receipts": "sms-receipts",
+    "canary": "canary",
 }
 """The policies' names by function."""
 
@@ -52,6 +56,7 @@ _VALUES = {
     "AWS::StackName": "stack",
     "TablePrefix": PREFIX,
     "Tables": PREFIX,
+    "RestAPI": "api",
 }
 
 _ITEMS = {
@@ -63,6 +68,15 @@ _ITEMS = {
 
 Grant = tuple[str, str]
 """An action and the resource that it is allowed on, as a policy writes it."""
+
+
+class KeyCondition(NamedTuple):
+    """A condition of a statement on the hash keys of the items."""
+
+    action: str
+    resource: str
+    is_allowed: bool
+    patterns: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -94,10 +108,37 @@ def document(function: str, without: Grant | None = None) -> dict[str, Any]:
     policy["Statement"] = [
         {"Effect": statement["Effect"], "Action": action, "Resource": resource}
         for statement in policy["Statement"]
+        # Denied under its condition alone, by `keys_refused`.
+        if not ("Condition" in statement and statement["Effect"] == "Deny")
         for action, resource in _of(statement)
         if (action, resource) != without
     ]
     return policy
+
+
+def key_conditions(function: str) -> list[KeyCondition]:
+    """Return the conditions on the keys of items in a function's policy."""
+    text = (ROOT / ".chalice" / f"policy-{FUNCTIONS[function]}.json").read_text("utf-8")
+    found = []
+    for statement in json.loads(text)["Statement"]:
+        for operator, keys in statement.get("Condition", {}).items():
+            # Every key must match to be allowed, and any to be denied.
+            is_allowed = statement["Effect"] == "Allow"
+            assert operator == f"For{'AllValues' if is_allowed else 'AnyValue'}:StringLike"
+            assert set(keys) == {"dynamodb:LeadingKeys"}
+            patterns = tuple(keys["dynamodb:LeadingKeys"])
+            found += [KeyCondition(*each, is_allowed, patterns) for each in _of(statement)]
+    return found
+
+
+def keys_refused(function: str, action: str, resource: str, keys: Iterable[str]) -> bool:
+    """Return whether a condition on the keys refuses a call that the policy allows otherwise."""
+    return any(
+        any(fnmatch.fnmatchcase(key, each) for each in condition.patterns) != condition.is_allowed
+        for condition in key_conditions(function)
+        if (condition.action, condition.resource) == (action, resource)
+        for key in keys
+    )
 
 
 def grants(function: str) -> list[Grant]:
@@ -200,6 +241,8 @@ def enforced() -> Iterator[Ledger]:
     """Authorize every call until the block ends as AWS would; yield the ledger."""
     ledger = Ledger()
 
+    keys: tuple[str, ...] = ()
+
     class Request(IAMRequest):
         def check_action_permitted(self, resource: str) -> None:
             role = getattr(self._access_key, "_owner_role_name", "")
@@ -207,6 +250,8 @@ def enforced() -> Iterator[Ledger]:
             ledger.asked.add(call)
             try:
                 super().check_action_permitted(resource)
+                if role in FUNCTIONS and keys_refused(role, self._action, resource, keys):
+                    raise AccessDeniedError(user_arn="", action=self._action)
             except AccessDeniedError as error:
                 ledger.refused.append(call)
                 if self._service in ("sns", "iam", "sts"):
@@ -215,7 +260,9 @@ def enforced() -> Iterator[Ledger]:
 
     def authorise(call: Any, resource: str = "*") -> None:
         # Every action is authorized before anything is done.
-        for asked, named in list(_authorized(call, resource)):
+        nonlocal keys
+        for asked, named, of_items in list(_authorized(call, resource)):
+            keys = of_items
 
             def request(asked: str = asked, **given: Any) -> Request:
                 return Request(**{**given, "action": asked})
@@ -231,38 +278,58 @@ def enforced() -> Iterator[Ledger]:
         yield ledger
 
 
-def _authorized(call: Any, resource: str) -> Iterator[tuple[str, str]]:
-    """Return the actions and resources that AWS authorizes for a call."""
+def _authorized(call: Any, resource: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Return the actions and resources that AWS authorizes for a call, and the items' hash keys."""
     service, action = call.service_name, call._get_action()
     given = json.loads(call.raw_body) if service in ("dynamodb", "logs", "secretsmanager") else {}
+    none = ()
     if service == "dynamodb":
-        yield from ((what, arn(service, f"table/{name}")) for what, name in _tables(action, given))
+        for what, name, keys in _tables(action, given):
+            yield what, arn(service, f"table/{name}"), keys
     elif service == "sqs":
-        yield action.removesuffix("Batch"), resource
+        yield action.removesuffix("Batch"), resource, none
     elif service == "sns":
         # A phone number is no resource.
-        yield action, call._get_param("TopicArn") or call._get_param("TargetArn") or "*"
+        yield action, call._get_param("TopicArn") or call._get_param("TargetArn") or "*", none
     elif service == "secretsmanager":
         secret = secretsmanager_backends[ACCOUNT][REGION].secrets.get(given["SecretId"])
-        yield action, secret.arn if secret else arn(service, f"secret:{given['SecretId']}")
+        yield action, secret.arn if secret else arn(service, f"secret:{given['SecretId']}"), none
     elif service == "logs":
         group = f"log-group:{given['logGroupName']}"
         stream = f":log-stream:{given['logStreamName']}" if action == "PutLogEvents" else ""
-        yield action, arn(service, group + stream)
+        yield action, arn(service, group + stream), none
     else:
-        yield action, resource
+        yield action, resource, none
 
 
-def _tables(action: str, given: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _tables(action: str, given: dict[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     if action == "TransactWriteItems":
         for item in given["TransactItems"]:
             for kind, body in item.items():
-                yield _ITEMS[kind], body["TableName"]
-    elif action in ("BatchGetItem", "BatchWriteItem"):
+                yield _ITEMS[kind], body["TableName"], _hash_keys(body)
+    elif action == "BatchGetItem":
+        for table, body in given["RequestItems"].items():
+            keys = (key for each in body["Keys"] for key in _hash_keys({"Key": each}))
+            yield action, table, tuple(keys)
+    elif action == "BatchWriteItem":
         for table in given["RequestItems"]:
-            yield action, table
+            yield action, table, ()
     elif "IndexName" in given:
         # Authorized on the index alone, not on its table.
-        yield action, f"{given['TableName']}/index/{given['IndexName']}"
+        yield action, f"{given['TableName']}/index/{given['IndexName']}", ()
     else:
-        yield action, given["TableName"]
+        yield action, given["TableName"], _hash_keys(given)
+
+
+# Before those of range keys: an item of the desk has `kind` and `id`.
+_HASH_KEYS = ("firm_no", "login", "openid", "year", "kind", "id")
+
+
+def _hash_keys(given: dict[str, Any]) -> tuple[str, ...]:
+    """Return the hash key of a request's item; none of a query's."""
+    key = given.get("Key") or given.get("Item") or {}
+    # A login's item has `firm_no` as well, a firm's has no `login`.
+    names = [name for name in _HASH_KEYS if name in key]
+    if "login" in names and "firm_no" in names:
+        names.remove("firm_no")
+    return tuple(key[name]["S"] for name in names[:1])

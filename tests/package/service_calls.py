@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,12 +25,13 @@ from chalicelib.handlers import yearly_reset as reset_door
 from chalicelib.handlers.http import cookies
 from chalicelib.security.password_hasher import PasswordHasher
 from chalicelib.services import yearly_reset
+from chalicelib.services.canary import SiteResponse
 from chalicelib.store import models
 from chalicelib.store.models import LoginItem
 from infra.deploy.tables import load_template
 from infra.local.aws import Resources
 from tests.conftest import SETTINGS, Clock, World, add_firm
-from tests.package.iam import PREFIX, REGION, Account, Ledger, enforced
+from tests.package.iam import PREFIX, REGION, Account, Call, Ledger, arn, enforced
 from tests.support.api_client import ApiClient
 from tests.support.callbacks import TAPPED, send_message
 from tests.support.cheap_hasher import cheap_hasher
@@ -288,6 +289,40 @@ def receipts(stage: Stage) -> None:
     _log(stage, "sms_receipts", "SmsReceipts")
 
 
+class StagedSite:
+    """The site whose functions act in their own roles, as the canary's requests reach it."""
+
+    def __init__(self, stage: Stage, openid: str) -> None:
+        self._stage = stage
+        self._openid = openid
+
+    def request(
+        self, path: str, body: Mapping[str, str] | None = None, token: str | None = None
+    ) -> SiteResponse:
+        """Send the visitor's request."""
+        with self._stage.acting("api") as world:
+            method = "GET" if body is None else "POST"
+            answer = world.call(method, path, body, token=token, openid=self._openid)
+        # As after the end of an invocation, the tables' connection is the canary's again.
+        models.bind(PREFIX)
+        return SiteResponse(answer.status_code, answer.json_body)
+
+    def verify(self, body: Mapping[str, str]) -> SiteResponse:
+        """Send the login page's request, which API Gateway authorizes."""
+        path = "/credentials/verify"
+        resource = arn("execute-api", f"api/prod/POST{path}")
+        self._stage.ledger.asked.add(Call("canary", "execute-api:Invoke", resource))
+        return self.request(path, body)
+
+
+def recover_test_firm(stage: Stage) -> None:
+    """Recover the test firm's password."""
+    with stage.acting("canary") as world:
+        result = world.service.canary.run(lambda openid: StagedSite(stage, openid))
+        assert result.problem is None, result
+    _log(stage, "canary", "Canary")
+
+
 def _reset(stage: Stage, world: World) -> ResetWorld:
     """Poll the queue by the role with which the world was made."""
     return ResetWorld(world, stage.resources["ResetQueue"], stage.resources["ResetDeadLetters"], "")
@@ -354,4 +389,5 @@ FLOWS: dict[str, Callable[[Stage], None]] = {
     "yearly_reset": plan,
     "reset_accounts": work,
     "sms_receipts": receipts,
+    "canary": recover_test_firm,
 }

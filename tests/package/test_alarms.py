@@ -16,7 +16,7 @@ def test_every_alarm_reaches_operators() -> None:
     for actions in ("AlarmActions", "OKActions"):
         assert all(body["Properties"][actions] == [{"Ref": "OpsTopic"}] for body in alarms.values())
     watched = str([metric for body in alarms.values() for metric in measured(body)])
-    for name in ("APIHandler", "YearlyReset", "ResetAccounts", "SmsReceipts"):
+    for name in ("APIHandler", "YearlyReset", "ResetAccounts", "SmsReceipts", "Canary"):
         assert f"{{'Ref': '{name}'}}" in watched
     for name in ("ResetDeadLetters", "ScheduleDeadLetters", "ResetQueue"):
         assert name in watched
@@ -64,6 +64,10 @@ def test_the_schedule_s_failures_are_seen() -> None:
     made = translated.template("aws-cn")
     dead = {"Fn::GetAtt": ["ScheduleDeadLetters", "Arn"]}
     rules = translated.of("AWS::Events::Rule", made)
+    # The canary's events are not kept: the next one comes in ten minutes.
+    canary = rules.pop("CanaryCanaryRun")
+    (target,) = canary["Properties"]["Targets"]
+    assert "DeadLetterConfig" not in target
     assert {body["Properties"]["ScheduleExpression"] for body in rules.values()} == {
         "cron(0 16 31 12 ? *)",
         "cron(0 17 31 12 ? *)",
@@ -78,6 +82,34 @@ def test_the_schedule_s_failures_are_seen() -> None:
     assert {source["Fn::GetAtt"][0] for source in sources} == set(rules)
     alarm = made["Resources"]["ScheduleFailed"]["Properties"]["Dimensions"]
     assert alarm[0]["Value"]["Ref"] in rules
+
+
+def test_the_canary_is_missed_when_it_does_not_come() -> None:
+    """Every ten minutes; two periods without a success raise the alarm, and so do two without a run."""
+    made = translated.template("aws-cn")
+    rule = made["Resources"]["CanaryCanaryRun"]["Properties"]
+    assert rule["ScheduleExpression"] == "rate(10 minutes)"
+    assert rule["State"] == {"Fn::If": ["WithCanary", "ENABLED", "DISABLED"]}
+    body = made["Resources"]["CanaryFailing"]
+    assert body["Condition"] == "WithCanary"
+    alarm = body["Properties"]
+    assert (alarm["MetricName"], alarm["Period"], alarm["EvaluationPeriods"]) == (
+        "CanarySucceeded",
+        600,
+        2,
+    )
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert alarm["TreatMissingData"] == "breaching"
+    others = {
+        name: each["Properties"]["TreatMissingData"]
+        for name, each in translated.of("AWS::CloudWatch::Alarm", made).items()
+        if name != "CanaryFailing"
+    }
+    assert set(others.values()) == {"notBreaching"}
+    config = translated.of("AWS::Lambda::EventInvokeConfig", made)["CanaryEventInvokeConfig"]
+    assert config["Properties"]["MaximumRetryAttempts"] == 0
+    parameters = made["Parameters"]["RunCanary"]
+    assert parameters["Default"] == "yes"
 
 
 def test_the_api_and_the_firewall_are_named_after_the_stack() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.package import iam
-from tests.package.iam import ACCOUNT, FUNCTIONS, REGION, Call, Grant, Ledger, arn
+from tests.package.iam import ACCOUNT, FUNCTIONS, PREFIX, REGION, Call, Grant, Ledger, arn
 from tests.package.service_calls import FLOWS, Stage, prepare, staged
 from tests.support.wechat_platform import playing
 
@@ -30,7 +30,11 @@ TAKEN = [
     ("reset_accounts", "sns:Publish", "sns", "recovery-ops"),
     ("reset_accounts", "sqs:GetQueueAttributes", "sqs", "recovery-reset"),
     ("sms_receipts", "dynamodb:UpdateItem", "dynamodb", "table/recovery-audit"),
+    ("canary", "dynamodb:GetItem", "dynamodb", "table/recovery-ephemera"),
 ]
+
+MAILBOX = "canary#00000000"
+"""The key of the item with the test firm's code."""
 
 
 @pytest.fixture
@@ -104,6 +108,38 @@ def test_a_transaction_is_refused_as_a_whole(stage: Stage) -> None:
     assert not stage.scan("audit")
     assert not [item for item in stage.scan("ephemera") if item["id"]["S"].startswith("code#")]
     assert len(stage.scan("logins")) == len(before)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_the_canary_reads_its_mailbox(stage: Stage, function: str) -> None:
+    """Really called by each role; the canary reads nothing else there, and changes no real login."""
+    table = f"{PREFIX}-ephemera"
+    keys = [{"id": {"S": MAILBOX}}, {"id": {"S": "code#11010148"}}]
+    with stage.account.role(function):
+        client: Any = boto3.client("dynamodb")
+        reads = [_is_allowed(client.get_item, TableName=table, Key=key) for key in keys]
+        assert not _is_allowed(client.batch_get_item, RequestItems={table: {"Keys": keys}})
+        assert not _is_allowed(client.scan, TableName=table)
+        if function == "canary":
+            change = {
+                "TableName": f"{PREFIX}-logins",
+                "UpdateExpression": "SET firm_no = :v",
+                "ExpressionAttributeValues": {":v": {"S": "0"}},
+            }
+            for login, is_own in (("00000000", True), ("11010148", False)):
+                key = {"login": {"S": login}}
+                assert _is_allowed(client.update_item, Key=key, **change) == is_own
+    assert reads == [function == "canary", function in ("api", "desk", "sms_receipts")]
+
+
+def _is_allowed(operation: Callable[..., object], **request: Any) -> bool:
+    try:
+        operation(**request)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDeniedException":
+            raise
+        return False
+    return True
 
 
 def test_nothing_is_granted_on_everything() -> None:

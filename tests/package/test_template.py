@@ -44,6 +44,7 @@ def test_every_function_is_an_entry_point_of_the_app() -> None:
         "YearlyReset": "app.yearly_reset",
         "ResetAccounts": "app.reset_accounts",
         "SmsReceipts": "app.sms_receipts",
+        "Canary": "app.canary",
     }
 
 
@@ -54,7 +55,7 @@ def test_the_merge_added_no_mistyped_resource() -> None:
         body["Properties"]["Role"]["Fn::GetAtt"][0]
         for body in translated.of("AWS::Serverless::Function").values()
     ]
-    assert len(set(roles)) == len(roles) == 5
+    assert len(set(roles)) == len(roles) == 6
 
 
 def test_the_worker_reports_single_failures_and_has_time() -> None:

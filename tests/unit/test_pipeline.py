@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 import yaml
+from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from chalicelib.version import VERSION
@@ -108,6 +111,76 @@ def test_a_deployment_is_tried(
     assert ran.exit_code == bool(fault)
     assert fault in ran.output
     assert bool(ran.output) == bool(fault)
+
+
+def test_the_pipeline_recovers_the_test_firm_of_the_stack_that_it_deployed() -> None:
+    """The same name; and the template has the output from which the function is found."""
+    commands = runs("deploy.yml", "deploy")
+    (deploy,) = (each for each in commands if each.startswith("sam deploy"))
+    (tried,) = (each for each in commands if "infra.deploy.smoke" in each)
+    assert '--stack-name "$PREFIX"' in deploy
+    context = smoke.main.make_context("smoke", tried.partition("smoke ")[2].split())
+    assert context.params["stack"] == '"$PREFIX"'
+    assert additions()["Outputs"][smoke.OUTPUT]["Value"] == {"Ref": "Canary"}
+
+
+RECOVERED = {"succeeded": True, "version": VERSION, "step": "verify", "problem": None}
+FAILED = {**RECOVERED, "succeeded": False, "step": "code", "problem": "502 delivery-failed"}
+
+
+class Cloud:
+    """CloudFormation and Lambda, as far as a trial needs them."""
+
+    def __init__(self, *results: dict[str, Any] | str, outputs: bool = True) -> None:
+        """A text among the results is a function that failed."""
+        self.results = list(results)
+        self.invoked: list[str] = []
+        self._outputs = outputs
+
+    def client(self, service: str, **_: object) -> Cloud:
+        assert service in ("cloudformation", "lambda")
+        return self
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:
+        if StackName != "recovery":
+            raise ClientError({"Error": {"Code": "ValidationError"}}, "DescribeStacks")
+        output = {"OutputKey": smoke.OUTPUT, "OutputValue": "recovery-Canary-1"}
+        return {"Stacks": [{"Outputs": [output]} if self._outputs else {}]}
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:
+        assert json.loads(Payload) == {}
+        self.invoked.append(FunctionName)
+        result = self.results.pop(0)
+        if isinstance(result, str):
+            return {"FunctionError": result, "Payload": io.BytesIO(b"{}")}
+        return {"Payload": io.BytesIO(json.dumps(result).encode())}
+
+
+@pytest.mark.parametrize(
+    ("cloud", "stack", "fault"),
+    [
+        (Cloud(RECOVERED), "recovery", ""),
+        # The schedule's own run disturbed the first one.
+        (Cloud(FAILED, RECOVERED), "recovery", ""),
+        (Cloud(FAILED, FAILED), "recovery", "failed at the step code: 502 delivery-failed"),
+        (Cloud("Unhandled", "Unhandled"), "recovery", "the canary failed"),
+        (Cloud(*[{**RECOVERED, "version": "0.0.1"}] * 2), "recovery", "version 0.0.1, not"),
+        (Cloud(), "another", "not tried: ValidationError"),
+        (Cloud(outputs=False), "recovery", "no output CanaryFunction"),
+    ],
+)
+def test_a_recovery_is_tried_after_a_release(
+    monkeypatch: pytest.MonkeyPatch, cloud: Cloud, stack: str, fault: str
+) -> None:
+    """By the stack's canary, twice at the most; what went wrong is a sentence and the status 1."""
+    monkeypatch.setattr("boto3.client", cloud.client)
+    monkeypatch.setattr(smoke, "CHECKS", ())
+    ran = CliRunner().invoke(smoke.main, ["https://recovery.example", "--stack", stack])
+    assert ran.exit_code == bool(fault)
+    assert fault in ran.output
+    assert bool(ran.output) == bool(fault)
+    assert set(cloud.invoked) <= {"recovery-Canary-1"}
+    assert cloud.results == []
 
 
 def test_a_site_that_does_not_answer_is_a_fault() -> None:

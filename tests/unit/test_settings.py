@@ -215,6 +215,12 @@ MALFORMED = {
     "SMS_HTTP_URL": ("must be an http or https address without query", "sms.example"),
     "OIDC_ISSUER": ("must be an https address", "http://id.example"),
     "RECEIPTS_PATH": ("must be 32 to 128 letters, digits, - or _", "r" * 31, "/" * 40),
+    "CANARY_FIRM": (
+        "must be 8 to 20 digits that begin with 00",
+        "11010148",
+        "0000000",
+        "00000000_cw",
+    ),
     "PASSWORD_PROFILE": ("must be mlps or nist", "lax"),
     "AREA_CODE_OVERRIDES": (
         "must be a list like 65=0991 of province and area code",
