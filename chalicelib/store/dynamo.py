@@ -27,6 +27,7 @@ from ..domain.errors import Unavailable
 from ..domain.limits import Window
 from .prepared import Parameter, PreparedUpdate
 from .pynamodb_internals import Request, Transaction, connection_of, hash_key
+from .shapes import is_newer, with_known_shape
 
 # At DEBUG pynamodb logs the arguments of each call, including phones and hashes.
 logging.getLogger("pynamodb").setLevel(logging.INFO)
@@ -171,7 +172,9 @@ def update(
     respond.
     """
     request = item.get_update_kwargs_from_instance(
-        actions=list(actions), condition=condition, return_values_on_condition_failure="ALL_OLD"
+        actions=list(actions),
+        condition=with_known_shape(type(item), condition),
+        return_values_on_condition_failure="ALL_OLD",
     )
     return _send_update(type(item), request, is_done)
 
@@ -202,6 +205,8 @@ def _send_update(model: type[M], request: Request, is_done: Callable[[M], bool])
                 code = error.response["Error"].get("Code")
                 if code == "ConditionalCheckFailedException":
                     item = response.get("Item")
+                    if is_newer(model, item):
+                        raise Unavailable("store") from None
                     if item and retried:
                         current = model.from_raw_data(item)
                         if is_done(current):
@@ -236,8 +241,11 @@ def transact(build: Callable[[Transaction], None], model: type[Model]) -> None:
                 reasons = error.cancellation_reasons
                 codes = [reason.code if reason else None for reason in reasons]
                 if "ConditionalCheckFailed" in codes:
+                    items = [reason.raw_item if reason else None for reason in reasons]
+                    if any(map(is_newer, transaction.models(), items)):
+                        raise Unavailable("store") from None
                     raise ConditionFailed(
-                        [reason.raw_item if reason else None for reason in reasons],
+                        items,
                         [code == "ConditionalCheckFailed" for code in codes],
                     ) from None
                 if not _is_transient(error.cause_response_code, codes):

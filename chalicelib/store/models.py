@@ -3,7 +3,8 @@
 Items of `firms`, `logins`, `followers`, `audit` and `runs` have no TTL; items of `ephemera`, and
 proposals in `desk`, have the TTL attribute `expires_at`, epoch seconds. DynamoDB may delete an expired item days late, so no
 rule relies on the deletion: every read and every condition compares times itself. Times are epoch
-seconds unless stated otherwise, and lists of times are newest first.
+seconds unless stated otherwise, and lists of times are newest first. Items of the classes on `Shaped`
+have a versioned shape.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from .connection import Connection
 from .desk_models import DeskItem, ProposalItem
 from .ephemeral_models import EPHEMERA
 from .pynamodb_internals import share_connection
+from .shapes import Shaped
 
 
-class FirmItem(Model):
+class FirmItem(Shaped):
     """A firm as registered by the association, written by enrolment only.
 
     Key: `firm_no`. No TTL. The other attributes are those of `domain.firms.FirmFacts`.
@@ -51,7 +53,7 @@ class LoginsByOpenid(GlobalSecondaryIndex["LoginItem"]):  # type: ignore[no-unty
     openid = UnicodeAttribute(hash_key=True)
 
 
-class LoginItem(Model):
+class LoginItem(Shaped):
     """One login account of a firm.
 
     Key: `login`, the firm's number, with the suffix `_cw` for the finance account. No TTL.
@@ -97,7 +99,7 @@ class LoginItem(Model):
     """Times of wrong passwords at /credentials/verify."""
 
 
-class FollowerItem(Model):
+class FollowerItem(Shaped):
     """Whether an openid follows the Official Account.
 
     Key: `openid`. No TTL. Without an item, no event of the openid has been received.
@@ -123,7 +125,7 @@ class AuditByDay(GlobalSecondaryIndex["AuditItem"]):  # type: ignore[no-untyped-
     at = UnicodeAttribute(range_key=True)
 
 
-class AuditItem(Model):
+class AuditItem(Shaped):
     """An event of a login: what, by whom, with which outcome. Never contains a secret.
 
     Key: `login` and `at`. No TTL, since MLPS level 3 requires half a year. An event of no login has

@@ -17,6 +17,7 @@ from pynamodb.expressions.update import Action, Update
 from pynamodb.models import Model
 
 from .pynamodb_internals import Request, hash_key
+from .shapes import Shaped, with_known_shape
 
 K = TypeVar("K")
 M = TypeVar("M", bound=Model)
@@ -107,6 +108,10 @@ class PreparedUpdate(Generic[M]):
         if actions:
             self._fixed["UpdateExpression"] = Update(*actions).serialize(names, values)
             self._fixed["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        elif issubclass(model, Shaped):
+            # So that an item of a newer shape is told apart from a failed check.
+            self._fixed["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        condition = with_known_shape(model, condition)
         if condition is not None:
             self._fixed["ConditionExpression"] = condition.serialize(names, values)
         self._fixed["ExpressionAttributeNames"] = {

@@ -10,8 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from pynamodb.connection import Connection
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
+
+from .shapes import Shaped, shaped_models, with_known_shape
 
 Request = dict[str, Any]
 """An operation's parameters in DynamoDB's JSON form."""
@@ -46,6 +50,26 @@ def share_connection(connection: Connection, models: Sequence[type[Model]]) -> N
 class Transaction(TransactWrite):
     """A pynamodb transaction that also accepts rendered requests and is sent explicitly."""
 
+    def update(
+        self,
+        model: Model,
+        actions: list[Action],
+        condition: Condition | None = None,
+        return_values: str | None = None,
+        *,
+        add_version_condition: bool = True,
+    ) -> None:
+        """Add an update, which fails on an item of a newer shape."""
+        if isinstance(model, Shaped):
+            return_values = return_values or "ALL_OLD"
+        super().update(
+            model,
+            actions,
+            with_known_shape(type(model), condition),
+            return_values,
+            add_version_condition=add_version_condition,
+        )
+
     def add_update(self, request: Request) -> None:
         """Add an UpdateItem request."""
         # Private: TransactWrite._update_items.
@@ -55,6 +79,21 @@ class Transaction(TransactWrite):
         """Add a ConditionCheck request."""
         # Private: TransactWrite._condition_check_items.
         self._condition_check_items.append(request)
+
+    def models(self) -> list[type[Model]]:
+        """Return the model of each write's table, in the order in which they are sent.
+
+        Of tables whose items have no versioned shape, `Model`.
+        """
+        # Private: TransactWrite._delete_items, _put_items, sent after checks and before updates.
+        writes = (
+            *self._condition_check_items,
+            *self._delete_items,
+            *self._put_items,
+            *self._update_items,
+        )
+        by_table = shaped_models()
+        return [by_table.get(write["TableName"], Model) for write in writes]
 
     def send(self) -> None:
         """Send the transaction; it may be sent more than once."""

@@ -50,7 +50,7 @@ def test_each_of_them_has_an_upper_bound(name: str) -> None:
 
 def test_pynamodb_has_the_used_attributes() -> None:
     """Model._hash_keyname, _connection, _get_connection; Connection._tables, _client, client;
-    TransactWrite._update_items, _condition_check_items, _commit.
+    TransactWrite._update_items, _condition_check_items, _delete_items, _put_items, _commit.
     """
     bind("recovery")
     assert CodeItem._hash_keyname == hash_key(CodeItem) == "id"
@@ -63,6 +63,7 @@ def test_pynamodb_has_the_used_attributes() -> None:
     assert isinstance(inspect.getattr_static(Connection, "session"), property)
     transaction = TransactWrite(connection=connection)
     assert transaction._update_items == transaction._condition_check_items == []
+    assert transaction._delete_items == transaction._put_items == []
     assert callable(transaction._commit)
 
 
