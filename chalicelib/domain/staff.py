@@ -53,6 +53,10 @@ class Staff:
         """The name in the audit. The prefix sets it apart from AWS identities and `person`."""
         return f"{ACTOR}{self.subject}"
 
+    def sees_proposals_of(self, subject: str) -> bool:
+        """Return whether the person sees the proposals of this subject: to an agent alone, their own."""
+        return bool(self.roles & REVIEWERS) or self.subject == subject
+
     def require(self, allowed: frozenset[Role]) -> None:
         """Raise RoleRequired where the person has none of these roles."""
         if not self.roles & allowed:
@@ -60,6 +64,15 @@ class Staff:
 
 
 ACTOR = "staff:"
+
+
+def same_person(subject: str, other: str) -> bool:
+    """Return whether two subjects may be one person, where two people are needed.
+
+    Subjects are case-sensitive (OpenID Connect Core 1.0, section 2), but a provider that takes them from
+    a directory may issue a name as it was typed at the sign-in.
+    """
+    return subject.strip().casefold() == other.strip().casefold()
 
 
 def signed_in(staff: Staff | None, now: int) -> Staff:

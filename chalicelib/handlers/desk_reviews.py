@@ -24,9 +24,8 @@ blueprint = Blueprint(__name__)
 @desk_call(blueprint, EVERYBODY)
 def proposals(service: Service, staff: Staff) -> Response:
     """Return the newest proposals; to an agent alone, their own."""
-    found = service.desk.phone_change.newest()
-    if not staff.roles & REVIEWERS:
-        found = [proposal for proposal in found if proposal.proposed_by == staff.subject]
+    newest = service.desk.phone_change.newest()
+    found = [each for each in newest if staff.sees_proposals_of(each.proposed_by)]
     service.desk.journal.looked(staff, "desk-proposals")
     return json_response({"proposals": [proposal_facts(proposal) for proposal in found]})
 

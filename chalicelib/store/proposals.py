@@ -135,22 +135,28 @@ class Proposals:
         transact(build, ProposalItem)
 
     @staticmethod
-    def reserve_code(proposal_id: str, digest: str, now: int) -> None:
-        """Make a code the live one of an approved proposal and count its send.
+    def reserve_code(proposal_id: str, digest: str, event: AuditItem, now: int) -> None:
+        """Make a code the live one of an approved proposal, count its send and write the event.
 
         Raises ConditionFailed where the proposal is not approved or has ended, or the limits of
         SENDS are reached; Unavailable.
         """
-        update(
-            ProposalItem(KIND, proposal_id),
-            [
-                ProposalItem.digest.set(digest),
-                ProposalItem.code_expires_at.set(now + LIFETIME),
-                ProposalItem.attempts.set(0),
-                prepend(ProposalItem.sends, now),
-            ],
-            _is_open("approved", now) & within_limits(ProposalItem.sends, SENDS, now),
-        )
+        actions: list[Action] = [
+            ProposalItem.digest.set(digest),
+            ProposalItem.code_expires_at.set(now + LIFETIME),
+            ProposalItem.attempts.set(0),
+            prepend(ProposalItem.sends, now),
+        ]
+
+        def build(transaction: TransactWrite) -> None:
+            transaction.save(event)
+            transaction.update(
+                ProposalItem(KIND, proposal_id),
+                actions,
+                _is_open("approved", now) & within_limits(ProposalItem.sends, SENDS, now),
+            )
+
+        transact(build, ProposalItem)
 
     @staticmethod
     def count_try(proposal_id: str, now: int) -> Proposal:

@@ -12,24 +12,28 @@ from ...domain.errors import (
     AccountNotFound,
     CodeExpired,
     CodeWrong,
+    DeliveryFailed,
     IdentityNotChecked,
     InvalidInput,
     OwnProposal,
     ProposalClosed,
     ProposalNotFound,
+    ServiceError,
     TooManyAttempts,
     TooManyRequests,
+    Unavailable,
 )
 from ...domain.limits import MINUTE
 from ...domain.logins import mask_phone, parse_login
 from ...domain.phones import phone_number
 from ...domain.reasons import parse_reason
-from ...domain.staff import Staff
+from ...domain.staff import Staff, same_person
 from ...security.tokens import Sealer
 from ...sms.failover import Failover
 from ...sms.gateway import Sms
 from ...store import audit
 from ...store.accounts import Accounts, AccountSnapshot, ConditionFailed
+from ...store.models import AuditItem
 from ...store.proposals import TRIES, Proposal, Proposals, new_proposal
 from ...store.search import SearchIndex
 from ..notifications import Notifications
@@ -98,10 +102,12 @@ class PhoneChange:
             reason=f"{why}（{paper}）",
             destination=item.phone,
         )
-        try:
-            self._proposals.propose(item, account, staff.subject, event, now)
-        except ConditionFailed:
-            raise IdentityNotChecked from None
+        self._write(
+            item.id,
+            lambda: self._proposals.propose(item, account, staff.subject, event, now),
+            lambda _: True,
+            IdentityNotChecked,
+        )
         return self._get(item.id)
 
     def approve(self, staff: Staff, proposal_id: str) -> Proposal:
@@ -110,8 +116,10 @@ class PhoneChange:
         Raises ProposalNotFound, OwnProposal, ProposalClosed, DeliveryFailed where the code was not
         sent and may be requested again, Unavailable.
         """
-        proposal, now = self._decide(staff, proposal_id, "approved"), self._clock()
+        proposal, now = self._get(proposal_id), self._clock()
+        # Read before the decision, after which nothing may prevent the notice.
         account = self._account(proposal.login)
+        self._decide(staff, proposal, "approved", now)
         self._notifications.notify(
             "phone-approved", proposal.login, now, phone=account.phone, openid=account.openid
         )
@@ -122,12 +130,11 @@ class PhoneChange:
 
         Raises ProposalNotFound, OwnProposal, ProposalClosed, Unavailable.
         """
-        self._decide(staff, proposal_id, "rejected")
+        self._decide(staff, self._get(proposal_id), "rejected", self._clock())
         return self._get(proposal_id)
 
-    def _decide(self, staff: Staff, proposal_id: str, state: str) -> Proposal:
-        proposal, now = self._get(proposal_id), self._clock()
-        if proposal.proposed_by == staff.subject:
+    def _decide(self, staff: Staff, proposal: Proposal, state: str, now: int) -> None:
+        if same_person(proposal.proposed_by, staff.subject):
             raise OwnProposal
         event = audit.entry(
             proposal.login,
@@ -137,18 +144,18 @@ class PhoneChange:
             reason=proposal.reason,
             destination=proposal.phone,
         )
-        try:
-            self._proposals.decide(proposal.id, state, staff.subject, event, now)
-        except ConditionFailed:
-            raise ProposalClosed from None
-        return proposal
+        self._write(
+            proposal.id,
+            lambda: self._proposals.decide(proposal.id, state, staff.subject, event, now),
+            lambda after: (after.state, after.decided_by) == (state, staff.subject),
+        )
 
     def send_code(self, staff: Staff, proposal_id: str) -> Proposal:
         """Send a code to the new phone of an approved proposal; it replaces an earlier one.
 
         Raises ProposalNotFound, ProposalClosed, TooManyRequests, DeliveryFailed, Unavailable.
         """
-        proposal, now = self._get(proposal_id), self._clock()
+        proposal, now = self._get_for(staff, proposal_id), self._clock()
         phone = self._opened(proposal, proposal.sealed_phone)
         code = one_time.generate(self._randbelow)
         version, pepper = next(iter(self._peppers.items()))
@@ -160,8 +167,17 @@ class PhoneChange:
             version=version,
             pepper=pepper,
         )
+        event = audit.entry(
+            proposal.login,
+            "phone-code-sent",
+            now,
+            actor=staff.actor,
+            method="sms",
+            destination=proposal.phone,
+            outcome="handed-over",
+        )
         try:
-            self._proposals.reserve_code(proposal.id, digest, now)
+            self._proposals.reserve_code(proposal.id, digest, event, now)
         except ConditionFailed:
             if proposal.state == "approved" and proposal.ends_at > now:
                 raise TooManyRequests(MINUTE, "phone-codes") from None
@@ -174,19 +190,13 @@ class PhoneChange:
             params,
             reference=f"phone-code.{proposal.login}.{now}",
         )
-        settled = self._sms.send(sms).settled
+        try:
+            settled = self._sms.send(sms).settled
+        except DeliveryFailed:
+            _settle(event, "failed")
+            raise
         log.info("a code for a new phone was sent")
-        event = audit.entry(
-            proposal.login,
-            "phone-code-sent",
-            now,
-            actor=staff.actor,
-            method="sms",
-            destination=proposal.phone,
-            gateway=settled.gateway,
-            outcome=settled.outcome.value,
-        )
-        audit.record(event)
+        _settle(event, settled.outcome.value, settled.gateway)
         return self._get(proposal.id)
 
     def confirm(self, staff: Staff, proposal_id: str, code: str) -> Proposal:
@@ -195,7 +205,7 @@ class PhoneChange:
         The WeChat is unbound, open recoveries end, and both phones are notified. Raises
         ProposalNotFound, ProposalClosed, CodeExpired, CodeWrong, TooManyAttempts, Unavailable.
         """
-        proposal, now = self._get(proposal_id), self._clock()
+        proposal, now = self._get_for(staff, proposal_id), self._clock()
         if proposal.state != "approved" or proposal.ends_at <= now:
             raise ProposalClosed
         try:
@@ -228,10 +238,11 @@ class PhoneChange:
         )
         sealed = None if was.phone is None else self._sealer.seal(_sealing(was.login), was.phone)
         self._index.add_phone(was.login, phone)
-        try:
-            self._proposals.activate(counted, was, phone, sealed, former, event, now)
-        except ConditionFailed:
-            raise ProposalClosed from None
+        self._write(
+            proposal.id,
+            lambda: self._proposals.activate(counted, was, phone, sealed, former, event, now),
+            lambda after: (after.state, after.confirmed_at) == ("active", now),
+        )
         self._notify("phone-changed", was, phone, now)
         if was.phone is not None:
             self._index.remove_phone(was.login, was.phone)
@@ -264,10 +275,11 @@ class PhoneChange:
         )
         if former is not None:
             self._index.add_phone(was.login, former)
-        try:
-            self._proposals.undo(proposal.id, was, former, event, now)
-        except ConditionFailed:
-            raise ProposalClosed from None
+        self._write(
+            proposal.id,
+            lambda: self._proposals.undo(proposal.id, was, former, event, now),
+            lambda after: after.state == "undone",
+        )
         self._notify("phone-undone", was, former, now)
         self._index.remove_phone(was.login, phone)
         return self._get(proposal.id)
@@ -279,6 +291,34 @@ class PhoneChange:
     def _notify(self, notice: str, was: AccountSnapshot, phone: str | None, now: int) -> None:
         self._notifications.notify(notice, was.login, now, phone=was.phone, openid=was.openid)
         self._notifications.notify(notice, was.login, now, phone=phone, openid=None)
+
+    def _write(
+        self,
+        proposal_id: str,
+        write: Callable[[], None],
+        is_done: Callable[[Proposal], bool],
+        refusal: type[ServiceError] = ProposalClosed,
+    ) -> None:
+        """Do a write, and read whether it took effect where its outcome is unknown.
+
+        A repeat by the staff would find the proposal closed, and nobody would be notified. Raises
+        `refusal` where the write's condition does not hold, Unavailable.
+        """
+        try:
+            write()
+        except ConditionFailed:
+            raise refusal from None
+        except Unavailable:
+            after = self._proposals.get(proposal_id)
+            if after is None or not is_done(after):
+                raise
+
+    def _get_for(self, staff: Staff, proposal_id: str) -> Proposal:
+        """Return a proposal that the person may see; another one does not exist for them."""
+        proposal = self._get(proposal_id)
+        if not staff.sees_proposals_of(proposal.proposed_by):
+            raise ProposalNotFound
+        return proposal
 
     def _get(self, proposal_id: str) -> Proposal:
         proposal = self._proposals.get(proposal_id)
@@ -298,6 +338,17 @@ class PhoneChange:
             # Removed, or sealed by a key that is no longer among SIGNING_KEYS.
             raise ProposalClosed
         return phone
+
+
+def _settle(event: AuditItem, outcome: str, gateway: str | None = None) -> None:
+    """Write the event of a code again, with the outcome of its send; best effort."""
+    event.outcome, event.gateway = outcome, gateway
+    # Written as a whole: the desk's role may not change single attributes of the audit. The code is
+    # on its way, so that a failure must not lead to another one.
+    try:
+        audit.record(event)
+    except Unavailable:
+        log.warning("the outcome of a code for a new phone was not recorded")
 
 
 def _sealing(login: str) -> str:
