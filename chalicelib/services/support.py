@@ -247,15 +247,28 @@ class Support:
     def _change(
         self, login_text: str, change: Callable[[AccountSnapshot], bool]
     ) -> tuple[AccountSnapshot, bool]:
-        login = str(parse_login(login_text))
+        """Return the login before the change, and whether the change was made.
+
+        A write whose outcome is unknown is repeated once. Where the repeat finds nothing to change,
+        the first attempt took effect, and the person is still to be notified of it.
+        """
+        login, unknown = str(parse_login(login_text)), None
         for _ in range(_TRIES):
             before = self._accounts.read(login)
             if before is None:
                 raise AccountNotFound
             try:
-                return before, change(before)
+                changed = change(before)
             except ConditionFailed:
                 continue
+            except Unavailable:
+                if unknown is not None:
+                    raise
+                unknown = before
+                continue
+            if unknown is not None and not changed:
+                return unknown, True
+            return before, changed
         raise Unavailable("store")
 
     def _notify(

@@ -79,14 +79,14 @@ class Proposals:
     def get(proposal_id: str) -> Proposal | None:
         """Return a proposal by a consistent read, or None. Raises Unavailable."""
         item = read(ProposalItem, KIND, proposal_id)
-        return None if item is None else _proposal(item)
+        return None if item is None else proposal_of(item)
 
     @staticmethod
     def newest() -> list[Proposal]:
         """Return the newest proposals, the newest first, at most 200. Raises Unavailable."""
         with translate_errors():
             items = ProposalItem.query(KIND, scan_index_forward=False, limit=_MOST)
-            return [_proposal(item) for item in items]
+            return [proposal_of(item) for item in items]
 
     @staticmethod
     def propose(
@@ -172,7 +172,7 @@ class Proposals:
             & (ProposalItem.code_expires_at > now)
             & (ProposalItem.attempts < TRIES),
         )
-        return _proposal(item)
+        return proposal_of(item)
 
     @staticmethod
     def activate(
@@ -289,7 +289,8 @@ def new_proposal(
     )
 
 
-def _proposal(item: ProposalItem) -> Proposal:
+def proposal_of(item: ProposalItem) -> Proposal:
+    """Return a proposal from its item."""
     return Proposal(
         id=item.id,
         state=item.state,
@@ -317,4 +318,4 @@ def _whole(number: float | None) -> int | None:
     return None if number is None else int(number)
 
 
-__all__ = ["ConditionFailed", "Proposal", "Proposals", "new_proposal"]
+__all__ = ["ConditionFailed", "Proposal", "Proposals", "new_proposal", "proposal_of"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from ...domain import codes as one_time
 from ...domain.catalogue import INPUT_REASONS, SMS_TEMPLATES, fill
@@ -34,7 +35,14 @@ from ...sms.gateway import Sms
 from ...store import audit
 from ...store.accounts import Accounts, AccountSnapshot, ConditionFailed
 from ...store.models import AuditItem
-from ...store.proposals import TRIES, Proposal, Proposals, new_proposal
+from ...store.proposals import (
+    TRIES,
+    UNDO_LIFETIME,
+    Proposal,
+    Proposals,
+    new_proposal,
+    proposal_of,
+)
 from ...store.search import SearchIndex
 from ..notifications import Notifications
 from ..support import REPLACED
@@ -106,9 +114,9 @@ class PhoneChange:
             item.id,
             lambda: self._proposals.propose(item, account, staff.subject, event, now),
             lambda _: True,
-            IdentityNotChecked,
+            IdentityNotChecked(),
         )
-        return self._get(item.id)
+        return proposal_of(item)
 
     def approve(self, staff: Staff, proposal_id: str) -> Proposal:
         """Approve another person's proposal, send the code and notify the phone of now.
@@ -119,21 +127,20 @@ class PhoneChange:
         proposal, now = self._get(proposal_id), self._clock()
         # Read before the decision, after which nothing may prevent the notice.
         account = self._account(proposal.login)
-        self._decide(staff, proposal, "approved", now)
+        decided = self._decide(staff, proposal, "approved", now)
         self._notifications.notify(
             "phone-approved", proposal.login, now, phone=account.phone, openid=account.openid
         )
-        return self.send_code(staff, proposal_id)
+        return self._send_code(staff, decided, now)
 
     def reject(self, staff: Staff, proposal_id: str) -> Proposal:
         """Reject another person's proposal.
 
         Raises ProposalNotFound, OwnProposal, ProposalClosed, Unavailable.
         """
-        self._decide(staff, self._get(proposal_id), "rejected", self._clock())
-        return self._get(proposal_id)
+        return self._decide(staff, self._get(proposal_id), "rejected", self._clock())
 
-    def _decide(self, staff: Staff, proposal: Proposal, state: str, now: int) -> None:
+    def _decide(self, staff: Staff, proposal: Proposal, state: str, now: int) -> Proposal:
         if same_person(proposal.proposed_by, staff.subject):
             raise OwnProposal
         event = audit.entry(
@@ -149,13 +156,16 @@ class PhoneChange:
             lambda: self._proposals.decide(proposal.id, state, staff.subject, event, now),
             lambda after: (after.state, after.decided_by) == (state, staff.subject),
         )
+        return replace(proposal, state=state, decided_by=staff.subject, decided_at=now)
 
     def send_code(self, staff: Staff, proposal_id: str) -> Proposal:
         """Send a code to the new phone of an approved proposal; it replaces an earlier one.
 
         Raises ProposalNotFound, ProposalClosed, TooManyRequests, DeliveryFailed, Unavailable.
         """
-        proposal, now = self._get_for(staff, proposal_id), self._clock()
+        return self._send_code(staff, self._get_for(staff, proposal_id), self._clock())
+
+    def _send_code(self, staff: Staff, proposal: Proposal, now: int) -> Proposal:
         phone = self._opened(proposal, proposal.sealed_phone)
         code = one_time.generate(self._randbelow)
         version, pepper = next(iter(self._peppers.items()))
@@ -176,12 +186,13 @@ class PhoneChange:
             destination=proposal.phone,
             outcome="handed-over",
         )
-        try:
-            self._proposals.reserve_code(proposal.id, digest, event, now)
-        except ConditionFailed:
-            if proposal.state == "approved" and proposal.ends_at > now:
-                raise TooManyRequests(MINUTE, "phone-codes") from None
-            raise ProposalClosed from None
+        is_open = proposal.state == "approved" and proposal.ends_at > now
+        self._write(
+            proposal.id,
+            lambda: self._proposals.reserve_code(proposal.id, digest, event, now),
+            lambda after: after.digest == digest,
+            TooManyRequests(MINUTE, "phone-codes") if is_open else ProposalClosed(),
+        )
         params = {"login": proposal.login, "code": code, "minutes": str(LIFETIME // MINUTE)}
         sms = Sms(
             phone,
@@ -197,7 +208,7 @@ class PhoneChange:
             raise
         log.info("a code for a new phone was sent")
         _settle(event, settled.outcome.value, settled.gateway)
-        return self._get(proposal.id)
+        return proposal
 
     def confirm(self, staff: Staff, proposal_id: str, code: str) -> Proposal:
         """Compare the code that reached the new phone, and bind that phone.
@@ -246,7 +257,13 @@ class PhoneChange:
         self._notify("phone-changed", was, phone, now)
         if was.phone is not None:
             self._index.remove_phone(was.login, was.phone)
-        return self._get(proposal.id)
+        return replace(
+            counted,
+            state="active",
+            former=former,
+            confirmed_at=now,
+            undo_until=now + UNDO_LIFETIME,
+        )
 
     def undo(self, staff: Staff, proposal_id: str) -> Proposal:
         """Bind the former phone again, within a day; a WeChat bound since is unbound.
@@ -282,7 +299,7 @@ class PhoneChange:
         )
         self._notify("phone-undone", was, former, now)
         self._index.remove_phone(was.login, phone)
-        return self._get(proposal.id)
+        return replace(proposal, state="undone")
 
     def newest(self) -> list[Proposal]:
         """Return the newest proposals. Raises Unavailable."""
@@ -297,17 +314,18 @@ class PhoneChange:
         proposal_id: str,
         write: Callable[[], None],
         is_done: Callable[[Proposal], bool],
-        refusal: type[ServiceError] = ProposalClosed,
+        refusal: ServiceError | None = None,
     ) -> None:
         """Do a write, and read whether it took effect where its outcome is unknown.
 
-        A repeat by the staff would find the proposal closed, and nobody would be notified. Raises
-        `refusal` where the write's condition does not hold, Unavailable.
+        A repeat by the staff would find the proposal closed, and nobody would be notified. For the
+        same reason no act reads the proposal again after its write. Raises `refusal` where the
+        write's condition does not hold, by default ProposalClosed; Unavailable.
         """
         try:
             write()
         except ConditionFailed:
-            raise refusal from None
+            raise refusal or ProposalClosed() from None
         except Unavailable:
             after = self._proposals.get(proposal_id)
             if after is None or not is_done(after):
