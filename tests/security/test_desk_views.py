@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
+from chalicelib.domain.reasons import parse_reason
 from chalicelib.handlers import desk_page
 from chalicelib.handlers.http import problems
 from chalicelib.services.desk import find, reviews
@@ -183,6 +184,8 @@ def test_no_cell_of_the_audit_is_a_formula(desk: Desk, monkeypatch: pytest.Monke
         PhoneChange.confirm, "None if was.phone is None else mask_phone(was.phone)", "was.phone"
     ),
     SourceMutation(Support.change_phone, "destination=mask_phone(phone)", "destination=phone"),
+    SourceMutation(parse_reason, "mask_phones(reason)", "reason"),
+    SourceMutation(reviews.Reviews.audit, "mask_phones(query.by)", "query.by"),
 )
 def test_the_desk_shows_no_secret(desk: Desk) -> None:
     """No answer to any role has a whole phone, a code, a hash, an openid or a fact of the firm."""
@@ -193,6 +196,10 @@ def test_the_desk_shows_no_secret(desk: Desk) -> None:
     world.service.desk.support.change_phone(
         f"{LOGIN}_cw", "13700003333", actor="arn:aws-cn:iam::1:user/ops", reason="来函"
     )
+    # What the staff types may have a phone as well.
+    reason = {"reason": f"来电人的新手机是{NEW}"}
+    assert desk.agent.post(FREEZE, reason).status_code == 200
+    assert desk.auditor.get(f"/support/api/audit?by={NEW}").status_code == 200
     proposal = approved(desk)
     code = phone_code(desk)
     bodies = [act(desk.agent, proposal, "confirm", code=code).body.decode()]
@@ -211,7 +218,7 @@ def test_the_desk_shows_no_secret(desk: Desk) -> None:
         ):
             bodies.append(browser.get(path).body.decode())
     text = "\n".join(bodies)
-    assert "139****2222" in text
+    assert "新手机是139****2222" in text
     assert "137****3333" in text
     secrets = (
         PHONE.removeprefix("+86"),
