@@ -248,10 +248,21 @@ def transact(build: Callable[[Transaction], None], model: type[Model]) -> None:
                         items,
                         [code == "ConditionalCheckFailed" for code in codes],
                     ) from None
-                if not _is_transient(error.cause_response_code, codes):
+                if not _is_transient(_code(error), codes):
                     raise
                 failure = error
     raise Unavailable("store") from failure
+
+
+def _code(error: TransactWriteError) -> str | None:
+    """Return DynamoDB's error code; None where a connection failed.
+
+    botocore's errors of connections have None for their response, on which pynamodb's
+    `cause_response_code` raises AttributeError.
+    """
+    response = getattr(error.cause, "response", None) or {}
+    code = response.get("Error", {}).get("Code")
+    return None if code is None else str(code)
 
 
 def _is_transient(code: str | None, reasons: Sequence[str | None]) -> bool:

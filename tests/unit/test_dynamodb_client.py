@@ -163,12 +163,13 @@ def test_a_dropped_idle_connection_is_replaced(serve: Serve) -> None:
     assert len(script.requests) == 3
 
 
-def test_a_closed_port_is_unavailable(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The port was closed just before."""
+def test_a_closed_port_is_unavailable(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """The port was closed just before. No call fails in the client by another exception."""
     serve(answer(FOUND)).close()
     for call in (get, write, write_together):
         with unavailable():
             call()
+    assert "the client of the store failed" not in caplog.text
 
 
 def test_an_untrusted_certificate_is_unavailable(
