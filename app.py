@@ -12,6 +12,7 @@ from chalicelib.handlers import (
     desk_logins,
     desk_page,
     desk_reviews,
+    freezing,
     middleware,
     openapi,
     receipts,
@@ -26,6 +27,7 @@ app = Chalice(app_name="login-recovery", configure_logs=False)
 middleware.register(app)
 app.register_blueprint(recovery.blueprint)
 app.register_blueprint(wechat.blueprint)
+app.register_blueprint(freezing.blueprint)
 app.register_blueprint(web.blueprint)
 app.register_blueprint(openapi.blueprint)
 app.register_blueprint(credentials.blueprint)

@@ -30,11 +30,13 @@ from .telemetry.metrics import count
 
 if TYPE_CHECKING:
     from .desk_container import DeskContainer
+    from .security.freeze_tokens import FreezeTokens
     from .services.bound_logins import BoundLogins
     from .services.canary import Canary
     from .services.conversation import Conversation
     from .services.credential_check import CredentialCheck
     from .services.diagnosis import Diagnosis
+    from .services.owner_freezing import OwnerFreezing
     from .services.receipts import Receipts
     from .services.unbinding import Unbinding
     from .services.wechat_login import WechatLogin
@@ -55,6 +57,24 @@ class Service(Foundation):
             self.settings.wechat_notice_template_id,
             self.settings.site_url,
             self.budgets,
+            lambda login, openid, now: (
+                f"{self.freeze_url}?token={self._freeze_tokens.issue(login, openid, now)}"
+            ),
+        )
+
+    @cached_property
+    def _freeze_tokens(self) -> FreezeTokens:
+        from .security.freeze_tokens import FreezeTokens
+
+        # The oldest pepper, as for the requesters: links outlive a rotation.
+        return FreezeTokens(self.signer, self.peppers[min(self.peppers)])
+
+    @cached_property
+    def owner_freezing(self) -> OwnerFreezing:
+        from .services.owner_freezing import OwnerFreezing
+
+        return OwnerFreezing(
+            clock=self.clock, tokens=self._freeze_tokens, notifications=self.notifications
         )
 
     @cached_property
@@ -291,6 +311,11 @@ class Service(Foundation):
     def enter_url(self) -> str:
         """The address at which a person opens the page inside WeChat."""
         return f"{self.settings.site_url}/wechat/enter"
+
+    @property
+    def freeze_url(self) -> str:
+        """The address at which a notice's recipient freezes the login, without its token."""
+        return f"{self.settings.site_url}/freeze"
 
     @property
     def menu(self) -> dict[str, list[dict[str, str]]]:

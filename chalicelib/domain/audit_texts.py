@@ -51,6 +51,7 @@ EVENTS = {
     "code-wrong": "验证码错误",
     "details-wrong": "解绑信息不符",
     "frozen": "冻结账号",
+    "frozen-by-owner": "本人冻结",
     "unfrozen": "解除冻结",
     "phone-proposed": "申请变更手机号",
     "phone-code-sent": "向新手机发送验证码",

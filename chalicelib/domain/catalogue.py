@@ -25,6 +25,11 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "请用该微信关注后再试，或解绑公众号后改用手机短信验证。",
     ),
     "frozen": ("账号已冻结", f"该账号为安全起见已冻结，如需恢复请联系技术支持{SUPPORT}。"),
+    "freeze-link-invalid": (
+        "链接已失效",
+        "冻结链接自收到通知起七天内有效；账号绑定了其他微信或解除过冻结后，之前的链接也会失效。"
+        f"如需冻结账号请联系技术支持{SUPPORT}。",
+    ),
     "weak-password": ("密码不符合要求", "$reasons"),
     "code-wrong": ("验证码错误", "$sentence"),
     "code-expired": ("验证码已失效", "$sentence请重新获取验证码。"),
@@ -57,9 +62,6 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "method-not-allowed": ("不支持的请求", "该地址不支持这种请求方式。"),
     "forbidden": ("无权访问", "该接口仅供登录系统调用。"),
 }
-
-NOT_FOUND_LINK = "返回找回密码"
-"""The link on the page for unknown addresses."""
 
 # Why a visitor's own code is not accepted, by `reason` of the problem `code-expired`.
 CODE_REASONS: dict[str, str] = {
@@ -152,18 +154,23 @@ SMS_TEMPLATES: dict[str, str] = {
     "unfrozen": f"账号$login已于$time解除冻结。非本人操作请联系{SUPPORT}",
 }
 
-# The same notices as short titles of a WeChat template message (20 characters at most).
+_NOT_ME = "，非本人操作请点此冻结"
+
+# The same notices as titles of a WeChat template message, whose field has 20 characters at most. The
+# message's link leads to the freezing of the login where the title says so.
 NOTICE_TITLES: dict[str, str] = {
-    "password-reset": "登录密码已重置",
-    "wechat-bound": "密码已重置并绑定本微信",
-    "wechat-unbound": "已解绑微信公众号",
-    "phone-changed": "绑定手机号已变更",
-    "unlocked": "次数限制已解除",
-    "phone-approved": "正在更换绑定手机号",
-    "phone-undone": "更换手机号已撤销",
+    "password-reset": f"登录密码已重置{_NOT_ME}",
+    "wechat-bound": f"密码重置并绑定微信{_NOT_ME}",
+    "wechat-unbound": f"已解绑微信公众号{_NOT_ME}",
+    "phone-changed": f"绑定手机号已变更{_NOT_ME}",
+    "unlocked": f"次数限制已解除{_NOT_ME}",
+    "phone-approved": f"正在更换绑定手机号{_NOT_ME}",
+    "phone-undone": f"更换手机号已撤销{_NOT_ME}",
     "frozen": "账号已冻结",
-    "unfrozen": "账号已解除冻结",
+    "unfrozen": f"账号已解除冻结{_NOT_ME}",
 }
+FREEZING_NOTICES = frozenset(NOTICE_TITLES) - {"frozen"}
+"""The notices whose link leads to the freezing of the login."""
 
 CODE_KEY = "code"
 """The key of the menu item 获取验证码."""

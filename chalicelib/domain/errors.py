@@ -58,6 +58,12 @@ class Frozen(ServiceError):
     code = "frozen"
 
 
+class FreezeLinkInvalid(ServiceError):
+    """A notice's link that freezes the login is forged, too old, or of an earlier binding."""
+
+    code = "freeze-link-invalid"
+
+
 class NotFollowing(ServiceError):
     """The bound WeChat does not follow the Official Account."""
 

@@ -10,7 +10,7 @@ from chalice.app import Blueprint, Response
 from .. import runtime
 from ..domain.catalogue import DESK_ENTRY
 from .http.desk import is_on
-from .http.problems import problem, render_errors
+from .http.problems import render_errors
 
 blueprint = Blueprint(__name__)
 
@@ -50,7 +50,7 @@ def document() -> Response:
 
     service = runtime.service()
     if not is_on(service):
-        return problem("not-found", 404)
+        return _not_found()
     query: Mapping[str, str] = blueprint.current_request.query_params or {}
     entry = DESK_ENTRY.get(query.get("entry", ""), "")
     words = {
@@ -83,4 +83,11 @@ def asset(name: str) -> Response:
     from .http.pages import asset_response
 
     file = by_name().get(name) if is_on(runtime.service()) else None
-    return problem("not-found", 404) if file is None else asset_response(file)
+    return _not_found() if file is None else asset_response(file)
+
+
+def _not_found() -> Response:
+    from .http.notice_pages import problem_page
+
+    settings = runtime.service().settings
+    return problem_page(blueprint.current_request, settings, "not-found", 404)

@@ -12,7 +12,8 @@ from ..domain.errors import ServiceError
 from ..domain.staff import EVERYBODY, Staff
 from .http import cookies, payloads
 from .http.desk import desk_call, is_on
-from .http.problems import HEADERS, json_response, log_error, problem, render_errors
+from .http.notice_pages import problem_page
+from .http.problems import HEADERS, json_response, log_error, render_errors
 
 blueprint = Blueprint(__name__)
 
@@ -35,7 +36,7 @@ def begin() -> Response:
     """Redirect to the identity provider; `?place=` is where the desk's page continues afterwards."""
     service = runtime.service()
     if not is_on(service):
-        return problem("not-found", 404)
+        return problem_page(blueprint.current_request, service.settings, "not-found", 404)
     try:
         url, round_trip = service.desk.sign_in.begin(_parameter("place"))
     except ServiceError as error:
@@ -49,7 +50,7 @@ def complete() -> Response:
     """Complete the sign-in and redirect to the desk, with a session or with a reason."""
     service = runtime.service()
     if not is_on(service):
-        return problem("not-found", 404)
+        return problem_page(blueprint.current_request, service.settings, "not-found", 404)
     code, state = _parameter("code"), _parameter("state")
     if not code:
         # The provider's `error`, such as access_denied where the person cancelled.

@@ -12,8 +12,7 @@ from ..domain.catalogue import ACCOUNT_NAME, ENTRY, SUPPORT
 from ..domain.errors import InvalidInput
 from ..domain.logins import parse_login
 from .http import cookies
-from .http.not_found import not_found
-from .http.problems import HEADERS, problem, render_errors
+from .http.problems import HEADERS, render_errors
 
 blueprint = Blueprint(__name__)
 
@@ -90,7 +89,7 @@ def asset(name: str) -> Response:
 
     file = by_name().get(name)
     if file is None:
-        return problem("not-found", 404)
+        return _not_found()
     return asset_response(file)
 
 
@@ -114,13 +113,22 @@ def robots() -> Response:
     return Response("User-agent: *\nAllow: /$\nAllow: /assets/\nDisallow: /\n", headers=_PLAIN_TEXT)
 
 
-@blueprint.route("/{name}", methods=["GET"])
+# Greedy: API Gateway sends it every address that no other route matches. Chalice passes no such
+# parameter to the view.
+@blueprint.route("/{proxy+}", methods=["GET"])
 @render_errors
-def domain_verification(name: str) -> Response:
-    """Return `MP_verify_….txt`, by which WeChat verifies that the domain is the account's."""
+def other() -> Response:
+    """Return `MP_verify_….txt`, by which WeChat verifies that the domain is the account's, or 404."""
     settings = runtime.service().settings
     expected = settings.wechat_verify
-    if not expected or name != f"MP_verify_{expected}.txt":
-        accept = str(blueprint.current_request.headers.get("accept", ""))
-        return not_found(accept, f"{settings.site_url}/")
+    path = (blueprint.current_request.uri_params or {}).get("proxy")
+    if not expected or path != f"MP_verify_{expected}.txt":
+        return _not_found()
     return Response(expected, headers=_PLAIN_TEXT)
+
+
+def _not_found() -> Response:
+    from .http.notice_pages import problem_page
+
+    settings = runtime.service().settings
+    return problem_page(blueprint.current_request, settings, "not-found", 404)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from ..domain import canary
-from ..domain.catalogue import NOTICE_TITLES, SMS_TEMPLATES, fill
+from ..domain.catalogue import FREEZING_NOTICES, NOTICE_TITLES, SMS_TEMPLATES, fill
 from ..domain.errors import ServiceError
 from ..sms.gateway import Attempt, Sms
 from ..wechat.template_results import TemplateOutcome
@@ -44,10 +44,13 @@ class Notifications:
         template_id: str,
         site_url: str,
         budgets: ServiceBudgets,
+        freeze_url: Callable[[str, str, int], str],
     ) -> None:
         """`sms` and `platform` return the clients; they are called when one is needed.
 
-        `template_id` is WeChat's template for notices; empty where the account has none. A notice by
+        `template_id` is WeChat's template for notices; empty where the account has none. `freeze_url`
+        returns the address at which the recipient of a notice freezes the login, for the login, the
+        recipient's openid and the time of the event in epoch seconds. A notice by
         SMS counts as a send of the whole service. The budget of sends refuses none of them; its hard
         limit, which ends all SMS of the hour, ends notices as well. They are not counted among the
         codes of their phone: the code of the firm's other login may follow at once.
@@ -57,6 +60,7 @@ class Notifications:
         self._platform = platform
         self._template_id = template_id
         self._site_url = site_url
+        self._freeze_url = freeze_url
 
     def notify(
         self,
@@ -115,11 +119,16 @@ class Notifications:
                 "character_string2": login,
                 "time3": beijing_time(now),
             },
-            url=self._site_url,
+            url=self._link(notice, login, now, openid),
             client_msg_id=f"{notice}.{login}.{now}"[:64],
         )
         if result.outcome is not TemplateOutcome.SENT:
             log.warning("notice %s refused by wechat: %s", notice, result.outcome.value)
+
+    def _link(self, notice: str, login: str, now: int, openid: str) -> str:
+        if notice not in FREEZING_NOTICES:
+            return self._site_url
+        return self._freeze_url(login, openid, now)
 
     @staticmethod
     def _attempt(notice: str, channel: str, send: Callable[[], object]) -> None:

@@ -231,7 +231,7 @@ class Support:
             if before.frozen_at is None:
                 return False
             event = audit.entry(before.login, "unfrozen", now, actor=actor, reason=why)
-            freezing.unfreeze(before.login, event)
+            freezing.unfreeze(before.login, event, now)
             return True
 
         return self._frozen("unfrozen", login_text, change, now)

@@ -89,6 +89,8 @@ class LoginItem(Shaped):
     """The year of the last yearly reset of this login."""
     frozen_at = NumberAttribute(null=True)
     """When the login was frozen; missing where it is not."""
+    unfrozen_at = NumberAttribute(null=True)
+    """When a freezing of the login was last ended; links of earlier notices freeze it no more."""
     starts = times()
     """Times of recoveries started."""
     starts_by = mapping()

@@ -10,10 +10,10 @@ import base64
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from chalice.app import Chalice, IAMAuthorizer, Response
 from chalice.config import Config
@@ -24,6 +24,8 @@ from chalice.local import (
     LocalGateway,
     LocalGatewayAuthorizer,
     LocalGatewayException,
+    MatchResult,
+    RouteMatcher,
 )
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Request
@@ -69,6 +71,27 @@ class _Authorizer(LocalGatewayAuthorizer):
         return lambda_event, lambda_context
 
 
+class GreedyRouteMatcher(RouteMatcher):
+    """Matches `/{proxy+}`, which `chalice local` does not have, to what no other route matches."""
+
+    GREEDY = "/{proxy+}"
+
+    def __init__(self, route_urls: Iterable[str]) -> None:
+        """`route_urls` are all routes of the app."""
+        super().__init__([url for url in route_urls if url != self.GREEDY])
+
+    def match_route(self, url: str) -> MatchResult:
+        """Return the route, the path's parameters and the query's of a request's target."""
+        try:
+            return super().match_route(url)
+        except ValueError:
+            parsed = urlsplit(url)
+            captured = {"proxy": parsed.path.strip("/")}
+            return MatchResult(
+                self.GREEDY, captured, parse_qs(parsed.query, keep_blank_values=True)
+            )
+
+
 class Gateway:
     """Serves requests with the Chalice app."""
 
@@ -88,6 +111,7 @@ class Gateway:
         self._config = Config.create(
             chalice_stage="local", lambda_timeout=TIMEOUT, app_name=app.app_name
         )
+        self._matcher = GreedyRouteMatcher(app.routes)
         self._chalice = LocalGateway(app, self._config)
         self._authorizer = _Authorizer(app, check, caller)
 
@@ -109,10 +133,7 @@ class Gateway:
 
     def _answer(self, request: Request, body: bytes) -> Reply:
         target = raw_target(request)
-        try:
-            match = self._chalice.event_converter._route_matcher.match_route(target)
-        except ValueError:
-            return rendered(problem("not-found", 404))
+        match = self._matcher.match_route(target)
         methods = list(self._app.routes[match.route])
         method = request.method
         if method == "HEAD" and "GET" in methods and "HEAD" not in methods:
@@ -120,6 +141,8 @@ class Gateway:
         preflight = method == "OPTIONS" and any(
             route.cors is not None for route in self._app.routes[match.route].values()
         )
+        if method not in methods and match.route == GreedyRouteMatcher.GREEDY:
+            return rendered(problem("not-found", 404))
         if method not in methods and not preflight:
             refused = rendered(problem("method-not-allowed", 405))
             head = ["HEAD"] if "GET" in methods and "HEAD" not in methods else []

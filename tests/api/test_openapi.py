@@ -29,7 +29,7 @@ NOT_DESCRIBED = {
     "/support/assets/{name}",
     "/favicon.ico",
     "/robots.txt",
-    "/{name}",
+    "/{proxy+}",
 }
 # Where vendors push receipts to; who needs the address has it from the operators.
 NOT_DESCRIBED |= {"/receipts/aliyun/{key}", "/receipts/tencent/{key}"}

@@ -105,7 +105,9 @@ def test_first_recovery_by_sms(demo: DemoPage) -> None:
     demo.expect_done(5)
     expect(page.locator("#finished")).to_be_visible()
     demo.open_app("chat")
-    expect(page.locator("#chat-list .card")).to_contain_text("密码已重置并绑定本微信")
+    expect(page.locator("#chat-list .card")).to_contain_text(
+        "密码重置并绑定微信，非本人操作请点此冻结"
+    )
     demo.open_app("sms")
     expect(page.locator("#sms-list")).to_contain_text(code)
     assert audit(demo) == ["找回密码", "发送验证码", "导入账号"]

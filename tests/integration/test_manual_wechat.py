@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import segno
 
+from chalicelib.domain.catalogue import NOTICE_TITLES
 from tests.conftest import PASSWORD, World
 from tests.support.official_account import (
     LINK,
@@ -110,7 +111,7 @@ def test_the_firm_s_details_undo_the_binding(
     assert (answer.status_code, answer.json_body) == (200, {"login": "11010148", "method": "sms"})
     assert wechat_world.world.login_item().openid is None
     assert wechat_world.world.phones.sent[-1].template == "wechat-unbound"
-    assert phone.chat[-1].splitlines()[:2] == ["已解绑微信公众号", "11010148"]
+    assert phone.chat[-1].splitlines()[:2] == [NOTICE_TITLES["wechat-unbound"], "11010148"]
 
 
 @pytest.mark.parametrize("name", DETAILS)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from chalicelib.domain.catalogue import NOTICE_TITLES
 from chalicelib.domain.errors import InvalidInput, PhoneNotBound, Unavailable
 from chalicelib.services.support import ChangeResult, NotificationResult, Support
 from chalicelib.sms.gateway import Outcome
@@ -198,7 +199,7 @@ def test_an_undone_binding_is_audited_and_phone_and_wechat_notified(
     (event,) = events(FINANCE)
     assert (event.event, event.actor, event.reason) == ("wechat-unbound", ACTOR, "本人来函")
     assert [sms.template for sms in world.phones.sent] == ["wechat-unbound"]
-    assert fake_platform.messages == [("o-alice", "已解绑微信公众号")]
+    assert fake_platform.messages == [("o-alice", NOTICE_TITLES["wechat-unbound"])]
     world.clock.time += 60
     assert world.start(FINANCE, "o-bob").json_body["method"] == "sms"
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from chalice.test import HTTPResponse
 
+from chalicelib.domain.catalogue import NOTICE_TITLES
 from chalicelib.store.ephemeral_models import CodeItem
 from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.store.requester_times import times_by
@@ -56,7 +57,7 @@ def test_public_details_lead_no_further_than_an_sms(wechat_world: WechatWorld) -
     notice = wechat_world.world.phones.sent[-1]
     assert (notice.to, notice.template) == (PHONE, "wechat-unbound")
     assert "010-88250337/0338" in notice.text
-    assert alice.chat[-1].splitlines()[:2] == ["已解绑微信公众号", "11010148"]
+    assert alice.chat[-1].splitlines()[:2] == [NOTICE_TITLES["wechat-unbound"], "11010148"]
     unbound = [item for item in AuditItem.query("11010148") if item.event == "wechat-unbound"]
     assert [(item.actor, item.method) for item in unbound] == [("person", "wechat")]
 

@@ -11,6 +11,7 @@ from chalice.config import Config
 from chalice.test import TestHTTPClient
 
 from app import app
+from infra.local.gateway import GreedyRouteMatcher
 
 IDENTITY = {
     "userArn": "arn:aws-cn:sts::123456789012:assumed-role/login-page/server",
@@ -32,6 +33,7 @@ class ApiClient(TestHTTPClient):
         self.identity: dict[str, str] = {**IDENTITY}
         """What API Gateway adds about the caller on routes with IAM authorization."""
         converter = self._local_gateway.event_converter
+        converter._route_matcher = GreedyRouteMatcher(app.routes)
         create = converter.create_lambda_event
 
         def create_with_identity(*args: Any, **kwargs: Any) -> Any:

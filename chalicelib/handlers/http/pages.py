@@ -17,7 +17,7 @@ YEAR = 31_536_000
 """Seconds."""
 
 
-def document_response(body: str, settings: Settings, policy: str) -> Response:
+def document_response(body: str, settings: Settings, policy: str, status: int = 200) -> Response:
     """Return a document; `policy` is its Content-Security-Policy."""
     headers: dict[str, str | list[str]] = {
         **HEADERS,
@@ -30,7 +30,7 @@ def document_response(body: str, settings: Settings, policy: str) -> Response:
     }
     if settings.secure:
         headers["Strict-Transport-Security"] = f"max-age={YEAR}"
-    return Response(body, headers=headers)
+    return Response(body, headers=headers, status_code=status)
 
 
 def asset_response(file: Asset) -> Response:

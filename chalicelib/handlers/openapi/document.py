@@ -6,7 +6,7 @@ import json
 from functools import cache
 
 from ..http.problems import STATUSES
-from . import credentials, desk_logins, desk_reviews, recovery, support, web, wechat
+from . import credentials, desk_logins, desk_reviews, freezing, recovery, support, web, wechat
 from .schemas import Schema, json_response, problem_responses, problem_schema
 
 
@@ -25,6 +25,7 @@ def document() -> Schema:
             **recovery.paths(),
             **credentials.paths(),
             **wechat.paths(),
+            **freezing.paths(),
             **support.paths(),
             **desk_logins.paths(),
             **desk_reviews.paths(),
