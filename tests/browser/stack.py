@@ -131,6 +131,17 @@ class LocalStack:
         codes = [match[0] for text in told for match in re.finditer(r"(?<!\d)\d{6}(?!\d)", text)]
         return codes[-1]
 
+    def freeze_link(self, number: str) -> str:
+        """Return the address in the last notice of a phone's WeChat, by which its owner freezes the login."""
+        links = [entry["url"] for entry in self.phone(number)["chat"] if entry["kind"] == "card"]
+        return next(link for link in reversed(links) if "/freeze?" in link)
+
+    def freeze(self, number: str) -> None:
+        """Freeze the login of the last notice of a phone's WeChat."""
+        token = self.freeze_link(number).partition("token=")[2]
+        answer = requests.post(f"{self.url}/freeze", data={"token": token}, timeout=TIMEOUT)
+        assert answer.status_code == 200, answer.text
+
     def follow(self, number: str) -> None:
         """Follow the Official Account by a phone."""
         self.act("follow", phone=number)
@@ -158,6 +169,15 @@ class LocalStack:
 
     def crowd(self, login: str) -> int:
         """Make strangers' starts of a login; return the factor of work that its next start needs."""
+        starts = [{"N": str(int(time.time()) - 60)}] * 45
+        self._set(login, "starts", {"L": starts})
+        return 4
+
+    def freeze_at_the_desk(self, login: str) -> None:
+        """Freeze a login without a notice's link."""
+        self._set(login, "frozen_at", {"N": str(int(time.time()))})
+
+    def _set(self, login: str, attribute: str, value: dict[str, Any]) -> None:
         client = boto3.client(
             "dynamodb",
             endpoint_url=self.aws_url,
@@ -165,14 +185,12 @@ class LocalStack:
             aws_access_key_id="testing",
             aws_secret_access_key="testing",
         )
-        starts = [{"N": str(int(time.time()) - 60)}] * 45
         client.update_item(
             TableName="recovery-logins",
             Key={"login": {"S": login}},
-            UpdateExpression="SET starts = :starts",
-            ExpressionAttributeValues={":starts": {"L": starts}},
+            UpdateExpression=f"SET {attribute} = :value",
+            ExpressionAttributeValues={":value": value},
         )
-        return 4
 
     def bind(self, firm: Firm) -> None:
         """Bind a WeChat to the firm's main login, so that codes go there."""

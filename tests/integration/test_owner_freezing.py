@@ -10,7 +10,10 @@ import pytest
 from chalice.test import HTTPResponse
 
 from chalicelib.domain.catalogue import FREEZING_NOTICES, NOTICE_TITLES, SUPPORT
+from chalicelib.domain.errors import Unavailable
 from chalicelib.security.freeze_tokens import FREEZE_LIFETIME, FreezeTokens
+from chalicelib.store import freezing
+from chalicelib.store.freezing import FreezingState
 from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.wechat.template_results import TemplateOutcome, TemplateResult
 from tests.conftest import PHONE, MakeWorld, World, add_firm, store_calls
@@ -127,6 +130,11 @@ def test_a_get_changes_nothing_and_reads_nothing(world: World) -> None:
             assert world.call("GET", f"/freeze?token={token}").status_code == 200
     assert sent == []
     assert not is_frozen(world)
+
+
+def unavailable(*_: object) -> None:
+    """Fail as a table that does not answer."""
+    raise Unavailable("store")
 
 
 def refused(answer: HTTPResponse) -> bool:
@@ -249,6 +257,44 @@ def test_only_the_form_is_read(world: World, content_type: str) -> None:
 def test_a_malformed_form_is_refused(world: World, body: bytes) -> None:
     """Without an exception in the log."""
     assert refused(world.call("POST", "/freeze", body, headers=FORM))
+
+
+def test_a_failed_freezing_shows_the_form_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the login and the telephone, so that the same button tries again."""
+    token = issue(world)
+    with monkeypatch.context() as broken:
+        broken.setattr(freezing, "freeze_unchanged", unavailable)
+        answer = press(world, token)
+        program = world.call(
+            "POST", "/freeze", f"token={token}".encode(), headers={**FORM, "Accept": "*/*"}
+        )
+    assert (answer.status_code, program.json_body["code"]) == (503, "unavailable")
+    text = answer.body.decode()
+    assert f'name="token" value="{token}"' in text
+    assert "再试一次" in text
+    assert LOGIN in text
+    assert SUPPORT in text
+    assert not is_frozen(world)
+    assert press(world, token).status_code == 200
+    assert is_frozen(world)
+
+
+def test_a_binding_that_changes_meanwhile_is_checked_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the read and the write the login is bound to another WeChat."""
+    read = freezing.read_state
+
+    def overtaken(login: str) -> FreezingState | None:
+        state = read(login)
+        LoginItem(login).update([LoginItem.openid.set(MALLORY)])
+        return state
+
+    monkeypatch.setattr(freezing, "read_state", overtaken)
+    assert refused(press(world, issue(world)))
+    assert not is_frozen(world)
 
 
 def test_a_program_gets_a_problem(world: World) -> None:

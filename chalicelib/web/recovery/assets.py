@@ -13,7 +13,7 @@ from ..assets import Asset, build, by_served_name, read_file
 
 # Each module follows those that it imports.
 FIRST_MODULES = ("api.js", "messages.js", "recovery.js", "page.js")
-LATER_MODULES = ("verify.js", "unbinding.js", "follow.js", "done.js")
+LATER_MODULES = ("verify.js", "unbinding.js", "follow.js", "done.js", "frozen.js")
 MODULES = (*FIRST_MODULES, *LATER_MODULES)
 
 _SOURCES: Mapping[str, tuple[str, ...]] = {

@@ -54,11 +54,19 @@ export function showAlarm(text, button = null) {
   if (text) place.focus();
 }
 
+const handlers = {}; // code of a problem -> function that shows it on a screen of its own
+
+/** Register the function that shows the problems of a code. */
+export function onProblem(code, handler) {
+  handlers[code] = handler;
+}
+
 /**
  * Show a problem at the field that it names, or else at `field`; above the button where it belongs
  * to no field. The button is disabled for `retry_after` seconds.
  */
 export function showProblem(problem, button, field = null) {
+  if (handlers[problem.code]) return handlers[problem.code](problem);
   const named = problem.field && $(`${problem.field}-error`) ? problem.field : field;
   const place = GENERAL.includes(problem.code) ? null : named;
   if (problem.retry_after && button.matches("button")) {

@@ -6,7 +6,7 @@ import { $, showAlarm, showProblem } from "./messages.js";
 
 const STORAGE_KEY = "recovery";
 const SYSTEM = "中国注册会计师行业管理系统";
-const STEPS = { account: 0, follow: 0, verify: 1, unbinding: 1, done: 2 };
+const STEPS = { account: 0, follow: 0, frozen: 0, verify: 1, unbinding: 1, done: 2 };
 
 /** Whether the service has the person's openid from WeChat. */
 export const inside = page.inside === "1";

@@ -243,13 +243,24 @@ $("verify").addEventListener("submit", (event) => {
       finish(await callRecovery("POST", "recovery/password", { code, password }));
       showFirm(token);
     } catch (problem) {
-      showRefusal(problem, button);
+      await showRefusal(problem, button);
     }
   });
 });
 
-function showRefusal(problem, button) {
-  if (problem.code === "recovery-expired") return restart();
+/** Return whether the recovery has ended, as where the login was frozen and its code removed. */
+async function hasEnded() {
+  try {
+    await callRecovery("GET", "recovery");
+    return false;
+  } catch ({ code }) {
+    return code === "recovery-expired";
+  }
+}
+
+async function showRefusal(problem, button) {
+  const isGone = problem.code === "code-expired" && (await hasEnded());
+  if (isGone || problem.code === "recovery-expired") return restart();
   const spent = problem.code === "code-wrong" && problem.attempts_left === 0;
   // A code that was replaced leaves its successor, whose time goes on.
   const ended = problem.code === "code-expired" && problem.reason !== "replaced";
