@@ -134,7 +134,7 @@ class LocalStack:
     def freeze_link(self, number: str) -> str:
         """Return the address in the last notice of a phone's WeChat, by which its owner freezes the login."""
         links = [entry["url"] for entry in self.phone(number)["chat"] if entry["kind"] == "card"]
-        return next(link for link in reversed(links) if "/freeze?" in link)
+        return str(next(link for link in reversed(links) if "/freeze?" in link))
 
     def freeze(self, number: str) -> None:
         """Freeze the login of the last notice of a phone's WeChat."""
