@@ -212,6 +212,22 @@ def test_an_unknown_firm_has_no_identity(desk: Desk) -> None:
     assert (answer.status_code, answer.json_body["code"]) == (404, "account-not-found")
 
 
+def test_a_freezing_by_the_owner_is_shown(desk: Desk) -> None:
+    """By a notice's link; the requester is the visitor who pressed the button."""
+    service = desk.world.service
+    token = service._freeze_tokens.issue(LOGIN, "o-alice", desk.world.clock.time)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    body = f"token={token}".encode()
+    answer = desk.world.call("POST", "/freeze", body, headers=form, openid="o-alice")
+    assert answer.status_code == 200
+    shown = view(desk)
+    assert "frozen" in shown["findings"]
+    (event,) = shown["events"]
+    assert (event["text"], event["actor"]) == ("本人冻结", "person")
+    assert event["requester"] == service.requesters.identify("o-alice", "").id
+    assert shown["requesters"][0]["requester"] == event["requester"]
+
+
 def test_a_frozen_login_is_shown_as_frozen(desk: Desk) -> None:
     """Call 9: open recoveries end, the person is notified; a supervisor unfreezes."""
     token = desk.world.token()

@@ -130,6 +130,7 @@ def test_the_day_at_a_glance(desk: Desk) -> None:
     world.send(world.token("11010148_cw"))
     audit.record(audit.entry("11010148_cw", "yearly-reset", world.clock.time, actor="yearly-reset"))
     audit.record(audit.entry(LOGIN, "enrolled", world.clock.time, actor="arn:aws:x"))
+    audit.record(audit.entry(LOGIN, "frozen-by-owner", world.clock.time))
     unlock(desk)
     answer = desk.auditor.get("/support/api/today")
     assert answer.status_code == 200, answer.body
@@ -143,6 +144,7 @@ def test_the_day_at_a_glance(desk: Desk) -> None:
         "refused": 1,
         "wrong": 1,
         "reset": 1,
+        "frozen_by_owner": 1,
         "changed_by_staff": 1,
         "waiting": 0,
         "gateways": {"console": {"sent": 2, "delivered": 0, "failed": 1}},

@@ -112,7 +112,7 @@ def _today() -> Schema:
     answer = json_object(
         {
             "day": _DATE,
-            **dict.fromkeys((*names, "changed_by_staff", "waiting"), _COUNT),
+            **dict.fromkeys((*names, "frozen_by_owner", "changed_by_staff", "waiting"), _COUNT),
             "gateways": {"type": "object", "additionalProperties": counts},
             "provinces": counts,
             "partial": {"type": "boolean"},

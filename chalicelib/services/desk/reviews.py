@@ -67,6 +67,8 @@ class Today:
     """Wrong codes and wrong unbinding details."""
     reset: int = 0
     """Finance accounts that the yearly reset has given their default password."""
+    frozen_by_owner: int = 0
+    """Logins that their owners have frozen by a notice's link."""
     changed_by_staff: int = 0
     waiting: int = 0
     """Proposals that wait for approval."""
@@ -175,6 +177,8 @@ def _count(summary: Today, found: DayEvent) -> None:
         counts["failed"] += event.outcome == "failed" or event.receipt == "failed"
     elif event.event == "password-recovered":
         summary.completed += 1
+    elif event.event == "frozen-by-owner":
+        summary.frozen_by_owner += 1
     elif event.event == "yearly-reset":
         summary.reset += 1
     elif event.event in ("code-wrong", "details-wrong"):

@@ -67,6 +67,7 @@ const TILES = [
   ["completed", "找回成功"],
   ["wrong", "输错"],
   ["refused", "超限拒绝"],
+  ["frozen_by_owner", "本人冻结"],
   ["changed_by_staff", "人员操作"],
   ["waiting", "待审批"],
   ["reset", "年度重置"],
