@@ -44,6 +44,8 @@ class Firm:
     head_name: str
     name: str = ""
     """A name of its own; "" for one made from the number."""
+    opening_password: str = ""
+    """The main login's first password; "" where it has none."""
 
 
 def stranger_to(firm: Firm) -> Firm:
@@ -52,7 +54,10 @@ def stranger_to(firm: Firm) -> Firm:
 
 
 def made_up(count: int = FIRMS) -> list[Firm]:
-    """Return the firms that tests may use; the first one has no phone."""
+    """Return the firms that tests may use; the first one has no phone, none has an opening password.
+
+    Hashing one for each would be slow.
+    """
     return [
         Firm(
             f"{11990000 + index}",
@@ -65,7 +70,7 @@ def made_up(count: int = FIRMS) -> list[Firm]:
 
 
 def write_directory(path: Path, firms: list[Firm]) -> None:
-    """Write a directory file of these firms, without passwords: hashing would be slow."""
+    """Write a directory file of these firms."""
     with path.open("w", encoding="utf-8", newline="") as file:
         sheet = csv.DictWriter(file, COLUMN_NAMES, restval="")
         sheet.writeheader()
@@ -80,6 +85,7 @@ def write_directory(path: Path, firms: list[Firm]) -> None:
                     "head_id_last4": "123X",
                     "phone": firm.number,
                     "finance_phone": firm.number,
+                    "opening_password": firm.opening_password,
                 }
             )
 
@@ -158,10 +164,12 @@ class LocalStack:
 
     # What a program does in place of a person, where a test begins later in the story.
 
-    def recover(self, firm: Firm, password: str = "Vorher-gesetzt-7") -> None:
-        """Recover the firm's main login in the WeChat of its phone, which binds that WeChat."""
+    def recover(
+        self, firm: Firm, password: str = "Vorher-gesetzt-7", login: str | None = None
+    ) -> None:
+        """Recover the firm's main login, or `login`, in the WeChat of its phone, which binds that WeChat."""
         api = Api(self.url, firm.number)
-        token = api.start(firm.firm_no)["token"]
+        token = api.start(login or firm.firm_no)["token"]
         sent = api.post("recovery/code", {}, token)
         by_sms = sent["method"] == "sms"
         code = self.sms_code(firm.number) if by_sms else self.wechat_code(firm.number)
@@ -177,15 +185,22 @@ class LocalStack:
         """Freeze a login without a notice's link."""
         self._set(login, "frozen_at", {"N": str(int(time.time()))})
 
-    def _set(self, login: str, attribute: str, value: dict[str, Any]) -> None:
-        client = boto3.client(
+    def must_change(self, login: str) -> bool:
+        """Return whether a login has its default password."""
+        found = self._table().get_item(TableName="recovery-logins", Key={"login": {"S": login}})
+        return bool(found["Item"]["must_change"]["BOOL"])
+
+    def _table(self) -> Any:
+        return boto3.client(
             "dynamodb",
             endpoint_url=self.aws_url,
             region_name="cn-north-1",
             aws_access_key_id="testing",
             aws_secret_access_key="testing",
         )
-        client.update_item(
+
+    def _set(self, login: str, attribute: str, value: dict[str, Any]) -> None:
+        self._table().update_item(
             TableName="recovery-logins",
             Key={"login": {"S": login}},
             UpdateExpression=f"SET {attribute} = :value",
