@@ -19,6 +19,10 @@ AXE = ("axe-core", "4.14.1")
 AXE_DIGEST = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 """SHA-256 of the package's axe.min.js: a check that runs in our pages is the one that was read."""
 
+WEUI = ("weui", "2.6.26")
+WEUI_DIGEST = "f88a8f1d22ceb94e802bf423bd477a4a0cfad4cf9d70a77eedbc3cb17511b435"
+"""SHA-256 of the package, whose demo pages stand beside ours in the documents' pictures."""
+
 _BROWSERS = (
     "chromium",
     "chromium-browser",
@@ -82,18 +86,28 @@ def browser() -> str:
 
 def axe() -> str:
     """Return the source of axe-core. Raises CannotHave."""
-    name, version = AXE
-    kept = CACHE / f"{name}-{version}.js"
+    return _checked(AXE, AXE_DIGEST, ".js", "package/axe.min.js").decode()
+
+
+def weui() -> bytes:
+    """Return the archive of WeUI's package. Raises CannotHave."""
+    return _checked(WEUI, WEUI_DIGEST, ".tgz", None)
+
+
+def _checked(package: tuple[str, str], digest: str, suffix: str, member: str | None) -> bytes:
+    """Return a file of an npm package, or its whole archive where `member` is None."""
+    name, version = package
+    kept = CACHE / f"{name}-{version}{suffix}"
     with exclusively():
         if not kept.exists():
-            _fetch(f"{name}@{version}", "package/axe.min.js", kept)
-    source = kept.read_bytes()
-    if hashlib.sha256(source).hexdigest() != AXE_DIGEST:
+            _fetch(f"{name}@{version}", member, kept)
+    content = kept.read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
         raise CannotHave(f"{kept} is not the {name} {version} that is expected")
-    return source.decode()
+    return content
 
 
-def _fetch(package: str, member: str, kept: Path) -> None:
+def _fetch(package: str, member: str | None, kept: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise CannotHave(f"{package} comes from npm, and npm is not here")
@@ -107,7 +121,9 @@ def _fetch(package: str, member: str, kept: Path) -> None:
         )
         if done.returncode:
             raise CannotHave(f"npm pack {package} failed: {done.stderr.decode()[-200:]}")
-        with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
-            archive.extract(member, folder, filter="data")
+        packed = next(Path(folder).glob("*.tgz"))
+        if member is not None:
+            with tarfile.open(packed) as archive:
+                archive.extract(member, folder, filter="data")
         # Renamed whole, so that a run that is killed leaves nothing half there.
-        (Path(folder) / member).rename(kept)
+        (packed if member is None else Path(folder) / member).rename(kept)

@@ -236,16 +236,17 @@ def test_relative_links_resolve(document: Path) -> None:
 def test_the_readmes_show_every_picture_and_none_is_large(readme: str) -> None:
     """Each PNG has at most 300 KB, an animated WebP 1.5 MB; each has a text for those who cannot see it.
 
-    The support desk's picture is in its staff's document.
+    The support desk's picture is in its staff's document, those beside WeUI in that for developers.
     """
     pictures = [ROOT / path for path, _ in links(readme, images=True)]
-    desk = "docs/operations.zh-CN.md"
-    pictures += [ROOT / "docs" / path for path, _ in links(desk, images=True)]
+    documents = ("docs/operations.zh-CN.md", "docs/development.md")
+    for document in documents:
+        pictures += [ROOT / "docs" / path for path, _ in links(document, images=True)]
     assert sorted(pictures) == sorted((ROOT / "docs" / "images").iterdir())
     for picture in pictures:
         content = picture.read_bytes()
         assert len(content) <= MAXIMUM_PICTURES[content[:4]], picture.name
-    assert "![](" not in text(readme) + text(desk)
+    assert "![](" not in "".join(map(text, (readme, *documents)))
 
 
 def paths() -> Iterator[tuple[str, str]]:
