@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .http_client import HttpClient
+from .services.closing import Closing
 from .services.desk.find import Find
 from .services.desk.identity import Identity
 from .services.desk.journal import Journal
@@ -55,7 +56,7 @@ class DeskContainer:
     @cached_property
     def find(self) -> Find:
         """The search for firms."""
-        return Find(self.search_index)
+        return Find(self.search_index, self._service.clock)
 
     @cached_property
     def search_index(self) -> SearchIndex:
@@ -116,6 +117,17 @@ class DeskContainer:
     def reviews(self) -> Reviews:
         """The audit of the staff, and the day."""
         return Reviews(clock=self._service.clock, proposals=Proposals(), journal=self.journal)
+
+    @cached_property
+    def closing(self) -> Closing:
+        """Closing of firms, by the operators' commands."""
+        return Closing(
+            clock=self._service.clock,
+            accounts=self._service.accounts,
+            index=self.search_index,
+            notifications=self._service.notifications,
+            erasure_days=self._service.settings.firm_erasure_days,
+        )
 
     @cached_property
     def support(self) -> Support:

@@ -53,6 +53,8 @@ EVENTS = {
     "frozen": "冻结账号",
     "frozen-by-owner": "本人冻结",
     "unfrozen": "解除冻结",
+    "firm-closed": "注销会计师事务所",
+    "firm-reopened": "恢复已注销的会计师事务所",
     "phone-proposed": "申请变更手机号",
     "phone-code-sent": "向新手机发送验证码",
     "phone-approved": "批准变更手机号",

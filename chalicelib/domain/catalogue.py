@@ -99,6 +99,7 @@ INPUT_REASONS: dict[str, str] = {
     "factor": "安全校验的参数不正确。",
     "phone": "请输入11位大陆手机号。",
     "same-phone": "该手机号就是账号现在绑定的手机号。",
+    "closed": "该会计师事务所已注销，账号不能修改；确需恢复请由运维人员办理。",
     "date": "日期应为YYYY-MM-DD，起止不超过31天。",
     "requester": "请求方标识应为16位十六进制数字。",
     "format": "格式只能是json或csv。",
@@ -152,6 +153,8 @@ SMS_TEMPLATES: dict[str, str] = {
     "phone-undone": f"账号$login更换手机已于$time撤销。非本人操作请联系{SUPPORT}",
     "frozen": f"账号$login已于$time冻结。如需恢复请联系{SUPPORT}",
     "unfrozen": f"账号$login已于$time解除冻结。非本人操作请联系{SUPPORT}",
+    "firm-closed": f"编号$login的登录账号已于$time随注销停用。如有疑问请联系{SUPPORT}",
+    "firm-reopened": f"编号$login的登录账号已于$time恢复使用。如有疑问请联系{SUPPORT}",
 }
 
 _NOT_ME = "，非本人操作请点此冻结"
@@ -168,8 +171,10 @@ NOTICE_TITLES: dict[str, str] = {
     "phone-undone": f"更换手机号已撤销{_NOT_ME}",
     "frozen": "账号已冻结",
     "unfrozen": f"账号已解除冻结{_NOT_ME}",
+    "firm-closed": "登录账号已随注销停用",
+    "firm-reopened": "登录账号已恢复使用",
 }
-FREEZING_NOTICES = frozenset(NOTICE_TITLES) - {"frozen"}
+FREEZING_NOTICES = frozenset(NOTICE_TITLES) - {"frozen", "firm-closed", "firm-reopened"}
 """The notices whose link leads to the freezing of the login."""
 
 CODE_KEY = "code"
@@ -227,6 +232,8 @@ DIRECTORY_FAULTS: dict[str, str] = {
     "phone": "$column应为11位大陆手机号",
     "duplicate": "$column与第$row行重复",
     "firm-unknown": "$column没有已导入的会计师事务所",
+    "firm-closed": "该会计师事务所已于$closed注销；如未注销，请在$erased前用 ops close $firm_no --undo "
+    "恢复后重新导入，此后所存信息清除，可在几天后按新开户导入",
     "columns-count": "列数与表头不一致",
     "hash-unsound": "$column中的密码哈希不可用：不完整、格式有误，或验证所需的计算量超过上限",
     "hash-foreign": "$column像是其他系统的密码哈希，本系统无法验证；请改填明文密码或支持的哈希，或留空",

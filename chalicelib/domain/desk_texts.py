@@ -6,6 +6,7 @@ The keys are those of `services.diagnosis.Finding`, and `default-password`. `$na
 from __future__ import annotations
 
 WHY: dict[str, str] = {
+    "closed": "该会计师事务所已于$closed注销，账号已停用，所存信息$erased清除。",
     "frozen": "账号已于$frozen冻结，不能找回密码，也不能登录。",
     "no-way": "账号没有绑定手机号，也没有绑定微信，验证码无处可发。",
     "not-following": "绑定的微信没有关注公众号，收不到验证码。",
@@ -24,6 +25,7 @@ WHY: dict[str, str] = {
 }
 
 SAY: dict[str, str] = {
+    "closed": "贵所已登记为注销，账号已停用。如是误办，请在$erased之前提供主管部门的证明，我转运维人员恢复。",
     "frozen": "您的账号为安全起见已冻结。请由本人核实身份，核实后由主管解除冻结。",
     "no-way": "您的账号还没有绑定手机号。我先核对几项登记信息，再为您提交绑定手机号的申请。",
     "not-following": "请用绑定的微信关注公众号后再试；如已不用该微信，请在页面上点击“解绑公众号”，改用手机短信。",

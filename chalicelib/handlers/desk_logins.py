@@ -68,6 +68,8 @@ def _view(shown: LoginView) -> dict[str, Any]:
         "reset_year": overview.reset_year,
         "code_until": overview.code_until,
         "frozen_at": overview.frozen_at,
+        "closed_at": overview.closed_at,
+        "erased_at": overview.erased_at,
         "shares_phone": list(shown.shares_phone),
         "shares_wechat": list(shown.shares_wechat),
         "imported_at": shown.imported_at,

@@ -51,6 +51,8 @@ _KEPT_BY_UNLOCK = {
 class Finding(StrEnum):
     """A reason why codes do not arrive, or the state of the last one."""
 
+    CLOSED = "closed"
+    """The firm was closed."""
     FROZEN = "frozen"
     NO_WAY = "no-way"
     NOT_FOLLOWING = "not-following"
@@ -105,6 +107,10 @@ class Overview:
     findings: tuple[Finding, ...]
     """The reasons why codes do not arrive, or would not, the gravest first."""
     frozen_at: int | None
+    closed_at: int | None
+    """When the firm was closed; None where it is not."""
+    erased_at: int | None
+    """When the data of the closed firm is erased."""
 
 
 class Diagnosis:
@@ -135,7 +141,7 @@ class Diagnosis:
         now = self._clock()
         login = parse_login(login_text)
         snapshot = self._accounts.read(str(login))
-        if snapshot is None:
+        if snapshot is None or snapshot.is_erased(now):
             raise AccountNotFound
         firm = self._firms.get(snapshot.firm_no)
         sends = tuple(self._accounts.last_sends(snapshot.login, SENDS_SHOWN))
@@ -161,6 +167,8 @@ class Diagnosis:
             locks=locks,
             findings=tuple(_findings(snapshot, following, locks, sends)),
             frozen_at=snapshot.frozen_at,
+            closed_at=snapshot.closed_at,
+            erased_at=snapshot.erased_at,
         )
 
     def history(self, login_text: str, most: int) -> list[Event]:
@@ -267,6 +275,8 @@ def _findings(
     snapshot: AccountSnapshot, following: bool | None, locks: Sequence[Lock], sends: Sequence[Event]
 ) -> list[Finding]:
     findings = []
+    if snapshot.closed_at is not None:
+        findings.append(Finding.CLOSED)
     if snapshot.frozen_at is not None:
         findings.append(Finding.FROZEN)
     if _method(snapshot) is None:

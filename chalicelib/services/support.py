@@ -98,7 +98,7 @@ class Support:
         if phone is None:
             raise InvalidInput("phone", INPUT_REASONS["phone"])
         snapshot = self._accounts.read(str(parse_login(login_text)))
-        if snapshot is None:
+        if snapshot is None or snapshot.is_erased(self._clock()):
             raise AccountNotFound
         if snapshot.phone == phone:
             return ()
@@ -255,8 +255,10 @@ class Support:
         login, unknown = str(parse_login(login_text)), None
         for _ in range(_TRIES):
             before = self._accounts.read(login)
-            if before is None:
+            if before is None or before.is_erased(self._clock()):
                 raise AccountNotFound
+            if before.closed_at is not None:
+                raise InvalidInput("login", INPUT_REASONS["closed"])
             try:
                 changed = change(before)
             except ConditionFailed:
@@ -274,18 +276,24 @@ class Support:
     def _notify(
         self, notice: str, before: AccountSnapshot, phones: Sequence[str], now: int
     ) -> ChangeResult:
-        notified = tuple(self._by_sms(notice, before.login, phone, now) for phone in phones)
+        notified = tuple(
+            notify_by_sms(self._notifications, notice, before.login, phone, now) for phone in phones
+        )
         if before.openid is not None:
             self._notifications.notify(notice, before.login, now, phone=None, openid=before.openid)
         return ChangeResult(before.login, True, notified)
 
-    def _by_sms(self, notice: str, login: str, phone: str, now: int) -> NotificationResult:
-        masked_destination = mask_phone(phone)
-        try:
-            settled = self._notifications.by_sms(notice, login, now, phone)
-        except DeliveryFailed as error:
-            log.warning("notice %s failed", notice)
-            return NotificationResult(masked_destination, "failed", None, str(error))
-        return NotificationResult(
-            masked_destination, settled.outcome.value, settled.gateway, settled.reason or None
-        )
+
+def notify_by_sms(
+    notifications: Notifications, notice: str, login: str, phone: str, now: int
+) -> NotificationResult:
+    """Send a notice by SMS and return what the operator is shown of it."""
+    masked_destination = mask_phone(phone)
+    try:
+        settled = notifications.by_sms(notice, login, now, phone)
+    except DeliveryFailed as error:
+        log.warning("notice %s failed", notice)
+        return NotificationResult(masked_destination, "failed", None, str(error))
+    return NotificationResult(
+        masked_destination, settled.outcome.value, settled.gateway, settled.reason or None
+    )

@@ -206,6 +206,11 @@ class Settings:
         "number of the test firm that the canary recovers, beginning with 00",
         default="00000000",
     )
+    firm_erasure_days: int = setting(
+        parsers.count,
+        "days after which the data of a closed firm is erased; until then it can be opened again",
+        default="30",
+    )
     reset_queue_url: str = setting(
         parsers.optional_url,
         "the SQS queue of the yearly reset; empty: the one named TABLE_PREFIX-reset",

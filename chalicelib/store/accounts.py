@@ -70,6 +70,14 @@ class AccountSnapshot:
     """Sends to the phone or openid that codes go to now, for all logins that share it."""
     frozen_at: int | None = None
     """When the login was frozen; None where it is not."""
+    closed_at: int | None = None
+    """When the firm was closed; None where it is not."""
+    erased_at: int | None = None
+    """From when on the login of a closed firm counts as erased."""
+
+    def is_erased(self, now: int) -> bool:
+        """Return whether the login counts as erased; DynamoDB deletes its item some days later."""
+        return self.erased_at is not None and self.erased_at <= now
 
 
 @dataclass(frozen=True)
@@ -134,6 +142,8 @@ class Accounts:
             unbindings=_times(code.unbindings) if code else (),
             destination_sends=_times(destination.sends) if destination else (),
             frozen_at=_whole(item.frozen_at),
+            closed_at=_whole(item.closed_at),
+            erased_at=_whole(item.expires_at),
         )
 
     def _destination_key(self, phone: str | None, openid: str | None) -> str | None:
@@ -279,13 +289,16 @@ class Accounts:
 
 
 def same_destinations(was: AccountSnapshot) -> Condition:
-    """Return the condition that the phone and the openid are those that will be notified."""
+    """Return the condition that the phone and the openid are those that will be notified.
+
+    It does not hold for the login of a closed firm, which nobody may change.
+    """
     pairs = ((LoginItem.phone, was.phone), (LoginItem.openid, was.openid))
     phone, openid = (
         attribute.does_not_exist() if value is None else attribute == value
         for attribute, value in pairs
     )
-    same: Condition = phone & openid
+    same: Condition = phone & openid & LoginItem.closed_at.does_not_exist()
     return same
 
 

@@ -1,4 +1,4 @@
-"""The models of the table `desk`: search entries, which stay, and proposals, which expire."""
+"""The models of the table `desk`: search entries, and proposals, which expire."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pynamodb.models import Model
 class DeskItem(Model):
     """A search entry of the support desk; the table has its proposals as well.
 
-    Key: `kind` and `id`; see `store.search`. No TTL.
+    Key: `kind` and `id`; see `store.search`. TTL: of a closed firm alone.
     """
 
     class Meta:
@@ -19,6 +19,8 @@ class DeskItem(Model):
     id = UnicodeAttribute(range_key=True)
     name = UnicodeAttribute(null=True)
     """Of a name's entry: the whole name, folded."""
+    expires_at = NumberAttribute(null=True)
+    """When the entry of a closed firm is erased."""
 
 
 class ProposalItem(Model):

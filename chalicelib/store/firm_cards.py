@@ -28,6 +28,10 @@ class FirmCard:
 
     facts: FirmFacts
     logins: tuple[LoginCard, ...]
+    closed_at: int | None = None
+    """When the firm was closed, in epoch seconds; None where it is not."""
+    erased_at: int | None = None
+    """From when on a closed firm counts as erased."""
 
 
 MOST = 33
@@ -58,7 +62,10 @@ def read_cards(firm_nos: Sequence[str]) -> list[FirmCard]:
         if isinstance(firm, FirmItem):
             items = [found.get((LoginItem, name)) for name in (firm_no, f"{firm_no}_cw")]
             logins = tuple(_card(item) for item in items if isinstance(item, LoginItem))
-            cards.append(FirmCard(facts_of(firm), logins))
+            closed, erased = (
+                None if time is None else int(time) for time in (firm.closed_at, firm.expires_at)
+            )
+            cards.append(FirmCard(facts_of(firm), logins, closed, erased))
     return cards
 
 

@@ -77,7 +77,7 @@ def _freeze(login: str, event: AuditItem, now: int, condition: Condition) -> Non
 def unfreeze(login: str, event: AuditItem, now: int) -> None:
     """End the freezing of a login and write the event, in one transaction.
 
-    Raises ConditionFailed where it is not frozen, Unavailable.
+    Raises ConditionFailed where it is not frozen, or its firm is closed; Unavailable.
     """
 
     def build(transaction: TransactWrite) -> None:
@@ -85,7 +85,7 @@ def unfreeze(login: str, event: AuditItem, now: int) -> None:
         transaction.update(
             LoginItem(login),
             [LoginItem.frozen_at.remove(), LoginItem.unfrozen_at.set(now)],
-            LoginItem.frozen_at.exists(),
+            LoginItem.frozen_at.exists() & LoginItem.closed_at.does_not_exist(),
         )
 
     transact(build, LoginItem)

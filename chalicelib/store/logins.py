@@ -101,6 +101,7 @@ class Credentials:
     counted_at: int
     """The entry of `failures` that counts this attempt."""
     frozen: bool = False
+    """Whether the login was frozen, or its firm closed."""
 
 
 def _account(item: LoginItem) -> Account:
@@ -173,7 +174,8 @@ class Logins:
         item = refused.items[0]
         if item is None:
             return AccountNotFound()
-        if raw_number(item, "frozen_at") is not None:
+        if any(raw_number(item, name) is not None for name in ("frozen_at", "closed_at")):
+            # A firm that was closed by mistake must reach support: "no such login" would not say so.
             return Frozen()
         windows = self._limits.starts_per_requester(is_address=requester.is_address)
         wait = retry_after(raw_times_by(item, "starts_by", requester.key), windows, now)
@@ -227,7 +229,7 @@ class Logins:
             must_change=bool(item.must_change),
             changed_at=int(item.changed_at),
             counted_at=now,
-            frozen=item.frozen_at is not None,
+            frozen=item.frozen_at is not None or item.closed_at is not None,
         )
 
     def refund_attempt(self, right: Credentials, rehashed: str | None) -> None:
@@ -323,6 +325,7 @@ def _count_start(
     actions = [prepend(LoginItem.starts, now_param), prepend(own, now_param)]
     condition = LoginItem.login.exists() & LoginItem.starts_by.exists()
     condition &= within_limits(own, windows, now_param) & LoginItem.frozen_at.does_not_exist()
+    condition &= LoginItem.closed_at.does_not_exist()
     if doublings is not None:
         proof = text("proof")
         actions.append(prepend(LoginItem.proofs, proof))

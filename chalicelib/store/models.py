@@ -1,10 +1,10 @@
 """The tables. `infra/deploy/resources.yaml` declares them for AWS and for the local stack.
 
-Items of `firms`, `logins`, `followers`, `audit` and `runs` have no TTL; items of `ephemera`, and
-proposals in `desk`, have the TTL attribute `expires_at`, epoch seconds. DynamoDB may delete an expired item days late, so no
-rule relies on the deletion: every read and every condition compares times itself. Times are epoch
-seconds unless stated otherwise, and lists of times are newest first. Items of the classes on `Shaped`
-have a versioned shape.
+Items of `followers`, `audit` and `runs` have no TTL. Items of `ephemera`, proposals in `desk`, and of a
+closed firm its items in `firms`, `logins` and `desk`, have the TTL attribute `expires_at`, epoch seconds.
+DynamoDB may delete an expired item days late, so no rule relies on the deletion: every read and every
+condition compares times itself. Times are epoch seconds unless stated otherwise, and lists of times are
+newest first. Items of the classes on `Shaped` have a versioned shape.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from .shapes import Shaped
 
 
 class FirmItem(Shaped):
-    """A firm as registered by the association, written by enrolment only.
+    """A firm as registered by the association, written by enrolment.
 
-    Key: `firm_no`. No TTL. The other attributes are those of `domain.firms.FirmFacts`.
+    Key: `firm_no`. TTL: of a closed firm alone. The attributes up to `head_id_last4` are those of
+    `domain.firms.FirmFacts`.
     """
 
     class Meta:
@@ -41,6 +42,10 @@ class FirmItem(Shaped):
     approval_no = UnicodeAttribute()
     head_name = UnicodeAttribute()
     head_id_last4 = UnicodeAttribute()
+    closed_at = NumberAttribute(null=True)
+    """When the firm was closed; missing where it is not."""
+    expires_at = NumberAttribute(null=True)
+    """When the item of a closed firm is erased."""
 
 
 class LoginsByOpenid(GlobalSecondaryIndex["LoginItem"]):  # type: ignore[no-untyped-call]
@@ -56,7 +61,8 @@ class LoginsByOpenid(GlobalSecondaryIndex["LoginItem"]):  # type: ignore[no-unty
 class LoginItem(Shaped):
     """One login account of a firm.
 
-    Key: `login`, the firm's number, with the suffix `_cw` for the finance account. No TTL.
+    Key: `login`, the firm's number, with the suffix `_cw` for the finance account. TTL: of a closed
+    firm alone.
     `province` and `head_id_last4` are copies of the firm's, so that the one write that starts a
     recovery returns everything its steps need.
     """
@@ -91,6 +97,10 @@ class LoginItem(Shaped):
     """When the login was frozen; missing where it is not."""
     unfrozen_at = NumberAttribute(null=True)
     """When a freezing of the login was last ended; links of earlier notices freeze it no more."""
+    closed_at = NumberAttribute(null=True)
+    """When the firm was closed; missing where it is not."""
+    expires_at = NumberAttribute(null=True)
+    """When the login of a closed firm is erased."""
     starts = times()
     """Times of recoveries started."""
     starts_by = mapping()

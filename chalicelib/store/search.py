@@ -67,6 +67,17 @@ class SearchIndex:
         with translate_errors():
             self.phone_entry(login, phone).save()
 
+    def expire(self, facts: FirmFacts, phones: Iterable[tuple[str, str]], at: int) -> None:
+        """Let the entries of a closed firm and of its phones expire at a time, in epoch seconds.
+
+        `add` lets them stay again. Raises Unavailable.
+        """
+        entries = [*entries_of(facts), *(self.phone_entry(*pair) for pair in phones)]
+        with translate_errors(), DeskItem.batch_write() as batch:
+            for entry in entries:
+                entry.expires_at = at
+                batch.save(entry)
+
     def remove_phone(self, login: str, phone: str) -> None:
         """Remove the entry of a phone that the login no longer has; best effort.
 

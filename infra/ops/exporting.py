@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib.container import Service
 from chalicelib.domain.errors import AccountNotFound
 from chalicelib.domain.logins import mask_phone, parse_login
-from chalicelib.store import audit
+from chalicelib.store import audit, closing
 from chalicelib.store.accounts import AccountSnapshot
 from chalicelib.store.proposals import Proposals
 
@@ -24,17 +24,17 @@ def export(service: Service, firm_text: str, actor: str) -> dict[str, Any]:
     Phones are masked, and of the WeChat only that it is bound is stated: whoever requests the data
     has both. Raises InvalidInput, AccountNotFound, Unavailable.
     """
-    firm_no = parse_login(firm_text).firm_no
-    facts = service.firms.get(firm_no)
-    if facts is None:
+    firm_no, now = parse_login(firm_text).firm_no, service.clock()
+    firm = closing.read_state(firm_no)
+    if firm is None or (firm.erased_at is not None and firm.erased_at <= now):
         raise AccountNotFound
-    event = audit.entry(firm_no, "exported", service.clock(), actor=actor)
+    event = audit.entry(firm_no, "exported", now, actor=actor)
     audit.record(event)
     names = (firm_no, f"{firm_no}_cw")
     accounts = [service.accounts.read(name) for name in names]
     proposals = [asdict(each) for each in Proposals.newest() if each.firm_no == firm_no]
     return {
-        "firm": asdict(facts),
+        "firm": {**asdict(firm.facts), "closed_at": firm.closed_at, "erased_at": firm.erased_at},
         "logins": [_account(account) for account in accounts if account is not None],
         "events": {
             name: [asdict(event) for event in service.accounts.history(name, _MOST_EVENTS)]

@@ -19,7 +19,7 @@ class Indexed(NamedTuple):
 
 
 def rebuild(index: SearchIndex) -> Indexed:
-    """Write all entries; those that exist stay as they are. Raises Unavailable.
+    """Write all entries; those of closed firms expire with the firm. Raises Unavailable.
 
     One scan of each table, in the order of the table; repeating it is harmless.
     """
@@ -27,9 +27,12 @@ def rebuild(index: SearchIndex) -> Indexed:
     with translate_errors(), DeskItem.batch_write() as batch:
         for firm in FirmItem.scan():
             for entry in entries_of(facts_of(firm)):
+                entry.expires_at = firm.expires_at
                 batch.save(entry)
             firms += 1
         for login in LoginItem.scan(LoginItem.phone.exists()):
-            batch.save(index.phone_entry(login.login, login.phone))
+            entry = index.phone_entry(login.login, login.phone)
+            entry.expires_at = login.expires_at
+            batch.save(entry)
             phones += 1
     return Indexed(firms, phones)

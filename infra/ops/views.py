@@ -79,6 +79,10 @@ def _facts(summary: Overview) -> dict[str, str]:
     rows["code"] = (
         fill(words.CODE_UNTIL, time=_time(summary.code_until)) if summary.code_until else words.NONE
     )
+    if summary.closed_at is not None:
+        rows["closed"] = fill(
+            words.CLOSED_SINCE, closed=_time(summary.closed_at), erased=_time(summary.erased_at)
+        )
     return rows
 
 
@@ -151,7 +155,7 @@ def firms(console: Console, found: FindResult) -> None:
     rows = [
         (
             login.login,
-            firm.name,
+            firm.name if firm.closed_at is None else fill(words.FIRM_CLOSED, name=firm.name),
             firm.province,
             login.phone or words.NONE,
             words.BOUND if login.wechat_bound else words.NOT_BOUND,

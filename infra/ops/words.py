@@ -79,6 +79,7 @@ FIND = "查找会计师事务所：编号、名称的一部分、主任会计师
 FIND_TEXT = "要查找的内容；编号至少4位，手机号须完整"
 FIND_COLUMNS = ("登录账号", "名称", "省份", "手机号", "微信绑定")
 FIND_NOTHING = "没有找到。名称中“会计师事务所”“有限公司”等通用字样不参与查找。"
+FIRM_CLOSED = "$name（已注销）"
 FIND_MORE = "只列出前20家，请补充内容后再查。"
 FREEZE = "冻结账号：不能找回密码，也不能登录，正在进行的找回立即失效。"
 UNFREEZE = "解除账号的冻结。"
@@ -288,6 +289,7 @@ ACCOUNT_ROWS = {
     "following": "关注公众号",
     "password": "密码",
     "code": "当前验证码",
+    "closed": "注销",
 }
 BOUND = "已绑定"
 BOUND_SINCE = "已绑定（$time）"
@@ -298,10 +300,12 @@ MUST_CHANGE = "须修改（默认密码）"
 CHANGED_AT = "$time 修改"
 RECOVERED_AT = "本人$time找回"
 RESET_YEAR = "最近年度重置$year年"
+CLOSED_SINCE = "$closed 注销，$erased 清除"
 CODE_UNTIL = "$time前有效"
 
 FINDINGS_TITLE = "诊断"
 FINDINGS = {
+    "closed": "会计师事务所已注销，账号已停用：如是误办，可在清除之前用 close --undo 恢复。",
     "frozen": "账号已冻结，不能找回密码，也不能登录：核实后可用 unfreeze 命令解除。",
     "no-way": "没有绑定手机号，也没有绑定微信，收不到验证码：请用 phone 命令绑定手机号。",
     "not-following": "绑定的微信尚未关注或已取消关注公众号：请用该微信关注，或用 unbind 命令解绑后改用短信。",

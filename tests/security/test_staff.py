@@ -237,6 +237,7 @@ def test_commands_show_and_set_no_secret_and_are_audited(
         "unlock",
         "freeze",
         "unfreeze",
+        "close",
         "find",
         "export",
         "search-index",

@@ -8,9 +8,11 @@ import json
 
 import pytest
 
+from chalicelib.domain.errors import Unavailable
 from chalicelib.store.desk_models import DeskItem
 from chalicelib.store.models import AuditItem, LoginItem
-from infra.ops import words
+from chalicelib.store.search import SearchIndex
+from infra.ops import change_words, words
 from tests.conftest import World
 from tests.support.ops_runner import HEADER, LOGIN, REASON, Run
 
@@ -27,6 +29,42 @@ def test_a_login_is_frozen_and_unfrozen(run_ops: Run, world: World) -> None:
     events = run_ops("audit", LOGIN, "--json").json
     assert [event["event"] for event in events] == ["unfrozen", "frozen"]
     assert all(event["actor"].startswith("arn:") for event in events)
+
+
+def test_a_firm_is_closed_and_opened_again(run_ops: Run, world: World) -> None:
+    """With the operator's identity and reason; a repeat changes nothing."""
+    run_ops("search-index", *REASON)
+    ran = run_ops("close", LOGIN, *REASON)
+    assert (ran.status, ran.out.startswith(f"{LOGIN} 已注销，")) == (0, True)
+    assert "138****1234" in ran.out
+    assert "没有变化" in run_ops("close", LOGIN, *REASON).out
+    assert "已注销" in run_ops("find", LOGIN).out
+    assert "注销" in run_ops("account", LOGIN).out
+    # A new index does not let the entries of a closed firm stay.
+    run_ops("search-index", *REASON)
+    assert None not in {entry.expires_at for entry in DeskItem.scan()}
+    assert run_ops("export", LOGIN, "--json").json["firm"]["closed_at"]
+    assert run_ops("close", LOGIN, "--undo").status == 2
+    reopened = run_ops("close", LOGIN, "--undo", *REASON, "--json").json
+    assert (reopened["changed"], reopened["closed_at"]) == (True, None)
+    assert "没有注销" in run_ops("close", LOGIN, "--undo", *REASON).out
+    names = [event["event"] for event in run_ops("audit", LOGIN, "--json").json]
+    assert names == ["firm-reopened", "exported", "firm-closed"]
+    assert run_ops("close", "99999999", *REASON, "--json").json["error"] == "account-not-found"
+
+
+def test_a_search_index_that_fails_is_reported(
+    run_ops: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The firm is closed all the same; the exit status is 1."""
+
+    def fail(*_: object) -> None:
+        raise Unavailable("store")
+
+    monkeypatch.setattr(SearchIndex, "expire", fail)
+    ran = run_ops("close", LOGIN, *REASON)
+    assert (ran.status, change_words.NOT_INDEXED in ran.out) == (1, True)
+    assert world.login_item().closed_at
 
 
 def test_the_index_is_written_for_what_was_there_before(run_ops: Run, world: World) -> None:

@@ -94,6 +94,7 @@ def _find() -> Schema:
             "province": TEXT,
             "by": {"enum": ["number", "phone", "name", "head"]},
             "logins": {"type": "array", "items": login},
+            "closed_at": MAYBE_TIME,
         }
     )
     answer = json_object(
@@ -135,6 +136,8 @@ def _view() -> Schema:
             "reset_year": {"type": ["integer", "null"]},
             "code_until": MAYBE_TIME,
             "frozen_at": MAYBE_TIME,
+            "closed_at": {**MAYBE_TIME, "description": "when the firm was closed"},
+            "erased_at": {**MAYBE_TIME, "description": "when the closed firm's data is erased"},
             "shares_phone": _LOGINS,
             "shares_wechat": _LOGINS,
             "imported_at": MAYBE_TIME,

@@ -47,6 +47,8 @@ class FoundFirm:
     by: str
     """What was found: `number`, `phone`, `name` or `head`."""
     logins: tuple[FoundLogin, ...]
+    closed_at: int | None
+    """When the firm was closed, in epoch seconds; None where it is not."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ class FindResult:
 class Find:
     """Searches the index and reads what it found."""
 
-    def __init__(self, index: SearchIndex) -> None:
+    def __init__(self, index: SearchIndex, clock: Callable[[], int]) -> None:
         self._index = index
+        self._clock = clock
 
     def find(self, text: str) -> FindResult:
         """Return at most MOST firms, the surest kind of match first.
@@ -74,18 +77,18 @@ class Find:
             raise InvalidInput("q", INPUT_REASONS["missing"])
         phone = phone_number(text)
         number = _NUMBER.fullmatch(fold(text).lower())
-        found: dict[str, FoundFirm] = {}
+        found = _Found(self._clock())
         if phone is not None:
-            _add(found, "phone", self._with_phone(phone), lambda login: login.phone == phone)
+            found.add("phone", self._with_phone(phone), lambda login: login.phone == phone)
         if number is not None and len(number[1]) >= NUMBER_DIGITS:
             digits, login = number[1], fold(text).lower()
             cards = read_cards(self._index.by_number(digits, MOST + 1))
-            _add(found, "number", cards, lambda card: card.login == login)
+            found.add("number", cards, lambda card: card.login == login)
         if number is None and phone is None:
-            _add(found, "name", self._named(text), lambda _: False)
-            if len(found) <= MOST:
-                _add(found, "head", self._headed(text), lambda _: False)
-        firms = tuple(found.values())
+            found.add("name", self._named(text), lambda _: False)
+            if len(found.firms) <= MOST:
+                found.add("head", self._headed(text), lambda _: False)
+        firms = tuple(found.firms.values())
         return FindResult(firms[:MOST], len(firms) > MOST)
 
     def _with_phone(self, phone: str) -> list[FirmCard]:
@@ -115,23 +118,27 @@ class Find:
         return tuple(card.login for card in cards if card.openid == openid and card.login != login)
 
 
-def _add(
-    found: dict[str, FoundFirm],
-    by: str,
-    cards: Iterable[FirmCard],
-    matches: Matches,
-) -> None:
-    for card in cards:
-        facts = card.facts
-        logins = tuple(
-            FoundLogin(
-                login.login,
-                mask_phone(login.phone) if login.phone else None,
-                login.openid is not None,
-                matches(login),
+class _Found:
+    """The firms found, by number, in order; those that count as erased are left out."""
+
+    def __init__(self, now: int) -> None:
+        self._now = now
+        self.firms: dict[str, FoundFirm] = {}
+
+    def add(self, by: str, cards: Iterable[FirmCard], matches: Matches) -> None:
+        """Add firms that were found by the same kind of match."""
+        for card in cards:
+            if card.erased_at is not None and card.erased_at <= self._now:
+                continue
+            facts = card.facts
+            logins = tuple(
+                FoundLogin(
+                    login.login,
+                    mask_phone(login.phone) if login.phone else None,
+                    login.openid is not None,
+                    matches(login),
+                )
+                for login in card.logins
             )
-            for login in card.logins
-        )
-        found.setdefault(
-            facts.firm_no, FoundFirm(facts.firm_no, facts.name, facts.province, by, logins)
-        )
+            firm = FoundFirm(facts.firm_no, facts.name, facts.province, by, logins, card.closed_at)
+            self.firms.setdefault(facts.firm_no, firm)

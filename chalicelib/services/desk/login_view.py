@@ -150,7 +150,7 @@ def _word(known: dict[str, str], word: str | None) -> str:
 def _key(overview: Overview) -> str:
     """Return the key of the sentence for what keeps codes away, the gravest first."""
     findings = overview.findings
-    grave = (Finding.FROZEN, Finding.NO_WAY, Finding.NOT_FOLLOWING)
+    grave = (Finding.CLOSED, Finding.FROZEN, Finding.NO_WAY, Finding.NOT_FOLLOWING)
     for finding in (*grave, Finding.LOCKED, Finding.LOCKED_UNTIL_LATER):
         if finding in findings:
             return finding.value
@@ -178,6 +178,8 @@ def _values(overview: Overview, key: str) -> dict[str, str]:
     return {
         "login": overview.login,
         "frozen": beijing_time(overview.frozen_at) if overview.frozen_at else "",
+        "closed": beijing_time(overview.closed_at) if overview.closed_at else "",
+        "erased": beijing_time(overview.erased_at) if overview.erased_at else "",
         "lock": LOCKS[lock.kind] if lock else "",
         "until": beijing_time(lock.until) if lock else "",
         "time": beijing_time(send.at) if send else "",

@@ -346,8 +346,10 @@ class PhoneChange:
 
     def _account(self, login: str) -> AccountSnapshot:
         account = self._accounts.read(login)
-        if account is None:
+        if account is None or account.is_erased(self._clock()):
             raise AccountNotFound
+        if account.closed_at is not None:
+            raise InvalidInput("login", INPUT_REASONS["closed"])
         return account
 
     def _opened(self, proposal: Proposal, sealed: str | None) -> str:

@@ -26,6 +26,7 @@ function passwordText(view) {
 
 function badges(view) {
   const found = [
+    view.closed_at ? "已注销" : "",
     view.frozen_at ? "已冻结" : "",
     view.locks.some(({ kind }) => kind !== PAUSE_LOCK) ? "有限制" : "",
     view.method ? "" : "无法接收验证码",
@@ -78,6 +79,7 @@ function facts(view) {
       ["有效验证码", view.code_until ? `有，至${time(view.code_until)}` : null],
       ["密码", passwordText(view)],
       ["上次找回", view.recovered_at ? time(view.recovered_at) : "没有"],
+      ["注销", view.closed_at ? `${time(view.closed_at)}，所存信息${time(view.erased_at)}清除` : null],
       ["冻结", view.frozen_at ? `${time(view.frozen_at)}起` : null],
       ["信息导入", imported ? imported.filter(Boolean).join("，") : "没有记录"],
       ["同手机账号", shares(view.shares_phone)],
@@ -111,6 +113,10 @@ function actButton(view, reload, name, label, text, done) {
 }
 
 function actions(view, reload) {
+  if (view.closed_at) {
+    const hint = "会计师事务所已注销，账号不能修改。确需恢复由运维人员办理。";
+    return section("处理", { id: "actions" }, el("p", { class: "hint" }, hint));
+  }
   const button = (...of) => actButton(view, reload, ...of);
   const unbindText = () =>
     (isChecked(view.firm.firm_no) ? "" : "您还没有核对来电人身份。") +
@@ -142,7 +148,8 @@ export async function loginPage(login, reload) {
     others.map((other) => get(`api/logins/${other}`).catch(() => null)),
   );
   const both = [view, ...views.filter(Boolean)].sort((a, b) => (a.login < b.login ? -1 : 1));
-  const { card, start } = phoneCard(view.login, reload);
+  // Nobody may change the logins of a closed firm.
+  const { card, start } = view.closed_at ? { card: null } : phoneCard(view.login, reload);
   const province = words.provinces[view.firm.province] || view.firm.province;
   return {
     title: view.firm.name || view.firm.firm_no,

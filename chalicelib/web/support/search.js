@@ -57,7 +57,7 @@ function option(firm, index) {
       "aria-selected": "false",
       on: { click: () => open(firm) },
     },
-    el("strong", {}, firm.name),
+    el("strong", {}, firm.closed_at ? `${firm.name}（已注销）` : firm.name),
     el(
       "span",
       { class: "hint" },
@@ -75,7 +75,9 @@ async function search(text) {
     const result = await get(`api/find?q=${encodeURIComponent(text)}`);
     if (number !== latest) return;
     firms = result.firms;
-    if (!firms.length) state = "没有找到。可以换用编号、名称的一部分或完整手机号。";
+    if (!firms.length) {
+      state = "没有找到。可以换用编号、名称的一部分或完整手机号；新开户的会计师事务所随下一次导入生效。";
+    }
     else if (result.more) state = `只显示前${firms.length}家，请输入更多文字。`;
   } catch (problem) {
     if (number !== latest) return;

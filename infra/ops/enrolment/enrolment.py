@@ -15,6 +15,7 @@ from chalicelib.domain.firms import FirmFacts
 from chalicelib.domain.logins import fold
 from chalicelib.domain.passwords import default_password
 from chalicelib.security.password_hasher import PasswordHasher
+from chalicelib.services.notifications import beijing_time
 from chalicelib.store.search import SearchIndex
 
 from .directory_row import Entry, Row, read_row
@@ -153,6 +154,9 @@ class Enrolment:
     def _enrol(self, row: Row, entry: Entry, known: Known, actor: str, reason: str) -> Result:
         facts, hashes = entry.facts, 0
         for _ in range(_TRIES):
+            if known.closed is not None:
+                # Reopening a firm is a decision of its own; an old file must not make it.
+                return _refused(row, [closed_fault(facts.firm_no, known.closed)])
             opening = None if _has_password(known.main) else entry.opening_password
             default = None
             if not _has_password(known.finance):
@@ -231,6 +235,12 @@ class Enrolment:
 
     def _hashed(self, password: str | None) -> str | None:
         return None if password is None else self._hasher.hash(password)
+
+
+def closed_fault(firm_no: str, closed: tuple[int, int]) -> str:
+    """Return the fault of a row whose firm is closed; `closed` as in `Known`."""
+    at, erased_at = map(beijing_time, closed)
+    return fill(DIRECTORY_FAULTS["firm-closed"], firm_no=firm_no, closed=at, erased=erased_at)
 
 
 def _has_password(login: KnownLogin | None) -> bool:

@@ -37,6 +37,8 @@ class Known:
     facts: FirmFacts | None = field(repr=False)
     main: KnownLogin | None
     finance: KnownLogin | None
+    closed: tuple[int, int] | None = None
+    """When the firm was closed, and from when on it counts as erased, in epoch seconds."""
 
 
 @dataclass(frozen=True)
@@ -62,21 +64,25 @@ class Directory:
         Every given firm has an entry. Raises Unavailable.
         """
         logins = [login for firm_no in firm_nos for login in (firm_no, f"{firm_no}_cw")]
-        firms = {
-            item.firm_no: facts_of(item)
-            for item in read_together([(FirmItem, firm_no) for firm_no in firm_nos]).values()
-            if isinstance(item, FirmItem)
-        }
-        known_logins = {
-            item.login: KnownLogin(
-                item.province, item.head_id_last4, item.phone, item.password_hash is not None
-            )
-            for item in read_together([(LoginItem, login) for login in logins]).values()
-            if isinstance(item, LoginItem)
-        }
+        firms, known_logins = {}, {}
+        closed: dict[str, tuple[int, int]] = {}
+        for item in read_together([(FirmItem, firm_no) for firm_no in firm_nos]).values():
+            if isinstance(item, FirmItem):
+                firms[item.firm_no] = facts_of(item)
+                closed |= _closed(item)
+        for item in read_together([(LoginItem, login) for login in logins]).values():
+            if isinstance(item, LoginItem):
+                known_logins[item.login] = KnownLogin(
+                    item.province, item.head_id_last4, item.phone, item.password_hash is not None
+                )
+                # DynamoDB may have deleted the firm's item and not yet the login's.
+                closed |= _closed(item)
         return {
             firm_no: Known(
-                firms.get(firm_no), known_logins.get(firm_no), known_logins.get(f"{firm_no}_cw")
+                firms.get(firm_no),
+                known_logins.get(firm_no),
+                known_logins.get(f"{firm_no}_cw"),
+                closed.get(firm_no),
             )
             for firm_no in firm_nos
         }
@@ -87,20 +93,29 @@ class Directory:
         """Write the firm's facts, its logins and one audit event for each login in a transaction.
 
         The write is conditional: a created login does not exist, a phone is bound only where there
-        is none, a password is set only where there is none. Raises
+        is none, a password is set only where there is none, and the firm is not closed. Raises
         ConditionFailed where another writer came first, Unavailable.
         """
 
         def build(transaction: TransactWrite) -> None:
             for change in changes:
                 transaction.save(_event(change, actor, reason, now))
-            transaction.update(FirmItem(facts.firm_no), set_facts(facts))
+            transaction.update(
+                FirmItem(facts.firm_no), set_facts(facts), FirmItem.closed_at.does_not_exist()
+            )
             for change in changes:
                 transaction.update(
                     LoginItem(change.login), _actions(facts, change, now), _condition(change)
                 )
 
         transact(build, LoginItem)
+
+
+def _closed(item: FirmItem | LoginItem) -> dict[str, tuple[int, int]]:
+    """Return the times of a closed firm, by its number; empty for any other firm."""
+    if item.closed_at is None or item.expires_at is None:
+        return {}
+    return {item.firm_no: (int(item.closed_at), int(item.expires_at))}
 
 
 def _actions(facts: FirmFacts, change: LoginChange, now: int) -> list[Action]:
@@ -135,7 +150,7 @@ def _condition(change: LoginChange) -> Condition:
     if change.created:
         absent: Condition = LoginItem.login.does_not_exist()
         return absent
-    condition: Condition = LoginItem.login.exists()
+    condition: Condition = LoginItem.login.exists() & LoginItem.closed_at.does_not_exist()
     if change.phone is not None:
         condition &= LoginItem.phone.does_not_exist()
     if change.password_hash is not None:

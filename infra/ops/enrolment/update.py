@@ -11,6 +11,7 @@ from chalicelib.domain.firms import FirmFacts
 
 from .cells import CellError, parse_firm_no
 from .directory_row import COLUMN_NAMES, Entry, Row, read_row
+from .enrolment import closed_fault
 from .firms import LOOKED_UP, Directory, Known
 
 
@@ -51,6 +52,9 @@ def _complete(row: Row, known: Known | None, *, rebinds: bool) -> Completed:
     if known is None or known.facts is None:
         # With a fault, the columns that the file does not have are not reported as missing.
         fault = fill(DIRECTORY_FAULTS["firm-unknown"], column="firm_no")
+        return Completed(replace(row, faults=row.faults or (fault,)), ())
+    if known.closed is not None:
+        fault = closed_fault(known.facts.firm_no, known.closed)
         return Completed(replace(row, faults=row.faults or (fault,)), ())
     values = {**dict.fromkeys(COLUMN_NAMES, ""), **asdict(known.facts), **row.values}
     entry = read_row(values, row.faults)

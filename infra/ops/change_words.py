@@ -1,0 +1,14 @@
+"""Chinese texts of the operators' commands that change what is stored about firms."""
+
+from __future__ import annotations
+
+CLOSE = "注销会计师事务所：两个登录账号立即停用，到期后清除所存信息。"
+CLOSE_MORE = """停用后不能找回密码，也不能登录，正在进行的找回立即失效，并通知当事人。
+FIRM_ERASURE_DAYS（默认30）天后，手机号、主任会计师、身份证后四位、批准文号、微信绑定和密码被清除，
+操作记录保留；在此之前可用 --undo 恢复。导入文件中仍有已注销的会计师事务所时，该行被拒绝。"""
+CLOSE_UNDO = "恢复已注销的会计师事务所，手机号、微信绑定和密码与注销前相同"
+CLOSED = "$firm_no 已注销，$erased 清除所存信息；此前可用 close $firm_no --undo 恢复。"
+CLOSED_BEFORE = "$firm_no 已于 $closed 注销，没有变化；$erased 清除所存信息。"
+REOPENED = "$firm_no 已恢复。"
+NOT_CLOSED = "$firm_no 没有注销，没有变化。"
+NOT_INDEXED = "查找索引没有更新，请再执行一次同一命令。"
