@@ -12,3 +12,9 @@ CLOSED_BEFORE = "$firm_no 已于 $closed 注销，没有变化；$erased 清除�
 REOPENED = "$firm_no 已恢复。"
 NOT_CLOSED = "$firm_no 没有注销，没有变化。"
 NOT_INDEXED = "查找索引没有更新，请再执行一次同一命令。"
+
+LACKING = (
+    "文件中没有的会计师事务所 $count 家：$some\n"
+    "导入不会停用它们；确已注销的请逐家执行 close（--json 列出全部）。"
+)
+LACKING_UNKNOWN = "没有能核对文件中缺少哪些会计师事务所（DynamoDB没有答复），可重新导入同一文件。"

@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from chalicelib.domain.catalogue import fill
+from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.reasons import parse_reason
 
-from . import enrol, session, views, words
+from . import change_words, enrol, session, views, words
 from .aws_errors import described
 from .command import Answer, Failed, command, reason_option, terminal
 from .enrolment.enrolment import Report, Result
+from .enrolment.firms import Directory
 from .files.directory_file import DirectoryError
 
 
@@ -71,16 +73,45 @@ def import_file(
         what = error.strerror or type(error).__name__
         raise Failed("file", fill(words.ERRORS["file"], path=file, what=what)) from None
 
+    # A file of some columns, or a load that was cut short, does not say which firms there are.
+    lacking = None if update or interrupted else _lacking(report)
+
     def show(console: Console) -> None:
         views.report(console, report)
+        if lacking is not None:
+            _show_lacking(console, lacking)
+        elif not update and not interrupted:
+            console.print(change_words.LACKING_UNKNOWN)
         if interrupted:
             console.print(words.INTERRUPTED + why_interrupted)
 
     success = not interrupted and not report.refused
     facts = _facts(report, interrupted)
+    facts["lacking"] = None if lacking is None else {"count": len(lacking), "firm_nos": lacking}
     if interrupted:
         facts["message"] = words.INTERRUPTED + why_interrupted
     return Answer(facts, show, success)
+
+
+def _lacking(report: Report) -> list[str] | None:
+    """Return the firms that the file lacks, or None where that cannot be read.
+
+    What was loaded stays loaded, so that the failure is no failure of the command.
+    """
+    try:
+        return Directory().lacking(report.firm_nos)
+    except Unavailable:
+        return None
+
+
+def _show_lacking(console: Console, lacking: list[str]) -> None:
+    if not lacking:
+        return
+    some = "、".join(lacking[:_MOST_LACKING]) + ("…" if len(lacking) > _MOST_LACKING else "")
+    console.print(fill(change_words.LACKING, count=len(lacking), some=some))
+
+
+_MOST_LACKING = 10
 
 
 def _confirm(preview: enrol.Preview, *, yes: bool) -> None:

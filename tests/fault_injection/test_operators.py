@@ -173,5 +173,5 @@ def test_a_firm_is_enrolled_completely_or_not_at_all(
         assert [item.event for item in stored(AuditItem)] == ["enrolled"] * 2
 
     swept = faults.sweep("operator enrols a firm", act)
-    calls = {"GetCallerIdentity", "BatchGetItem", "BatchWriteItem", "TransactWriteItems"}
+    calls = {"GetCallerIdentity", "BatchGetItem", "BatchWriteItem", "TransactWriteItems", "Scan"}
     assert set(swept) == calls

@@ -8,8 +8,10 @@ from pathlib import Path
 import boto3
 import pytest
 
+from chalicelib.domain.errors import Unavailable
 from chalicelib.store.models import AuditItem, FirmItem
-from infra.ops import words
+from infra.ops import change_words, words
+from infra.ops.enrolment.firms import Directory
 from tests.conftest import PHONE, World
 from tests.support import xlsx_cases
 from tests.support.ops_runner import FIRM, HEADER, NEW_PHONE, REASON, Run
@@ -39,10 +41,50 @@ def test_an_import_reports_its_result(run_ops: Run, world: World, firms_file: Pa
         "seconds": 0,
         "hashes_per_second": 0.0,
         "interrupted": False,
+        "lacking": {"count": 1, "firm_nos": ["11010148"]},
     }
     events = list(AuditItem.query("32990002"))
     assert [event.actor for event in events] == [boto3.client("sts").get_caller_identity()["Arn"]]
     assert events[0].reason.startswith("名录更新（firms.csv sha256:")
+
+
+def test_firms_that_the_file_lacks_are_reported(
+    run_ops: Run, world: World, firms_file: Path
+) -> None:
+    """By number, the first ten in text; they stay as they are. Closed firms are not lacking."""
+    others = [f"329900{number:02}" for number in range(12) if number != 2]
+    for number in others:
+        FirmItem(number).update([FirmItem.name.set("x")])
+    ran = run_ops("import", str(firms_file), *REASON, "--json")
+    assert ran.status == 0
+    assert ran.json["lacking"] == {"count": 12, "firm_nos": ["11010148", *others]}
+    FirmItem("11010148").update([FirmItem.closed_at.set(1)])
+    ran = run_ops("import", str(firms_file), *REASON)
+    assert f"文件中没有的会计师事务所 11 家：{'、'.join(others[:10])}…" in ran.out
+    assert others[10] not in ran.out
+    assert "文件中没有" not in run_ops("import", str(firms_file), *REASON, "--update", "--yes").out
+
+
+def test_a_refused_row_does_not_lack(run_ops: Run, world: World, firms_file: Path) -> None:
+    """The firm is in the file, although with a fault."""
+    run_ops("import", str(firms_file), *REASON)
+    firms_file.write_text(HEADER + FIRM.replace("13800001234", "1"), "utf-8")
+    ran = run_ops("import", str(firms_file), *REASON, "--json")
+    assert (ran.status, ran.json["lacking"]["firm_nos"]) == (1, ["11010148"])
+
+
+def test_a_load_is_reported_although_the_firms_cannot_be_read(
+    run_ops: Run, world: World, firms_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was loaded stays loaded; the report says that the comparison is missing."""
+
+    def fail(*_: object) -> None:
+        raise Unavailable("store")
+
+    monkeypatch.setattr(Directory, "lacking", fail)
+    ran = run_ops("import", str(firms_file), *REASON)
+    assert (ran.status, change_words.LACKING_UNKNOWN in ran.out) == (0, True)
+    assert run_ops("import", str(firms_file), *REASON, "--json").json["lacking"] is None
 
 
 def test_refused_rows_fail_the_command_and_are_listed(

@@ -48,7 +48,7 @@ class Result:
 
 @dataclass
 class Report:
-    """Totals of a load. Only rows with reasons or notes are kept, so that memory stays bounded."""
+    """Totals of a load. Of rows without reasons and notes the firm's number alone is kept."""
 
     loaded: int = 0
     unchanged: int = 0
@@ -56,6 +56,8 @@ class Report:
     with_notes: list[Result] = field(default_factory=list)
     schemes: Counter[str] = field(default_factory=Counter)
     """Number of hashes of previous systems stored, by scheme."""
+    firm_nos: set[str] = field(default_factory=set)
+    """The numbers of all rows, also of refused ones."""
     hashes: int = 0
     seconds: float = 0.0
     """Wall-clock time of the load."""
@@ -63,6 +65,7 @@ class Report:
     def add(self, result: Result) -> None:
         """Add the result of one row."""
         self.hashes += result.hashes
+        self.firm_nos.add(result.firm_no)
         if result.scheme is not None:
             self.schemes[result.scheme] += 1
         if result.outcome == "refused":

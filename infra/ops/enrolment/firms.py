@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from pynamodb.expressions.condition import Condition
@@ -12,7 +13,7 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.domain.firms import FirmFacts
 from chalicelib.domain.logins import mask_phone
 from chalicelib.store import audit
-from chalicelib.store.dynamo import ConditionFailed, read_together, transact
+from chalicelib.store.dynamo import ConditionFailed, read_together, transact, translate_errors
 from chalicelib.store.firms import facts_of, set_facts
 from chalicelib.store.models import AuditItem, FirmItem, LoginItem
 
@@ -86,6 +87,17 @@ class Directory:
             )
             for firm_no in firm_nos
         }
+
+    def lacking(self, firm_nos: AbstractSet[str]) -> list[str]:
+        """Return the numbers of the stored firms that are not closed and not in the set, in order.
+
+        Reads the table of firms. Raises Unavailable.
+        """
+        with translate_errors():
+            firms = FirmItem.scan(
+                FirmItem.closed_at.does_not_exist(), attributes_to_get=["firm_no"]
+            )
+            return sorted({firm.firm_no for firm in firms} - firm_nos)
 
     def write(
         self, facts: FirmFacts, changes: Sequence[LoginChange], *, actor: str, reason: str, now: int
