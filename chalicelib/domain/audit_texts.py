@@ -59,6 +59,7 @@ EVENTS = {
     "phone-code-sent": "向新手机发送验证码",
     "phone-approved": "批准变更手机号",
     "phone-rejected": "驳回变更手机号",
+    "break-glass": "应急变更手机号（未经复核）",
     "phone-change-undone": "撤销变更手机号",
     "identity-checked": "核验身份",
     "exported": "导出信息",

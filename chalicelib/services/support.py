@@ -69,6 +69,22 @@ class PhoneDoubt(StrEnum):
     """A login of another firm has it."""
 
 
+@dataclass(frozen=True)
+class Review:
+    """Who has reviewed a change of a phone besides the operator.
+
+    `approver` is the AWS identity of a second person, whose approval is an audit event of its own.
+    Without one the change is audited as an act of break-glass, and `before_unapproved` is called before
+    anything is written.
+    """
+
+    approver: str | None = None
+    before_unapproved: Callable[[], None] = lambda: None
+
+
+_NO_REVIEW = Review()
+
+
 class Support:
     """The changes that operators may make to a login."""
 
@@ -110,7 +126,14 @@ class Support:
         return tuple(doubts)
 
     def change_phone(
-        self, login_text: str, number: str, *, actor: str, reason: str
+        self,
+        login_text: str,
+        number: str,
+        review: Review = _NO_REVIEW,
+        /,
+        *,
+        actor: str,
+        reason: str,
     ) -> ChangeResult:
         """Bind another phone and notify the old and the new one.
 
@@ -124,6 +147,15 @@ class Support:
         def change(before: AccountSnapshot) -> bool:
             if before.phone == phone:
                 return False
+            # Each person's act is found by their name.
+            reviewed = audit.entry(
+                before.login,
+                "phone-approved" if review.approver else "break-glass",
+                now,
+                actor=review.approver or actor,
+                reason=why,
+                destination=mask_phone(phone),
+            )
             event = audit.entry(
                 before.login,
                 "phone-changed",
@@ -134,8 +166,10 @@ class Support:
                 destination=mask_phone(phone),
                 outcome=REPLACED + mask_phone(before.phone) if before.phone else "first-phone",
             )
+            if review.approver is None:
+                review.before_unapproved()
             self._index.add_phone(before.login, phone)
-            self._accounts.change_phone(before, phone, event, now)
+            self._accounts.change_phone(before, phone, [reviewed, event], now)
             if before.phone is not None:
                 self._index.remove_phone(before.login, before.phone)
             return True

@@ -185,15 +185,18 @@ class Accounts:
             return next(iter(logins), None) is not None
 
     @staticmethod
-    def change_phone(was: AccountSnapshot, phone: str, event: AuditItem, now: int) -> None:
-        """Set another phone, end the live code and write the event in one transaction.
+    def change_phone(
+        was: AccountSnapshot, phone: str, events: Sequence[AuditItem], now: int
+    ) -> None:
+        """Set another phone, end the live code and write the events in one transaction.
 
         `phone` is in E.164. Open recoveries of the login end. Raises ConditionFailed if the phone or
         the binding has changed since `was` was read, Unavailable.
         """
 
         def build(transaction: TransactWrite) -> None:
-            transaction.save(event)
+            for event in events:
+                transaction.save(event)
             transaction.update(
                 LoginItem(was.login),
                 [LoginItem.phone.set(phone), _END_RECOVERIES],

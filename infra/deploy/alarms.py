@@ -11,6 +11,12 @@ from typing import Any
 
 OWN = "LoginRecovery"
 
+BREAK_GLASS = "BreakGlass"
+"""The metric of phones that an operator changed without a second pair of eyes, by `infra.ops`."""
+
+BREAK_GLASS_DIMENSION = "tables"
+"""The prefix of the tables: the operators' commands have it, and not the stack's name."""
+
 FUNCTIONS = ("APIHandler", "DeskHandler", "YearlyReset", "ResetAccounts", "SmsReceipts", "Canary")
 
 TABLES = (
@@ -80,10 +86,13 @@ def _queue(name: str) -> dict[str, Value]:
     return {"QueueName": {"Fn::GetAtt": [name, "QueueName"]}}
 
 
+# Of the tables in use, which may be an earlier stack's.
+_PREFIX = {"Fn::If": ["OwnTables", {"Ref": "TablePrefix"}, {"Ref": "ExistingTables"}]}
+
+
 def table(suffix: str) -> dict[str, Value]:
     """Return the dimension of a table, which may be an earlier stack's."""
-    prefix = {"Fn::If": ["OwnTables", {"Ref": "TablePrefix"}, {"Ref": "ExistingTables"}]}
-    return {"TableName": {"Fn::Sub": [f"${{Tables}}-{suffix}", {"Tables": prefix}]}}
+    return {"TableName": {"Fn::Sub": [f"${{Tables}}-{suffix}", {"Tables": _PREFIX}]}}
 
 
 def _throttles(metric: str) -> tuple[Metric, ...]:
@@ -303,6 +312,11 @@ ALARMS = (
         reason="单个失败用户可以重试；五分钟内超过5次是持续的故障",
     ),
     own("CallbackFailing", "微信的消息没有处理成。", "callback"),
+    one(
+        "BreakGlass",
+        "运维人员未经第二人复核，变更了手机号。",
+        Metric(OWN, BREAK_GLASS, {BREAK_GLASS_DIMENSION: _PREFIX}),
+    ),
     own("ResetBegunEarly", "有人在当年之前启动了年度重置。", "reset-early"),
     own("Unexpected", "没有预料到的错误。", "unexpected"),
     own("SettingsWrong", "设置缺失或格式不对。", "settings"),

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
+from rich.console import Console
 
 from chalicelib.domain.catalogue import fill
 from chalicelib.domain.phones import phone_number
 from chalicelib.domain.reasons import parse_reason
 from chalicelib.services.desk.reviews import as_csv as csv_of
-from chalicelib.services.support import ChangeResult, PhoneDoubt
+from chalicelib.services.support import ChangeResult, PhoneDoubt, Review
 
-from . import session, views, words
+from . import change_words, session, views, words
 from .command import (
     Answer,
     Failed,
@@ -22,6 +23,7 @@ from .command import (
     login_argument,
     read_at_terminal,
     reason_option,
+    second_eyes_option,
 )
 
 
@@ -67,15 +69,27 @@ def audit(login: str | None, most: int, by: str, first: str, last: str, as_csv: 
 @click.argument("number")
 @reason_option
 @click.option("--yes", is_flag=True, help=words.PHONE_YES)
-def phone(login: str, number: str, reason: str, yes: bool) -> Answer:
+@second_eyes_option
+def phone(login: str, number: str, reason: str, yes: bool, profile: str | None) -> Answer:
     """Bind another phone to the login."""
     parse_reason(reason)
     actor = session.begin_change()
+    approver = None if profile is None else session.second_identity(profile)
     support = session.support()
     if not yes:
         _confirm(support.phone_doubts(login, number), number)
-    changed = support.change_phone(login, number, actor=actor, reason=reason)
-    return change_answer("phone", changed)
+    review = Review(approver, session.report_break_glass)
+    changed = support.change_phone(login, number, review, actor=actor, reason=reason)
+    answer = change_answer("phone", changed)
+    answer.facts["approver"] = approver
+
+    def show(console: Console) -> None:
+        answer.show(console)
+        if changed.changed:
+            text = change_words.UNAPPROVED if approver is None else change_words.APPROVED_BY
+            console.print(fill(text, approver=approver or ""))
+
+    return replace(answer, show=show)
 
 
 def _confirm(doubts: Sequence[PhoneDoubt], number: str) -> None:

@@ -18,3 +18,13 @@ LACKING = (
     "导入不会停用它们；确已注销的请逐家执行 close（--json 列出全部）。"
 )
 LACKING_UNKNOWN = "没有能核对文件中缺少哪些会计师事务所（DynamoDB没有答复），可重新导入同一文件。"
+
+SECOND_EYES = "复核人自己的AWS profile；其身份须与操作者不同。不写即为应急操作，单独留痕并告警"
+SAME_IDENTITY = "profile $profile 就是操作者自己的身份，须由另一人复核。没有做任何修改。"
+FOREIGN_IDENTITY = "profile $profile 属于另一个AWS账号，不能复核。没有做任何修改。"
+ALARM_FAILED = (
+    "没有复核人的变更须先发出告警，但CloudWatch没有接收（$what）。没有做任何修改；"
+    "请授予cloudwatch:PutMetricData，或加 --second-pair-of-eyes。"
+)
+APPROVED_BY = "复核人：$approver。"
+UNAPPROVED = "应急操作：没有复核人，已告警。"

@@ -26,7 +26,7 @@ from chalicelib.domain.errors import InvalidInput, ServiceError, Unavailable
 from chalicelib.domain.reasons import parse_reason
 from chalicelib.telemetry import logs
 
-from . import words
+from . import change_words, words
 from .aws_errors import advice, described, kind
 from .chinese import Command, Group, complaint
 
@@ -131,6 +131,9 @@ def read_at_terminal(question: str) -> str | None:
 
 
 login_argument = click.argument("login")
+second_eyes_option = click.option(
+    "--second-pair-of-eyes", "profile", metavar="PROFILE", help=change_words.SECOND_EYES
+)
 reason_option = click.option("--reason", required=True, metavar="TEXT", help=words.REASON)
 
 

@@ -76,13 +76,26 @@ def _is_endpoint(url: str) -> bool:
     return is_whole and parts.scheme in ("http", "https") and _is_visible_ascii(url)
 
 
-def settle_credentials() -> None:
+def open_profile(name: str) -> Session:
+    """Return a session of another profile, whose credentials are resolved.
+
+    botocore ignores the keys in the environment for a profile that is named. Raises Failed.
+    """
+    try:
+        session = Session(profile_name=name)
+    except ProfileNotFound:
+        raise _slip(words.PROFILE_UNKNOWN, name=name if name.isprintable() else "") from None
+    settle_credentials(session)
+    return session
+
+
+def settle_credentials(other: Session | None = None) -> None:
     """Resolve the credentials once, so that a failure is named before any other request is sent.
 
-    The region must be set, since a role is assumed at its STS. Raises Failed, with status 2 if the
-    cause is the environment.
+    They are those of the environment, or those of another session. The region must be set, since a
+    role is assumed at its STS. Raises Failed, with status 2 if the cause is the environment.
     """
-    session = Session()
+    session = other or Session()
     try:
         with warnings.catch_warnings():
             # Without a terminal, the question for a one-time code ends in an EOFError.
@@ -112,7 +125,8 @@ def settle_credentials() -> None:
         raise _slip(words.CREDENTIALS_MISSING)
     if any(not (value or "").isprintable() for value in frozen):
         raise _slip(words.KEY_WRONG)
-    if credentials.method == "assume-role" and get_session().get_scoped_config().get("mfa_serial"):
+    is_own = other is None and credentials.method == "assume-role"
+    if is_own and get_session().get_scoped_config().get("mfa_serial"):
         _export(credentials)
 
 

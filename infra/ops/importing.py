@@ -13,10 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from chalicelib.domain.catalogue import fill
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.reasons import parse_reason
+from chalicelib.services.support import Review
 
 from . import change_words, enrol, session, views, words
 from .aws_errors import described
-from .command import Answer, Failed, command, reason_option, terminal
+from .command import Answer, Failed, command, reason_option, second_eyes_option, terminal
 from .enrolment.enrolment import Report, Result
 from .enrolment.firms import Directory
 from .files.directory_file import DirectoryError
@@ -29,6 +30,7 @@ from .files.directory_file import DirectoryError
 @click.option("--update", is_flag=True, help=words.IMPORT_UPDATE)
 @click.option("--yes", is_flag=True, help=words.IMPORT_YES)
 @click.option("--update-phones", is_flag=True, help=words.IMPORT_PHONES)
+@second_eyes_option
 def import_file(
     file: Path,
     reason: str,
@@ -36,10 +38,12 @@ def import_file(
     update: bool,
     yes: bool,
     update_phones: bool,
+    profile: str | None,
 ) -> Answer:
     """Enrol the firms of a directory file."""
     why = parse_reason(reason)
     actor = session.begin_change()
+    approver = None if profile is None else session.second_identity(profile)
     interrupted, why_interrupted = False, ""
     try:
         why += f"（{enrol.source_of(file)}）"
@@ -48,10 +52,14 @@ def import_file(
             support = session.support()
 
             def rebind(login: str, phone: str) -> object:
-                return support.change_phone(login, phone, actor=actor, reason=why)
+                review = Review(approver)
+                return support.change_phone(login, phone, review, actor=actor, reason=why)
 
         if update:
             _confirm(enrol.preview(file, sheet, rebinds=update_phones), yes=yes)
+        if update_phones and approver is None:
+            # Before the load, whose threads may change many phones.
+            session.report_break_glass()
         with _Bar() as bar:
             report = enrol.load(
                 file,

@@ -16,12 +16,13 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.services.diagnosis import Diagnosis
 from chalicelib.services.support import Support
 from chalicelib.settings import SettingsError
+from infra.deploy.alarms import BREAK_GLASS, BREAK_GLASS_DIMENSION, OWN
 from infra.deploy.tables import load_template, parameters, resolve
 
-from . import words
+from . import change_words, words
 from .aws_errors import described, kind
 from .command import Failed
-from .environment import open_session, settle_credentials
+from .environment import open_profile, open_session, settle_credentials
 
 LOCAL_REGION = "cn-north-1"
 """Region of the local stack where its environment names none."""
@@ -125,10 +126,39 @@ def begin_change() -> str:
     return arn
 
 
-def _identity() -> tuple[str, str]:
-    """Return the caller's ARN and account."""
+def second_identity(profile: str) -> str:
+    """Return the ARN of the AWS identity of another person's profile.
+
+    Another user or role session of the caller's account; whoever has two identities there passes, so
+    that each person must have one. Raises Failed, with status 2 where it is the caller's own, or of
+    another account, in which anybody may have one.
+    """
+    _settle_region()
+    own, own_account = _identity()
+    arn, account = _identity(open_profile(profile))
+    if arn == own:
+        raise Failed("same-identity", fill(change_words.SAME_IDENTITY, profile=profile), 2)
+    if account != own_account:
+        raise Failed("foreign-identity", fill(change_words.FOREIGN_IDENTITY, profile=profile), 2)
+    return arn
+
+
+def report_break_glass() -> None:
+    """Count a change without a second pair of eyes, which raises an alarm. Raises Failed."""
+    dimension = {"Name": BREAK_GLASS_DIMENSION, "Value": service().settings.table_prefix}
+    figure = {"MetricName": BREAK_GLASS, "Dimensions": [dimension], "Value": 1, "Unit": "Count"}
     try:
-        identity = boto3.client("sts", config=_QUICK).get_caller_identity()
+        client = boto3.client("cloudwatch", config=_QUICK)
+        client.put_metric_data(Namespace=OWN, MetricData=[figure])
+    except (BotoCoreError, ClientError, ValueError) as error:
+        raise Failed("alarm", described(change_words.ALARM_FAILED, error)) from None
+
+
+def _identity(other: boto3.Session | None = None) -> tuple[str, str]:
+    """Return ARN and account of the caller, or of another session."""
+    try:
+        client = (other or boto3).client("sts", config=_QUICK)
+        identity = client.get_caller_identity()
         return str(identity["Arn"]), str(identity["Account"])
     except (BotoCoreError, ClientError, ValueError) as error:
         # botocore raises ValueError if a configured endpoint is not a URL.

@@ -21,7 +21,7 @@ from tests.fault_injection.sweep import Faults, Point
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer:UserWarning")
 
 NEW = "+8613900002222"
-CODES = {"unavailable", "identity"}
+CODES = {"unavailable", "identity", "alarm"}
 
 Run = Callable[..., dict[str, Any]]
 
@@ -69,7 +69,7 @@ def test_a_phone_is_changed_once(make_place: MakePlace, faults: Faults, insist: 
         code = person.sms_codes[-1]
         insist(point, "phone", person.login, NEW, "--reason", "来函")
         assert person.item().phone == NEW
-        assert len(person.events("phone-changed")) == 1
+        assert [len(person.events(name)) for name in ("phone-changed", "break-glass")] == [1, 1]
         assert place.world.confirm(token, code).json_body["code"] in (
             "code-expired",
             "recovery-expired",
@@ -81,7 +81,8 @@ def test_a_phone_is_changed_once(make_place: MakePlace, faults: Faults, insist: 
         notified_at_most_once(person, [to for to in notified if to == person.number], 1)
 
     swept = faults.sweep("operator changes a phone", act)
-    assert {"GetCallerIdentity", "GetItem", "TransactWriteItems", "/"} <= set(swept)
+    calls = {"GetCallerIdentity", "GetItem", "PutMetricData", "TransactWriteItems", "/"}
+    assert calls <= set(swept)
 
 
 def test_a_binding_is_undone_once(make_place: MakePlace, faults: Faults, insist: Run) -> None:

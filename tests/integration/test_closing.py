@@ -154,7 +154,7 @@ def test_nobody_changes_its_logins(world: World, closing: Closing) -> None:
         support.change_phone(LOGIN, "13900002222", **BY)
     event = AuditItem(LOGIN, "1", event="x", actor="y")
     with pytest.raises(ConditionFailed):
-        accounts.change_phone(before, "+8613900002222", event, world.clock.time)
+        accounts.change_phone(before, "+8613900002222", [event], world.clock.time)
     assert world.login_item().phone == PHONE
 
 

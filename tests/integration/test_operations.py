@@ -47,8 +47,9 @@ def test_a_changed_phone_is_audited_and_both_phones_notified(
     )
     assert world.login_item().phone == "+8613900002222"
     assert world.login_item(FINANCE).phone == PHONE
-    (event,) = events()
+    unapproved, event = events()
     assert (event.event, event.actor, event.reason) == ("phone-changed", ACTOR, "本人来函")
+    assert (unapproved.event, unapproved.actor) == ("break-glass", ACTOR)
     assert (event.destination, event.outcome) == ("139****2222", "was 138****1234")
     assert [(sms.to, sms.template) for sms in world.phones.sent] == [
         (PHONE, "phone-changed"),
@@ -64,7 +65,7 @@ def test_a_first_phone_alone_is_notified(support: Support, world: World) -> None
     """No other phone was bound before."""
     LoginItem(LOGIN).update([LoginItem.phone.remove()])
     assert len(support.change_phone(LOGIN, NEW_PHONE, **BY).notified) == 1
-    assert events()[0].outcome == "first-phone"
+    assert events()[-1].outcome == "first-phone"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,9 @@ def test_a_concurrent_change_is_taken_into_account(world: World) -> None:
     support = support_with(world, Busy(world.service.codes, ["+8613700000000"]))
     changed = support.change_phone(LOGIN, NEW_PHONE, **BY)
     assert [one.destination for one in changed.notified] == ["137****0000", "139****2222"]
-    assert [event.outcome for event in events()] == ["was 137****0000"]
+    assert [event.outcome for event in events() if event.event == "phone-changed"] == [
+        "was 137****0000"
+    ]
 
 
 def test_repeated_concurrent_changes_end_in_unavailable(world: World) -> None:

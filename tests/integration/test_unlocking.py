@@ -110,6 +110,7 @@ def test_limits_can_be_cleared_during_a_confirmation(
     assert support.change_phone(LOGIN, NEW_PHONE, **BY).changed
     assert support.unbind(LOGIN, **BY).changed
     assert sorted(event.event for event in events()) == [
+        "break-glass",
         "code-sent",
         "password-recovered",
         "phone-changed",

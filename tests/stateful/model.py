@@ -43,6 +43,8 @@ class Model(Recoveries):
         login.phone, login.code = phone, None
         login.epoch += 1
         login.audit["phone-changed"] += 1
+        # The operator has no second pair of eyes.
+        login.audit["break-glass"] += 1
         return True
 
     def operator_unbinds(self, name: str) -> bool | None:

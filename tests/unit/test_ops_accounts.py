@@ -146,7 +146,7 @@ def test_changes_are_audited_under_the_caller(run_ops: Run, world: World) -> Non
     assert ran.status == 0
     assert "手机号已变更" in ran.out
     assert "已短信通知 138****1234" in ran.out
-    (event,) = run_ops("audit", LOGIN, "--json").json
+    event, _ = run_ops("audit", LOGIN, "--json").json
     identity = boto3.client("sts").get_caller_identity()["Arn"]
     assert (event["event"], event["actor"], event["reason"]) == (
         "phone-changed",

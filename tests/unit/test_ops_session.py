@@ -219,7 +219,7 @@ def test_the_command_runs_against_a_local_stack(local_aws: str, firms_file: Path
         == "sent"
     )
     events = run_ops("audit", "32990002")
-    assert {event["event"] for event in events} == {"phone-changed", "enrolled"}
+    assert {event["event"] for event in events} == {"phone-changed", "break-glass", "enrolled"}
     assert all(event["actor"].startswith("arn:") for event in events)
 
 
