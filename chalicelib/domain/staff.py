@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from .audit_texts import ACTORS
 from .errors import RoleRequired, SignInRequired
 
 SESSION_LIFETIME = 28_800
@@ -73,6 +74,14 @@ def same_person(subject: str, other: str) -> bool:
     a directory may issue a name as it was typed at the sign-in.
     """
     return subject.strip().casefold() == other.strip().casefold()
+
+
+def is_reserved(subject: str) -> bool:
+    """Return whether a subject would be shown as another actor of the audit, such as an AWS identity.
+
+    Reviews show subjects without the prefix, and operators' commands the part after the last colon.
+    """
+    return subject.startswith(("arn:", ACTOR)) or subject.rpartition(":")[2].strip() in ACTORS
 
 
 def signed_in(staff: Staff | None, now: int) -> Staff:

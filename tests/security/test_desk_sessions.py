@@ -174,6 +174,20 @@ def test_nobody_acts_beyond_their_role(desk: Desk, monkeypatch: pytest.MonkeyPat
         assert SESSION not in browser.cookies
 
 
+@attack(79, SourceMutation(SignIn.complete, 'is_reserved(claims["sub"])', "False"))
+def test_nobody_is_recorded_under_the_name_of_another_actor(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider at which people choose their name may issue one that the audit has for others."""
+    for subject in ("person", "urn:staff:person", "arn:aws-cn:iam::1:user/ops", f"staff:{AGENT}"):
+        issue(monkeypatch, desk, sub=subject)
+        browser = desk.browser()
+        assert entry(browser.sign_in(AGENT)) == "refused", subject
+        assert SESSION not in browser.cookies
+    issue(monkeypatch, desk, sub="auth0|5f7c8ec7c33c6c004bbafe82")
+    assert entry(desk.browser().sign_in(AGENT)) is None
+
+
 # 85
 
 NONCE = SourceMutation(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from ...domain.errors import SignInRequired
-from ...domain.staff import SESSION_LIFETIME, Staff, display_name, roles_of
+from ...domain.staff import SESSION_LIFETIME, Staff, display_name, is_reserved, roles_of
 from ...security.oidc import IdTokenRefused, OidcClient, SignInRefused
 from ...store import staff_sessions
 from ...store.budgets import claim_once
@@ -86,6 +86,9 @@ class SignIn:
             claims = self._client.verify(token, round_trip.nonce)
         except (SignInRefused, IdTokenRefused) as error:
             log.warning("a sign-in was refused: %s", error)
+            return SignInResult(self.failure("refused"), None)
+        if is_reserved(claims["sub"]):
+            log.warning("a sign-in was refused: the subject is the name of another actor")
             return SignInResult(self.failure("refused"), None)
         roles = roles_of(claims, self._role_claim)
         if not roles:
