@@ -182,8 +182,8 @@ def count_by_requester(limits: Limits, by: SentBy) -> PreparedUpdate[RequesterIt
     is_address = by.requester.is_address
     if by.is_strict:
         condition = within_limits(RequesterItem.wrongs, _DAY, now_param)
-        few = (Window(_few_sends(limits, is_address=is_address), DAY),)
-        condition &= within_limits(RequesterItem.sends, few, now_param)
+        at_first = (Window(_few_sends(limits, is_address=is_address), DAY),)
+        condition &= within_limits(RequesterItem.sends, at_first, now_param)
     else:
         condition = _may_send(limits, is_address=is_address)
         few = (Window(_half_of_the_logins(limits, is_address=is_address) - 1, DAY),)

@@ -1,4 +1,4 @@
-"""Attack 77: the canary's mailbox, in which a machine reads codes, is of use to nobody else."""
+"""Attack 91: the canary's mailbox, in which a machine reads codes, is of use to nobody else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CANARY = canary.visitor("0123456789abcdef")
 
 
 @attack(
-    77,
+    91,
     SourceMutation(
         recovery.start,
         "not canary.may_start(login, visitor_openid, service.settings.canary_firm)",
@@ -46,7 +46,7 @@ def test_the_test_firm_is_the_canary_s_and_no_other_is(make_world: MakeWorld) ->
 
 
 @attack(
-    77,
+    91,
     SourceMutation(CanaryRoute.send, 'sms.params.get("login") == self._login', "True"),
     SourceMutation(CanaryRoute.send, "self._login", "sms.params.get('login')"),
     SourceMutation(Foundation._keep_canary_code, "self.sealer.seal(SEALING_PURPOSE, code)", "code"),
@@ -69,7 +69,7 @@ def test_the_mailbox_has_the_test_firm_s_codes_alone(make_world: MakeWorld) -> N
     assert code not in str(kept.sealed)
 
 
-@attack(77, SourceMutation(canary.is_firm_number, "_FIRM.fullmatch(text) is not None", "True"))
+@attack(91, SourceMutation(canary.is_firm_number, "_FIRM.fullmatch(text) is not None", "True"))
 def test_no_real_firm_is_named_as_the_test_firm() -> None:
     """A slip of the setting cannot lead a firm's codes into the mailbox: no number begins with 00."""
     with pytest.raises(SettingsError, match="CANARY_FIRM"):

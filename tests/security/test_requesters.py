@@ -55,8 +55,8 @@ STRICT_SENDS = SourceMutation(
     STRICT_SENDS,
     SourceMutation(
         send_updates.count_by_requester,
-        "few = (Window(_few_sends(limits, is_address=is_address), DAY),)",
-        "few = (Window(_MOST, DAY),)",
+        "at_first = (Window(_few_sends(limits, is_address=is_address), DAY),)",
+        "at_first = (Window(_MOST, DAY),)",
     ),
     SourceMutation(
         send_updates.plan_requester,
