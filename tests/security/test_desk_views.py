@@ -178,7 +178,9 @@ def test_no_cell_of_the_audit_is_a_formula(desk: Desk, monkeypatch: pytest.Monke
     SourceMutation(
         Diagnosis.overview, "mask_phone(snapshot.phone) if snapshot.phone", "snapshot.phone if True"
     ),
-    SourceMutation(find._Found.add, "mask_phone(login.phone) if login.phone else None", "login.phone"),
+    SourceMutation(
+        find._Found.add, "mask_phone(login.phone) if login.phone else None", "login.phone"
+    ),
     SourceMutation(PhoneChange.propose, "masked=mask_phone(phone)", "masked=phone"),
     SourceMutation(
         PhoneChange.confirm, "None if was.phone is None else mask_phone(was.phone)", "was.phone"
