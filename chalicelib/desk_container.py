@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .http_client import HttpClient
 from .services.closing import Closing
+from .services.desk.corrections import Corrections
 from .services.desk.find import Find
 from .services.desk.identity import Identity
 from .services.desk.journal import Journal
@@ -90,6 +91,13 @@ class DeskContainer:
             firms=self._service.firms,
             checks=IdentityChecks(self._service.settings.limits),
             journal=self.journal,
+        )
+
+    @cached_property
+    def corrections(self) -> Corrections:
+        """Corrections of firms' facts."""
+        return Corrections(
+            clock=self._service.clock, firms=self._service.firms, index=self.search_index
         )
 
     @cached_property

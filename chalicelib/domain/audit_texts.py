@@ -31,7 +31,19 @@ OUTCOMES = {
     "first-phone": "首次绑定",
     "matches": "一致",
     "differs": "不一致",
+    "approval_no": "批准文号",
+    "head_name": "主任会计师",
+    "head_id_last4": "身份证后四位",
 }
+
+
+def outcome_text(outcome: str | None) -> str:
+    """Return an event's outcome, or its several ones with commas, in Chinese; empty for None."""
+    words = (outcome or "").split(",")
+    if all(word in OUTCOMES for word in words):
+        return "、".join(OUTCOMES[word] for word in words)
+    return outcome or ""
+
 
 REPLACED = "原为$phone"
 
@@ -59,6 +71,7 @@ EVENTS = {
     "phone-code-sent": "向新手机发送验证码",
     "phone-approved": "批准变更手机号",
     "phone-rejected": "驳回变更手机号",
+    "facts-corrected": "更正登记信息",
     "break-glass": "应急变更手机号（未经复核）",
     "phone-change-undone": "撤销变更手机号",
     "identity-checked": "核验身份",

@@ -12,7 +12,7 @@ from ..container import Service
 from ..domain.staff import AGENTS, SUPERVISORS, Staff
 from .http import payloads
 from .http.desk import desk_call
-from .http.desk_payloads import IdentityFacts, NewPhone, Reason
+from .http.desk_payloads import CorrectedFacts, IdentityFacts, NewPhone, Reason
 from .http.desk_responses import proposal_facts
 from .http.problems import json_response
 
@@ -74,6 +74,9 @@ def _view(shown: LoginView) -> dict[str, Any]:
         "shares_wechat": list(shown.shares_wechat),
         "imported_at": shown.imported_at,
         "imported_from": shown.imported_from,
+        "corrected_at": shown.corrected_at,
+        "corrected_by": shown.corrected_by,
+        "corrected_from": shown.corrected_from,
         "why": shown.why,
         "say": shown.say,
         "findings": [finding.value for finding in overview.findings],
@@ -144,6 +147,17 @@ def identity(service: Service, staff: Staff, firm_no: str) -> Response:
         staff, firm_no, said.approval_no, said.head_name, said.head_id_last4
     )
     return json_response({"matches": matches})
+
+
+@blueprint.route(
+    "/support/api/firms/{firm_no}/facts", methods=["POST"], content_types=payloads.ANY_CONTENT
+)
+@desk_call(blueprint, SUPERVISORS)
+def correct(service: Service, staff: Staff, firm_no: str) -> Response:
+    """Correct the firm's facts by a document."""
+    body = CorrectedFacts.read(blueprint.current_request)
+    names = service.desk.corrections.correct(staff, firm_no, body.facts, body.reason, body.document)
+    return json_response({"corrected": list(names)})
 
 
 @blueprint.route(

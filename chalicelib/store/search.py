@@ -67,6 +67,20 @@ class SearchIndex:
         with translate_errors():
             self.phone_entry(login, phone).save()
 
+    @staticmethod
+    def add_head(facts: FirmFacts) -> None:
+        """Write the entry of a firm's head. Raises Unavailable."""
+        with translate_errors():
+            _head_entry(facts).save()
+
+    @staticmethod
+    def remove_head(was: FirmFacts, now: FirmFacts) -> None:
+        """Remove the entry of a firm's former head where the present one has another; best effort."""
+        entry = _head_entry(was)
+        if entry.id != _head_entry(now).id:
+            with _best_effort(), translate_errors():
+                entry.delete()
+
     def expire(self, facts: FirmFacts, phones: Iterable[tuple[str, str]], at: int) -> None:
         """Let the entries of a closed firm and of its phones expire at a time, in epoch seconds.
 
@@ -149,12 +163,17 @@ def _best_effort() -> Iterator[None]:
 
 def entries_of(facts: FirmFacts) -> Iterator[DeskItem]:
     """Yield the entries of a firm's number, name and head."""
-    name, head, number = fold(facts.name), fold(facts.head_name), facts.firm_no
+    name, number = fold(facts.name), facts.firm_no
     yield DeskItem(f"number#{number[:NUMBER_DIGITS]}", number)
     for position in beginnings(name):
         yield DeskItem(f"name#{name[position]}", f"{name[position:]}#{number}", name=name)
-    if head:
-        yield DeskItem(f"head#{head[0]}", f"{head}#{number}")
+    if fold(facts.head_name):
+        yield _head_entry(facts)
+
+
+def _head_entry(facts: FirmFacts) -> DeskItem:
+    head = fold(facts.head_name)
+    return DeskItem(f"head#{head[:1]}", f"{head}#{facts.firm_no}")
 
 
 def _firms(kind: str, beginning: str, most: int, contains: Condition | None = None) -> list[str]:

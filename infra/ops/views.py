@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
+from chalicelib.domain.audit_texts import outcome_text
 from chalicelib.domain.catalogue import fill
 from chalicelib.domain.staff import ACTOR
 from chalicelib.services.desk.find import FindResult
@@ -182,7 +183,7 @@ def _outcome(event: Event) -> str:
         return fill(words.REPLACED, phone=event.outcome.removeprefix(REPLACED))
     parts = [
         _word(words.GATEWAYS, event.gateway),
-        _word(words.OUTCOMES, event.outcome),
+        outcome_text(event.outcome),
         _word(words.RECEIPTS, event.receipt),
     ]
     return " ".join(part for part in parts if part)

@@ -35,6 +35,13 @@ CALLS: list[tuple[str, str, dict[str, Any] | None, set[str], int]] = [
     ("POST", f"/support/api/firms/{FIRM}/identity", FACTS, AGENTS, 200),
     (
         "POST",
+        f"/support/api/firms/{FIRM}/facts",
+        {"head_name": "甲", "reason": "换届", "document": "A-1"},
+        SUPERVISORS,
+        200,
+    ),
+    (
+        "POST",
         f"/support/api/logins/{LOGIN}/phone",
         {"phone": "13900002222", "reason": "换号", "document": "A-1"},
         AGENTS,

@@ -252,6 +252,8 @@ def _at_the_desk(world: World) -> None:
     _step(supervisor("POST", "/support/api/logins/11010148/unfreeze", login), 200)
     for said in (facts, right):
         _step(agent("POST", "/support/api/firms/11010148/identity", said), 200)
+    named = {"head_name": DETAILS["head_name"], "document": "公函", **login}
+    _step(supervisor("POST", "/support/api/firms/11010148/facts", named), 200)
     body = {"phone": "13900002222", "document": "公函", **login}
     proposed = _step(agent("POST", "/support/api/logins/11010148/phone", body), 202).json_body
     path = f"/support/api/proposals/{proposed['id']}"

@@ -50,6 +50,31 @@ class IdentityFacts:
 
 
 @dataclass(frozen=True)
+class CorrectedFacts:
+    """`POST /support/api/firms/{firm_no}/facts`; at least one of the facts is given."""
+
+    FIELDS: ClassVar[tuple[TextField, ...]] = (
+        # Bytes; the domain allows 120 characters.
+        TextField(name="approval_no", maximum=500, optional=True),
+        TextField(name="head_name", maximum=500, optional=True),
+        TextField(name="head_id_last4", optional=True),
+        REASON,
+        TextField(name="document", maximum=_MAXIMUM_REASON),
+    )
+
+    facts: dict[str, str] = field(repr=False)
+    reason: str
+    document: str
+
+    @classmethod
+    def read(cls, request: Request) -> CorrectedFacts:
+        """Return the request of the body. Raises InvalidInput."""
+        body = json_object(request, cls.FIELDS)
+        reason, document = body.pop("reason"), body.pop("document")
+        return cls(body, reason, document)
+
+
+@dataclass(frozen=True)
 class NewPhone:
     """`POST /support/api/logins/{login}/phone`."""
 

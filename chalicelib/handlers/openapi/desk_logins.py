@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...domain import errors
+from ...domain import corrections, errors
 from ...services.desk.find import LONGEST
 from ..http import desk_payloads, payloads
 from ..http.payloads import TextField
@@ -79,6 +79,7 @@ def paths() -> Schema:
         },
         "/support/api/requesters/{requester}": {"get": _requester()},
         "/support/api/firms/{firm_no}/identity": {"post": _identity()},
+        "/support/api/firms/{firm_no}/facts": {"post": _correct()},
         "/support/api/logins/{login}/phone": {"post": _propose()},
     }
 
@@ -142,6 +143,9 @@ def _view() -> Schema:
             "shares_wechat": _LOGINS,
             "imported_at": MAYBE_TIME,
             "imported_from": MAYBE_TEXT,
+            "corrected_at": MAYBE_TIME,
+            "corrected_by": MAYBE_TEXT,
+            "corrected_from": MAYBE_TEXT,
             "why": {**TEXT, "description": "why no code came"},
             "say": {**TEXT, "description": "what to say to the caller"},
             "findings": {"type": "array", "items": TEXT},
@@ -213,6 +217,24 @@ def _identity() -> Schema:
                 errors.TooManyAttempts,
                 changes=True,
             ),
+        },
+    }
+
+
+def _correct() -> Schema:
+    names: Schema = {"type": "array", "items": {"enum": list(corrections.FACTS)}, "minItems": 1}
+    return {
+        "summary": "Correct the firm's facts by a document; the audit has their names alone.",
+        "operationId": "correctFacts",
+        "security": DESK,
+        "parameters": [
+            path_parameter("firm_no", "the firm's number", text_field(_FIRM_NO)),
+            *HEADERS,
+        ],
+        "requestBody": request_body(desk_payloads.CorrectedFacts.FIELDS),
+        "responses": {
+            "200": json_response(json_object({"corrected": names}), "Stored."),
+            **desk_responses(errors.InvalidInput, errors.AccountNotFound, changes=True),
         },
     }
 

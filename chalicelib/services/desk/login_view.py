@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ...domain.audit_texts import EVENTS, GATEWAYS, LOCKS, OUTCOMES, REASONS, RECEIPTS, REFUSED
+from ...domain.audit_texts import (
+    EVENTS,
+    GATEWAYS,
+    LOCKS,
+    REASONS,
+    RECEIPTS,
+    REFUSED,
+    outcome_text,
+)
 from ...domain.catalogue import fill
 from ...domain.desk_texts import NO_REASON, SAY, WECHAT, WHY
 from ...domain.errors import AccountNotFound
 from ...domain.limits import DAY
-from ...domain.staff import Staff
+from ...domain.staff import ACTOR, Staff
 from ...store.accounts import Accounts, Event
 from ...store.firms import Firms
 from ..diagnosis import Diagnosis, Finding, LockKind, Overview
 from ..notifications import beijing_time
 from ..refusals import LIMITED
 from ..support import REPLACED
+from .corrections import CORRECTED
 from .find import Find
 from .journal import Journal
 
@@ -60,6 +69,10 @@ class LoginView:
     imported_at: int | None
     imported_from: str | None
     """The file of the last import that changed the login."""
+    corrected_at: int | None
+    corrected_by: str | None
+    corrected_from: str | None
+    """Reason and document of the last correction of the firm's facts at the desk."""
     locks: tuple[tuple[str, str, int], ...]
     """Kind, text and end of each limit that is used up."""
     events: tuple[TimelineEvent, ...]
@@ -102,6 +115,7 @@ class LoginViews:
             raise AccountNotFound
         events = self._accounts.history(overview.login, _EVENTS_SEARCHED)
         imported = next((e for e in events if e.event in ("enrolled", "enrolment-updated")), None)
+        corrected = next((e for e in events if e.event == CORRECTED), None)
         firm = self._firms.get(account.firm_no)
         phone, openid = account.phone, account.openid
         key = _key(overview)
@@ -116,6 +130,9 @@ class LoginViews:
             shares_wechat=self._find.sharing_wechat(account.login, openid) if openid else (),
             imported_at=imported.at if imported else None,
             imported_from=imported.reason if imported else None,
+            corrected_at=corrected.at if corrected else None,
+            corrected_by=corrected.actor.removeprefix(ACTOR) if corrected else None,
+            corrected_from=corrected.reason if corrected else None,
             locks=tuple((lock.kind, LOCKS[lock.kind], lock.until) for lock in overview.locks),
             events=tuple(timeline_event(event) for event in events[:_EVENTS_SHOWN]),
             requesters=_requesters(events, self._clock() - DAY),
@@ -136,7 +153,7 @@ def timeline_event(event: Event) -> TimelineEvent:
         outcome = "原为" + outcome.removeprefix(REPLACED)
     parts = (
         _word(GATEWAYS, event.gateway),
-        _word(OUTCOMES, outcome),
+        outcome_text(outcome),
         _word(RECEIPTS, event.receipt),
         _word(REASONS, event.reason),
     )

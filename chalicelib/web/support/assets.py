@@ -15,6 +15,7 @@ MODULES = (
     "search.js",
     "proposals.js",
     "phone.js",
+    "facts.js",
     "timeline.js",
     "login.js",
     "reviews.js",

@@ -3,6 +3,7 @@
 import { get, hasRole, post, words } from "./api.js";
 import { openAct } from "./dialog.js";
 import { el, section, showNotice, terms, time } from "./elements.js";
+import { factsCard } from "./facts.js";
 import { identityCard, isChecked, phoneCard } from "./phone.js";
 import { requestersCard, timelineCard } from "./timeline.js";
 
@@ -67,6 +68,7 @@ function shares(logins) {
 
 function facts(view) {
   const to = { sms: "手机短信", wechat: "公众号" }[view.method] || "没有去向";
+  const corrected = view.corrected_at && [time(view.corrected_at), view.corrected_by, view.corrected_from];
   const imported = view.imported_at && [time(view.imported_at), view.imported_from];
   return section(
     "账号情况",
@@ -82,6 +84,7 @@ function facts(view) {
       ["注销", view.closed_at ? `${time(view.closed_at)}，所存信息${time(view.erased_at)}清除` : null],
       ["冻结", view.frozen_at ? `${time(view.frozen_at)}起` : null],
       ["信息导入", imported ? imported.filter(Boolean).join("，") : "没有记录"],
+      ["信息更正", corrected ? corrected.filter(Boolean).join("，") : null],
       ["同手机账号", shares(view.shares_phone)],
       ["同微信账号", shares(view.shares_wechat)],
     ]),
@@ -170,6 +173,7 @@ export async function loginPage(login, reload) {
           actions(view, reload),
           identityCard(view.firm.firm_no),
           card,
+          hasRole("supervisor") && !view.closed_at ? factsCard(view.firm.firm_no, reload) : null,
           requestersCard(view.requesters),
         ),
       ),
