@@ -15,7 +15,7 @@ from .services.qr_scenes import QrScenes
 from .services.rate_limits import StartLimiter
 from .settings import Settings
 from .sms.gateway import SmsGateway
-from .store import models
+from .store import audit, models
 from .store.codes import Codes
 from .store.firms import Firms
 from .store.followers import Followers
@@ -59,6 +59,7 @@ class Foundation:
         self.pause = pause
         masking.hide_always(settings.secrets())
         models.bind(settings.table_prefix)
+        audit.retain(settings.audit_retention_days)
 
     @cached_property
     def _keys(self) -> list[bytes]:

@@ -111,6 +111,14 @@ def count(value: str) -> int:
     return number
 
 
+def audit_days(value: str) -> int:
+    """Parse a number of days from 365: the audit of a year must be whole when it is reviewed."""
+    number = int(value.strip())
+    if number < 365:
+        raise ValueError("must be a whole number from 365")
+    return number
+
+
 def signing_keys(value: str) -> tuple[Secret, ...]:
     """Parse one or more keys of at least 32 characters, separated by commas; order is kept."""
     keys = comma_list(value)

@@ -206,6 +206,11 @@ class Settings:
         "number of the test firm that the canary recovers, beginning with 00",
         default="00000000",
     )
+    audit_retention_days: int = setting(
+        parsers.audit_days,
+        "days after which an event of the audit is deleted; 365 or more",
+        default="400",
+    )
     firm_erasure_days: int = setting(
         parsers.count,
         "days after which the data of a closed firm is erased; until then it can be opened again",

@@ -1,4 +1,7 @@
-"""The audit trail of logins, which never expires (MLPS level 3 requires half a year)."""
+"""The audit trail of logins, which expires after AUDIT_RETENTION_DAYS.
+
+MLPS level 3 requires half a year.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,17 @@ _MESSAGE_RETENTION = 4 * DAY
 _CLIENT_MSG_ID_LENGTH = 32
 _CLIENT_MSG_ID = re.compile(r"[0-9]{13}[0-9a-f]{19}")
 
+# Seconds; `retain` sets the setting of the process.
+_retention = 400 * DAY
+
 # Orders the events of one process within one second, which is the clock's resolution.
 _sequence = itertools.count()
+
+
+def retain(days: int) -> None:
+    """Set after how many days the events of this process expire, as the setting says."""
+    global _retention  # noqa: PLW0603
+    _retention = days * DAY
 
 
 def entry(login: str, event: str, now: int, **facts: str | None) -> AuditItem:
@@ -56,7 +68,7 @@ def entry(login: str, event: str, now: int, **facts: str | None) -> AuditItem:
     }
     # Events of a test firm are not among those of the day.
     day = None if is_test_firm(login) else day_of(now, facts["actor"])
-    item = AuditItem(login, at, event=event, day=day)
+    item = AuditItem(login, at, event=event, day=day, expires_at=now + _retention)
     for name, value in facts.items():
         setattr(item, name, value)
     return item
@@ -88,6 +100,7 @@ def rolled_up(login: str, event: str, now: int) -> tuple[AuditItem, list[Action]
         AuditItem.occurrences.add(1),
         AuditItem.first_at.set(AuditItem.first_at | now),
         AuditItem.last_at.set(now),
+        AuditItem.expires_at.set(now + _retention),
     ]
     if sender.request_id is not None:
         actions.append(AuditItem.request_id.set(sender.request_id))

@@ -1,7 +1,7 @@
 """The tables. `infra/deploy/resources.yaml` declares them for AWS and for the local stack.
 
-Items of `followers`, `audit` and `runs` have no TTL. Items of `ephemera`, proposals in `desk`, and of a
-closed firm its items in `firms`, `logins` and `desk`, have the TTL attribute `expires_at`, epoch seconds.
+Items of `followers` and `runs` have no TTL. Items of `ephemera` and `audit`, proposals in `desk`, and of
+a closed firm its items in `firms`, `logins` and `desk`, have the TTL attribute `expires_at`, epoch seconds.
 DynamoDB may delete an expired item days late, so no rule relies on the deletion: every read and every
 condition compares times itself. Times are epoch seconds unless stated otherwise, and lists of times are
 newest first. Items of the classes on `Shaped` have a versioned shape.
@@ -140,8 +140,8 @@ class AuditByDay(GlobalSecondaryIndex["AuditItem"]):  # type: ignore[no-untyped-
 class AuditItem(Shaped):
     """An event of a login: what, by whom, with which outcome. Never contains a secret.
 
-    Key: `login` and `at`. No TTL, since MLPS level 3 requires half a year. An event of no login has
-    its actor as the key.
+    Key: `login` and `at`. TTL: AUDIT_RETENTION_DAYS; items of before that setting have none. An event of
+    no login has its actor as the key.
     """
 
     class Meta:
@@ -155,6 +155,7 @@ class AuditItem(Shaped):
     day = UnicodeAttribute(null=True)
     """The event's day in Beijing, `2027-01-01`; of acts of the staff `staff#2027-01-01`."""
     by_day = AuditByDay()
+    expires_at = NumberAttribute(null=True)
     event = UnicodeAttribute()
     """Name of the event, such as `code-sent`."""
     actor = UnicodeAttribute()

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from chalicelib.domain.limits import DAY
 from chalicelib.sms.gateway import Outcome
 from chalicelib.store import audit
 from chalicelib.store.models import AuditItem
@@ -73,3 +74,31 @@ def test_a_receipt_with_another_login_s_key_changes_nothing(make_world: MakeWorl
     assert not audit.add_receipt("11010148", finance.at, "m", "failed", None)
     assert audit.add_receipt("11010148", main.at, "m", "failed", None)
     assert not audit.add_receipt("11010148", main.at, "other", "delivered", None)
+
+
+@pytest.mark.parametrize(("setting", "days"), [({}, 400), ({"AUDIT_RETENTION_DAYS": "365"}, 365)])
+def test_every_event_expires_after_the_setting_s_days(
+    make_world: MakeWorld, setting: dict[str, str], days: int
+) -> None:
+    """Those that are written at once, those that are rolled up, and those that are settled later."""
+    world = make_world(**setting)
+    add_firm(world.service.hasher)
+    token = world.token()
+    world.send(token)
+    world.confirm(token, "000000")
+    world.service.desk.support.freeze("11010148", actor="arn:x", reason="r")
+    (first, *_) = AuditItem.query("11010148", AuditItem.at.startswith("1"))
+    audit.add_receipt("11010148", first.at, "m1", "delivered", None)
+    items = list(AuditItem.scan())
+    assert {item.event for item in items} == {"code-sent", "code-wrong", "frozen"}
+    assert {item.expires_at for item in items} == {world.clock.time + days * DAY}
+
+
+def test_a_count_that_goes_on_is_kept_from_its_last_refusal(make_world: MakeWorld) -> None:
+    """The item stands for all refusals of the day."""
+    world = make_world()
+    add_firm(world.service.hasher)
+    audit.roll_up("11010148", "limited-starts", NOW)
+    audit.roll_up("11010148", "limited-starts", NOW + 60)
+    (item,) = AuditItem.query("11010148")
+    assert item.expires_at == NOW + 60 + 400 * DAY

@@ -228,6 +228,8 @@ MALFORMED = {
         "65=991",
     ),
     "LIMIT_TRIES_PER_CODE": ("must be a whole number from 1", "0", "-1"),
+    "AUDIT_RETENTION_DAYS": ("must be a whole number from 365", "364", "0", "-400"),
+    "FIRM_ERASURE_DAYS": ("must be a whole number from 1", "0", "-1"),
     "LIMIT_SENDS_PER_LOGIN_DAY": ("is malformed", "many", "1.5"),
 }
 
