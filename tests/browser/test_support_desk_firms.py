@@ -1,0 +1,94 @@
+"""The support desk's page of firms whose facts are corrected, or that are closed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visits
+from tests.browser.desk_page import AGENT, SUPERVISOR, DeskVisit
+from tests.browser.stack import Firm, LocalStack, made_up, running
+from tests.browser.visit import PC
+
+_, *FIRMS = made_up(4)
+
+Desks = Callable[..., DeskVisit]
+
+
+@pytest.fixture(scope="module")
+def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A local stack of this module."""
+    with running(tmp_path_factory.mktemp("desk"), FIRMS) as local_stack:
+        yield local_stack
+
+
+@pytest.fixture(scope="module")
+def _firms() -> Iterator[Firm]:
+    return iter(FIRMS)
+
+
+@pytest.fixture
+def desks(visits: Visits) -> Desks:
+    """A factory of signed-in visits."""
+
+    def begin(name: str, **options: Any) -> DeskVisit:
+        desk = DeskVisit(visits(PC, **options))
+        desk.sign_in(name)
+        return desk
+
+    return begin
+
+
+def test_call_8_a_new_head_of_the_firm(desks: Desks, firm: Firm) -> None:
+    """A supervisor corrects the name by a document; the agent's check then matches."""
+    agent, supervisor = desks(AGENT), desks(SUPERVISOR)
+    agent.open_login(firm.firm_no)
+    expect(agent.page.locator("#facts-card")).to_have_count(0)
+    supervisor.open_login(firm.firm_no)
+    page = supervisor.page
+    page.locator("#new-head_name").fill("甄?例")
+    page.locator("#new-reason").fill("换届")
+    page.locator("#new-document").fill("批复1号")
+    page.locator("#new-document").press("Enter")
+    expect(page.locator("#correct-error")).to_contain_text("替代符号")
+    expect(page.locator("#new-head_name")).to_be_focused()
+    page.locator("#new-head_name").fill("甄示例")
+    page.locator("#new-head_name").press("Enter")
+    expect(supervisor.notice).to_have_text("已更正：主任会计师。")
+    expect(page.locator("#facts")).to_contain_text(re.compile("信息更正.*换届（批复1号）"))
+    expect(supervisor.events.first).to_contain_text("更正登记信息")
+    assert "甄示例" not in page.locator("#view").inner_text()
+    agent.check_identity(firm, "甄示例")
+    expect(agent.page.locator("#identity-card .met")).to_contain_text("✓ 身份一致")
+
+
+def test_call_10_a_closed_firm(desks: Desks, local_stack: LocalStack, firm: Firm) -> None:
+    """It is found as closed, with the date and what to say, and without acts."""
+    environment = {
+        **os.environ,
+        "AWS_ENDPOINT_URL": local_stack.aws_url,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }
+    command = (sys.executable, "-m", "infra.ops", "close", firm.firm_no, "--reason", "公告注销")
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
+    agent = desks(AGENT)
+    page = agent.page
+    page.locator("#q").fill(firm.firm_no)
+    expect(page.get_by_role("option", name="（已注销）")).to_be_visible()
+    page.locator("#q").press("Enter")
+    expect(agent.why).to_contain_text("已于")
+    expect(agent.say).to_contain_text("运维人员恢复")
+    expect(page.locator(".login .badge", has_text="已注销")).to_have_count(2)
+    expect(page.locator("#facts")).to_contain_text(re.compile("注销.*清除"))
+    expect(page.locator("#actions").get_by_role("button")).to_have_count(0)
+    expect(page.locator("#phone-card")).to_have_count(0)
+    page.locator("#q").fill("11970404")
+    expect(page.locator("#found-state")).to_contain_text("新开户")
