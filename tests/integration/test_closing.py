@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.domain.errors import AccountNotFound, InvalidInput, Unavailable
 from chalicelib.domain.limits import DAY
+from chalicelib.domain.staff import Role, Staff
 from chalicelib.services.closing import Closing
 from chalicelib.store.desk_models import DeskItem
 from chalicelib.store.dynamo import ConditionFailed
@@ -174,6 +175,23 @@ def test_entries_that_were_left_are_completed_by_a_repeat(
     repeated = closing.close(LOGIN, **BY)
     assert (repeated.changed, repeated.indexed) == (False, True)
     assert expiries() == {repeated.erased_at}
+
+
+def test_on_a_real_dynamodb(real_world: World) -> None:
+    """The same transactions, with a live code that ends."""
+    token = real_world.token()
+    real_world.send(token)
+    closing = real_world.service.desk.closing
+    assert closing.close(LOGIN, **BY).changed
+    assert real_world.start().json_body["code"] == "frozen"
+    assert closing.reopen(LOGIN, **BY).changed
+    assert real_world.send(token).status_code == 401
+    assert verify(real_world)["valid"] is True
+    named = {"head_name": "甄示例"}
+    corrections = real_world.service.desk.corrections
+    staff = Staff("zhao", "赵敏", frozenset({Role.SUPERVISOR}), "0" * 32, 0)
+    assert corrections.correct(staff, LOGIN, named, "换届", "批复1号") == ("head_name",)
+    assert FirmItem.get(LOGIN, consistent_read=True).head_name == "甄示例"
 
 
 def test_an_unknown_firm(world: World, closing: Closing) -> None:

@@ -67,6 +67,12 @@ def test_the_audit_has_no_values(desk: Desk) -> None:
         ]
 
 
+def test_a_correction_is_one_act_of_the_day(desk: Desk) -> None:
+    """Although it is audited at both logins."""
+    correct(desk, **NEW)
+    assert desk.supervisor.get("/support/api/today").json_body["changed_by_staff"] == 1
+
+
 def test_the_diagnosis_says_when_and_by_which_document(desk: Desk) -> None:
     """And by whom; the event's text is in Chinese."""
     assert desk.agent.get(f"/support/api/logins/{LOGIN}").json_body["corrected_at"] is None

@@ -33,6 +33,9 @@ _MOST_OF_DAY = 50_000
 _NO_ACTS = frozenset({"enrolled", "enrolment-updated", "break-glass"})
 """Events of the staff that are no acts of their own: of imports, and a remark on another event."""
 
+_OF_BOTH_LOGINS = frozenset({"facts-corrected", "firm-closed", "firm-reopened"})
+"""Events that one act writes at both logins of a firm."""
+
 
 @dataclass(frozen=True)
 class AuditQuery:
@@ -146,10 +149,7 @@ class Reviews:
             provinces[(started[name].province if name in started else None) or ""] += count
         summary.provinces = dict(sorted(provinces.items()))
         acts = audit_days.staff_events(day)
-        summary.changed_by_staff = sum(
-            not act.event.event.startswith("desk-") and act.event.event not in _NO_ACTS
-            for act in islice(acts, _MOST_OF_DAY)
-        )
+        summary.changed_by_staff = sum(_is_act(act) for act in islice(acts, _MOST_OF_DAY))
         waiting = [each for each in self._proposals.newest() if each.state == "waiting"]
         summary.waiting = sum(each.ends_at > now for each in waiting)
         return summary
@@ -163,6 +163,13 @@ MOST_ACTOR = 300
 
 _SHIFT = 8 * 3_600
 """Seconds by which Beijing is ahead of UTC."""
+
+
+def _is_act(found: DayEvent) -> bool:
+    event = found.event.event
+    if event in _OF_BOTH_LOGINS:
+        return not found.login.endswith("_cw")
+    return not event.startswith("desk-") and event not in _NO_ACTS
 
 
 def _count(summary: Today, found: DayEvent) -> None:
