@@ -17,6 +17,8 @@ from chalicelib.store.freezing import FreezingState
 from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.wechat.template_results import TemplateOutcome, TemplateResult
 from tests.conftest import PHONE, MakeWorld, World, add_firm, store_calls
+from tests.support.canaries import quoting
+from tests.support.log_capture import Watched
 from tests.support.operator_cases import FakePlatform
 
 LOGIN = "11010148"
@@ -302,6 +304,22 @@ def test_a_program_gets_a_problem(world: World) -> None:
     answer = world.call("GET", "/freeze?token=x")
     assert (answer.status_code, answer.json_body["code"]) == (410, "freeze-link-invalid")
     assert SUPPORT in answer.json_body["detail"]
+
+
+def test_the_log_shows_no_token(
+    world: World, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither of the address nor of the form, also where an error quotes it."""
+    token = issue(world)
+    tokens = world.service._freeze_tokens
+    with monkeypatch.context() as broken:
+        broken.setattr(tokens, "read", quoting(token))
+        assert world.call("GET", f"/freeze?token={token}").status_code == 503
+        assert press(world, token).status_code == 503
+    assert press(world, token).status_code == 200
+    assert "cannot do it" in watched.text
+    for part in (token, *token.split(".")):
+        assert part not in watched.text
 
 
 def test_the_link_shows_no_openid(world: World) -> None:
