@@ -8,10 +8,11 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from chalice.test import HTTPResponse
+from pynamodb.expressions.update import Action
 
 from chalicelib.domain.catalogue import FREEZING_NOTICES, NOTICE_TITLES, SUPPORT
 from chalicelib.domain.errors import Unavailable
-from chalicelib.security.freeze_tokens import FREEZE_LIFETIME, FreezeTokens
+from chalicelib.security.freeze_tokens import FreezeTokens
 from chalicelib.store import freezing
 from chalicelib.store.freezing import FreezingState
 from chalicelib.store.models import AuditItem, LoginItem
@@ -24,6 +25,8 @@ from tests.support.operator_cases import FakePlatform
 LOGIN = "11010148"
 FINANCE = f"{LOGIN}_cw"
 ALICE, MALLORY = "o-alice", "o-mallory"
+WEEK = 604_800
+"""Seconds."""
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 FORM = {**BROWSER, "Content-Type": "application/x-www-form-urlencoded"}
 BY = {"actor": "staff#agent", "reason": "来电核实"}
@@ -188,7 +191,7 @@ def test_a_forged_link_freezes_nothing(world: World, token: object) -> None:
     assert not is_frozen(world, FINANCE)
 
 
-@pytest.mark.parametrize(("age", "valid"), [(FREEZE_LIFETIME - 1, True), (FREEZE_LIFETIME, False)])
+@pytest.mark.parametrize(("age", "valid"), [(WEEK - 1, True), (WEEK, False)])
 def test_a_link_is_valid_for_seven_days(world: World, age: int, valid: bool) -> None:
     """To the second."""
     token = issue(world)
@@ -283,15 +286,18 @@ def test_a_failed_freezing_shows_the_form_again(
     assert is_frozen(world)
 
 
-def test_a_binding_that_changes_meanwhile_is_checked_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "change", [LoginItem.openid.set(MALLORY), LoginItem.unfrozen_at.set(2_000_000_000)]
+)
+def test_a_login_that_changes_meanwhile_is_checked_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: Action
 ) -> None:
-    """Between the read and the write the login is bound to another WeChat."""
+    """Between the read and the write the login is bound to another WeChat, or unfrozen."""
     read = freezing.read_state
 
     def overtaken(login: str) -> FreezingState | None:
         state = read(login)
-        LoginItem(login).update([LoginItem.openid.set(MALLORY)])
+        LoginItem(login).update([change])
         return state
 
     monkeypatch.setattr(freezing, "read_state", overtaken)
