@@ -59,6 +59,14 @@ class DemoPage:
         """Press a button of the next step."""
         self.current.get_by_role("button", name=label, exact=True).click()
 
+    def offer_login(self, frame: FrameLocator, login: str) -> None:
+        """Press the button of a login, and wait until it is in the frame's field.
+
+        The frame gets it by a message, and may run in another process.
+        """
+        self.offer(login)
+        expect(frame.get_by_label("登录账号").first).to_have_value(login)
+
     def expect_done(self, number: int) -> None:
         """Wait until a step is ticked."""
         expect(self.step(number)).to_have_class("step done")

@@ -91,7 +91,7 @@ def test_first_recovery_by_sms(demo: DemoPage) -> None:
     demo.expect_done(1)
     page.locator("#menu-items").get_by_role("button", name="找回密码").click()
     expect(demo.web.get_by_label("登录账号").first).to_be_visible()
-    demo.offer("11010148")
+    demo.offer_login(demo.web, "11010148")
     demo.press(demo.web, "下一步")
     demo.expect_done(2)
     demo.press(demo.web, SEND)
@@ -119,7 +119,7 @@ def test_recovery_by_the_official_account(demo: DemoPage) -> None:
     page = demo.page
     page.locator("#menu-items").get_by_role("button", name="找回密码").click()
     expect(demo.web.get_by_label("登录账号").first).to_be_visible()
-    demo.offer("65990006")
+    demo.offer_login(demo.web, "65990006")
     demo.press(demo.web, "下一步")
     demo.expect_done(1)
     demo.press(demo.web, SEND)
@@ -144,7 +144,7 @@ def test_pc_and_qr_code(demo: DemoPage) -> None:
     page = demo.page
     demo.pc.get_by_role("link", name="忘记密码").click()
     expect(demo.pc.get_by_label("登录账号").first).to_be_visible()
-    demo.offer("11010148")
+    demo.offer_login(demo.pc, "11010148")
     demo.press(demo.pc, "下一步")
     expect(demo.pc.get_by_role("img", name="二维码").first).to_be_visible()
     demo.expect_done(1)
@@ -178,7 +178,7 @@ def test_unfollowed_and_unbound(demo: DemoPage) -> None:
     page = demo.page
     demo.pc.get_by_role("link", name="忘记密码").click()
     expect(demo.pc.get_by_label("登录账号").first).to_be_visible()
-    demo.offer("54990007")
+    demo.offer_login(demo.pc, "54990007")
     demo.press(demo.pc, "下一步")
     demo.press(demo.pc, SEND)
     demo.expect_done(1)
@@ -206,7 +206,7 @@ def test_no_phone(demo: DemoPage) -> None:
     page = demo.page
     page.locator("#menu-items").get_by_role("button", name="找回密码").click()
     expect(demo.web.get_by_label("登录账号").first).to_be_visible()
-    demo.offer("44990005")
+    demo.offer_login(demo.web, "44990005")
     demo.press(demo.web, "下一步")
     refused = "查询到您未绑定手机号，请联系技术支持010-88250337(0338)"
     expect(demo.web.get_by_text(refused).first).to_be_visible()
@@ -251,7 +251,7 @@ def test_one_clock_for_the_service_and_the_page(demo: DemoPage) -> None:
     page = demo.page
     page.locator("#menu-items").get_by_role("button", name="找回密码").click()
     expect(demo.web.get_by_label("登录账号").first).to_be_visible()
-    demo.offer("65990006")
+    demo.offer_login(demo.web, "65990006")
     demo.press(demo.web, "下一步")
     demo.press(demo.web, SEND)
     demo.expect_done(2)
@@ -280,7 +280,7 @@ def test_a_broken_platform_refuses_until_it_is_mended(demo: DemoPage, part: str)
         page.get_by_role("button", name="关注公众号", exact=True).click()
     page.locator("#menu-items").get_by_role("button", name="找回密码").click()
     expect(demo.web.get_by_label("登录账号").first).to_be_visible()
-    demo.offer("11010148" if by_sms else "65990006")
+    demo.offer_login(demo.web, "11010148" if by_sms else "65990006")
     demo.press(demo.web, "下一步")
     expect(demo.web.get_by_role("button", name=SEND)).to_be_visible()
     switch = page.get_by_role("switch", name=part)
