@@ -17,6 +17,7 @@ from chalicelib.domain import canary
 from chalicelib.domain.catalogue import SMS_TEMPLATES
 from chalicelib.domain.limits import DAY, HOUR
 from chalicelib.domain.staff import Role, Staff
+from chalicelib.services.canary import SEALING_PURPOSE
 from chalicelib.settings import SettingsError, load
 from chalicelib.store.attributes import plain_map
 from chalicelib.store.ephemeral_models import BudgetItem, CodeItem, MailboxItem
@@ -28,6 +29,7 @@ from infra.local.serving import bind
 from infra.local.sigv4_check import SigV4Check
 from tests.conftest import SETTINGS, MakeWorld, World, add_firm
 from tests.support.log_capture import Watched
+from tests.support.ops_runner import Run
 
 FIRM = "00000000"
 CALLER = "arn:aws-cn:sts::123456789012:assumed-role/canary/canary"
@@ -115,6 +117,29 @@ def test_the_day_s_figures_are_people_s(serve: Serve) -> None:
         staff = Staff("s", "审计", frozenset({Role.AUDITOR}), "session", world.clock.time + HOUR)
         today = world.service.desk.reviews.today(staff)
         assert (today.started, today.sent, today.completed, today.gateways) == (0, 0, 0, {})
+
+
+def test_operators_see_the_test_firm_s_login(serve: Serve, run_ops: Run) -> None:
+    """Without a firm in the directory; and its figures are in no search."""
+    with serve(PROOF_OF_WORK="0"):
+        assert function({}, None)["succeeded"]
+        account = run_ops("account", FIRM, "--json")
+        assert account.status == 0, account.out + account.err
+        assert run_ops("audit", FIRM, "--json").status == 0
+        assert run_ops("find", FIRM, "--json").json["firms"] == []
+
+
+def test_no_log_line_has_the_code_or_a_credential(serve: Serve, watched: Watched) -> None:
+    """Of the function and of the requests that it made."""
+    with serve() as world:
+        assert function({}, None)["succeeded"]
+        (kept,) = MailboxItem.scan(MailboxItem.id.startswith("canary#"))
+        code = world.service.sealer.unseal(SEALING_PURPOSE, str(kept.sealed))
+        assert code is not None
+        assert watched.lines
+        phone = world.login_item(FIRM).phone
+        for secret in (code, "Aa1-", str(phone), "canary:", os.environ["AWS_SECRET_ACCESS_KEY"]):
+            assert secret not in watched.text
 
 
 def test_nobody_else_begins_a_recovery_of_the_test_firm(serve: Serve) -> None:
