@@ -15,10 +15,14 @@ from app import app
 from app import canary as function
 from chalicelib.domain import canary
 from chalicelib.domain.catalogue import SMS_TEMPLATES
+from chalicelib.domain.errors import DeliveryFailed, Unavailable
 from chalicelib.domain.limits import DAY, HOUR
 from chalicelib.domain.staff import Role, Staff
 from chalicelib.services.canary import SEALING_PURPOSE
 from chalicelib.settings import SettingsError, load
+from chalicelib.sms.failover import Delivery
+from chalicelib.sms.gateway import Attempt, Outcome
+from chalicelib.store import canary as store
 from chalicelib.store.attributes import plain_map
 from chalicelib.store.ephemeral_models import BudgetItem, CodeItem, MailboxItem
 from chalicelib.store.models import AuditItem, FirmItem, LoginItem
@@ -233,12 +237,26 @@ def test_a_failure_names_its_step(
         assert (line["level"], line["step"]) == ("ERROR", step)
 
 
+def test_a_run_that_could_not_begin_is_a_missing_one(
+    serve: Serve, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The function fails, and counts nothing: the alarm treats a missing success as a failure."""
+
+    def down(*_: object) -> None:
+        raise Unavailable("store")
+
+    with serve():
+        monkeypatch.setattr(store, "prepare_login", down)
+        with pytest.raises(Unavailable):
+            function({}, None)
+        assert "CanarySucceeded" not in watched.figures()
+        assert watched.figures() == {"Alarm alarm=unavailable": 1}
+
+
 class Broken:
     """A mailbox that cannot store."""
 
     def send(self, *_: object) -> None:
-        from chalicelib.domain.errors import DeliveryFailed
-
         raise DeliveryFailed(["canary: try-another unavailable"])
 
 
@@ -246,9 +264,6 @@ class Deaf:
     """A mailbox that says it has stored, and has not."""
 
     def send(self, _: object, tried: object) -> Any:
-        from chalicelib.sms.failover import Delivery
-        from chalicelib.sms.gateway import Attempt, Outcome
-
         return Delivery((Attempt("canary", Outcome.SENT),))
 
 
@@ -256,8 +271,6 @@ def test_a_store_that_is_down_is_the_mailbox_s_failure(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gateway's protocol has no exceptions: the attempt says why, and the send is cancelled."""
-    from chalicelib.domain.errors import Unavailable
-    from chalicelib.store import canary as store
 
     def down(*_: object) -> None:
         raise Unavailable("store")
