@@ -285,6 +285,25 @@ def test_a_store_that_is_down_is_the_mailbox_s_failure(
     assert (event.outcome, event.reason) == ("failed", "canary: try-another unavailable")
 
 
+def test_the_steps_on_dynamodb_local(make_real_world: MakeWorld) -> None:
+    """The login is made once and kept; mailbox and code are those of the last send."""
+    world = make_real_world()
+    for number in (1, 2):
+        store.prepare_login(FIRM, canary.phone(number))
+        visitor = canary.visitor(str(number))
+        token = world.token(FIRM, visitor)
+        assert world.send(token).status_code == 202
+        sealed = store.kept(FIRM, world.clock.time)
+        assert sealed is not None
+        code = world.service.sealer.unseal(SEALING_PURPOSE, sealed)
+        assert code is not None
+        assert world.confirm(token, code).status_code == 200
+        login = world.login_item(FIRM)
+        assert (login.password_version, login.phone) == (number, canary.phone(number))
+        assert login.openid is None
+        assert store.kept(FIRM, world.clock.time + 300) is None
+
+
 def test_a_test_firm_is_no_real_one() -> None:
     """Its number has no province's code; its phone and its openid are nobody's."""
     for number in ("11010148", "000000", "0" * 21, "00000000_cw", "０００００００００"):
