@@ -83,6 +83,10 @@ class Model(Recoveries):
             self.of(requester).wrongs.clear()
             self.of(requester).sends.clear()
             times.clear()
+        for requester, times in login.details_by.items():
+            if within(times, DAY, self.now):
+                self.of(requester).unbindings.clear()
+                self.of(requester).wrong_details_at = None
         for each in counts:
             each.clear()
         login.audit["unlocked"] += 1
