@@ -30,7 +30,7 @@ run: setup ## the whole service on http://127.0.0.1:8000; ARGS="--port N" and ot
 	@$(BIN)/python -m infra.local $(ARGS)
 
 test: setup-tests ## every test, and their coverage; ARGS="path/to/test.py" runs a part
-	PYTEST_PLUGINS=tests.support.coverage $(BIN)/python -m pytest -n auto $(ARGS)
+	PYTEST_PLUGINS=tests.support.coverage $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: setup-tests ## lint, format, types, import rules, bandit
 	$(BIN)/ruff check .
