@@ -18,6 +18,7 @@ from chalicelib.handlers.openapi import document, route
 from chalicelib.version import VERSION
 from infra.deploy import archive, monitoring
 from infra.deploy.desk_function import API, DESK, split_desk
+from infra.deploy.policies import operators, substituted
 from infra.deploy.tables import load_template
 
 ROOT = Path(__file__).parents[2]
@@ -136,11 +137,12 @@ def finish(template: dict[str, Any]) -> dict[str, Any]:
     # Chalice's address of the default endpoint, which may be switched off; SiteUrl replaces it.
     del template["Outputs"]["EndpointURL"]
     split_desk(template)
+    _merge(template, operators())
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::IAM::Role" and _is_function_role(resource):
             for policy in resource["Properties"].get("Policies", []):
                 for statement in policy["PolicyDocument"]["Statement"]:
-                    statement["Resource"] = _substituted(statement["Resource"])
+                    statement["Resource"] = substituted(statement["Resource"])
             resource["Properties"]["ManagedPolicyArns"] = [_IN_NETWORK, _TRACED]
         elif resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["VpcConfig"] = _NETWORK
@@ -193,20 +195,6 @@ _TRACED = {"Fn::If": ["WithTracing", {"Fn::Sub": _TRACES}, {"Ref": "AWS::NoValue
 def _is_function_role(role: dict[str, Any]) -> bool:
     statement = role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
     return bool(statement["Principal"].get("Service") == "lambda.amazonaws.com")
-
-
-def _substituted(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_substituted(item) for item in value]
-    if isinstance(value, str) and "${Tables}" in value:
-        return {"Fn::Sub": [value, {"Tables": _TABLES}]}
-    if isinstance(value, str) and "${" in value:
-        return {"Fn::Sub": value}
-    return value
-
-
-# The prefix of the tables, which may be those of an earlier stack, as in resources.yaml.
-_TABLES = {"Fn::If": ["OwnTables", {"Ref": "TablePrefix"}, {"Ref": "ExistingTables"}]}
 
 
 @click.command(help="Build the SAM package.")

@@ -45,8 +45,9 @@ FUNCTIONS = {
     "reset_accounts": "reset-accounts",
     "sms_receipts": "sms-receipts",
     "canary": "canary",
+    "operators": "operators",
 }
-"""The policies' names by function."""
+"""The policies' names by function; the operators, who are people, have one as well."""
 
 # What the stack puts in the place of its placeholders.
 _VALUES = {
@@ -246,7 +247,12 @@ def enforced() -> Iterator[Ledger]:
     class Request(IAMRequest):
         def check_action_permitted(self, resource: str) -> None:
             role = getattr(self._access_key, "_owner_role_name", "")
+            # IAM's name of the service differs from that of its endpoint.
+            self._action = self._action.replace("monitoring:", "cloudwatch:")
             call = Call(role, self._action, resource)
+            if self._action == "sts:GetCallerIdentity":
+                # AWS requires no permission for it.
+                return
             ledger.asked.add(call)
             try:
                 super().check_action_permitted(resource)
@@ -286,6 +292,8 @@ def _authorized(call: Any, resource: str) -> Iterator[tuple[str, str, tuple[str,
     if service == "dynamodb":
         for what, name, keys in _tables(action, given):
             yield what, arn(service, f"table/{name}"), keys
+    elif service == "sqs" and action == "GetQueueUrl":
+        yield action, arn(service, json.loads(call.raw_body)["QueueName"]), none
     elif service == "sqs":
         yield action.removesuffix("Batch"), resource, none
     elif service == "sns":

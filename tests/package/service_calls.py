@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
@@ -30,13 +33,14 @@ from chalicelib.store import models
 from chalicelib.store.models import LoginItem
 from infra.deploy.tables import load_template
 from infra.local.aws import Resources
+from infra.ops import __main__ as commands
 from tests.conftest import SETTINGS, Clock, World, add_firm
 from tests.package.iam import PREFIX, REGION, Account, Call, Ledger, arn, enforced
 from tests.support.api_client import ApiClient
 from tests.support.callbacks import TAPPED, send_message
 from tests.support.cheap_hasher import cheap_hasher
 from tests.support.receipt_cases import KEY, aliyun, logs, push, sns_line, tencent
-from tests.support.wechat_platform import EXCHANGE, INFO, QR, SEND, SENT, WeChat, refusal
+from tests.support.wechat_platform import EXCHANGE, INFO, MENU, QR, SEND, SENT, WeChat, refusal
 from tests.support.yearly_reset import MIDNIGHT, SCHEDULED, Context, ResetWorld, add_logins
 
 CODE, OPENING = "000000", "Opening-password-1"
@@ -63,7 +67,10 @@ class Stage:
     @contextmanager
     def acting(self, function: str) -> Iterator[World]:
         """Start a new process of this function."""
-        with self.account.role(function), patch.dict(os.environ, SECRETS_ID=f"{PREFIX}-settings"):
+        # The template gives the queue's address to the functions alone.
+        queue = {} if function == "operators" else {"RESET_QUEUE_URL": self.resources["ResetQueue"]}
+        environment = {"SECRETS_ID": f"{PREFIX}-settings", **queue}
+        with self.account.role(function), patch.dict(os.environ, environment):
             runtime.install(None)
             service = runtime.service()
             service.clock = self.clock
@@ -97,6 +104,7 @@ def prepare(wechat: WeChat) -> None:
     wechat.answers |= {
         SEND: [SENT],
         INFO: [{"subscribe": 1}],
+        MENU: [{"errcode": 0, "errmsg": "ok"}],
         QR: [{"url": "http://weixin.qq.com/q/0", "ticket": "t", "expire_seconds": 60}],
         EXCHANGE: [{"access_token": "t", "expires_in": 7200, "openid": "o-bob"}],
     }
@@ -120,7 +128,6 @@ def staged(wechat: WeChat) -> Iterator[Stage]:
             "RECEIPTS_PATH": KEY,
             "OIDC_ISSUER": "https://127.0.0.1:9",
             "OIDC_CLIENT_ID": "desk",
-            "RESET_QUEUE_URL": resources.values["ResetQueue"],
             "OPS_TOPIC_ARN": resources.values["OpsTopic"],
             "LIMIT_SENDS_PER_DESTINATION_HOUR": "50",
         }
@@ -373,6 +380,62 @@ def work(stage: Stage) -> None:
     _log(stage, "reset_accounts", "ResetAccounts")
 
 
+FILE = (
+    "firm_no,name,province,approval_no,head_name,head_id_last4,phone,finance_phone,opening_password\n"
+    "32990002,江苏样例会计师事务所有限公司,32,苏财会〔2010〕0017号,甄示例,4321,13800005678,,Opening-1\n"
+)
+
+
+def operate(stage: Stage) -> None:
+    """Run every command of the operators but `restore`, which has a policy of its own."""
+    with stage.acting("api") as world:
+        _step(world.send(world.token()), 202)
+    stage.advance()
+    with stage.acting("operators"), TemporaryDirectory() as folder:
+        file = Path(folder, "firms.csv")
+        for text in (FILE, FILE.replace("江苏样例", "江苏示例")):
+            file.write_text(text, "utf-8")
+            _command("import", str(file), "--reason", "名录")
+        for arguments in OPERATIONS:
+            _command(*arguments)
+        with stage.account.tester():
+            dead = stage.resources["ResetDeadLetters"]
+            for body in ({"year": 2028, "chunk": "chunk#00000000"}, {"year": 2000}):
+                boto3.client("sqs").send_message(QueueUrl=dead, MessageBody=json.dumps(body))
+        _command("yearly-reset", "--year", "2028", "--redrive", "--yes", "--reason", "补做")
+        stage.advance(3_600)
+        _command("yearly-reset", "--status", "2028")
+
+
+OPERATIONS = (
+    ("search-index", "--reason", "更新"),
+    ("account", "11010148"),
+    ("account", "31000001_cw"),
+    ("find", "示例"),
+    ("find", "13800001234"),
+    ("unlock", "11010148", "--reason", "来电"),
+    ("unbind", "31000001_cw", "--reason", "来电"),
+    ("phone", "11010148", "13900002222", "--reason", "来函"),
+    ("freeze", "11010148", "--reason", "来电"),
+    ("unfreeze", "11010148", "--reason", "来电"),
+    ("audit", "11010148"),
+    ("audit", "--by", "person"),
+    ("export", "11010148"),
+    ("close", "32990002", "--reason", "注销"),
+    ("close", "32990002", "--undo", "--reason", "误办"),
+    ("wechat-menu", "--reason", "更新"),
+    ("yearly-reset", "--year", "2028", "--yes", "--reason", "补做"),
+    ("yearly-reset", "--status", "2028"),
+)
+
+
+def _command(*arguments: str) -> None:
+    """Run a command, which must succeed."""
+    with redirect_stdout(StringIO()) as out, redirect_stderr(out):
+        status = commands.main([*arguments, "--json"])
+    assert status == 0, (arguments, out.getvalue())
+
+
 def _log(stage: Stage, function: str, name: str) -> None:
     """Write the function's log, as Lambda does with the role."""
     group = f"/aws/lambda/stack-{name}-1A2B3C"
@@ -392,4 +455,5 @@ FLOWS: dict[str, Callable[[Stage], None]] = {
     "reset_accounts": work,
     "sms_receipts": receipts,
     "canary": recover_test_firm,
+    "operators": operate,
 }

@@ -129,7 +129,7 @@ def test_only_the_canary_reads_its_mailbox(stage: Stage, function: str) -> None:
             for login, is_own in (("00000000", True), ("11010148", False)):
                 key = {"login": {"S": login}}
                 assert _is_allowed(client.update_item, Key=key, **change) == is_own
-    assert reads == [function == "canary", function in ("api", "desk", "sms_receipts")]
+    assert reads == [function == "canary", function in ("api", "desk", "sms_receipts", "operators")]
 
 
 def _is_allowed(operation: Callable[..., object], **request: Any) -> bool:
@@ -143,12 +143,13 @@ def _is_allowed(operation: Callable[..., object], **request: Any) -> bool:
 
 
 def test_nothing_is_granted_on_everything() -> None:
-    """Only SMS to a phone number have a `*` as resource, since AWS has no ARN for them."""
+    """Only SMS to a phone number and metrics have a `*` as resource, since AWS has no ARN for them."""
     for function in FUNCTIONS:
         for action, resource in iam.grants(function):
             assert "*" not in action
-            sends = function in ("api", "desk") and action == "sns:Publish"
-            assert (resource == "*") == sends
+            sends = function in ("api", "desk", "operators") and action == "sns:Publish"
+            counts = function == "operators" and action == "cloudwatch:PutMetricData"
+            assert (resource == "*") == (sends or counts)
 
 
 TOPICS = [

@@ -73,10 +73,13 @@ def test_phones_and_opening_password_may_be_missing() -> None:
 
 
 def test_the_firm_s_facts_have_one_set_of_names() -> None:
-    """The required columns, the fields of FirmFacts and the table's attributes are the same."""
+    """The required columns, the fields of FirmFacts and the table's attributes are the same.
+
+    Besides, an item has the version of its shape and the end of a closed firm.
+    """
     facts = {fact.name for fact in fields(FirmFacts)}
     assert {column.name for column in COLUMNS if column.required} == facts
-    assert set(FirmItem.get_attributes()) == facts
+    assert set(FirmItem.get_attributes()) == facts | {"shape", "closed_at", "expires_at"}
 
 
 @pytest.mark.parametrize("column", [column.name for column in COLUMNS if column.required])
