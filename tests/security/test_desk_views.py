@@ -185,7 +185,7 @@ def test_no_cell_of_the_audit_is_a_formula(desk: Desk, monkeypatch: pytest.Monke
     SourceMutation(
         PhoneChange.confirm, "None if was.phone is None else mask_phone(was.phone)", "was.phone"
     ),
-    SourceMutation(Support.change_phone, "destination=mask_phone(phone)", "destination=phone"),
+    SourceMutation(Support.change_phone, "REPLACED + mask_phone(before.phone)", "before.phone"),
     SourceMutation(parse_reason, "mask_phones(reason)", "reason"),
     SourceMutation(reviews.Reviews.audit, "mask_phones(query.by)", "query.by"),
 )
