@@ -22,7 +22,7 @@ import requests
 from infra.ops.enrolment.directory_row import COLUMN_NAMES
 
 ROOT = Path(__file__).parents[2]
-FIRMS = 120
+FIRMS = 240
 """Enough for one process's tests: each has a firm and a phone to itself, and so every limit too."""
 
 _ENOUGH = "100000"

@@ -126,7 +126,7 @@ def test_closing_the_results_stops_the_load(world: World) -> None:
 
 
 def test_memory_does_not_grow_with_the_file(world: World, tmp_path: Path) -> None:
-    """Only the firm's number of a row is kept, to find a second row of the firm."""
+    """Only the firm's number of a row is kept, to find a second row of it and the firms without one."""
 
     def peak(firms: int) -> int:
         path = write_file(tmp_path / f"{firms}.csv", firms)
@@ -148,7 +148,7 @@ def test_memory_does_not_grow_with_the_file(world: World, tmp_path: Path) -> Non
 
     peak(200)
     small, large = peak(1_000), peak(5_000)
-    assert (large - small) / 4_000 < 200, (small, large)
+    assert (large - small) / 4_000 < 300, (small, large)
 
 
 class Broken(Directory):

@@ -337,11 +337,12 @@ def test_the_link_shows_no_openid(world: World) -> None:
     assert len(token) < 200
 
 
-def test_every_notice_but_that_of_a_freezing_offers_it() -> None:
+def test_every_notice_but_those_of_logins_that_are_off_offers_it() -> None:
     """In the 20 characters that WeChat's field has; the SMS names the telephone."""
     from chalicelib.domain.catalogue import SMS_TEMPLATES
 
-    assert set(NOTICE_TITLES) - FREEZING_NOTICES == {"frozen"}
+    # A closed firm's logins are off already, and support has just opened one that is open again.
+    assert set(NOTICE_TITLES) - FREEZING_NOTICES == {"frozen", "firm-closed", "firm-reopened"}
     for notice, title in NOTICE_TITLES.items():
         assert len(title) <= 20, title
         assert ("非本人操作请点此冻结" in title) == (notice in FREEZING_NOTICES)

@@ -167,9 +167,6 @@ MUTANTS_OF_REQUESTERS: dict[str, Defence] = {
     "a full budget of unbindings refuses nobody": SourceMutation(
         Unbinding.unbind, "is_strict=self._budgets.unbindings.is_full(now)", "is_strict=False"
     ),
-    "a full budget of unbindings refuses more of the same login": SourceMutation(
-        bindings._is_fresh, " | (UnbinderItem.login == login)"
-    ),
     "wrong details do not count in a full budget": SourceMutation(
         Unbinding.unbind, "self._bindings.record_wrong(requester, now)", "pass"
     ),

@@ -333,6 +333,9 @@ SCENARIOS = (
         (A.starts_outside,) * 4,
         weight=4,
     ),
+    scenario(
+        with_method, A.day_passes, A.starts, (A.next_login_starts,) * 3, A.operator_looks, weight=4
+    ),
     scenario(any_login, A.starts, A.starts_with_used_proof, A.starts, A.sends),
     # Budgets of the whole service.
     scenario(
@@ -344,18 +347,21 @@ SCENARIOS = (
     ),
     scenario(
         may_unbind,
-        (A.starts, A.unbinds, A.sends, A.confirms, A.starts, A.unbinds, A.next_login_starts),
+        (A.follows, A.owner_starts, A.unbinds, A.sends, A.confirms, A.starts, A.unbinds),
+        A.next_login_starts,
         (A.sends, A.confirms, A.starts, A.unbinds, A.stranger_starts, A.unbinds, A.unbinds),
         weight=8,
     ),
     scenario(
         may_unbind,
-        (A.starts, A.unbinds, A.sends, A.confirms, A.starts, A.unbinds, A.minute_passes, A.sends),
+        (A.follows, A.owner_starts, A.unbinds, A.sends, A.confirms, A.starts, A.unbinds),
+        (A.minute_passes, A.sends),
         (A.confirms, A.starts, A.unbinds, A.operator_looks, A.operator_unlocks, A.unbinds),
         weight=8,
     ),
     scenario(
         may_unbind,
+        A.follows,
         (A.starts, A.unbinds, A.sends, A.confirms, A.starts, A.unbinds, A.hour_passes),
         (A.next_login_starts, A.sends, A.confirms, A.starts, A.unbinds, A.minute_passes, A.sends),
         (A.confirms, A.starts, A.unbinds),

@@ -107,11 +107,12 @@ def test_the_operator_s_own_profile_is_refused(
     """Exit status 2, and nothing is changed."""
     keys = keys_of("lin")
     profile(keys)
-    for name, value in keys.items():
-        monkeypatch.setenv(name.upper(), value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    assert session.caller().endswith("user/lin")
-    ran = run_ops(*CHANGE, *EYES, "--json")
+    with monkeypatch.context() as patched:
+        for name, value in keys.items():
+            patched.setenv(name.upper(), value)
+        patched.setattr(boto3, "DEFAULT_SESSION", None)
+        assert session.caller().endswith("user/lin")
+        ran = run_ops(*CHANGE, *EYES, "--json")
     assert (ran.status, ran.json["error"]) == (2, "same-identity")
     assert world.login_item().phone == PHONE
     assert events() == []

@@ -30,7 +30,9 @@ def bare(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> pytest.Monke
     make_world()
     runtime.install(None)
     for name in (*SETTINGS, "SECRETS_ID", "TABLE_PREFIX"):
-        monkeypatch.delenv(name, raising=False)
+        # Set first, so that what a command sets is removed after the test.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     return monkeypatch
 
 
