@@ -10,7 +10,7 @@ from chalicelib.services.notifications import Notifications
 from chalicelib.services.rate_limits import StartLimiter
 from chalicelib.services.service_budgets import ServiceBudgets
 from chalicelib.services.unbinding import Unbinding
-from chalicelib.store import bindings, code_updates, logins, requester_times, send_updates, sends
+from chalicelib.store import code_updates, logins, requester_times, send_updates, sends
 from chalicelib.store.accounts import Accounts
 from chalicelib.store.bindings import Bindings
 from chalicelib.store.codes import Codes
