@@ -104,7 +104,8 @@ def arn(service: str, name: str) -> str:
 
 def document(function: str, without: Grant | None = None) -> dict[str, Any]:
     """Return a function's policy as the stack has it, optionally without one grant."""
-    text = (ROOT / ".chalice" / f"policy-{FUNCTIONS[function]}.json").read_text("utf-8")
+    name = FUNCTIONS.get(function, function)
+    text = (ROOT / ".chalice" / f"policy-{name}.json").read_text("utf-8")
     policy: dict[str, Any] = json.loads(text)
     policy["Statement"] = [
         {"Effect": statement["Effect"], "Action": action, "Resource": resource}
@@ -322,6 +323,9 @@ def _tables(action: str, given: dict[str, Any]) -> Iterator[tuple[str, str, tupl
     elif action == "BatchWriteItem":
         for table in given["RequestItems"]:
             yield action, table, ()
+    elif action == "RestoreTableToPointInTime":
+        for name in (given["SourceTableName"], given["TargetTableName"]):
+            yield action, name, ()
     elif "IndexName" in given:
         # Authorized on the index alone, not on its table.
         yield action, f"{given['TableName']}/index/{given['IndexName']}", ()

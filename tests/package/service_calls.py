@@ -395,16 +395,16 @@ def operate(stage: Stage) -> None:
         file = Path(folder, "firms.csv")
         for text in (FILE, FILE.replace("江苏样例", "江苏示例")):
             file.write_text(text, "utf-8")
-            _command("import", str(file), "--reason", "名录")
+            run_command("import", str(file), "--reason", "名录")
         for arguments in OPERATIONS:
-            _command(*arguments)
+            run_command(*arguments)
         with stage.account.tester():
             dead = stage.resources["ResetDeadLetters"]
             for body in ({"year": 2028, "chunk": "chunk#00000000"}, {"year": 2000}):
                 boto3.client("sqs").send_message(QueueUrl=dead, MessageBody=json.dumps(body))
-        _command("yearly-reset", "--year", "2028", "--redrive", "--yes", "--reason", "补做")
+        run_command("yearly-reset", "--year", "2028", "--redrive", "--yes", "--reason", "补做")
         stage.advance(3_600)
-        _command("yearly-reset", "--status", "2028")
+        run_command("yearly-reset", "--status", "2028")
 
 
 OPERATIONS = (
@@ -429,7 +429,7 @@ OPERATIONS = (
 )
 
 
-def _command(*arguments: str) -> None:
+def run_command(*arguments: str) -> None:
     """Run a command, which must succeed."""
     with redirect_stdout(StringIO()) as out, redirect_stderr(out):
         status = commands.main([*arguments, "--json"])

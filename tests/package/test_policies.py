@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
@@ -11,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from tests.package import iam
 from tests.package.iam import ACCOUNT, FUNCTIONS, PREFIX, REGION, Call, Grant, Ledger, arn
-from tests.package.service_calls import FLOWS, Stage, prepare, staged
+from tests.package.service_calls import FLOWS, Stage, prepare, run_command, staged
 from tests.support.wechat_platform import playing
 
 # One of a kind: a call alone, a table of a batch, an item of a transaction, a message of a batch,
@@ -140,6 +142,38 @@ def _is_allowed(operation: Callable[..., object], **request: Any) -> bool:
             raise
         return False
     return True
+
+
+ON_COPIES = {"Query", "GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"}
+"""What AWS requires on the new table of a restore, beside the calls that the command makes."""
+
+
+def test_a_restore_has_every_grant_that_it_uses(stage: Stage) -> None:
+    """And no other: on the present tables it reads alone."""
+    with stage.account.tester(), patch.dict(os.environ, SECRETS_ID=f"{PREFIX}-settings"):
+        client: Any = boto3.client("dynamodb")
+        for name in ("firms", "logins", "followers", "audit", "runs", "desk"):
+            client.update_continuous_backups(
+                TableName=f"{PREFIX}-{name}",
+                PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+            )
+        stage.ledger.asked.clear()
+        run_command("restore", "--to", "latest", "--target", "restored-1", "--reason", "演练")
+        calls = [call for call in stage.ledger.asked if call.action.startswith("dynamodb:")]
+    policy = iam.document("restore")
+    assert [call for call in calls if not iam.allows(policy, call)] == []
+    idle = {
+        grant
+        for grant in iam.grants("restore")
+        if all(iam.allows(iam.document("restore", without=grant), call) for call in calls)
+    }
+    copies = arn("dynamodb", "table/restored-*")
+    # The present tables are described only for a copy in another region.
+    assert idle == {(f"dynamodb:{action}", copies) for action in ON_COPIES} | {
+        grant
+        for grant in iam.grants("restore")
+        if grant[0].endswith(":DescribeTable") and grant[1] != copies
+    }
 
 
 def test_nothing_is_granted_on_everything() -> None:
