@@ -18,6 +18,7 @@ from werkzeug.test import Client, TestResponse
 
 from infra.local.login_page import CredentialsClient, LoginPage
 from infra.local.serving import application
+from tests.support.local_process import running
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "login-page.md"
@@ -135,26 +136,8 @@ def test_the_demo_s_pc_keeps_its_host() -> None:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "infra.local", "--port", "0", "--no-proof"],
-        cwd=ROOT,
-        env=BARE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            if line.startswith("ready "):
-                break
-        else:
-            pytest.fail("the local stack did not start")
-        yield line.split()[1]
-    finally:
-        process.terminate()
-        process.wait(60)
-        process.stdout.close()
+    with running("--no-proof", environment=BARE) as address:
+        yield address
 
 
 def program(language: str) -> str:

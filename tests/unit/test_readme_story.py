@@ -7,11 +7,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.local_process import running
 
 ROOT = Path(__file__).parent.parent.parent
 PRINTED_SITE = "http://127.0.0.1:8000"
@@ -26,26 +27,8 @@ ENVIRONMENT = {
 @pytest.fixture
 def site() -> Iterator[str]:
     """Yield the address of a local stack that runs without proof of work."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "infra.local", "--port", "0", "--no-proof"],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            if line.startswith("ready "):
-                break
-        else:
-            pytest.fail("the local stack did not start")
-        yield line.split()[1]
-    finally:
-        process.terminate()
-        process.wait(60)
-        process.stdout.close()
+    with running("--no-proof", environment=ENVIRONMENT) as address:
+        yield address
 
 
 def script() -> str:
