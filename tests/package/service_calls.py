@@ -10,11 +10,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import StringIO
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
@@ -33,7 +30,6 @@ from chalicelib.store import models
 from chalicelib.store.models import LoginItem
 from infra.deploy.tables import load_template
 from infra.local.aws import Resources
-from infra.ops import __main__ as commands
 from tests.conftest import SETTINGS, Clock, World, add_firm
 from tests.package.iam import PREFIX, REGION, Account, Call, Ledger, arn, enforced
 from tests.support.api_client import ApiClient
@@ -163,7 +159,7 @@ def api(stage: Stage) -> None:
     _log(stage, "api", "APIHandler")
 
 
-def _step(answer: Any, status: int) -> Any:
+def step(answer: Any, status: int) -> Any:
     assert answer.status_code == status, answer.body
     return answer
 
@@ -171,11 +167,11 @@ def _step(answer: Any, status: int) -> Any:
 def _by_sms(stage: Stage, world: World) -> None:
     assert "欢迎" in send_message(world, {"MsgType": "event", "Event": "subscribe"})
     token = world.token()
-    _step(world.send(token), 202)
-    _step(world.confirm(token, "111111"), 400)
-    _step(world.call("GET", "/recovery", token=token), 200)
-    _step(world.confirm(token, CODE), 200)
-    _step(world.confirm(token, CODE), 200)
+    step(world.send(token), 202)
+    step(world.confirm(token, "111111"), 400)
+    step(world.call("GET", "/recovery", token=token), 200)
+    step(world.confirm(token, CODE), 200)
+    step(world.confirm(token, CODE), 200)
 
 
 def _by_wechat(stage: Stage, world: World) -> None:
@@ -184,63 +180,63 @@ def _by_wechat(stage: Stage, world: World) -> None:
         {"errcode": 0, "errmsg": "ok", "msgid": number} for number in (101, 102)
     ] + [refusal(45009)]
     token = world.token()
-    listed = _step(world.call("GET", "/recovery/logins", openid="o-alice"), 200).json_body
+    listed = step(world.call("GET", "/recovery/logins", openid="o-alice"), 200).json_body
     assert [each["login"] for each in listed["logins"]] == ["11010148", "11010148_cw"]
     for _ in range(3):
-        _step(world.send(token), 202)
+        step(world.send(token), 202)
         stage.advance()
     # The last one is no longer the first send's: it is looked for among the events.
     for number in (102, 101):
         told = {"MsgType": "event", "Event": "TEMPLATESENDJOBFINISH", "Status": "success"}
         send_message(world, {**told, "MsgID": number})
     assert CODE in send_message(world, TAPPED)
-    _step(world.confirm(token, CODE, "Another-horse-8"), 200)
+    step(world.confirm(token, CODE, "Another-horse-8"), 200)
 
 
 def _refused(stage: Stage, world: World) -> None:
     """Let the sending of a code fail: by SMS, and to a WeChat that has unfollowed."""
-    _step(world.send(world.token("31000001")), 502)
+    step(world.send(world.token("31000001")), 502)
     stage.wechat.answers[SEND] = [refusal(43004)]
-    _step(world.send(world.token()), 409)
+    step(world.send(world.token()), 409)
     send_message(world, {"MsgType": "event", "Event": "unsubscribe"})
 
 
 def _by_details(stage: Stage, world: World) -> None:
     token = world.token()
-    _step(
+    step(
         world.call("POST", "/recovery/unbinding", {**DETAILS, "head_name": "甲"}, token=token), 403
     )
-    _step(world.call("POST", "/recovery/unbinding", DETAILS, token=token), 200)
+    step(world.call("POST", "/recovery/unbinding", DETAILS, token=token), 200)
 
 
 def _entering(stage: Stage, world: World) -> None:
-    _step(world.start(openid=None), 201)
-    away = _step(world.call("GET", "/wechat/enter"), 302)
+    step(world.start(openid=None), 201)
+    away = step(world.call("GET", "/wechat/enter"), 302)
     state = away.headers["Location"].partition("state=")[2].partition("#")[0]
     cookie = {"Cookie": away.headers["Set-Cookie"].partition(";")[0]}
-    _step(world.call("GET", f"/wechat/enter?code=abc&state={state}", headers=cookie), 302)
+    step(world.call("GET", f"/wechat/enter?code=abc&state={state}", headers=cookie), 302)
 
 
 def _verifying(stage: Stage, world: World) -> None:
     for login in ("11010148_cw", "31000001_cw"):
         for password, valid in (("wrong", False), (OPENING, True)):
             body = {"login": login, "password": password}
-            answer = _step(world.call("POST", "/credentials/verify", body), 200)
+            answer = step(world.call("POST", "/credentials/verify", body), 200)
             assert answer.json_body["valid"] is valid
-    _step(world.start("31000001_cw"), 201)
+    step(world.start("31000001_cw"), 201)
 
 
 def _receipts(stage: Stage, world: World) -> None:
     send = next(item for item in stage.scan("audit") if item["event"]["S"] == "code-sent")
     reference = f"{send['login']['S']}/{send['at']['S']}"
-    _step(push(world, "aliyun", aliyun(reference), aliyun(None)), 200)
-    _step(push(world, "tencent", tencent()), 200)
+    step(push(world, "aliyun", aliyun(reference), aliyun(None)), 200)
+    step(push(world, "tencent", tencent()), 200)
 
 
 def desk(stage: Stage) -> None:
     """Work a day at the support desk; signing in itself calls nothing of AWS but the session's table."""
     with stage.acting("api") as world:
-        _step(world.send(world.token()), 202)
+        step(world.send(world.token()), 202)
     stage.advance()
     with stage.acting("desk") as world:
         _at_the_desk(world)
@@ -253,25 +249,25 @@ def _at_the_desk(world: World) -> None:
     right = {**facts, **{name: DETAILS[name] for name in ("approval_no", "head_name")}}
     agent, supervisor = (_staff(world, name) for name in ("agent", "supervisor"))
     for shown in ("11010148", "31000001_cw"):
-        _step(agent("GET", f"/support/api/logins/{shown}"), 200)
+        step(agent("GET", f"/support/api/logins/{shown}"), 200)
     for act in ("unlock", "unbind", "freeze"):
-        _step(agent("POST", f"/support/api/logins/11010148/{act}", login), 200)
-    _step(supervisor("POST", "/support/api/logins/11010148/unfreeze", login), 200)
+        step(agent("POST", f"/support/api/logins/11010148/{act}", login), 200)
+    step(supervisor("POST", "/support/api/logins/11010148/unfreeze", login), 200)
     for said in (facts, right):
-        _step(agent("POST", "/support/api/firms/11010148/identity", said), 200)
+        step(agent("POST", "/support/api/firms/11010148/identity", said), 200)
     named = {"head_name": DETAILS["head_name"], "document": "公函", **login}
-    _step(supervisor("POST", "/support/api/firms/11010148/facts", named), 200)
+    step(supervisor("POST", "/support/api/firms/11010148/facts", named), 200)
     body = {"phone": "13900002222", "document": "公函", **login}
-    proposed = _step(agent("POST", "/support/api/logins/11010148/phone", body), 202).json_body
+    proposed = step(agent("POST", "/support/api/logins/11010148/phone", body), 202).json_body
     path = f"/support/api/proposals/{proposed['id']}"
-    _step(supervisor("POST", f"{path}/approve", {}), 200)
-    _step(agent("POST", f"{path}/confirm", {"code": CODE}), 200)
-    _step(supervisor("POST", f"{path}/undo", {}), 200)
+    step(supervisor("POST", f"{path}/approve", {}), 200)
+    step(agent("POST", f"{path}/confirm", {"code": CODE}), 200)
+    step(supervisor("POST", f"{path}/undo", {}), 200)
     # Undoing has written the search entry of the former phone.
-    assert _step(agent("GET", "/support/api/find?q=13800001234"), 200).json_body["firms"]
+    assert step(agent("GET", "/support/api/find?q=13800001234"), 200).json_body["firms"]
     for name in ("proposals", "audit", "today"):
-        _step(supervisor("GET", f"/support/api/{name}"), 200)
-    _step(agent("POST", "/support/sign-out", {}), 200)
+        step(supervisor("GET", f"/support/api/{name}"), 200)
+    step(agent("POST", "/support/sign-out", {}), 200)
 
 
 def _staff(world: World, role: str) -> Callable[..., Any]:
@@ -289,7 +285,7 @@ def _staff(world: World, role: str) -> Callable[..., Any]:
 def receipts(stage: Stage) -> None:
     """Invoke the function with SNS's log of a code, as CloudWatch Logs does."""
     with stage.acting("api") as world:
-        _step(world.send(world.token("11010148_cw")), 202)
+        step(world.send(world.token("11010148_cw")), 202)
     (message,) = (item for item in stage.scan("ephemera") if item["id"]["S"].startswith("message#"))
     with stage.acting("sms_receipts"):
         told = sns_line(message["id"]["S"].rpartition("#")[2])
@@ -380,62 +376,6 @@ def work(stage: Stage) -> None:
     _log(stage, "reset_accounts", "ResetAccounts")
 
 
-FILE = (
-    "firm_no,name,province,approval_no,head_name,head_id_last4,phone,finance_phone,opening_password\n"
-    "32990002,江苏样例会计师事务所有限公司,32,苏财会〔2010〕0017号,甄示例,4321,13800005678,,Opening-1\n"
-)
-
-
-def operate(stage: Stage) -> None:
-    """Run every command of the operators but `restore`, which has a policy of its own."""
-    with stage.acting("api") as world:
-        _step(world.send(world.token()), 202)
-    stage.advance()
-    with stage.acting("operators"), TemporaryDirectory() as folder:
-        file = Path(folder, "firms.csv")
-        for text in (FILE, FILE.replace("江苏样例", "江苏示例")):
-            file.write_text(text, "utf-8")
-            run_command("import", str(file), "--reason", "名录")
-        for arguments in OPERATIONS:
-            run_command(*arguments)
-        with stage.account.tester():
-            dead = stage.resources["ResetDeadLetters"]
-            for body in ({"year": 2028, "chunk": "chunk#00000000"}, {"year": 2000}):
-                boto3.client("sqs").send_message(QueueUrl=dead, MessageBody=json.dumps(body))
-        run_command("yearly-reset", "--year", "2028", "--redrive", "--yes", "--reason", "补做")
-        stage.advance(3_600)
-        run_command("yearly-reset", "--status", "2028")
-
-
-OPERATIONS = (
-    ("search-index", "--reason", "更新"),
-    ("account", "11010148"),
-    ("account", "31000001_cw"),
-    ("find", "示例"),
-    ("find", "13800001234"),
-    ("unlock", "11010148", "--reason", "来电"),
-    ("unbind", "31000001_cw", "--reason", "来电"),
-    ("phone", "11010148", "13900002222", "--reason", "来函"),
-    ("freeze", "11010148", "--reason", "来电"),
-    ("unfreeze", "11010148", "--reason", "来电"),
-    ("audit", "11010148"),
-    ("audit", "--by", "person"),
-    ("export", "11010148"),
-    ("close", "32990002", "--reason", "注销"),
-    ("close", "32990002", "--undo", "--reason", "误办"),
-    ("wechat-menu", "--reason", "更新"),
-    ("yearly-reset", "--year", "2028", "--yes", "--reason", "补做"),
-    ("yearly-reset", "--status", "2028"),
-)
-
-
-def run_command(*arguments: str) -> None:
-    """Run a command, which must succeed."""
-    with redirect_stdout(StringIO()) as out, redirect_stderr(out):
-        status = commands.main([*arguments, "--json"])
-    assert status == 0, (arguments, out.getvalue())
-
-
 def _log(stage: Stage, function: str, name: str) -> None:
     """Write the function's log, as Lambda does with the role."""
     group = f"/aws/lambda/stack-{name}-1A2B3C"
@@ -455,5 +395,4 @@ FLOWS: dict[str, Callable[[Stage], None]] = {
     "reset_accounts": work,
     "sms_receipts": receipts,
     "canary": recover_test_firm,
-    "operators": operate,
 }

@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 
 from tests.package import iam
 from tests.package.iam import ACCOUNT, FUNCTIONS, PREFIX, REGION, Call, Grant, Ledger, arn
-from tests.package.service_calls import FLOWS, Stage, prepare, run_command, staged
+from tests.package.operator_calls import FLOWS, run_command
+from tests.package.service_calls import Stage, prepare, staged
 from tests.support.wechat_platform import playing
 
 # One of a kind: a call alone, a table of a batch, an item of a transaction, a message of a batch,
