@@ -42,6 +42,20 @@ class Elements(HTMLParser):
         """Return the attributes of the body, which are the page's settings."""
         return next(values for tag, values in self.found if tag == "body")
 
+    def with_code(self) -> list[tuple[str, str]]:
+        """Return tag and name of each attribute that is a style or a handler of an event."""
+        return [
+            (tag, name)
+            for tag, values in self.found
+            for name in values
+            if name == "style" or name.startswith("on")
+        ]
+
+
+def directives(policy: str) -> dict[str, str]:
+    """Return the directives of a Content-Security-Policy by name."""
+    return dict(part.strip().partition(" ")[::2] for part in policy.split(";"))
+
 
 def undeclared_calls(read: Callable[[str], str], modules: Iterable[str]) -> set[str]:
     """Return the names that the modules call as functions and do not declare."""
