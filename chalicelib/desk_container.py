@@ -111,6 +111,8 @@ class DeskContainer:
             sealer=service.sealer,
             accounts=service.accounts,
             proposals=Proposals(),
+            codes=service.codes,
+            limits=service.settings.limits,
             index=self.search_index,
             sms=service.sms,
             notifications=service.notifications,

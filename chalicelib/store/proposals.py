@@ -11,19 +11,21 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from ..domain.codes import LIFETIME
-from ..domain.limits import DAY, MINUTE, Window
+from ..domain.errors import TooManyRequests
+from ..domain.limits import DAY, MINUTE, Window, retry_after
 from .accounts import AccountSnapshot, same_destinations, without_code
 from .desk_models import ProposalItem
 from .dynamo import (
     ConditionFailed,
     prepend,
+    raw_list,
     read,
     transact,
     translate_errors,
     update,
     within_limits,
 )
-from .ephemeral_models import CodeItem, IdentityItem
+from .ephemeral_models import CodeItem, DestinationItem, IdentityItem
 from .identity_checks import match_key
 from .models import AuditItem, LoginItem
 
@@ -135,11 +137,20 @@ class Proposals:
         transact(build, ProposalItem)
 
     @staticmethod
-    def reserve_code(proposal_id: str, digest: str, event: AuditItem, now: int) -> None:
+    def reserve_code(
+        proposal_id: str,
+        digest: str,
+        to: str,
+        windows: Sequence[Window],
+        event: AuditItem,
+        now: int,
+    ) -> None:
         """Make a code the live one of an approved proposal, count its send and write the event.
 
-        Raises ConditionFailed where the proposal is not approved or has ended, or the limits of
-        SENDS are reached; Unavailable.
+        `to` is the phone's key, as `Codes.destination_id` returns it, and `windows` its limits, which
+        the codes of recoveries share. Raises ConditionFailed where the proposal is not approved or has
+        ended, or the limits of SENDS are reached; TooManyRequests where the phone has had its codes;
+        Unavailable.
         """
         actions: list[Action] = [
             ProposalItem.digest.set(digest),
@@ -155,8 +166,21 @@ class Proposals:
                 actions,
                 _is_open("approved", now) & within_limits(ProposalItem.sends, SENDS, now),
             )
+            transaction.update(
+                DestinationItem(to),
+                [prepend(DestinationItem.sends, now), DestinationItem.expires_at.set(now + DAY)],
+                within_limits(DestinationItem.sends, windows, now),
+                return_values="ALL_OLD",
+            )
 
-        transact(build, ProposalItem)
+        try:
+            transact(build, ProposalItem)
+        except ConditionFailed as refused:
+            _, proposal_failed, phone_failed = refused.failed
+            if phone_failed and not proposal_failed:
+                wait = retry_after(raw_list(refused.items[2], "sends"), windows, now)
+                raise TooManyRequests(max(1, wait), "destination-sends") from None
+            raise
 
     @staticmethod
     def count_try(proposal_id: str, now: int) -> Proposal:

@@ -192,6 +192,7 @@ def test_a_code_of_another_proposal_or_recovery_confirms_nothing(desk: Desk) -> 
     """Its digest is bound to its proposal and its purpose, so that it fits in no other place."""
     first = approved(desk)
     of_first = code(desk)
+    desk.world.clock.time += 60
     second = approved(desk)
     desk.world.send(desk.world.token())
     of_recovery = desk.world.phones.codes[0]

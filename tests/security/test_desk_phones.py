@@ -1,4 +1,4 @@
-"""Attacks 80 to 82, 88 and 89: identity checks, and changes of a phone by one person alone."""
+"""Attacks 18, 80 to 82, 88 and 89: identity checks, and changes of a phone by one person alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chalicelib.services.desk.phone_change import PhoneChange
 from chalicelib.store import identity_checks, proposals
 from chalicelib.store.desk_models import ProposalItem
 from chalicelib.store.identity_checks import IdentityChecks
-from chalicelib.store.models import AuditItem
+from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.store.proposals import LIFETIME_OF_PROPOSAL, UNDO_LIFETIME, Proposals
 from tests.conftest import PHONE, add_firm
 from tests.security.actions import draw
@@ -273,3 +273,35 @@ def test_a_phone_counts_only_once_its_code_was_entered(desk: Desk) -> None:
     last = act(desk.agent, proposal, "confirm", code=phone_code(desk))
     assert last.json_body["state"] == "active"
     assert desk.world.login_item().phone == f"+86{NEW}"
+
+
+# 18, of the support desk
+
+
+@attack(
+    18,
+    SourceMutation(
+        Proposals.reserve_code, "within_limits(DestinationItem.sends, windows, now)", "None"
+    ),
+    SourceMutation(Proposals.reserve_code, "prepend(DestinationItem.sends, now), "),
+    SourceMutation(
+        PhoneChange._send_code, 'self._codes.destination_id("sms", phone)', "'to#' + proposal.id"
+    ),
+)
+def test_a_new_phone_receives_no_more_codes_than_any_other(desk: Desk) -> None:
+    """Codes of proposals and of recoveries count together, over all proposals for a phone."""
+    world = desk.world
+    world.login_item("11010148_cw").update([LoginItem.phone.set(f"+86{NEW}")])
+    first, second = propose(desk.agent), propose(desk.agent)
+    assert act(desk.supervisor, first, "approve").status_code == 200
+    assert is_refused(act(desk.supervisor, second, "approve"), 429, "too-many-requests")
+    for number in range(4):
+        assert is_refused(world.send(world.token("11010148_cw")), 429, "too-many-requests")
+        world.clock.time += 60
+        sent = act(desk.agent, (first, second)[number % 2], "code")
+        assert sent.status_code == 202, sent.body
+    world.clock.time += 60
+    refused = act(desk.agent, first, "code")
+    assert is_refused(refused, 429, "too-many-requests")
+    assert refused.json_body["retry_after"] == 3_600 - 5 * 60
+    assert len([sms for sms in world.phones.sent if sms.to == f"+86{NEW}"]) == 5

@@ -24,7 +24,7 @@ from ...domain.errors import (
     TooManyRequests,
     Unavailable,
 )
-from ...domain.limits import MINUTE
+from ...domain.limits import MINUTE, Limits
 from ...domain.logins import mask_phone, parse_login
 from ...domain.phones import phone_number
 from ...domain.reasons import parse_reason
@@ -34,6 +34,7 @@ from ...sms.failover import Failover
 from ...sms.gateway import Sms
 from ...store import audit
 from ...store.accounts import Accounts, AccountSnapshot, ConditionFailed
+from ...store.codes import Codes
 from ...store.models import AuditItem
 from ...store.proposals import (
     TRIES,
@@ -65,6 +66,8 @@ class PhoneChange:
         sealer: Sealer,
         accounts: Accounts,
         proposals: Proposals,
+        codes: Codes,
+        limits: Limits,
         index: SearchIndex,
         sms: Failover,
         notifications: Notifications,
@@ -76,6 +79,8 @@ class PhoneChange:
         self._sealer = sealer
         self._accounts = accounts
         self._proposals = proposals
+        self._codes = codes
+        self._limits = limits
         self._index = index
         self._sms = sms
         self._notifications = notifications
@@ -121,8 +126,8 @@ class PhoneChange:
     def approve(self, staff: Staff, proposal_id: str) -> Proposal:
         """Approve another person's proposal, send the code and notify the phone of now.
 
-        Raises ProposalNotFound, OwnProposal, ProposalClosed, DeliveryFailed where the code was not
-        sent and may be requested again, Unavailable.
+        Raises ProposalNotFound, OwnProposal, ProposalClosed; DeliveryFailed or TooManyRequests where
+        the code was not sent and may be requested again; Unavailable.
         """
         proposal, now = self._get(proposal_id), self._clock()
         # Read before the decision, after which nothing may prevent the notice.
@@ -189,7 +194,14 @@ class PhoneChange:
         is_open = proposal.state == "approved" and proposal.ends_at > now
         self._write(
             proposal.id,
-            lambda: self._proposals.reserve_code(proposal.id, digest, event, now),
+            lambda: self._proposals.reserve_code(
+                proposal.id,
+                digest,
+                self._codes.destination_id("sms", phone),
+                self._limits.sends_per_destination,
+                event,
+                now,
+            ),
             lambda after: after.digest == digest,
             TooManyRequests(MINUTE, "phone-codes") if is_open else ProposalClosed(),
         )
