@@ -137,7 +137,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
                 f"{local_stack.url}/openapi.json",
                 # `ignored_auth` runs on the operations without this header.
                 f"--header=Authorization: Bearer {token}",
-                "--max-examples=25",
+                "--max-examples=10",
                 "--continue-on-failure",
                 "--seed=1",
             ],
