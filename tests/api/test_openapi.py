@@ -138,6 +138,8 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
                 # `ignored_auth` runs on the operations without this header.
                 f"--header=Authorization: Bearer {token}",
                 "--max-examples=10",
+                # Its own limit of ten seconds is too short on a busy machine.
+                "--request-timeout=60",
                 "--continue-on-failure",
                 "--seed=1",
             ],
