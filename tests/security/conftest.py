@@ -1,0 +1,27 @@
+"""Worlds of attacks: the whole way to DynamoDB where the defences hold, a short one where one is removed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import MakeWorld, World
+from tests.support import moto_direct
+
+
+@pytest.fixture
+def make_world(make_world: MakeWorld, request: pytest.FixtureRequest) -> MakeWorld:
+    """A factory of worlds on moto, which is called as a function where a defence is removed.
+
+    An attack that falls only shows that its test depends on the defence. It is most of the runs, and the
+    way to moto and back most of their time.
+    """
+    case = getattr(request.node, "callspec", None)
+    if case is None or case.params.get("out") is None:
+        return make_world
+
+    def make(**settings: str) -> World:
+        world = make_world(**settings)
+        moto_direct.use()
+        return world
+
+    return make
