@@ -56,7 +56,7 @@ pytest_plugins = [
     "tests.support.scripted_dynamodb",
     "tests.support.secrets_manager",
     "tests.support.serial_moto",
-    "tests.support.stack_room",
+    "tests.support.process_tuning",
     "tests.support.wechat_platform",
     # Imports its double of the token store from the one before.
     "tests.support.local_wechat",
