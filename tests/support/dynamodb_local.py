@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import boto3
 import pytest
@@ -89,44 +90,83 @@ def serving(
     cores: Collection[int] | None = None, heap_mib: int = 512, java_options: Sequence[str] = ()
 ) -> Iterator[str]:
     """Run an empty DynamoDB Local in memory until the block ends, optionally on these cores only."""
-    java = shutil.which("java")
-    if java is None:
-        impossible("DynamoDB Local needs Java 17")
-    folder = unpacked()
-    # Held until the end, so that the port is not assigned again. Java can listen on it nevertheless,
-    # since both sockets allow the reuse of their address and this one does not listen.
-    held = bind(0)
-    port = held.getsockname()[1]
-    process = subprocess.Popen(
-        [
-            str(java),
-            f"-Xmx{heap_mib}m",
-            *java_options,
-            "-Djava.library.path=DynamoDBLocal_lib",
-            "-jar",
-            "DynamoDBLocal.jar",
-            "-inMemory",
-            "-port",
-            str(port),
-        ],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    if cores is not None:
-        os.sched_setaffinity(process.pid, cores)
-    try:
+    with DynamoDbLocal(cores=cores, heap_mib=heap_mib, java_options=java_options) as server:
+        yield server.url
+
+
+class DynamoDbLocal:
+    """A DynamoDB Local as a context manager, which may be stopped and started again meanwhile."""
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        cores: Collection[int] | None = None,
+        heap_mib: int = 512,
+        java_options: Sequence[str] = (),
+    ) -> None:
+        """`folder` keeps the tables from a stop to the next start; None keeps them in memory alone."""
+        self._folder = folder
+        self._cores = cores
+        self._options = (f"-Xmx{heap_mib}m", *java_options)
+        self._process: subprocess.Popen[bytes] | None = None
+        # Held until the end, so that the port is not assigned again. Java can listen on it nevertheless,
+        # since both sockets allow the reuse of their address and this one does not listen.
+        self._held = bind(0)
+        self._port = int(self._held.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start, and return when the port accepts connections."""
+        java = shutil.which("java")
+        if java is None:
+            impossible("DynamoDB Local needs Java 17")
+        store = ["-inMemory"] if self._folder is None else ["-dbPath", str(self._folder)]
+        self._process = process = subprocess.Popen(
+            [
+                str(java),
+                *self._options,
+                "-Djava.library.path=DynamoDBLocal_lib",
+                "-jar",
+                "DynamoDBLocal.jar",
+                *store,
+                "-port",
+                str(self._port),
+            ],
+            cwd=unpacked(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        if self._cores is not None:
+            os.sched_setaffinity(process.pid, self._cores)
         for _ in range(1_200):
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+                if probe.connect_ex(("127.0.0.1", self._port)) == 0:
+                    return
             if process.poll() is not None:
                 impossible("DynamoDB Local ended at its start")
             time.sleep(0.1)
-        else:
-            impossible("DynamoDB Local did not start")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(60)
-        held.close()
+        impossible("DynamoDB Local did not start")
+
+    def stop(self) -> None:
+        """Stop; calls in progress are cut off. Tables in memory are lost."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(60)
+            self._process = None
+
+    def close(self) -> None:
+        """Stop, and free the port."""
+        self.stop()
+        self._held.close()
