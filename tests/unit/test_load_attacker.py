@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib.security.proof_of_work import Proofs
+from tests.perf.load.answers import Answers
 from tests.perf.load.attacker import Attack, Attacker
 from tests.support.http_server import Received, Reply, serving
 
@@ -52,7 +53,8 @@ def attack() -> Attack:
     scripted = Scripted()
     with serving(scripted.reply) as server:
         logins = ["11010148", "11010149"]
-        attacker = Attacker([server.url], "wechat=cookie", logins, time.monotonic() + 60)
+        ends_at = time.monotonic() + 60
+        attacker = Attacker([server.url], Answers(), "wechat=cookie", logins, ends_at)
         scripted.attacker = attacker
         attacker.live()
         cookies = {request.headers.get("cookie") for request in server.received}

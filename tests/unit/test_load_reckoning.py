@@ -13,6 +13,7 @@ from tests.perf.load.reckoning import (
     Event,
     Responses,
     StoredLogin,
+    YearlyRun,
     faults,
     unexplained,
 )
@@ -99,7 +100,6 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
         lambda responses, kept, sms: responses.wrong_codes.update({LOGIN: 10}),
         "11 wrong codes",
     ),
-    "5xx": (lambda responses, kept, sms: responses.errors.update(["send 503"]), "send 503"),
 }
 
 
@@ -112,6 +112,87 @@ def test_each_discrepancy_is_found(name: str) -> None:
     assert any(words in fault for fault in reckon(responses, kept, sms)), reckon(
         responses, kept, sms
     )
+
+
+def _doubt_second(responses: Responses, kept: dict[str, StoredLogin], sms: dict[str, int]) -> None:
+    responses.passwords[LOGIN].pop()
+    responses.doubt_password(LOGIN, "second", None)
+
+
+def _doubt_binding(responses: Responses, kept: dict[str, StoredLogin], sms: dict[str, int]) -> None:
+    responses.openids[LOGIN] = None
+    responses.doubtful_openids[LOGIN].add("o-alice")
+
+
+def _doubt_unbinding(
+    responses: Responses, kept: dict[str, StoredLogin], sms: dict[str, int]
+) -> None:
+    responses.doubts[LOGIN]["wechat-unbound"] += 1
+    responses.doubtful_openids[LOGIN].add(None)
+
+
+def _doubt_send(responses: Responses, kept: dict[str, StoredLogin], sms: dict[str, int]) -> None:
+    responses.sent[LOGIN] -= 1
+    responses.doubts[LOGIN]["code-sent"] += 1
+    sms[PHONE] -= 1
+
+
+def _hang(responses: Responses, kept: dict[str, StoredLogin], sms: dict[str, int]) -> None:
+    unknown = replace(kept[LOGIN].events[0], outcome="unknown")
+    _keep(kept, events=[unknown, *kept[LOGIN].events[1:]])
+    sms[PHONE] -= 1
+
+
+@pytest.mark.parametrize(
+    "doubt", [_doubt_second, _doubt_binding, _doubt_unbinding, _doubt_send, _hang]
+)
+def test_a_write_in_doubt_may_have_taken_effect(doubt: Spoil) -> None:
+    """A fault of the database, or of a vendor, leaves its outcome open."""
+    responses, kept, sms = story()
+    doubt(responses, kept, sms)
+    assert reckon(responses, kept, sms) == []
+
+
+def test_a_write_in_doubt_may_have_failed() -> None:
+    """The password before it is then the stored one."""
+    responses, kept, sms = story()
+    responses.doubt_password(LOGIN, "third", "o-bob")
+    assert reckon(responses, kept, sms) == []
+    _keep(kept, password_hash="third", openid="o-bob")
+    _more(kept, Event(180, "password-recovered", "sms"))
+    assert reckon(responses, kept, sms) == []
+
+
+def test_a_certain_answer_ends_the_doubt() -> None:
+    """A password in doubt cannot be set after a later one was answered 200."""
+    responses, kept, sms = story()
+    responses.doubt_password(LOGIN, "third", "o-bob")
+    responses.set_password(LOGIN, "fourth", "o-alice")
+    _more(kept, Event(190, "password-recovered", "sms"))
+    _keep(kept, password_hash="third", openid="o-bob")
+    assert reckon(responses, kept, sms) == [
+        f"{LOGIN}: the last password that was answered 200 is not the stored one",
+        f"{LOGIN}: the binding is not the one that was answered",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("started_at", "stored", "is_lost"),
+    [
+        (172, "default", False),
+        (172, "second", True),
+        # The second password was set after the run had begun, so that the run skips or precedes it.
+        (171, "second", False),
+        (171, "default", True),
+    ],
+)
+def test_the_yearly_run_replaces_what_is_older(started_at: int, stored: str, is_lost: bool) -> None:
+    """It sets the default password once, and never over a password that is younger than the run."""
+    responses, kept, sms = story()
+    _keep(kept, password_hash=stored, reset_year=2027, default_password="default")
+    yearly = YearlyRun(2027, started_at)
+    found = faults(responses, kept, sms, Limits(), lambda hash, given: hash == given, yearly)
+    assert bool(found) is is_lost, found
 
 
 def test_sends_a_minute_apart_are_within_the_limit() -> None:

@@ -19,7 +19,7 @@ _TOLERANCE = 5
 
 @dataclass(frozen=True)
 class Action:
-    """A person's step that was answered; `at` in epoch seconds."""
+    """A person's step, as the service counts it; `at` in epoch seconds."""
 
     step: str
     at: float
@@ -42,11 +42,35 @@ class Responses:
     """Steps that were not refused, by person."""
     refusals: dict[str, list[Action]] = field(default_factory=lambda: defaultdict(list))
     """Steps that were answered 429, by person."""
-    errors: Counter[str] = field(default_factory=Counter)
-    """By what went wrong: a 5xx, no answer, an answer that cannot be."""
-    times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """Seconds by step."""
+    doubts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """Writes that a fault left in doubt, by login and audit event."""
+    doubtful_passwords: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """Passwords that may have been set since the last one that was answered 200."""
+    doubtful_openids: dict[str, set[str | None]] = field(default_factory=lambda: defaultdict(set))
+    """Bindings that writes in doubt may have left since the last answer."""
+    lost_codes: Counter[str] = field(default_factory=Counter)
+    """Codes that were answered 202 during a fault and did not arrive, by method."""
     guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def set_password(self, login: str, password: str, *openid: str | None) -> None:
+        """Record a password that was answered 200, with the binding that it left, if it is known.
+
+        What was in doubt before it is settled: a write in doubt has ended with the login's version.
+        """
+        with self.guard:
+            self.passwords[login].append(password)
+            self.doubtful_passwords[login].clear()
+            for one in openid:
+                self.openids[login] = one
+                self.doubtful_openids[login].clear()
+
+    def doubt_password(self, login: str, password: str, openid: str | None) -> None:
+        """Record a password whose write is in doubt, with the openid that it may have bound."""
+        with self.guard:
+            self.doubts[login]["password-recovered"] += 1
+            self.doubtful_passwords[login].append(password)
+            if openid is not None:
+                self.doubtful_openids[login].add(openid)
 
 
 @dataclass(frozen=True)
@@ -67,6 +91,27 @@ class StoredLogin:
     phone: str
     openid: str | None
     events: Sequence[Event]
+    reset_year: int | None = None
+    default_password: str = ""
+    """The password that the yearly run sets."""
+
+
+@dataclass(frozen=True)
+class YearlyRun:
+    """The yearly run of a load; `started_at` in epoch seconds."""
+
+    year: int
+    started_at: int
+
+    def has_replaced(self, one: StoredLogin) -> bool:
+        """Return whether a login has the run's password: nobody has changed it since the run began.
+
+        An event has the time at which its password was set, which is what the run compares.
+        """
+        return one.reset_year == self.year and not any(
+            event.event == "password-recovered" and event.at >= self.started_at
+            for event in one.events
+        )
 
 
 def overrun(times: Sequence[int], windows: Sequence[Window]) -> bool:
@@ -139,58 +184,108 @@ def faults(
     sms: Mapping[str, int],
     limits: Limits,
     is_password: Callable[[str, str], bool],
+    yearly: YearlyRun | None = None,
 ) -> list[str]:
     """Return every discrepancy, a sentence each. `sms` has the codes that came, by phone."""
-    found = [f"{count} times: {what}" for what, count in responses.errors.items()]
     by_others = Counter(
         refusal.step
         for person, refusals in responses.refusals.items()
         for refusal in unexplained(responses.actions.get(person, []), refusals, limits)
     )
-    found += [
+    found = [
         f"{count} times: {step} refused, although within the person's own limits"
         for step, count in by_others.items()
     ]
-    by_phone: dict[str, list[int]] = defaultdict(list)
+    by_phone: dict[str, list[str]] = defaultdict(list)
     for login, one in kept.items():
-        happened = Counter(event.event for event in one.events if event.outcome != "failed")
-        sends = [e for e in one.events if e.event == "code-sent" and e.outcome != "failed"]
-        by_phone[one.phone] += [event.at for event in sends if event.method == "sms"]
-        passwords = responses.passwords.get(login, [])
-        if passwords and not is_password(one.password_hash or "", passwords[-1]):
-            found.append(f"{login}: the last password that was answered 200 is not the stored one")
-        for event, answered in (
-            ("password-recovered", len(passwords)),
-            ("wechat-unbound", responses.unbound[login]),
-            ("code-sent", responses.sent[login]),
-        ):
-            if happened[event] != answered:
-                found.append(f"{login}: {event} {happened[event]} times, answered {answered} times")
-        if login in responses.openids and responses.openids[login] != one.openid:
+        by_phone[one.phone].append(login)
+        found += _of_password(responses, login, one, is_password, yearly)
+        found += _of_history(responses, login, one)
+        found += _of_limits(responses, login, one, limits)
+    for phone, logins in by_phone.items():
+        found += _of_phone(
+            responses, {each: kept[each] for each in logins}, sms.get(phone, 0), limits
+        )
+    return found
+
+
+def _sends(one: StoredLogin, method: str | None = None) -> list[Event]:
+    return [
+        event
+        for event in one.events
+        if event.event == "code-sent"
+        and event.outcome != "failed"
+        and method in (None, event.method)
+    ]
+
+
+def _of_password(
+    responses: Responses,
+    login: str,
+    one: StoredLogin,
+    is_password: Callable[[str, str], bool],
+    yearly: YearlyRun | None,
+) -> list[str]:
+    passwords = responses.passwords.get(login, [])
+    candidates = [*passwords[-1:], *responses.doubtful_passwords.get(login, [])]
+    if yearly is not None and yearly.has_replaced(one):
+        candidates = [one.default_password]
+    elif not passwords:
+        # Nothing was answered, so that whatever is stored is no loss.
+        return []
+    if any(is_password(one.password_hash or "", each) for each in candidates):
+        return []
+    return [f"{login}: the last password that was answered 200 is not the stored one"]
+
+
+def _of_history(responses: Responses, login: str, one: StoredLogin) -> list[str]:
+    found = []
+    happened = Counter(event.event for event in one.events if event.outcome != "failed")
+    doubts = responses.doubts.get(login, Counter())
+    for event, answered in (
+        ("password-recovered", len(responses.passwords.get(login, []))),
+        ("wechat-unbound", responses.unbound[login]),
+        ("code-sent", responses.sent[login]),
+    ):
+        if not answered <= happened[event] <= answered + doubts[event]:
+            in_doubt = f", {doubts[event]} in doubt" if doubts[event] else ""
+            found.append(
+                f"{login}: {event} {happened[event]} times, answered {answered} times{in_doubt}"
+            )
+    if login in responses.openids:
+        possible = {responses.openids[login], *responses.doubtful_openids.get(login, ())}
+        if one.openid not in possible:
             found.append(f"{login}: the binding is not the one that was answered")
-        if overrun([event.at for event in sends], limits.sends_per_login(is_address=False)):
-            found.append(f"{login}: more codes than its limit")
-        by_wechat = [event.at for event in sends if event.method == "wechat"]
-        if overrun(by_wechat, limits.sends_per_destination):
-            found.append(f"{login}: more codes to its WeChat than the limit")
-        for what, count, limit in (
-            (
-                "codes",
-                responses.wrong_codes[login],
-                limits.wrong_codes_per_requester_login_day,
-            ),
-            ("details", responses.wrong_details[login], limits.wrong_details_per_login_day),
-            (
-                "passwords",
-                responses.wrong_passwords[login],
-                limits.wrong_passwords_per_login_half_hour,
-            ),
-        ):
-            if count > limit:
-                found.append(f"{login}: {count} wrong {what} were compared")
-    for phone, times in by_phone.items():
-        if overrun(times, limits.sends_per_destination):
-            found.append(f"a phone of {len(times)} codes: more than the limit")
-        if len(times) != sms.get(phone, 0):
-            found.append(f"a phone has {sms.get(phone, 0)} codes, and the history {len(times)}")
+    return found
+
+
+def _of_limits(responses: Responses, login: str, one: StoredLogin, limits: Limits) -> list[str]:
+    found = []
+    if overrun([event.at for event in _sends(one)], limits.sends_per_login(is_address=False)):
+        found.append(f"{login}: more codes than its limit")
+    if overrun([event.at for event in _sends(one, "wechat")], limits.sends_per_destination):
+        found.append(f"{login}: more codes to its WeChat than the limit")
+    for what, count, limit in (
+        ("codes", responses.wrong_codes[login], limits.wrong_codes_per_requester_login_day),
+        ("details", responses.wrong_details[login], limits.wrong_details_per_login_day),
+        ("passwords", responses.wrong_passwords[login], limits.wrong_passwords_per_login_half_hour),
+    ):
+        if count > limit:
+            found.append(f"{login}: {count} wrong {what} were compared")
+    return found
+
+
+def _of_phone(
+    responses: Responses, kept: Mapping[str, StoredLogin], arrived: int, limits: Limits
+) -> list[str]:
+    """Compare the codes that a phone received with the sends of its logins."""
+    sends = [event for one in kept.values() for event in _sends(one, "sms")]
+    # A vendor that did not answer may have sent the code or not, and so may a process that was cut off.
+    unsure = sum(event.outcome == "unknown" for event in sends)
+    unsure += sum(responses.doubts.get(login, Counter())["code-sent"] for login in kept)
+    found = []
+    if overrun([event.at for event in sends], limits.sends_per_destination):
+        found.append(f"a phone of {len(sends)} codes: more than the limit")
+    if not len(sends) - unsure <= arrived <= len(sends):
+        found.append(f"a phone has {arrived} codes, and the history {len(sends)}")
     return found
