@@ -47,7 +47,7 @@ format: setup-tests ## fix what lint and format can fix
 audit: setup-tests ## known vulnerabilities of the pinned packages (needs the network)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.support.audit
 
-load: setup-tests ## 200 people and an attacker at once for two minutes, on DynamoDB Local
+load: setup-tests ## people, an attacker, the desk and the yearly run at once for two minutes; ARGS=--faults
 	$(BIN)/python -m tests.perf.load $(ARGS)
 
 abuse: setup-tests ## what attacks on the service cost and reach; ARGS="--only 1a,3" runs some

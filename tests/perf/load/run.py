@@ -61,6 +61,7 @@ ATTACKER = "oLoad_attacker"
 _SECRET = "h" * 32
 _ENOUGH = "1000000"
 _DESK_PAUSE_S = 3
+_FLOWS_PER_UNLOCKING = 5
 _LAST_PAUSE_S = 10
 """Longest rest of people who recover once more after the faults, on average."""
 _LAST_S = 240
@@ -93,9 +94,12 @@ def _settings(
     options: Options, sms: str, wechat: str, provider: IdentityProvider
 ) -> dict[str, str]:
     """Return the settings of every process, so that any of them can continue another's work."""
-    # Twice the people's own wrong codes and a few; the attacker's alone are more.
+    # Twice the people's own wrong codes, and the attacker's: its own limit of a day, which each unlocking
+    # of a login that it attacked lifts.
     steps = options.people * options.seconds / max(options.pause, 1)
-    wrong_codes = 20 + math.ceil(steps * 2 * WRONG_CODES)
+    unlockings = options.pairs * options.seconds / _DESK_PAUSE_S / _FLOWS_PER_UNLOCKING
+    attacks = Limits().wrong_codes_per_requester_day * math.ceil(1 + unlockings)
+    wrong_codes = attacks + math.ceil(steps * 2 * WRONG_CODES)
     return {
         **{name: conftest.SETTINGS[name] for name in conftest.SETTINGS if name != "SMS_GATEWAYS"},
         "SMS_GATEWAYS": "http",
