@@ -211,10 +211,10 @@ class YearlyReset:
             return
         chunk = self._runs.chunk(year, part)
         if chunk is not None and not chunk.finished:
-            self._work(self._get(year), chunk, last=last)
+            self._work(self._get(year), chunk, last=last, has_time=has_time)
         self._notify_if_ended(year)
 
-    def _work(self, run: Run, chunk: Chunk, *, last: bool) -> None:
+    def _work(self, run: Run, chunk: Chunk, *, last: bool, has_time: Callable[[], bool]) -> None:
         logins = self._runs.logins(chunk.logins)
         notes: list[Note] = []
         remaining: list[FinanceLogin] = []
@@ -224,7 +224,7 @@ class YearlyReset:
                 notes.append(Note(name, "skipped", reason))
             elif login is not None and login.reset_year != run.year:
                 remaining.append(login)
-        notes += self._reset(run, remaining)
+        notes += self._reset(run, remaining, has_time)
         failed = sum(note.outcome == "failed" for note in notes)
         if failed and not last:
             raise Unfinished
@@ -235,8 +235,13 @@ class YearlyReset:
         self._count("ResetProgress", failed, outcome="failed")
         log.info("chunk finished", extra={"logins": len(chunk.logins), "failed": failed})
 
-    def _reset(self, run: Run, logins: Sequence[FinanceLogin]) -> list[Note]:
-        """Set the passwords of the logins and return a note for each one not set."""
+    def _reset(
+        self, run: Run, logins: Sequence[FinanceLogin], has_time: Callable[[], bool]
+    ) -> list[Note]:
+        """Set the passwords of the logins and return a note for each one not set.
+
+        Raises Unfinished once `has_time` returns False.
+        """
         if not logins:
             return []
         # Otherwise all threads would hash at once and then wait for DynamoDB at once.
@@ -247,6 +252,10 @@ class YearlyReset:
             return []
         notes = []
         for name, password_hash in hashes.items():
+            if not has_time():
+                # With a store that fails slowly, a chunk takes longer than the function has. After its
+                # time-out all messages of the batch would be delivered again, the finished ones too.
+                raise Unfinished
             try:
                 outcome = self._runs.reset(run, name, password_hash, now)
             except Exception as error:

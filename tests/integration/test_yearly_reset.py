@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.errors import InvalidInput
-from chalicelib.services.yearly_reset import DeadLetters
+from chalicelib.services.yearly_reset import DeadLetters, Unfinished
 from chalicelib.store.ephemeral_models import CodeItem
 from chalicelib.store.models import AuditItem, LoginItem, RunItem
 from chalicelib.store.reset_runs import ResetRuns
@@ -216,6 +216,28 @@ def test_failed_logins_are_retried_and_reported(
     assert (run.done, run.failed) == (4, 0)
     assert reset.adds_up()
     assert "失败0个" in reset.announcements()[0]
+
+
+def test_a_chunk_stops_before_the_time_out_of_its_function(
+    reset: ResetWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is reset stays reset, and the message comes again, although it was its last delivery."""
+    add_logins(3)
+    reset.schedule()
+    messages = reset.receive()
+    time_left = iter([True, True, False])
+    with monkeypatch.context() as slow:
+        slow.setattr(ResetRuns, "reset_together", lambda *_: False)
+        with pytest.raises(Unfinished):
+            reset.story.process(
+                json.loads(messages[0]["Body"]), last=True, has_time=lambda: next(time_left)
+            )
+    assert sum(item.reset_year == YEAR for item in LoginItem.scan()) == 2
+    assert list(reset.story.notes(YEAR)) == []
+    reset.delete(messages, {message["MessageId"] for message in messages})
+    reset.work()
+    assert sum(item.reset_year == YEAR for item in LoginItem.scan()) == 4
+    assert reset.adds_up()
 
 
 def test_a_concurrent_recovery_does_not_stop_its_chunk(
