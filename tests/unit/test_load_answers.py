@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -24,8 +25,9 @@ def _outage(**facts: object) -> Outage:
 
 def test_faults_are_spread_over_the_time() -> None:
     """Each is surrounded by as much time without one."""
-    assert spread(3, 70, 6) == [(10, 6), (30, 6), (50, 6)]
-    assert spread(1, 30, 60) == [(10, 10)]
+    assert spread(3, 70, 60) == (10, 10)
+    assert spread(3, 70, 6) == (13, 6)
+    assert spread(1, 30, 60) == (10, 10)
 
 
 def test_faults_begin_and_end_once() -> None:
@@ -41,6 +43,16 @@ def test_faults_begin_and_end_once() -> None:
     (outage,) = outages.all
     assert outage.began_at is not None
     assert outage.ended_at is not None
+
+
+def test_a_fault_that_lasts_longer_prolongs_the_run() -> None:
+    """The time after it, in which everything works again, stays as long."""
+    extra: list[float] = []
+    outages = Outages([Outage("dynamodb", lambda: None, lambda: time.sleep(0.05))])
+    over = threading.Event()
+    over.set()
+    outages.run(0.03, 60, over, extra.append)
+    assert 0.03 < sum(extra) < 10
 
 
 @pytest.mark.parametrize(

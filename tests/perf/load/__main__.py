@@ -29,7 +29,8 @@ from typing import Any
 
 import click
 
-from tests.perf.load.run import FAULTS, Options, measure
+from tests.perf.load.run import measure
+from tests.perf.load.world import FAULTS, Options
 
 
 @click.command(help=__doc__)

@@ -7,6 +7,10 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
 from infra.local.sms import SimulatedSms
 from infra.local.wechat import SimulatedWeChat
 from tests.support.dynamodb_local import DynamoDbLocal
@@ -17,6 +21,12 @@ ANY = "*"
 _ALWAYS = 10**9
 _HANGS_S = 3_600
 """Longer than any client waits for an answer."""
+
+_TABLE = "recovery-logins"
+_ANSWERS = 10
+"""Answers in a row, each within `_QUICK_S`, after which DynamoDB counts as back."""
+_QUICK_S = 0.3
+_PAUSE_S = 0.1
 
 _BUSY = -1
 """WeChat's error code for a busy system."""
@@ -59,34 +69,63 @@ class Outages:
         """Return the fault during which a call was under way, or None."""
         return next((each for each in self.all if each.covers(began, ended)), None)
 
-    def run(self, seconds: float, longest: float, over: threading.Event) -> None:
-        """Let each fault begin and end, evenly spread over `seconds`; `over` ends the last one early."""
-        began = time.monotonic()
-        for outage, (start, length) in zip(
-            self.all, spread(len(self.all), seconds, longest), strict=True
-        ):
-            over.wait(began + start - time.monotonic())
+    def run(
+        self,
+        seconds: float,
+        longest: float,
+        over: threading.Event,
+        prolong: Callable[[float], object] = lambda _: None,
+    ) -> None:
+        """Let each fault begin and end, evenly spread over `seconds`; `over` ends the last one early.
+
+        `prolong` is called with the seconds by which a fault lasted longer than planned.
+        """
+        gap, length = spread(len(self.all), seconds, longest)
+        for outage in self.all:
+            over.wait(gap)
             outage.began_at = time.monotonic()
             outage.begin()
             over.wait(length)
             outage.end()
             outage.ended_at = time.monotonic()
+            prolong(max(0, outage.ended_at - outage.began_at - length))
 
 
-def spread(count: int, seconds: float, longest: float) -> list[tuple[float, float]]:
-    """Return begin and length of `count` faults within `seconds`, with as much time around each."""
-    part = seconds / (2 * count + 1)
-    return [(part * (2 * number + 1), min(part, longest)) for number in range(count)]
+def spread(count: int, seconds: float, longest: float) -> tuple[float, float]:
+    """Return the time around each of `count` faults within `seconds`, and its length."""
+    length = min(seconds / (2 * count + 1), longest)
+    return (seconds - count * length) / (count + 1), length
 
 
 def database_stops(database: DynamoDbLocal) -> Outage:
     """Return the fault in which DynamoDB is stopped; it returns with its tables.
 
-    A machine that is busy needs some seconds until a new Java process answers within the service's
-    time-out.
+    It ends when calls are answered as fast as before: a new Java process is slow at first, and DynamoDB
+    is not. What is queued in it is answered within the seconds after.
     """
-    unavailable = {ANY: ["503 unavailable"]}
-    return Outage("dynamodb", database.stop, database.start, unavailable, True, settles_s=5)
+
+    def end() -> None:
+        database.start()
+        _wait_for_answers(database.url)
+
+    return Outage(
+        "dynamodb", database.stop, end, {ANY: ["503 unavailable"]}, leaves_doubt=True, settles_s=5
+    )
+
+
+def _wait_for_answers(url: str) -> None:
+    quick = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
+    client = boto3.client("dynamodb", endpoint_url=url, config=quick)
+    in_a_row = 0
+    while in_a_row < _ANSWERS:
+        began = time.monotonic()
+        try:
+            client.scan(TableName=_TABLE, Limit=20)
+        except (BotoCoreError, ClientError):
+            in_a_row = 0
+        else:
+            in_a_row = in_a_row + 1 if time.monotonic() - began < _QUICK_S else 0
+        time.sleep(_PAUSE_S)
 
 
 def sms_hangs(sms: SimulatedSms) -> Outage:

@@ -1,67 +1,32 @@
-"""One run of the load: its surroundings, everybody in it, and the reckoning afterwards."""
+"""One run of the load: everybody in it, and the reckoning afterwards."""
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
-import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from botocore.credentials import Credentials
 
-from chalicelib import container
 from chalicelib.domain.limits import Limits
 from chalicelib.handlers.http import cookies
-from chalicelib.services.yearly_reset import reporting_year
-from chalicelib.settings import load
-from infra.local.identity_provider import CLIENT_ID, IdentityProvider
-from infra.local.sms import SimulatedSms
-from infra.local.wechat import SimulatedWeChat
-from infra.local.wechat.simulator import CODE_TEMPLATE_ID, NOTICE_TEMPLATE_ID
-
-# Sets the AWS of this process; before anything of AWS.
-from tests import conftest
-from tests.browser.stack import Firm, made_up, running
-from tests.perf.load import stored, yearly
+from tests.perf.load import stored
 from tests.perf.load.answers import Answers
 from tests.perf.load.attacker import Attacker
 from tests.perf.load.calls import PATIENCE
 from tests.perf.load.desk import Auditor, Browser, Desk, DeskRecord, Pair
 from tests.perf.load.desk_reckoning import desk_faults
-from tests.perf.load.outages import (
-    Outages,
-    database_stops,
-    sms_hangs,
-    wechat_is_busy,
-)
 from tests.perf.load.people import Outside, Person
 from tests.perf.load.reckoning import Responses, YearlyRun, faults
 from tests.perf.load.report import Result
-from tests.support.dynamodb_local import DynamoDbLocal
-from tests.support.yearly_reset import add_logins
+from tests.perf.load.world import DESK_FIRMS, DESK_PAUSE_S, Options, World, surroundings, year
 
-FAULTS = ("dynamodb", "sms", "wechat")
-
-ATTACKED = 80
-"""Firms that the attacker attacks; nobody of the people belongs to them."""
-DESK_FIRMS = 10
-"""Firms whose logins a pair at the desk changes; nobody of the people belongs to them."""
-WRONG_CODES = 0.025
-"""Part of people's steps that are wrong codes."""
 ATTACKER = "oLoad_attacker"
-
-_SECRET = "h" * 32
-_ENOUGH = "1000000"
-_DESK_PAUSE_S = 3
-_FLOWS_PER_UNLOCKING = 5
 _LAST_PAUSE_S = 10
 """Longest rest of people who recover once more after the faults, on average."""
 _LAST_S = 240
@@ -70,173 +35,19 @@ _YEARLY_BEGINS = 0.1
 """Part of the time after which the yearly run begins."""
 _YEARLY_S = 300
 """Seconds after the people's time in which the yearly run has to end."""
-_MEMORY = Path("/dev/shm")
-
-
-@dataclass(frozen=True)
-class Options:
-    """Options of the command."""
-
-    seconds: float
-    people: int
-    processes: int
-    pause: float
-    proof: bool
-    attacker: bool
-    pairs: int
-    yearly: bool
-    logins: int
-    faults: Sequence[str]
-    fault_seconds: float
-
-
-def _settings(
-    options: Options, sms: str, wechat: str, provider: IdentityProvider
-) -> dict[str, str]:
-    """Return the settings of every process, so that any of them can continue another's work."""
-    # Twice the people's own wrong codes, and the attacker's: its own limit of a day, which each unlocking
-    # of a login that it attacked lifts.
-    steps = options.people * options.seconds / max(options.pause, 1)
-    unlockings = options.pairs * options.seconds / _DESK_PAUSE_S / _FLOWS_PER_UNLOCKING
-    attacks = Limits().wrong_codes_per_requester_day * math.ceil(1 + unlockings)
-    wrong_codes = attacks + math.ceil(steps * 2 * WRONG_CODES)
-    return {
-        **{name: conftest.SETTINGS[name] for name in conftest.SETTINGS if name != "SMS_GATEWAYS"},
-        "SMS_GATEWAYS": "http",
-        "SMS_HTTP_URL": sms,
-        "SMS_HTTP_SECRET": _SECRET,
-        "WECHAT_API_URL": wechat,
-        "WECHAT_OPEN_URL": wechat,
-        "WECHAT_CODE_TEMPLATE_ID": CODE_TEMPLATE_ID,
-        "WECHAT_NOTICE_TEMPLATE_ID": NOTICE_TEMPLATE_ID,
-        "OIDC_ISSUER": provider.url,
-        "OIDC_CLIENT_ID": CLIENT_ID,
-        "OIDC_CLIENT_SECRET": _SECRET,
-        "PROOF_OF_WORK": "1" if options.proof else "0",
-        "LIMIT_STARTS_PER_ADDRESS_HOUR": _ENOUGH,
-        "LIMIT_LOGINS_PER_REQUESTER_DAY": _ENOUGH,
-        "LIMIT_SENDS_PER_SERVICE_HOUR": _ENOUGH,
-        "LIMIT_WRONG_CODES_PER_SERVICE_HOUR": str(wrong_codes),
-        "LIMIT_WRONG_PASSWORDS_PER_SERVICE_HOUR": _ENOUGH,
-        # DynamoDB Local keeps the tables of each key and region apart.
-        **{
-            name: os.environ[name]
-            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
-        },
-    }
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """Yield a new folder, in memory where the system has such a place.
-
-    DynamoDB Local waits for the disk at each write, which takes five times as long as the write.
-    """
-    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
-        yield Path(folder)
-
-
-@dataclass
-class _World:
-    """The running processes and what they depend on."""
-
-    options: Options
-    services: list[str]
-    sms: SimulatedSms
-    wechat: SimulatedWeChat
-    provider: IdentityProvider
-    service: container.Service
-    outages: Outages
-    people: list[Firm]
-    attacked: list[Firm]
-    desk: list[Firm]
-    run: yearly.Yearly | None
-
-
-@contextmanager
-def _world(options: Options) -> Iterator[_World]:
-    # The first of the made-up firms has no phone.
-    made = made_up(options.people + ATTACKED + options.pairs * DESK_FIRMS + 1)[1:]
-    people, others = made[: options.people], made[options.people :]
-    with ExitStack() as parts:
-        folder = parts.enter_context(_folder())
-        stored_in = None
-        if "dynamodb" in options.faults:
-            stored_in = folder / "dynamodb"
-            stored_in.mkdir()
-        dynamodb = parts.enter_context(DynamoDbLocal(stored_in))
-        sms = parts.enter_context(SimulatedSms(_SECRET))
-        services: list[str] = []
-        wechat = parts.enter_context(_wechat(services))
-        site = conftest.SETTINGS["SITE_URL"]
-        provider = parts.enter_context(
-            IdentityProvider(_SECRET, lambda: f"{site}/support/callback")
-        )
-        settings = _settings(options, sms.url, wechat.url, provider)
-        for number in range(options.processes):
-            place = folder / str(number)
-            place.mkdir()
-            # The first one enrols everybody; the others find them there.
-            theirs = made if number == 0 else made[:1]
-            arguments = ["--dynamodb", dynamodb.url]
-            stack = running(place, firms=theirs, arguments=arguments, **settings)
-            services.append(parts.enter_context(stack).url)
-        os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = dynamodb.url
-        # Also configures the models, by which the tables are read and written here.
-        service = container.Service(load(settings))
-        run = None
-        if options.yearly:
-            add_logins(options.logins)
-            run = parts.enter_context(yearly.running(_year(), {**os.environ, **settings}))
-            if run.wait("ready", PATIENCE * 4) is None:
-                raise RuntimeError("the yearly run's process did not start")
-        possible = {
-            "dynamodb": lambda: database_stops(dynamodb),
-            "sms": lambda: sms_hangs(sms),
-            "wechat": lambda: wechat_is_busy(wechat),
-        }
-        outages = Outages([possible[name]() for name in FAULTS if name in options.faults])
-        yield _World(
-            options,
-            services,
-            sms,
-            wechat,
-            provider,
-            service,
-            outages,
-            people,
-            others[:ATTACKED],
-            others[ATTACKED:],
-            run,
-        )
-
-
-def _wechat(services: list[str]) -> SimulatedWeChat:
-    turns = itertools.count()
-    names = ("WECHAT_APP_ID", "WECHAT_APP_SECRET", "WECHAT_TOKEN", "WECHAT_AES_KEY")
-    return SimulatedWeChat(
-        *(conftest.SETTINGS[name] for name in names),
-        callback_url=lambda: services[next(turns) % len(services)] + "/wechat/callback",
-        visitor=lambda hints: hints["_phone"],
-    )
-
-
-def _year() -> int:
-    """Return the year whose run is possible at any time: the next one."""
-    return reporting_year(int(time.time())) + 1
 
 
 def measure(options: Options) -> Result:
     """Run the load and return its result."""
     print(f"{options.processes} processes, {options.people} people, {options.seconds:.0f} s")
-    with _world(options) as world:
+    with surroundings(options) as world:
         return _Load(world).run()
 
 
 class _Load:
     """Everybody in a world, and the record of what they were answered."""
 
-    def __init__(self, world: _World) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._options = options = world.options
         service = world.service
@@ -273,7 +84,7 @@ class _Load:
             attacked,
             self._record,
             ends_at,
-            min(options.pause, _DESK_PAUSE_S),
+            min(options.pause, DESK_PAUSE_S),
         )
         self._pairs = [
             Pair(self._desk, world.desk[n * DESK_FIRMS : (n + 1) * DESK_FIRMS], n)
@@ -289,7 +100,7 @@ class _Load:
         over = threading.Event()
         faults_end = threading.Thread(
             target=self._world.outages.run,
-            args=(self._options.seconds, self._options.fault_seconds, over),
+            args=(self._options.seconds, self._options.fault_seconds, over, self._prolong),
         )
         faults_end.start()
         lives = [person.live for person in self._people]
@@ -299,7 +110,7 @@ class _Load:
             lives.append(self._stranger.live)
         beginning = threading.Timer(self._options.seconds * _YEARLY_BEGINS, self._begin_yearly)
         beginning.start()
-        self._play(lives, self._options.seconds + 3 * PATIENCE)
+        self._play(lives)
         over.set()
         faults_end.join()
         beginning.join()
@@ -318,18 +129,24 @@ class _Load:
             self._lost(run, finished),
         )
 
+    def _prolong(self, seconds: float) -> None:
+        self._set_end(self._outside.ends_at + seconds)
+
     def _set_end(self, at: float) -> None:
         self._outside.ends_at = self._stranger.ends_at = self._desk.ends_at = at
 
-    def _play(self, lives: Sequence[Callable[[], object]], seconds: float) -> None:
+    def _play(self, lives: Sequence[Callable[[], object]]) -> None:
         threads = [threading.Thread(target=live, daemon=True) for live in lives]
-        ends_at = time.monotonic() + seconds
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join(max(0, ends_at - time.monotonic()))
-        if left := sum(thread.is_alive() for thread in threads):
-            self._answers.error(f"{left} people were still waiting at the end")
+        # The end moves where a fault lasts longer than planned.
+        while time.monotonic() < self._outside.ends_at + 3 * PATIENCE:
+            left = [thread for thread in threads if thread.is_alive()]
+            if not left:
+                return
+            left[0].join(1)
+        if left := [thread for thread in threads if thread.is_alive()]:
+            self._answers.error(f"{len(left)} people were still waiting at the end")
 
     def _begin_yearly(self) -> None:
         if self._world.run is not None:
@@ -348,7 +165,7 @@ class _Load:
             )
         planned = run.all("planned")
         return {
-            "year": _year(),
+            "year": year(),
             "planning_s": round(planned[0]["seconds"], 1) if planned else None,
             "starts_that_failed": len(run.all("start failed")),
             "seconds": None if ended is None else round(ended["at"] - self._began, 1),
@@ -369,7 +186,7 @@ class _Load:
         recoveries = [
             lambda person=person: finished.append(person.finish()) for person in self._people
         ]
-        self._play([*recoveries, *(pair.finish for pair in self._pairs)], _LAST_S + 3 * PATIENCE)
+        self._play([*recoveries, *(pair.finish for pair in self._pairs)])
         return Counter(finished)
 
     def _lost(self, run: dict[str, Any] | None, finished: Counter[str]) -> list[str]:
@@ -384,12 +201,12 @@ class _Load:
             for how, count in finished.items()
             if how not in ("recovered", "limited")
         ]
-        year = None
+        yearly = None
         if run is not None:
             lost += stored.yearly_faults(run)
             if run["started_at"] is not None:
-                year = YearlyRun(run["year"], run["started_at"])
+                yearly = YearlyRun(run["year"], run["started_at"])
         kept = stored.people(self._world.people)
-        lost += faults(self._responses, kept, codes, Limits(), is_password, year)
+        lost += faults(self._responses, kept, codes, Limits(), is_password, yearly)
         lost += desk_faults(self._record, stored.desk(self._world.desk), stored.proposals())
         return lost
