@@ -82,7 +82,10 @@ def test_a_fault_explains_its_own_answers_only() -> None:
     unavailable = {"code": "unavailable"}
     assert Reply("send", 503, unavailable, {}, anywhere).is_in_doubt
     assert not Reply("send", 503, unavailable, {}, of_sends).is_in_doubt
-    assert not Reply("send", 503, unavailable, {}).is_excused
+    unexplained = Reply("send", 503, unavailable, {})
+    assert unexplained.is_in_doubt
+    assert not unexplained.is_excused
+    assert not Reply("send", 502, {"code": "delivery-failed"}, {}, anywhere).is_in_doubt
 
 
 def test_answers_are_counted_by_phase() -> None:

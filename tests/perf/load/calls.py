@@ -38,8 +38,12 @@ class Reply(NamedTuple):
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether the write behind the answer may have taken effect."""
-        return self.is_excused and self.outage is not None and self.outage.leaves_doubt
+        """Whether the write behind the answer may have taken effect.
+
+        A 503 that no fault explains is an error of its own, and its write is in doubt as well.
+        """
+        is_certain = self.is_excused and self.outage is not None and not self.outage.leaves_doubt
+        return self.status == 503 and not is_certain
 
 
 class Caller:
