@@ -3,12 +3,16 @@
 `make test` names this module in PYTEST_PLUGINS, so that it is loaded before any conftest, in the
 processes of pytest-xdist as well: a module is instrumented when it is imported. coverage.py traces each
 line of every library too before Python 3.12, which adds two fifths to the time of a test on moto.
+
+A process that a test starts with `python -m infra.…` and the environment of pytest's process is measured
+by `measured_process/sitecustomize.py`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,45 +20,42 @@ from typing import Any
 import pytest
 import slipcover
 
-ROOT = Path(__file__).parents[2]
-REPORT = ROOT / "artifacts" / "coverage.json"
+from tests.support import probes
+
+REPORT = probes.ROOT / "artifacts" / "coverage.json"
 
 _FOLDERS = ("chalicelib", "infra")
-_NOT_COUNTED = ["if TYPE_CHECKING:", "raise NotImplementedError", "@overload"]
-
-# Probes of lines that were seen stay in place. Removing them replaces the code of functions while they
-# run, and iterates over the variables of every thread, which fails where a thread adds one meanwhile.
-_NEVER = 2**31 - 1
+STARTUP = Path(__file__).with_name("measured_process")
+"""A folder whose module `sitecustomize` measures the process that imports it."""
 
 _KEY = "coverage"
-
-
-def _probes(source: list[str] | None = None) -> Any:
-    return slipcover.Slipcover(
-        branch=True, source=source, d_miss_threshold=_NEVER, exclude_also=_NOT_COUNTED
-    )
 
 
 class Measurement:
     """The coverage of this process, and in the controller of pytest-xdist that of its workers."""
 
     def __init__(self) -> None:
-        self._probes = _probes()
+        self._probes = probes.create()
+        self._reports: tempfile.TemporaryDirectory[str] | None = None
         self._found: list[dict[str, Any]] = []
-        self._measures = False
         self._is_complete = True
 
     def begin(self) -> None:
-        """Instrument the modules of the program that are imported from now on."""
-        program = slipcover.FileMatcher(sources=[ROOT / name for name in (*_FOLDERS, "app.py")])
-        slipcover.ImportManager(self._probes, program).__enter__()
-        self._measures = True
+        """Measure what is imported and what is started from now on."""
+        probes.insert(self._probes, *_FOLDERS, "app.py")
+        self._reports = tempfile.TemporaryDirectory()
+        os.environ[probes.REPORTS_VARIABLE] = self._reports.name
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(STARTUP), *([before] if before else [])])
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if not self._measures:
+        if self._reports is None:
             return
         own = self._probes.get_coverage()
+        for report in Path(self._reports.name).iterdir():
+            slipcover.merge_coverage(own, json.loads(report.read_text("utf-8")))
+        self._reports.cleanup()
         output = getattr(session.config, "workeroutput", None)
         if output is None:
             self._found.append(own)
@@ -74,7 +75,7 @@ class Measurement:
         if not self._found or not self._is_complete:
             return
         # Includes the files that no test imports.
-        total = _probes([str(ROOT / name) for name in _FOLDERS]).get_coverage()
+        total = probes.create(_FOLDERS).get_coverage()
         for each in self._found:
             slipcover.merge_coverage(total, each)
         REPORT.parent.mkdir(exist_ok=True)
