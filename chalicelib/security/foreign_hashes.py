@@ -116,10 +116,7 @@ def _bcrypt_verify(match: re.Match[str], password: bytes) -> bool:
     if match["before"]:
         # Django hashes the password to hexadecimal digits first, so that bcrypt cuts nothing off.
         password = hashlib.sha256(password).hexdigest().encode()
-    try:
-        return bcrypt.checkpw(password[:_BCRYPT_BYTES], match["crypt"].encode())
-    except ValueError:
-        return False
+    return bcrypt.checkpw(password[:_BCRYPT_BYTES], match["crypt"].encode())
 
 
 def _django_is_sound(match: re.Match[str]) -> bool:

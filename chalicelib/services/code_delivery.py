@@ -105,14 +105,13 @@ class CodeDelivery:
         if outcome is TemplateOutcome.NOT_FOLLOWING:
             self._followers.left(destination.address, audit.time_of(send))
             raise NotFollowing
-        if outcome in (TemplateOutcome.SENT, TemplateOutcome.UNKNOWN):
-            if result is not None:
-                self._settle(
-                    login,
-                    send,
-                    outcome="sent" if outcome is TemplateOutcome.SENT else "unknown",
-                    message_id=result.msgid,
-                )
+        if result is not None and outcome in (TemplateOutcome.SENT, TemplateOutcome.UNKNOWN):
+            self._settle(
+                login,
+                send,
+                outcome="sent" if outcome is TemplateOutcome.SENT else "unknown",
+                message_id=result.msgid,
+            )
             return Dispatch("sent")
         if not self._still_follows(destination.address):
             raise NotFollowing

@@ -127,6 +127,9 @@ def signing_keys(value: str) -> tuple[Secret, ...]:
     return tuple(Secret(key) for key in keys)
 
 
+_PEPPERS = "must be version:secret items, each secret of at least 32 characters"
+
+
 def peppers(value: str) -> dict[int, Secret]:
     """Parse `version:secret` items separated by commas into secrets by version; order is kept.
 
@@ -138,10 +141,10 @@ def peppers(value: str) -> dict[int, Secret]:
         if not separator:
             version, pepper = "1", item
         if not version.isdecimal() or len(pepper) < 32 or int(version) in parsed:
-            raise ValueError("must be version:secret items, each secret of at least 32 characters")
+            raise ValueError(_PEPPERS)
         parsed[int(version)] = Secret(pepper)
     if not parsed:
-        raise ValueError("must hold at least one pepper")
+        raise ValueError(_PEPPERS)
     return parsed
 
 

@@ -143,7 +143,7 @@ def gateway_of(login: str, at: str) -> str | None:
 
 
 def settle_send(login: str, at: str, **facts: str | None) -> None:
-    """Store on a send's item what its gateway answered; empty facts are skipped.
+    """Store on a send's item what its gateway answered: the facts that are not empty, at least one.
 
     Raises ConditionFailed if the item does not exist, Unavailable.
     """
@@ -260,5 +260,4 @@ def send_with_client_msg_id(login: str, given: str) -> str | None:
 
 def _settle(login: str, at: str, facts: Mapping[str, str | None], condition: Condition) -> None:
     actions = [getattr(AuditItem, name).set(value) for name, value in facts.items() if value]
-    if actions:
-        update(AuditItem(login, at), actions, condition)
+    update(AuditItem(login, at), actions, condition)

@@ -290,14 +290,15 @@ class WechatClient:
         body: Mapping[str, Any] | None,
         left: Callable[[], float],
     ) -> dict[str, Any]:
-        for pause in (*_BUSY_PAUSES, None):
+        pauses = iter(_BUSY_PAUSES)
+        while True:
             answer = api.request(self._client, self._api_url, path, query, body, left)
             if _errcode(answer):
                 _report(path, answer)
-            if _errcode(answer) != _BUSY or pause is None:
-                break
+            pause = next(pauses, None) if _errcode(answer) == _BUSY else None
+            if pause is None:
+                return answer
             self._sleep(pause)
-        return answer
 
 
 def _errcode(answer: Mapping[str, Any]) -> int:

@@ -70,6 +70,16 @@ def test_the_default_password_is_the_area_code_and_the_head_s_id(row: dict[str, 
     assert default_password(row["province"], "123x", {}) == row["area_code"] + "123X"
 
 
+@pytest.mark.parametrize(
+    ("province", "head_id_last4"), [(None, "123X"), ("", "123X"), ("11", None), ("11", "")]
+)
+def test_without_a_part_there_is_no_default_password(
+    province: str | None, head_id_last4: str | None
+) -> None:
+    """A part alone would be a password that is easily guessed."""
+    assert default_password(province, head_id_last4, {}) is None
+
+
 def test_an_override_applies_to_its_province_only() -> None:
     """The setting's code is used instead of the table's."""
     overrides = load({**SETTINGS, "AREA_CODE_OVERRIDES": "65=0994, 23=045"}).area_code_overrides

@@ -125,6 +125,7 @@ BCRYPT = VECTORS["Spring bcrypt"][1].removeprefix("{bcrypt}")
         f"$shiro1$SHA-256$1000$${base64_of(32)}",
         "{pbkdf2}5d923b44",
         "{bcrypt}",
+        f"$argon2id$v=19$m=64,t=1,p=1${SALT.rstrip('=')}${'A' * 512}",
         # Without rounds, without enough salt, in a form that no password has.
         f"pbkdf2_sha256$0$saltsalt${base64_of(32)}",
         f"pbkdf2_sha256$1000$salt${base64_of(32)}",

@@ -22,6 +22,7 @@ from chalicelib.http_client import (
     RequestNotSent,
     Response,
     Timeouts,
+    _BoundedReader,
     public_tls_context,
     tls_context,
 )
@@ -171,6 +172,16 @@ def test_the_time_left_bounds_the_response() -> None:
     with raw_server(silence) as server, pytest.raises(OutcomeUnknown):
         HttpClient(timeouts=patient).request("GET", f"http://{server.address}", {}, seconds_left=1)
     assert not server.gave_up
+
+
+def test_a_response_is_not_read_after_its_deadline() -> None:
+    """Also where the server has sent more by then."""
+    ours, server = socket.socketpair()
+    with ours, server, ours.makefile("rb", buffering=0) as raw:
+        server.sendall(b"HTTP/1.1 200 OK")
+        ours.settimeout(1e-9)
+        with pytest.raises(TimeoutError, match="late"):
+            _BoundedReader(ours, raw).readinto(bytearray(1))
 
 
 # TLS

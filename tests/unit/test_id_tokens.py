@@ -140,6 +140,12 @@ def test_the_name_of_the_only_key_may_be_left_out() -> None:
         verify(signed(kid=None))
 
 
+def test_a_key_whose_name_is_no_text_is_left_out() -> None:
+    """The other keys of the set stay usable."""
+    named, other = public(RSA, EC)["keys"]
+    assert set(id_tokens.signing_keys({"keys": [{**named, "kid": [1]}, other]})) == {EC.kid}
+
+
 @pytest.mark.parametrize(
     "token",
     [

@@ -286,6 +286,7 @@ def test_roles_are_those_of_the_claim(claims: dict[str, Any], claim: str, roles:
         ({"name": ["x"], "sub": "s"}, "s"),
         ({"name": "n" * 500, "sub": "s"}, "n" * 60),
         ({"name": "\ud800", "sub": "s"}, "s"),
+        ({"name": "\x00", "sub": " "}, ""),
     ],
 )
 def test_a_name_is_one_short_line(claims: dict[str, Any], name: str) -> None:

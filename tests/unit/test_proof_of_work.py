@@ -10,7 +10,7 @@ from typing import Any
 import altcha
 import pytest
 
-from chalicelib.security.proof_of_work import COUNTERS, Proofs
+from chalicelib.security.proof_of_work import COUNTERS, MAXIMUM_LENGTH, Proofs, solve
 from chalicelib.web.recovery.assets import read
 
 NOW = 1_800_000_000
@@ -112,3 +112,19 @@ def test_a_challenge_of_before_there_were_factors_is_an_ordinary_one(
     assert found is not None
     assert found.factor == 1
     assert proofs.check(proof, "recovery", 2) is None
+
+
+@pytest.mark.parametrize("suffix", [" " * MAXIMUM_LENGTH, "é"])
+def test_a_long_proof_and_one_of_other_characters_are_none(proofs: Proofs, suffix: str) -> None:
+    """Even if they begin with a right one."""
+    proof, _ = solved(proofs.challenge("recovery", None))
+    assert proofs.check(proof, "recovery") is not None
+    assert proofs.check(proof + suffix, "recovery") is None
+
+
+@pytest.mark.parametrize(
+    "challenge", [{}, {"parameters": None}, {"parameters": [], "signature": 1}]
+)
+def test_a_malformed_challenge_is_not_solved(challenge: dict[str, Any]) -> None:
+    """The canary has then no proof, and reports it."""
+    assert solve(challenge, 1.0) is None

@@ -187,6 +187,7 @@ MALFORMED = {
     "SIGNING_KEYS": ("must be one or more keys of at least 32 characters", ",", "k" * 31),
     "CODE_PEPPER": (
         "must be version:secret items, each secret of at least 32 characters",
+        ",",
         "x:" + "p" * 32,
         "1:short",
         f"1:{'p' * 32},1:{'q' * 32}",
