@@ -174,3 +174,11 @@ def test_the_pauses_grow_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
         clock[0] += 2
     assert len(starts) == 2
     assert starts[-1] < 3
+
+
+def test_an_update_that_conflicts_again_and_again_is_unavailable(serve: Serve) -> None:
+    """The attempts are bounded, as those of a transaction."""
+    script = serve(refusal("TransactionConflictException"))
+    with unavailable():
+        write()
+    assert len(script.requests) == 8

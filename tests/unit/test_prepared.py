@@ -158,3 +158,9 @@ def test_each_variant_of_a_store_has_its_own_update(world: World) -> None:
         assert [int(index) for index in re.findall(r"[ (]starts\[([0-9]+)]", condition)] == (
             [] if last is None else [last, last]
         )
+
+
+def test_a_limit_without_a_window_is_an_error() -> None:
+    """It would permit everything."""
+    with pytest.raises(ValueError, match="at least one window"):
+        within_limits(CodeItem.sends, (), 0)
