@@ -127,9 +127,10 @@ class SearchIndex:
         return _firms(f"head#{folded[0]}", folded, most) if folded else []
 
     def by_number(self, digits: str, most: int) -> list[str]:
-        """Return the firm numbers that begin with these digits. Raises Unavailable."""
-        if len(digits) < NUMBER_DIGITS:
-            return []
+        """Return the firm numbers that begin with these digits, NUMBER_DIGITS or more of them.
+
+        Raises Unavailable.
+        """
         return _firms(f"number#{digits[:NUMBER_DIGITS]}", digits, most)
 
     def by_phone(self, phone: str, most: int) -> list[str]:

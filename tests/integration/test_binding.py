@@ -106,3 +106,13 @@ def test_who_does_not_follow_gets_the_account_s_qr_code(world: World, following:
     assert done["wechat_bound"] is following
     assert ("qr" in done) is not following
     assert following or done["qr"].startswith("data:image/svg+xml")
+
+
+def test_a_repeated_confirmation_of_a_login_that_was_deleted_is_refused(world: World) -> None:
+    """As if the code had expired."""
+    token = world.token()
+    world.send(token)
+    assert world.confirm(token, world.phones.codes[0]).status_code == 200
+    world.login_item().delete()
+    answer = world.confirm(token, world.phones.codes[0])
+    assert (answer.status_code, answer.json_body["code"]) == (410, "code-expired")

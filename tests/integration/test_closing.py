@@ -177,6 +177,21 @@ def test_entries_that_were_left_are_completed_by_a_repeat(
     assert expiries() == {repeated.erased_at}
 
 
+def test_a_firm_that_changes_again_and_again_is_not_closed(
+    closing: Closing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempts are bounded, and nothing is closed."""
+
+    def overtaken(*_: object) -> None:
+        raise ConditionFailed([None], [True])
+
+    with monkeypatch.context() as patched:
+        patched.setattr("chalicelib.store.closing.close", overtaken)
+        with pytest.raises(Unavailable):
+            closing.close(LOGIN, **BY)
+    assert closing.close(LOGIN, **BY).changed
+
+
 def test_on_a_real_dynamodb(real_world: World) -> None:
     """The same transactions, with a live code that ends."""
     token = real_world.token()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -168,6 +170,15 @@ def test_a_removal_that_fails_keeps_nobody_from_being_notified(
     result = search(firms, "13912340001").firms
     marked = [each.login for firm in result for each in firm.logins if each.matches]
     assert "11010001" not in marked
+
+
+def test_a_head_that_was_corrected_to_none_finds_nothing(firms: World) -> None:
+    """The entries of the number and of the name stay."""
+    index = firms.service.desk.search_index
+    was = facts("11010001", NAMES["11010001"], HEADS["11010001"])
+    index.remove(was, replace(was, head_name=""))
+    assert index.by_head("王小明", 5) == []
+    assert index.by_name("恒信", 5) == index.by_number("11010001", 5) == ["11010001"]
 
 
 def test_more_firms_than_fit_are_announced(make_world: MakeWorld) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.domain import desk_texts
 from chalicelib.domain.staff import Staff
-from chalicelib.services.diagnosis import Finding
+from chalicelib.services.diagnosis import Diagnosis, Finding, Overview
 from chalicelib.sms.gateway import Outcome
 from chalicelib.store import audit
 from chalicelib.store.models import AuditItem, LoginItem
@@ -284,3 +284,17 @@ def test_a_login_that_is_none(desk: Desk, login: str) -> None:
     """Malformed or unknown."""
     answer = desk.agent.get(f"/support/api/logins/{login}")
     assert answer.status_code == (404 if login.isdecimal() and len(login) == 8 else 422)
+
+
+def test_a_login_that_is_erased_meanwhile(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the two reads of its view: 404, as if it had been erased before."""
+    overview = Diagnosis.overview
+
+    def erased(self: Diagnosis, login: str) -> Overview:
+        found = overview(self, login)
+        LoginItem.get(found.login).delete()
+        return found
+
+    monkeypatch.setattr(Diagnosis, "overview", erased)
+    answer = desk.agent.get(f"/support/api/logins/{LOGIN}")
+    assert (answer.status_code, answer.json_body["code"]) == (404, "account-not-found")

@@ -306,6 +306,14 @@ def test_an_unknown_proposal(desk: Desk, proposal: str) -> None:
     assert refused(act(desk.supervisor, proposal, "approve"), 404, "proposal-not-found")
 
 
+def test_a_proposal_for_a_login_that_was_erased_is_not_approved(desk: Desk) -> None:
+    """Nobody is notified and no code is sent."""
+    proposal = str(propose(desk).json_body["id"])
+    LoginItem.get(LOGIN).delete()
+    assert refused(act(desk.supervisor, proposal, "approve"), 404, "account-not-found")
+    assert desk.world.phones.sent == []
+
+
 def test_two_confirmations_at_once_change_the_phone_once(make_real_world: MakeWorld) -> None:
     """One of them is refused; on DynamoDB Local."""
     with desk_of(make_real_world) as desk:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.services.desk import reviews
 from chalicelib.services.desk.reviews import as_csv, cell
 from chalicelib.sms.gateway import Outcome
 from chalicelib.store import audit
@@ -151,6 +152,20 @@ def test_the_day_at_a_glance(desk: Desk) -> None:
         "provinces": {"11": 1},
         "partial": False,
     }
+
+
+def test_a_day_of_too_many_events_is_counted_in_part(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer says so; events that are none of the counted ones change no number."""
+    monkeypatch.setattr(reviews, "_MOST_OF_DAY", 2)
+    now = desk.world.clock.time
+    for event in ("wechat-unbound", "frozen-by-owner", "frozen-by-owner"):
+        audit.record(audit.entry(LOGIN, event, now))
+        now += 1
+    day = desk.auditor.get("/support/api/today").json_body
+    assert (day["partial"], day["frozen_by_owner"]) == (True, 1)
+    assert (day["sent"], day["wrong"], day["refused"], day["completed"]) == (0, 0, 0, 0)
 
 
 def test_yesterday_is_no_part_of_today(desk: Desk) -> None:

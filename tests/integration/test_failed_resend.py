@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chalicelib.domain.codes import LIFETIME
+from chalicelib.domain.errors import Unavailable
 from chalicelib.sms.gateway import Outcome
+from chalicelib.store import sends
 from chalicelib.store.attributes import plain_map
+from chalicelib.store.dynamo import transact
 from chalicelib.store.ephemeral_models import CodeItem, RequesterItem
 from chalicelib.store.models import LoginItem
 from tests.conftest import World
@@ -127,3 +132,22 @@ def test_unlocking_clears_the_counts_of_all_requesters(world: World) -> None:
     requesters = [item for item in RequesterItem.scan() if item.id.startswith("requester#")]
     assert [item.wrongs for item in requesters] == [[]] * 3
     assert world.confirm(tokens[1], world.phones.codes[0]).status_code == 200
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(0, 202), (3, 429)])
+def test_a_send_of_unknown_outcome_is_cancelled_where_there_is_time(
+    world: World, monkeypatch: pytest.MonkeyPatch, seconds: int, status: int
+) -> None:
+    """The store wrote it, and its answer was lost, at once or after the function's time was used up."""
+    token = world.token()
+
+    def lost(*arguments: Any) -> None:
+        monkeypatch.undo()
+        transact(*arguments)
+        world.clock.time += seconds
+        raise Unavailable("store")
+
+    monkeypatch.setattr(sends, "transact", lost)
+    assert world.send(token).status_code == 503
+    assert world.phones.sent == []
+    assert world.send(token).status_code == status

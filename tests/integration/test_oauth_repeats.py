@@ -319,8 +319,8 @@ def test_a_result_that_is_not_stored_identifies_the_browser(
     assert browser.method == "sms"
 
 
-def _failing(record: Callable[..., None]) -> Callable[..., None]:
-    """Return `record`, whose write fails."""
+def _failing(method: Callable[..., None]) -> Callable[..., None]:
+    """Return a method of the exchanges, whose write fails."""
     from botocore.exceptions import EndpointConnectionError
 
     from chalicelib.store import oauth_exchanges
@@ -333,6 +333,22 @@ def _failing(record: Callable[..., None]) -> Callable[..., None]:
     def failing(*arguments: Any) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(oauth_exchanges, "update", fail)
-            record(*arguments)
+            method(*arguments)
 
     return failing
+
+
+def test_an_exchange_that_is_not_released_ends_with_its_lease(
+    oauth_world: World, oauth_platform: WeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """WeChat failed, and then the store: a repeat succeeds ten seconds later."""
+    oauth_platform.answers[EXCHANGE] = [FAILED, GRANTED]
+    exchanges = oauth_world.service.wechat_login._exchanges
+    browser = Browser(oauth_world)
+    state = browser.begin(scene(oauth_world))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(exchanges), "release", _failing(type(exchanges).release))
+        assert "entry=unavailable" in browser.complete(state).headers["Location"]
+    assert "entry=unavailable" in browser.complete(state).headers["Location"]
+    oauth_world.clock.time += LEASE
+    assert browser.complete(state).headers["Location"] == f"{PAGE}?login={LOGIN}"

@@ -188,6 +188,25 @@ def test_repeated_concurrent_changes_end_in_unavailable(world: World) -> None:
     assert events() == []
 
 
+class Down(Accounts):
+    """Accounts whose writes have no known outcome, and took no effect."""
+
+    tries = 0
+
+    def unbind(self, *_: object) -> None:
+        self.tries += 1
+        raise Unavailable("store")
+
+
+def test_a_change_of_unknown_outcome_is_repeated_once(world: World) -> None:
+    """The operator sees that the store did not answer, and the binding is as before."""
+    accounts = Down(world.service.codes)
+    with pytest.raises(Unavailable):
+        support_with(world, accounts).unbind(FINANCE, **BY)
+    assert accounts.tries == 2
+    assert world.login_item(FINANCE).openid == "o-alice"
+
+
 def test_an_undone_binding_is_audited_and_phone_and_wechat_notified(
     support: Support, world: World, fake_platform: FakePlatform
 ) -> None:

@@ -14,6 +14,7 @@ from chalicelib.domain.catalogue import FREEZING_NOTICES, NOTICE_TITLES, SUPPORT
 from chalicelib.domain.errors import Unavailable
 from chalicelib.security.freeze_tokens import FreezeTokens
 from chalicelib.store import freezing
+from chalicelib.store.dynamo import ConditionFailed
 from chalicelib.store.freezing import FreezingState
 from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.wechat.template_results import TemplateOutcome, TemplateResult
@@ -302,6 +303,21 @@ def test_a_login_that_changes_meanwhile_is_checked_again(
 
     monkeypatch.setattr(freezing, "read_state", overtaken)
     assert refused(press(world, issue(world)))
+    assert not is_frozen(world)
+
+
+def test_a_login_that_changes_again_and_again_is_not_frozen(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempts are bounded; the page offers the button again."""
+
+    def overtaken(*_: object) -> None:
+        raise ConditionFailed([None], [True])
+
+    monkeypatch.setattr(freezing, "freeze_unchanged", overtaken)
+    answer = press(world, issue(world))
+    assert answer.status_code == 503
+    assert "再试一次" in answer.body.decode()
     assert not is_frozen(world)
 
 

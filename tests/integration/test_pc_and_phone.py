@@ -151,3 +151,11 @@ def test_a_state_that_is_not_stored_fails_no_step(
     page.scanned_by()
     assert world.confirm(token, world.phones.codes[0]).status_code == 200
     assert page.state == "done"
+
+
+def test_the_page_of_a_login_that_was_deleted_has_expired(world: World) -> None:
+    """And so has a recovery on the phone."""
+    page, token = Page(world), world.token()
+    world.login_item().delete()
+    assert page.state == "recovery-expired"
+    assert world.call("GET", "/recovery", token=token).json_body["code"] == "recovery-expired"

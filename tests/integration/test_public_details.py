@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import pytest
 from chalice.test import HTTPResponse
 
 from chalicelib.domain.catalogue import NOTICE_TITLES
+from chalicelib.store import bindings
 from chalicelib.store.ephemeral_models import CodeItem
-from chalicelib.store.models import AuditItem, LoginItem
-from chalicelib.store.requester_times import times_by
+from chalicelib.store.models import AuditItem, FirmItem, LoginItem
+from chalicelib.store.requester_times import dropping, times_by
 from tests.conftest import PASSWORD, PHONE, World, add_firm
 from tests.support.official_account import MakeWechatWorld, Phone, WechatWorld
 
@@ -193,3 +196,37 @@ def test_an_unfollowed_wechat_is_notified_by_sms(make_wechat_world: MakeWechatWo
     done = wechat_world.world.call("POST", "/recovery/unbinding", PUBLIC, token=token)
     assert done.status_code == 200
     assert wechat_world.world.phones.sent[-1].template == "wechat-unbound"
+
+
+def test_the_details_of_a_firm_that_was_deleted_do_not_match(world: World) -> None:
+    """The answer is that of a wrong detail, and the attempt counts."""
+    add_firm(world.service.hasher, "31000001", openid="o-alice")
+    token = world.token("31000001", "o-mallory")
+    FirmItem.get("31000001").delete()
+    answer = world.call("POST", "/recovery/unbinding", BOUND, token=token)
+    assert (answer.status_code, answer.json_body["code"]) == (403, "details-do-not-match")
+    assert answer.json_body["attempts_left"] == 4
+    assert world.login_item("31000001").openid == "o-alice"
+
+
+def test_attempts_that_cannot_be_dropped_stay_until_a_later_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempt itself has been counted, and is answered."""
+    add_firm(world.service.hasher, "31000001", openid="o-alice")
+    by = {**{f"{number:016x}": [1] for number in range(13)}, "d" * 16: []}
+    CodeItem("code#31000001").update([CodeItem.details_by.set(by)])
+
+    def overtaken(*arguments: Any) -> Any:
+        # Another attempt of the oldest requester is counted first.
+        oldest = CodeItem.details_by["0" * 16]
+        CodeItem("code#31000001").update([oldest.set([world.clock.time])])
+        return dropping(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bindings, "dropping", overtaken)
+        assert unbind(world, WRONG, "o-mallory").status_code == 403
+    assert len(times_by(CodeItem.get("code#31000001").details_by)) == 15
+    assert unbind(world, WRONG, "o-mallory").status_code == 403
+    kept = times_by(CodeItem.get("code#31000001").details_by)
+    assert sorted(map(len, kept.values())) == [1, 2]

@@ -48,6 +48,35 @@ def test_concurrent_requests_share_one_read(secrets_manager: SecretsManager) -> 
     assert (len(made), len(set(map(id, made))), len(secrets_manager.requests)) == (8, 1, 1)
 
 
+def test_an_object_that_another_thread_has_built_meanwhile_is_used() -> None:
+    """While this one waited for the lock."""
+    source = SettingsSource(SETTINGS, Clock(), lambda: None)
+    built: Built[str] = Built(source, lambda _: "built again")
+
+    class Waited:
+        def __enter__(self) -> None:
+            built._built = (source.settings(), "built by another thread")
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    built._lock = Waited()  # type: ignore[assignment]
+    assert built.get() == "built by another thread"
+
+
+class NoAnswer:
+    """A client of Secrets Manager whose answer was no JSON, such as a proxy's page."""
+
+    def get_secret_value(self, **_: object) -> dict[str, str]:
+        return {}
+
+
+def test_an_answer_that_is_none_is_unavailable() -> None:
+    """Botocore parses it as one without members."""
+    with pytest.raises(Unavailable):
+        SettingsSource({"SECRETS_ID": NAME}, Clock(), NoAnswer).settings()
+
+
 FAULTS: dict[str, str | BaseException] = {
     "throttled": "ThrottlingException",
     "denied": "AccessDeniedException",
@@ -169,6 +198,10 @@ def test_a_secret_that_cannot_be_read_again_changes_nothing(
     assert [line["message"] for line in watched.lines] == [
         "the secret was not read again: ThrottlingException"
     ] * 2
+    secrets_manager.fault = ConnectTimeoutError(endpoint_url="https://canary-arn")
+    clock.time += PAUSE
+    assert built.get() is first
+    assert watched.lines[-1]["message"] == "the secret was not read again: ConnectTimeoutError"
     secrets_manager.fault = None
     secrets_manager.put(json.dumps({**SETTINGS, "SMS_SIGN": "新签名"}))
     clock.time += PAUSE

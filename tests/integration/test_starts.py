@@ -11,10 +11,11 @@ import altcha
 import pytest
 from chalice.test import HTTPResponse
 
-from chalicelib.domain.errors import TooManyRequests
+from chalicelib.domain.errors import TooManyRequests, Unavailable
 from chalicelib.domain.limits import DAY, HOUR
 from chalicelib.security import proof_of_work
 from chalicelib.security.proof_of_work import LIFETIME, Proofs
+from chalicelib.store import logins
 from chalicelib.store.models import LoginItem
 from chalicelib.store.requester_times import times_by
 from tests.conftest import SETTINGS, MakeWorld, World, add_firm, store_calls
@@ -264,3 +265,38 @@ def test_the_limiter_forgets_the_requester_unseen_for_longest(world: World) -> N
         limiter.count(requesters.identify(f"o-{number}", ""), LOGIN, now)
     limiter.count(first, LOGIN, now)
     assert len(limiter._seen) == 10_000
+
+
+def test_a_login_that_is_frozen_meanwhile_is_not_started(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the two writes of its first start."""
+    LoginItem(LOGIN).update([LoginItem.starts_by.remove()])
+    create = logins._create_starts_by
+
+    def overtaken(login: str) -> None:
+        create(login)
+        LoginItem(login).update([LoginItem.frozen_at.set(world.clock.time)])
+
+    monkeypatch.setattr(logins, "_create_starts_by", overtaken)
+    answer = world.start()
+    assert (answer.status_code, answer.json_body["code"]) == (403, "frozen")
+    assert times_by(world.login_item().starts_by) == {}
+
+
+def test_starts_that_cannot_be_dropped_stay_until_a_later_one(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start itself is counted and succeeds."""
+    world = proven(make_world)
+    crowd(world, 160)
+
+    def fail(*_: object) -> None:
+        raise Unavailable("store")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(logins, "update", fail)
+        assert start(world, prove(world, 64)).status_code == 201
+    assert len(world.login_item().starts) == 161
+    assert start(world, prove(world, 64), "o-last").status_code == 201
+    assert len(world.login_item().starts) == 102

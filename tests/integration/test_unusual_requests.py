@@ -48,7 +48,20 @@ def test_a_body_that_is_not_base64_is_refused(
     assert not [line for line in watched.lines if line["level"] == "ERROR"]
 
 
-def test_a_state_of_recovery_needs_no_body(world: World) -> None:
+def test_a_failure_with_a_body_that_is_not_base64_is_logged(
+    not_base64: World, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The body has then no word that could be hidden."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("canary")
+
+    monkeypatch.setattr(not_base64.service.proofs, "challenge", fail)
+    assert not_base64.call("GET", "/proof").status_code == 503
+    assert "RuntimeError: canary" in watched.text
+
+
+def test_a_code_is_requested_without_a_body(world: World) -> None:
     """`POST /recovery/code` accepts no body as well as an empty object."""
     sent = world.http.post("/recovery/code", headers={"Authorization": f"Bearer {world.token()}"})
     assert sent.status_code == 202

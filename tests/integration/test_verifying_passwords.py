@@ -8,6 +8,7 @@ import pytest
 from chalice.test import HTTPResponse
 
 from chalicelib.security.password_hasher import PasswordHasher
+from chalicelib.store import logins
 from chalicelib.store.models import LoginItem
 from tests.conftest import PASSWORD, CheapHasher, MakeWorld, World, add_firm, peppers
 
@@ -222,6 +223,23 @@ def test_an_attempt_is_refunded_also_behind_a_newer_one(
     assert failures(world) == [began + 7]
 
 
+def test_a_refund_that_is_overtaken_again_and_again_is_given_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The right password is confirmed, and one attempt stays counted until it expires."""
+    update = logins.update
+
+    def overtaken(item: LoginItem, *arguments: Any) -> Any:
+        counts = [world.clock.time - len(failures(world)), *failures(world)]
+        LoginItem(item.login).update([LoginItem.failures.set(counts)])
+        return update(item, *arguments)
+
+    monkeypatch.setattr(logins, "update", overtaken)
+    monkeypatch.setattr(logins, "_REFUND_TRIES", 2)
+    assert verified(world)["valid"] is True
+    assert world.clock.time in failures(world)
+
+
 def test_a_failed_refund_does_not_refuse_a_right_password(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,7 +247,6 @@ def test_a_failed_refund_does_not_refuse_a_right_password(
     from botocore.exceptions import ReadTimeoutError
 
     from chalicelib.domain.errors import Unavailable
-    from chalicelib.store import logins
 
     def failing(*_: Any) -> Any:
         raise Unavailable("store") from ReadTimeoutError(endpoint_url="x")

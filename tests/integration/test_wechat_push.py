@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.errors import Unavailable
+from chalicelib.store import followers
 from chalicelib.store.ephemeral_models import CodeItem, DestinationItem
 from chalicelib.store.models import AuditItem
 from tests.conftest import MakeWorld, World, add_firm
@@ -193,3 +195,19 @@ def test_a_person_who_never_followed_has_the_right_message(world: World, wechat:
     """A WeChat can be bound without following; the message includes that case."""
     wechat.answers[SEND] = [refusal(43004, "require subscribe")]
     assert "尚未关注" in world.send(world.token()).json_body["detail"]
+
+
+def test_the_end_of_a_following_need_not_be_stored(
+    world: World, wechat: WeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The person is shown the QR code; the next send asks WeChat again."""
+
+    def fail(*_: object) -> None:
+        raise Unavailable("store")
+
+    token = world.token()
+    wechat.answers[SEND] = [refusal(43004)]
+    monkeypatch.setattr(followers, "update", fail)
+    answer = world.send(token)
+    assert (answer.status_code, answer.json_body["code"]) == (409, "not-following")
+    assert world.service.followers.is_following("o-alice") is None

@@ -161,6 +161,10 @@ def test_a_login_that_vanished_is_skipped(reset: ResetWorld) -> None:
     reset.work()
     assert [note.reason for note in reset.story.notes(YEAR)] == ["gone"]
     assert reset.adds_up()
+    # Also where it is deleted between the worker's read and its write.
+    run = reset.story.status(YEAR)
+    assert run is not None
+    assert reset.story._runs.reset(run, "11010148_cw", "hash", 1) == "gone"
 
 
 def test_planning_continues_in_a_worker_after_its_time_out(reset: ResetWorld) -> None:
@@ -274,6 +278,29 @@ def test_an_unreadable_message_does_not_fail_its_batch(reset: ResetWorld) -> Non
     unreadable = {**messages[0], "MessageId": "unreadable", "Body": "not JSON"}
     assert reset.invoke([unreadable, *messages]) == {"unreadable"}
     assert LoginItem.get("11010148_cw").reset_year == YEAR
+
+
+def test_a_worker_without_time_left_processes_nothing(
+    reset: ResetWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The messages are delivered again, to one that has time."""
+    reset.schedule()
+    messages = reset.receive()
+    with monkeypatch.context() as late:
+        late.setattr(Context, "get_remaining_time_in_millis", lambda _: 1)
+        assert reset.invoke(messages) == {message["MessageId"] for message in messages}
+    assert LoginItem.get("11010148_cw").reset_year is None
+    assert reset.invoke(messages) == set()
+
+
+def test_the_messages_of_a_run_that_was_deleted_fail(reset: ResetWorld) -> None:
+    """By hand, for example; they become dead letters, and no password is set."""
+    reset.schedule()
+    messages = reset.receive()
+    for item in RunItem.scan():
+        item.delete()
+    assert len(reset.invoke(messages)) == len(messages)
+    assert LoginItem.get("11010148_cw").reset_year is None
 
 
 def test_dead_letters_are_listed(reset: ResetWorld) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.services.yearly_reset import available_cores
 from chalicelib.store.models import AuditItem, LoginItem
 from tests.conftest import Report
 from tests.support.yearly_reset import (
@@ -114,3 +115,12 @@ def test_planning_needs_no_more_memory_for_more_logins(reset: ResetWorld) -> Non
         tracemalloc.stop()
     # Four times the logins; a list of them all would take more.
     assert peaks[1] < 1.6 * peaks[0]
+
+
+def test_without_an_affinity_all_cores_of_the_machine_are_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on macOS, where the local stack runs as well."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert available_cores() == 3

@@ -175,6 +175,8 @@ def test_a_secret_registered_during_a_call_is_masked_only_in_that_call() -> None
         redact("my word of honour")
         assert masking.hide("my word of honour!") == "***!"
     assert masking.hide("my word of honour!") == "my word of honour!"
+    redact("my word of honour")
+    assert masking.hide("my word of honour!") == "my word of honour!"
 
 
 def test_a_block_s_secrets_are_masked_beside_its_call_s() -> None:

@@ -244,3 +244,11 @@ def test_the_icon_is_where_browsers_look_for_it(world: World) -> None:
 def test_crawlers_may_read_only_the_page(world: World) -> None:
     """robots.txt excludes the API."""
     assert b"Disallow: /" in get(world, "/robots.txt").body
+
+
+def test_a_site_without_tls_does_not_require_it(make_world: MakeWorld) -> None:
+    """The local stack's; a browser would refuse its next visit."""
+    plain = headers(get(make_world(SITE_URL="http://127.0.0.1:8000")))
+    secure = headers(get(make_world()))
+    assert "strict-transport-security" not in plain
+    assert secure["strict-transport-security"] == "max-age=31536000"

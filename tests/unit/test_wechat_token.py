@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.http_client import HttpClient
+from chalicelib.store import access_token
 from chalicelib.store.access_token import LEASE, MARGIN, AccessTokens
 from chalicelib.store.ephemeral_models import AccessTokenItem
 from chalicelib.wechat.client import WechatClient
@@ -87,6 +88,17 @@ def test_eight_instances_at_an_empty_cache_make_one_call(
         assert set(pool.map(call, range(8))) == {"canary-token-1"}
     assert token_source.asked == 1
     assert stored().leased_until is None
+
+
+def test_a_thread_does_not_wait_for_another_one_for_ever(
+    token_clock: Clock, token_source: TokenSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a token to use meanwhile, WeChat counts as unavailable."""
+    monkeypatch.setattr(access_token, "_PAUSE", 0)
+    tokens = instance(token_clock)
+    with tokens._lock, pytest.raises(Unavailable):
+        tokens.get(token_source.fetch, None)
+    assert token_source.asked == 0
 
 
 def test_no_lease_is_taken_after_a_concurrent_renewal(
