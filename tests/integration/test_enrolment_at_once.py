@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 import boto3
 import pytest
 
+from chalicelib.domain.catalogue import DIRECTORY_FAULTS
+from chalicelib.store.dynamo import ConditionFailed
 from chalicelib.store.models import FirmItem
 from infra.deploy.tables import create_tables
 from infra.ops.enrolment.enrolment import Result
@@ -35,6 +37,20 @@ class Stale(Directory):
         meanwhile, self._meanwhile = self._meanwhile, lambda: None
         meanwhile()
         return found
+
+
+class Overtaken(Directory):
+    """A directory in which another process always writes first."""
+
+    def write(self, *_: object, **__: object) -> None:
+        raise ConditionFailed([None], [True])
+
+
+def test_a_firm_that_changes_again_and_again_is_refused(world: World) -> None:
+    """The report asks for a repeat; nothing of the row is written."""
+    (result,) = load(world, [row()], directory=Overtaken())
+    assert (result.outcome, result.reasons) == ("refused", (DIRECTORY_FAULTS["store"],))
+    assert FirmItem.count() == 0
 
 
 @pytest.mark.parametrize("there", [False, True])

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import click
 import pytest
+from botocore.exceptions import ClientError
+from rich.console import Console
 
 from chalicelib import container, runtime
+from chalicelib.domain.catalogue import fill
 from chalicelib.settings import load
 from chalicelib.store.models import LoginItem
-from infra.ops import restore
+from infra.ops import restore, words
 from infra.ops.command import Failed
-from infra.ops.restore import Restoration
+from infra.ops.restore import Restoration, Restored
 from tests.conftest import SETTINGS, World
 from tests.support.ops_runner import Run
 
@@ -161,3 +165,48 @@ def test_a_restore_waits_and_may_be_of_another_region(world: World, client: Any)
     waiting = Restoration(client, stuck, "recovery", "again", sleep=lambda _: None)
     with pytest.raises(Failed):
         waiting._await("restored-logins")
+
+
+class WithoutBackups:
+    """A client that refuses continuous backups with each of the codes, then accepts them."""
+
+    def __init__(self, *codes: str) -> None:
+        self._codes = list(codes)
+        self.protected: list[str] = []
+
+    def update_continuous_backups(self, **_: Any) -> None:
+        if self._codes:
+            error = {"Error": {"Code": self._codes.pop(0), "Message": ""}}
+            raise ClientError(error, "UpdateContinuousBackups")
+
+    def update_table(self, **request: Any) -> None:
+        self.protected.append(request["TableName"])
+
+
+def test_backups_that_are_not_ready_are_awaited() -> None:
+    """A table that has just become active may not have its own yet; other refusals end the restore."""
+    pauses: list[float] = []
+    declared = {"TableName": "restored-runs", "PointInTimeRecoverySpecification": {}}
+    there = WithoutBackups(*["ContinuousBackupsUnavailableException"] * 2)
+    Restoration(None, there, "recovery", "restored", sleep=pauses.append)._protect(declared)
+    assert (pauses, there.protected) == ([restore.PAUSE] * 2, ["restored-runs"])
+    there = WithoutBackups("AccessDeniedException")
+    with pytest.raises(ClientError):
+        Restoration(None, there, "recovery", "restored")._protect(declared)
+    assert there.protected == []
+
+
+def test_the_result_is_shown_to_the_operator() -> None:
+    """The items of each table now and then, the sample of passwords, and what to do next."""
+    shown = Console(file=io.StringIO(), width=200)
+    restored = Restored("restored", {"logins": (4, 3)}, sampled=3, unchanged=2, wrong=1)
+    restore._show(shown, restored, "recovery")
+    assert isinstance(shown.file, io.StringIO)
+    text = shown.file.getvalue()
+    for sentence, values in (
+        (words.RESTORED, {"prefix": "restored"}),
+        (words.RESTORED_COUNT, {"name": "logins", "now": 4, "then": 3}),
+        (words.RESTORED_SAMPLE, {"sampled": 3, "unchanged": 2, "wrong": 1}),
+        (words.RESTORED_NEXT, {"target": "restored", "prefix": "recovery"}),
+    ):
+        assert fill(sentence, **values) in text

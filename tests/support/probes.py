@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType
@@ -22,6 +23,15 @@ _NOT_COUNTED = ["if TYPE_CHECKING:", "raise NotImplementedError", "@overload", r
 _NEVER = 2**31 - 1
 
 
+def passed_on() -> dict[str, str]:
+    """Return the variables with which a process is measured, for one with an environment of its own.
+
+    Empty where nothing is measured.
+    """
+    names = ("PYTHONPATH", REPORTS_VARIABLE) if REPORTS_VARIABLE in os.environ else ()
+    return {name: os.environ[name] for name in names}
+
+
 def create(unimported: Sequence[str] = ()) -> Any:
     """Return probes; files of these folders of the project are reported even if nothing imports them."""
     source = [str(ROOT / name) for name in unimported] or None
@@ -32,17 +42,11 @@ def create(unimported: Sequence[str] = ()) -> Any:
 
 def insert(probes: Any, *places: str) -> None:
     """Instrument the modules in these folders and files of the project that are imported from now on."""
+    # Python requests the code of the module that `python -m` runs from the loader and executes it by
+    # itself; SlipCover's loader would return it as it is.
+    importer.SlipcoverLoader.get_code = _instrumented
     program = slipcover.FileMatcher(sources=[ROOT / place for place in places])
     slipcover.ImportManager(probes, program).__enter__()
-
-
-def include_main() -> None:
-    """Instrument the module that `python -m` runs, too.
-
-    Python requests its code from the loader and executes it by itself; SlipCover's loader returns the
-    code as it is.
-    """
-    importer.SlipcoverLoader.get_code = _instrumented
 
 
 def _instrumented(loader: Any, _: str) -> CodeType:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from chalicelib import container, runtime
 from chalicelib.domain.catalogue import fill
-from chalicelib.services.diagnosis import Finding, LockKind
+from chalicelib.services.diagnosis import Diagnosis, Finding, LockKind
 from chalicelib.settings import load
 from chalicelib.store import audit
 from chalicelib.store.models import AuditItem
@@ -120,6 +122,37 @@ def test_a_store_that_is_down_is_named(run_ops: Run, world: World) -> None:
     assert ran.status == 1
     assert "DynamoDB" in ran.err
     assert "ResourceNotFoundException" in ran.err
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (
+            EndpointConnectionError(endpoint_url="https://aws.example"),
+            "aws",
+            "EndpointConnectionError",
+        ),
+        (RuntimeError("甄示例 13800001234"), "unexpected", "RuntimeError, accounts.py:"),
+    ],
+)
+def test_an_unforeseen_error_is_one_sentence(
+    run_ops: Run,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    as_json: bool,
+    error: Exception,
+    code: str,
+    says: str,
+) -> None:
+    """With the place in the code; its own text may quote a row of the directory."""
+    monkeypatch.setattr(Diagnosis, "overview", Mock(side_effect=error))
+    ran = run_ops("account", LOGIN, *(["--json"] if as_json else []))
+    assert ran.status == 1
+    assert says in (ran.json["message"] if as_json else ran.err)
+    assert not as_json or ran.json["error"] == code
+    for hidden in ("Traceback", "甄示例", "13800001234"):
+        assert hidden not in ran.out + ran.err
 
 
 def test_an_interrupted_command_reports_the_state(

@@ -137,3 +137,10 @@ def test_a_row_of_only_invisible_characters_is_blank(path: Path) -> None:
     blank = ",".join(["\u200b"] * 9) + "\n"
     content = text_of() + blank + text_of(FIRM).partition("\n")[2]
     assert loaded(path, content) == [(3, values())]
+
+
+def test_a_header_row_of_any_length_is_refused(path: Path) -> None:
+    """Python's reader raises an error of its own for a cell of more than 128 KiB."""
+    path.write_text("x" * 140_000 + "\n", "utf-8")
+    with pytest.raises(DirectoryError, match="firm_no"):
+        check(path)

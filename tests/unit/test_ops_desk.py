@@ -9,11 +9,13 @@ import json
 import pytest
 
 from chalicelib.domain.errors import Unavailable
+from chalicelib.services.desk import find
 from chalicelib.store.desk_models import DeskItem
 from chalicelib.store.models import AuditItem, LoginItem
+from chalicelib.store.proposals import new_proposal
 from chalicelib.store.search import SearchIndex
 from infra.ops import change_words, words
-from tests.conftest import World
+from tests.conftest import World, add_firm
 from tests.support.ops_runner import HEADER, LOGIN, REASON, Run
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
@@ -84,6 +86,17 @@ def test_the_index_is_written_for_what_was_there_before(run_ops: Run, world: Wor
     assert "13800001234" not in out
 
 
+def test_a_search_with_more_firms_than_are_shown_says_so(
+    run_ops: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A longer part of the name finds fewer."""
+    add_firm(world.service.hasher, "11010149")
+    run_ops("search-index", *REASON)
+    assert words.FIND_MORE not in run_ops("find", "示例").out
+    monkeypatch.setattr(find, "MOST", 1)
+    assert words.FIND_MORE in run_ops("find", "示例").out
+
+
 def test_a_new_index_needs_a_reason(run_ops: Run, world: World) -> None:
     """It is a change, and audited."""
     assert run_ops("search-index").status == 2
@@ -122,6 +135,7 @@ def test_the_acts_of_the_staff_are_read_by_person_and_date(run_ops: Run, world: 
     assert len(run_ops("audit", "--by", actor, "--json").json) == 2
     assert run_ops("audit", "--by", "somebody", "--json").json == []
     assert run_ops("audit", "--to", "2000-01-01", "--json").json == []
+    assert run_ops("audit", "--to", "2000-01-01").out.strip() == words.NO_EVENTS
     assert len(run_ops("audit", LOGIN, "--by", actor, "--json").json) == 1
     assert LOGIN in run_ops("audit").out
     text = run_ops("audit", "--csv").out
@@ -134,14 +148,32 @@ def test_everything_that_is_kept_about_a_firm_is_exported(run_ops: Run, world: W
     """Without a password, a code, an openid or a whole phone; the export itself is audited."""
     world.send(world.token())
     LoginItem(LOGIN).update([LoginItem.openid.set("o-alice")])
+    snapshot = world.service.accounts.read(LOGIN)
+    assert snapshot is not None
+    new_proposal(
+        snapshot,
+        masked="139****2222",
+        sealed="sealed-phone",
+        reason="离职",
+        document="公函1",
+        subject="lin",
+        now=world.clock.time,
+    ).save()
     ran = run_ops("export", LOGIN, "--json")
     facts = ran.json
+    assert [proposal["phone"] for proposal in facts["proposals"]] == ["139****2222"]
     assert facts["firm"]["head_name"] == "阿依古丽·买买提"
     assert [login["phone"] for login in facts["logins"]] == ["138****1234"] * 2
     assert [login["wechat_bound"] for login in facts["logins"]] == [True, False]
     assert [event["event"] for event in facts["events"][LOGIN]] == ["exported", "code-sent"]
     item = world.login_item()
-    for hidden in ("13800001234", "o-alice", item.password_hash, world.phones.codes[0]):
+    for hidden in (
+        "13800001234",
+        "sealed-phone",
+        "o-alice",
+        item.password_hash,
+        world.phones.codes[0],
+    ):
         assert hidden not in ran.out
     assert json.loads(run_ops("export", LOGIN).out)["firm"] == facts["firm"]
     assert run_ops("export", "99999999", "--json").json["error"] == "account-not-found"

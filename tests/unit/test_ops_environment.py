@@ -17,11 +17,14 @@ from threading import Thread
 
 import pytest
 from botocore.tokens import SSOTokenProvider
+from botocore.utils import ContainerMetadataFetcher
 
 from chalicelib import runtime
+from chalicelib.domain.catalogue import fill
 from chalicelib.store.models import AuditItem
 from infra.ops import words
 from tests.conftest import SETTINGS, MakeWorld, World
+from tests.support import probes
 from tests.support.ops_runner import CHANGES, LOGIN, REASON, Run
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
@@ -195,6 +198,7 @@ def test_a_one_time_code_without_a_terminal_is_named(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "infra.ops", "account", LOGIN],
         env={
+            **probes.passed_on(),
             "PATH": os.environ["PATH"],
             "AWS_CONFIG_FILE": str(config),
             "AWS_PROFILE": "operator",
@@ -211,6 +215,53 @@ def test_a_one_time_code_without_a_terminal_is_named(tmp_path: Path) -> None:
     assert ran.stderr.rstrip().endswith(words.MFA_WITHOUT_TERMINAL)
     assert "Traceback" not in ran.stderr
     assert "GetPassWarning" not in ran.stderr
+
+
+def test_a_key_with_a_control_character_in_the_file_is_named(
+    run_ops: Run, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It would end in a header that cannot be sent."""
+    for key in KEYS:
+        environment.delenv(key, raising=False)
+    keys = "[default]\naws_access_key_id = a\naws_secret_access_key = secret\x07\n"
+    (tmp_path / "AWS_SHARED_CREDENTIALS_FILE").write_text(keys)
+    refused(run_ops, words.KEY_WRONG)
+
+
+def test_a_profile_with_a_control_character_is_named(
+    run_ops: Run, environment: pytest.MonkeyPatch
+) -> None:
+    """Before it is looked up."""
+    environment.setenv("AWS_PROFILE", "secret\r")
+    refused(run_ops, words.VARIABLE_WRONG.replace("$name", "AWS_PROFILE"))
+
+
+def test_credentials_that_a_container_does_not_provide_are_named(
+    run_ops: Run, environment: pytest.MonkeyPatch
+) -> None:
+    """With botocore's name of the provider."""
+    for key in KEYS:
+        environment.delenv(key, raising=False)
+    environment.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/secret")
+    environment.setattr(ContainerMetadataFetcher, "RETRY_ATTEMPTS", 1)
+    environment.setattr(ContainerMetadataFetcher, "SLEEP_TIME", 0)
+    refused(run_ops, fill(words.CREDENTIALS_NOT_RETRIEVED, provider="container-role"))
+
+
+def test_a_role_that_may_not_be_assumed_is_named(
+    run_ops: Run, environment: pytest.MonkeyPatch, tmp_path: Path, refusing: Refusing
+) -> None:
+    """By the code of AWS."""
+    for key in KEYS:
+        environment.delenv(key, raising=False)
+    refusing.code = "AccessDenied"
+    environment.setenv("AWS_ENDPOINT_URL_STS", refusing.url)
+    environment.setenv("AWS_PROFILE", "operator")
+    without_code = "".join(line for line in MFA.splitlines(True) if "mfa" not in line)
+    (tmp_path / "AWS_CONFIG_FILE").write_text(without_code)
+    ran = run_ops("account", LOGIN, "--json")
+    assert (ran.status, ran.json["error"]) == (1, "identity")
+    assert "AccessDenied" in ran.json["message"]
 
 
 def test_a_configured_endpoint_that_is_no_url_is_named(

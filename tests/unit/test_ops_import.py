@@ -8,6 +8,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from chalicelib.domain.catalogue import fill
 from chalicelib.domain.errors import Unavailable
 from chalicelib.store.models import AuditItem, FirmItem
 from infra.ops import change_words, words
@@ -162,6 +163,9 @@ def test_hashes_of_the_previous_system_are_listed_by_scheme(
     assert "其他系统的密码哈希" in as_json.json["refused"][0]["reasons"][0]
     shown = run_ops("import", str(firms_file), *REASON)
     assert "原系统的密码哈希" not in shown.out
+    firms_file.write_text(HEADER + numbered[1].replace("32990001", "32990005"), "utf-8")
+    loaded = run_ops("import", str(firms_file), *REASON)
+    assert fill(words.SCHEMES, counts="bcrypt 1") in loaded.out
     for text in (as_json.out, as_json.err, shown.out, shown.err):
         for secret in (DJANGO, SPRING, "5f4dcc3b"):
             assert secret not in text
@@ -288,6 +292,23 @@ def test_an_update_of_phones_counts_what_it_would_change(
     bound = changed_file(firms_file, f"firm_no,finance_phone\n32990002,{NEW_PHONE}\n")
     assert "1  finance_phone" in run_ops("import", bound, *REASON, "--update", "--yes").err
     assert world.login_item("32990002_cw").phone == f"+86{NEW_PHONE}"
+
+
+def test_an_update_of_rows_that_are_wrong_names_them(
+    run_ops: Run, world: World, firms_file: Path
+) -> None:
+    """A number that is none, and a value that is none; a first password is counted as a change."""
+    firms_file.write_text(HEADER + FIRM.replace("Opening-1", ""), "utf-8")
+    run_ops("import", str(firms_file), *REASON)
+    rows = "北京,,\n32990002,锟斤拷,\n"
+    path = changed_file(firms_file, f"firm_no,name,opening_password\n{rows}")
+    ran = run_ops("import", path, *REASON, "--update", "--yes", "--json")
+    assert (ran.status, ran.json["loaded"]) == (1, 0)
+    assert [refused["row"] for refused in ran.json["refused"]] == [2, 3]
+    first = changed_file(firms_file, "firm_no,opening_password\n32990002,Opening-2\n")
+    assert "1  opening_password" in run_ops("import", first, *REASON, "--update", "--yes").err
+    stored = world.login_item("32990002").password_hash
+    assert world.service.hasher.verify(stored, "Opening-2")
 
 
 def test_a_partial_file_needs_the_option(run_ops: Run, world: World, firms_file: Path) -> None:

@@ -55,6 +55,14 @@ def test_a_name_with_lost_characters_is_refused(written: str) -> None:
     assert DIRECTORY_FAULTS[error.value.kind].startswith("$column")
 
 
+@pytest.mark.parametrize("length", [121, 10_000])
+def test_a_name_that_is_too_long_is_refused(length: int) -> None:
+    """A whole page that was pasted into a cell is not looked through."""
+    with pytest.raises(CellError) as error:
+        parse_text("示" * length)
+    assert error.value.kind == "too-long"
+
+
 @given(st.text(max_size=300))
 def test_any_text_is_a_name_or_has_a_fault(text: str) -> None:
     """No text raises another error; what is stored compares equal to what a person may type."""

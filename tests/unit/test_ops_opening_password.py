@@ -134,6 +134,12 @@ def test_what_people_choose_is_a_password(written: str) -> None:
     assert kind_of(written) is None
 
 
+@pytest.mark.parametrize("written", ["x" * 513, "x" * 129, "{bcrypt}" * 100])
+def test_a_text_that_nobody_would_type_is_no_password(written: str) -> None:
+    """Whatever it begins like."""
+    assert kind_of(written) == "too-long"
+
+
 @given(st.text(min_size=1, max_size=700))
 def test_any_text_is_a_password_or_has_a_fault(text: str) -> None:
     """No text raises another error."""

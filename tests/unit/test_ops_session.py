@@ -19,6 +19,7 @@ from infra.deploy.tables import create_tables
 from infra.local.aws import REGION, LocalAws, Resources
 from infra.ops import session
 from tests.conftest import PHONE, SETTINGS, MakeWorld, World
+from tests.support import probes
 from tests.support.ops_runner import CHANGES, FIRM, HEADER, LOGIN, NEW_PHONE, Run
 
 pytestmark = pytest.mark.usefixtures("serial_moto")
@@ -58,7 +59,11 @@ def test_settings_come_from_the_named_secret(run_ops: Run, bare: pytest.MonkeyPa
     assert (ran.status, ran.json["error"]) == (1, "secret")
     assert "ResourceNotFoundException" in ran.json["message"]
     secrets = boto3.client("secretsmanager")
-    secrets.create_secret(Name="elsewhere", SecretString=json.dumps(SETTINGS))
+    secrets.create_secret(Name="elsewhere", SecretString="{}")
+    incomplete = run_ops("account", LOGIN, "--json").json
+    assert incomplete["error"] == "settings"
+    assert "SITE_URL is missing" in incomplete["message"]
+    secrets.put_secret_value(SecretId="elsewhere", SecretString=json.dumps(SETTINGS))
     assert run_ops("account", LOGIN, "--json").json["error"] == "account-not-found"
 
 
@@ -77,7 +82,12 @@ def test_settings_come_from_the_deployment_s_secret(run_ops: Run, bare: pytest.M
     assert run_ops("account", LOGIN, "--json").json["error"] == "settings"
     assert "SECRETS_ID" not in os.environ
     secrets = boto3.client("secretsmanager")
-    secrets.create_secret(Name="recovery/settings", SecretString=json.dumps(SETTINGS))
+    secrets.create_secret(Name="recovery/settings", SecretString="{}")
+    incomplete = run_ops("account", LOGIN, "--json").json
+    assert incomplete["error"] == "settings"
+    assert "SITE_URL is missing" in incomplete["message"]
+    bare.delenv("SECRETS_ID")
+    secrets.put_secret_value(SecretId="recovery/settings", SecretString=json.dumps(SETTINGS))
     assert run_ops("account", LOGIN, "--json").json["error"] == "account-not-found"
 
 
@@ -107,6 +117,9 @@ def test_a_missing_region_is_reported(
     ran = run_ops("account", LOGIN, "--json")
     assert (ran.status, ran.json["error"]) == (2, "region")
     assert session.LOCAL_REGION == REGION
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert run_ops("account", LOGIN, "--json").status == 0
+    assert os.environ["AWS_REGION"] == REGION
 
 
 def test_without_an_identity_nothing_is_changed(
@@ -241,7 +254,12 @@ def test_a_one_time_code_is_requested_once(local_aws: str, tmp_path: Path) -> No
     del environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
     ran = subprocess.run(
         [sys.executable, "-m", "infra.ops", "unlock", LOGIN, "--reason", "x", "--json"],
-        env={**environment, "AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "operator"},
+        env={
+            **environment,
+            **probes.passed_on(),
+            "AWS_CONFIG_FILE": str(config),
+            "AWS_PROFILE": "operator",
+        },
         # One line: a second request for a code would end in an EOFError.
         input="123456\n",
         capture_output=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import warnings
 import zipfile
 from pathlib import Path
@@ -241,7 +242,8 @@ def test_formatted_and_phonetic_texts_are_read(path: Path) -> None:
     cells = {
         "head_name": '<c t="s"><v>0</v></c>',
         "opening_password": '<c t="s"><v>1</v></c>',
-        "phone": "<c t='inlineStr'><is><r><t>138</t></r><r><t>00001234</t></r></is></c>",
+        "phone": "<c t='inlineStr'><is><r><t>138</t></r><r><t>00001234</t></r>"
+        "<rPh sb='0' eb='1'><t>yao</t></rPh></is></c>",
     }
     content = sheet(row(), row(FIRM, replaced=cells))
     write(path, {"名录": content}, parts={"sharedStrings": strings})
@@ -359,3 +361,18 @@ def test_tags_are_found_across_the_chunks_of_a_stream(
     monkeypatch.setattr(xlsx_package, "_CHUNK", size)
     assert list(rows(path)) == expected
     assert [(read.number, len(read.faults)) for read in expected] == [(2, 0), (3, 1), (9, 0)]
+
+
+def test_an_error_of_the_disk_is_no_damage_of_the_file() -> None:
+    """Another file would not help; an impossible position in the package is damage."""
+    with pytest.raises(OSError, match="Input/output"), xlsx_package.damage_refused():
+        raise OSError(errno.EIO, "Input/output error")
+    with pytest.raises(DirectoryError), xlsx_package.damage_refused():
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+
+def test_a_part_that_is_too_large_is_not_unpacked(path: Path) -> None:
+    """Its size is stated in the package's list of parts."""
+    write(path, {"名录": sheet(row(), row(FIRM))})
+    with zipfile.ZipFile(path) as archive, pytest.raises(DirectoryError, match="MiB"):
+        next(xlsx_package.Package(archive).chunks("xl/workbook.xml", 100))

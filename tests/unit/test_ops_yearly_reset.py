@@ -22,7 +22,7 @@ from infra.ops.command import Failed
 from tests.browser.stack import made_up, running
 from tests.support.ops_runner import REASON, Run
 from tests.support.waiting import wait_until
-from tests.support.yearly_reset import YEAR, ResetWorld
+from tests.support.yearly_reset import YEAR, Context, ResetWorld
 
 TIMEOUT = 600
 """Seconds; the command needs two alone, and waits for the queue's retries on a busy machine."""
@@ -69,6 +69,13 @@ def test_waiting_ends_with_the_run(
     assert status == 0
     assert json.loads(out)["state"] == "done"
     assert len(looked) > 3
+
+
+def test_a_run_that_is_still_planned_has_its_own_state(run: Run, reset: ResetWorld) -> None:
+    """The number of logins is not yet known; waiting for a run that was deleted ends."""
+    reset.schedule(context=Context(left=1))
+    assert run("--status", str(YEAR), "--json").json["state"] == "planning"
+    command.follow(reset.story, YEAR - 1, sleep=lambda _: None)
 
 
 def test_waiting_ends_without_progress(reset: ResetWorld) -> None:

@@ -36,7 +36,6 @@ def _measure(package: str) -> None:
         sys.path.remove(root)
     inserted = probes.create()
     probes.insert(inserted, package.replace(".", "/"))
-    probes.include_main()
 
     def report() -> None:
         found = json.dumps(inserted.get_coverage())
