@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from playwright.sync_api import Browser, Playwright, expect
 from infra.local.scenes import NEW_PASSWORD, SCENES
 from tests.browser import needs
 from tests.browser.demo import ARGUMENTS, SEND, DemoPage, open_demo, violations
+from tests.support.local_process import running
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "artifacts" / "screenshots"
@@ -34,23 +33,8 @@ def local_stack() -> Iterator[str]:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LIMIT_"))
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "infra.local", "--port", "0"],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        ready = next((line for line in process.stdout if line.startswith("ready ")), None)
-        assert ready is not None, "the local stack did not start"
-        yield ready.split()[1]
-    finally:
-        process.terminate()
-        process.wait(60)
-        process.stdout.close()
+    with running(environment=environment) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
-"""The support desk's page of firms whose facts are corrected, or that are closed."""
+"""The support desk's page of firms whose facts are corrected, that are closed, or whose texts are HTML."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,22 +11,24 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Visits
 from tests.browser.desk_page import AGENT, SUPERVISOR, DeskVisit
 from tests.browser.stack import Firm, LocalStack, made_up, running
 from tests.browser.visit import PC
 
-_, *FIRMS = made_up(4)
+HOSTILE = '<img src=x onerror="window.pwned=1">'
+SPOILT = Firm("11980001", "13180000001", "京财会许可〔2012〕9001号", "沈示例", HOSTILE + "事务所")
+_, *FIRMS = made_up(5)
 
 Desks = Callable[..., DeskVisit]
 
 
 @pytest.fixture(scope="module")
 def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """A local stack of this module."""
-    with running(tmp_path_factory.mktemp("desk"), FIRMS) as local_stack:
+    """A local stack of this module, with a firm whose name is HTML."""
+    with running(tmp_path_factory.mktemp("desk"), [SPOILT, *FIRMS]) as local_stack:
         yield local_stack
 
 
@@ -38,9 +41,9 @@ def _firms() -> Iterator[Firm]:
 def desks(visits: Visits) -> Desks:
     """A factory of signed-in visits."""
 
-    def begin(name: str, **options: Any) -> DeskVisit:
-        desk = DeskVisit(visits(PC, **options))
-        desk.sign_in(name)
+    def begin(name: str, place: str = "") -> DeskVisit:
+        desk = DeskVisit(visits(PC))
+        desk.sign_in(name, place)
         return desk
 
     return begin
@@ -92,3 +95,69 @@ def test_call_10_a_closed_firm(desks: Desks, local_stack: LocalStack, firm: Firm
     expect(page.locator("#phone-card")).to_have_count(0)
     page.locator("#q").fill("11970404")
     expect(page.locator("#found-state")).to_contain_text("新开户")
+
+
+# Texts of other people.
+
+
+def test_names_and_reasons_are_texts(desks: Desks) -> None:
+    """Stored HTML is shown as it was written, at every place where it appears."""
+    agent = desks(AGENT)
+    page = agent.page
+    page.locator("#q").fill("事务所")
+    page.locator("#q").fill(SPOILT.firm_no)
+    expect(page.get_by_role("option").first).to_contain_text(HOSTILE)
+    page.locator("#q").press("Enter")
+    agent.expect_login(SPOILT.firm_no)
+    expect(page.locator("#view h1")).to_have_text(SPOILT.name)
+    agent.check_identity(SPOILT)
+    expect(page.locator("#identity-card .met")).to_contain_text("✓")
+    agent.propose("13180009999", HOSTILE, HOSTILE)
+    agent.act("冻结账号", HOSTILE)
+    expect(agent.events.filter(has_text=HOSTILE).first).to_be_visible()
+    supervisor = desks(SUPERVISOR, "#proposals")
+    expect(supervisor.page.locator("article", has_text=SPOILT.firm_no)).to_contain_text(HOSTILE)
+    supervisor.go("操作记录", "操作记录")
+    expect(supervisor.page.locator("#acts tr", has_text=HOSTILE).first).to_be_visible()
+    for each in (agent, supervisor):
+        assert each.page.evaluate("window.pwned") is None
+        assert each.page.locator("#view img").count() == 0
+
+
+def spoil(value: Any, key: str = "") -> Any:
+    """Return an answer with HTML appended to each text that the page does not compute with."""
+    if isinstance(value, dict):
+        return {name: spoil(each, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [spoil(each, key) for each in value]
+    computed = ("login", "logins", "kind", "by", "state", "roles", "subject", "method", "requester")
+    return value + HOSTILE if isinstance(value, str) and key not in computed else value
+
+
+def test_no_text_of_any_answer_becomes_an_element(desks: Desks, firm: Firm) -> None:
+    """Every field of every answer, as if each of them came from an attacker."""
+    supervisor = desks(SUPERVISOR)
+    spoilt: list[str] = []
+
+    def answer(route: Route) -> None:
+        response = route.fetch()
+        body = spoil(response.json())
+        spoilt.append(route.request.url)
+        route.fulfill(response=response, body=json.dumps(body))
+
+    supervisor.page.route("**/support/api/**", answer)
+    supervisor.visit.open("/support/#start")
+    supervisor.page.reload()
+    supervisor.open_login(firm.firm_no)
+    for label, heading in (
+        ("申请", "变更手机号的申请"),
+        ("操作记录", "操作记录"),
+        ("今日", "今日概况"),
+    ):
+        supervisor.go(label, heading)
+        assert supervisor.page.locator("img").count() == 0
+    expect(supervisor.page.locator("#me")).to_contain_text(HOSTILE)
+    assert supervisor.page.evaluate("window.pwned") is None
+    assert {url.split("/api/")[1].partition("?")[0].partition("/")[0] for url in spoilt} == {
+        "me", "find", "logins", "proposals", "audit", "today",
+    }  # fmt: skip

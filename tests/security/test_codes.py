@@ -1,4 +1,4 @@
-"""Attacks 7 to 15: codes in another form, at another time, or for another login."""
+"""Attacks 7 to 14: codes in another form, at another time, or for another login."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from chalicelib import container
 from chalicelib.domain import codes as one_time
 from chalicelib.handlers.http import payloads, problems
 from chalicelib.services.code_sender import CodeSender
-from chalicelib.services.recovery import Recovery
 from chalicelib.settings import load
 from chalicelib.sms.gateway import Attempt, Outcome
 from chalicelib.store import code_updates
@@ -357,46 +356,3 @@ def test_no_answer_has_the_code(world: World, monkeypatch: pytest.MonkeyPatch) -
     for answer in answers:
         assert "719384" not in all_of(answer)
         assert digest.partition(":")[2] not in all_of(answer)
-
-
-@attack(
-    15,
-    Together(
-        SourceMutation(Recovery.complete, 'if claims.method == "follow":', "if False:"),
-        SourceMutation(
-            Recovery._set_password, 'if attempt.method == "sms" and visitor is None:', "if False:"
-        ),
-    ),
-)
-def test_no_step_can_be_skipped(world: World) -> None:
-    """No code without a start, no password without a code; a PC neither receives nor uses a code."""
-    draw(world, "100001")
-    for step in ("code", "password", "unbinding"):
-        assert world.call("POST", f"/recovery/{step}", {}, token=None).status_code == 401
-    phone, pc = world.token(), world.token(openid=None)
-    assert guess(world, phone, "100001") == "code-expired"
-    assert world.send(pc).status_code == 422
-    assert world.call("POST", "/recovery/unbinding", DETAILS, token=phone).status_code == 401
-    assert not world.phones.sent
-    world.send(phone)
-    guess(world, pc, "100001")
-    assert version() == 1
-    assert guess(world, phone, "100001") == "right"
-
-
-@attack(
-    15,
-    SourceMutation(code_updates.check_login, "login_unchanged(method)", "LoginItem.login.exists()"),
-)
-def test_no_step_can_be_repeated_after_the_last(world: World) -> None:
-    """The new password ends every earlier recovery: no code, no unbinding, no password."""
-    draw(world, "100001")
-    used, open_still = world.token(), world.token(openid="o-mallory")
-    world.send(used)
-    assert guess(world, used, "100001") == "right"
-    world.clock.time += 61
-    for token in (used, open_still):
-        assert world.send(token).status_code == 401
-        assert world.call("POST", "/recovery/unbinding", DETAILS, token=token).status_code == 401
-        assert world.confirm(token, "100001", "Another-horse-8").status_code == 410
-    assert (version(), world.login_item().openid) == (2, "o-alice")

@@ -1,9 +1,8 @@
-"""Attacks 32 to 38: relayed QR codes, OAuth, bindings, unbindings, codes in chats."""
+"""Attacks 32 to 36, and 38: relayed QR codes, OAuth, bindings, unbindings, floods of messages."""
 
 from __future__ import annotations
 
 import json
-import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,23 +12,19 @@ import pytest
 
 from chalicelib.domain.limits import Limits
 from chalicelib.security.tokens import Signer
-from chalicelib.services.code_issuer import CodeIssuer
-from chalicelib.services.conversation import Conversation
 from chalicelib.services.recovery import Recovery
 from chalicelib.services.unbinding import Unbinding
 from chalicelib.services.wechat_login import STATE_LIFETIME, WechatLogin
 from chalicelib.store import code_updates
 from chalicelib.store.bindings import Bindings, add_unbinding
-from chalicelib.store.codes import Codes
 from chalicelib.store.ephemeral_models import OAuthExchangeItem
 from chalicelib.store.models import AuditItem, LoginItem
 from chalicelib.store.oauth_exchanges import OAuthExchanges
 from chalicelib.store.sends import Sends
 from tests.conftest import PHONE, MakeWorld, World, add_firm
-from tests.security.actions import draw, tries
+from tests.security.actions import tries
 from tests.security.mutation import SourceMutation, Together, attack
 from tests.support import cookie_jar
-from tests.support.callbacks import TAPPED, send_message
 from tests.support.official_account import LINK, WechatWorld, code_in, scene_of
 from tests.support.wechat_platform import EXCHANGE, SEND, SENT, WeChat, playing
 
@@ -333,49 +328,6 @@ def test_no_login_is_left_without_a_method(pushing: World) -> None:
     assert unbind(pushing, pushing.token(openid="o-mallory")) == (409, "phone-not-bound")
     assert pushing.login_item().openid == "o-alice"
     assert pushing.phones.sent == []
-
-
-# 37
-
-
-def pending_codes(world: World, *logins: str) -> dict[str, tuple[str, str]]:
-    """Send a code for each login; return token and fetched code by login."""
-    send_message(world, {"MsgType": "event", "Event": "subscribe"})
-    tokens = {}
-    for login in logins:
-        world.clock.time += 60
-        tokens[login] = world.token(login)
-        assert world.send(tokens[login]).status_code == 202
-    shown = re.findall(
-        r"账号([0-9]+(?:_cw)?)的登录密码，验证码([0-9]{6})", send_message(world, TAPPED)
-    )
-    assert {login for login, _ in shown} == set(logins)
-    return {login: (tokens[login], code) for login, code in shown}
-
-
-@attack(
-    37,
-    SourceMutation(Conversation._live_codes, "login=pending.login, code", 'login="", code'),
-    Together(
-        SourceMutation(Codes.consume_attempt, 'f"code#{login}"', "'code#11010148'"),
-        SourceMutation(CodeIssuer.matches, "login=login", "login='11010148'"),
-    ),
-)
-def test_each_code_of_a_wechat_has_its_login_and_is_valid_for_it_only(
-    make_world: MakeWorld,
-) -> None:
-    """A WeChat may be bound to logins of several firms."""
-    world = make_world()
-    for firm_no in (MAIN, OTHER):
-        add_firm(world.service.hasher, firm_no, openid="o-alice")
-    draw(world, "111111", "222222", "333333")
-    pending = pending_codes(world, MAIN, FINANCE, OTHER)
-    assert [pending[login][1] for login in (MAIN, FINANCE, OTHER)] == ["111111", "222222", "333333"]
-    for login in (FINANCE, OTHER):
-        refused = world.confirm(pending[login][0], pending[MAIN][1])
-        assert (refused.status_code, refused.json_body["code"]) == (400, "code-wrong")
-    for login, (token, code) in pending.items():
-        assert world.confirm(token, code, f"Another-horse-{len(login)}").status_code == 200
 
 
 # 38
