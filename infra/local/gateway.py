@@ -23,7 +23,6 @@ from chalice.local import (
     LocalChalice,
     LocalGateway,
     LocalGatewayAuthorizer,
-    LocalGatewayException,
     MatchResult,
     RouteMatcher,
 )
@@ -125,8 +124,6 @@ class Gateway:
             return self._answer(request, body)
         except ForbiddenError:
             return rendered(problem("forbidden", 403))
-        except LocalGatewayException as error:
-            return Reply(error.body or b"", error.CODE, dict(error.headers))
         except Exception:
             log.exception("the gateway failed")
             return rendered(problem("unavailable", 503))

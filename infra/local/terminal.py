@@ -48,11 +48,5 @@ class BackgroundWriter(io.TextIOBase):
             return
         self._thread.join(1)
 
-    def writable(self) -> bool:
-        return True
-
     def isatty(self) -> bool:
         return self._stream.isatty()
-
-    def fileno(self) -> int:
-        return self._stream.fileno()

@@ -176,7 +176,7 @@ class WithoutBackups:
 
     def update_continuous_backups(self, **_: Any) -> None:
         if self._codes:
-            error = {"Error": {"Code": self._codes.pop(0), "Message": ""}}
+            error: Any = {"Error": {"Code": self._codes.pop(0), "Message": ""}}
             raise ClientError(error, "UpdateContinuousBackups")
 
     def update_table(self, **request: Any) -> None:

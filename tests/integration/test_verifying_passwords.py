@@ -9,6 +9,7 @@ from chalice.test import HTTPResponse
 
 from chalicelib.security.password_hasher import PasswordHasher
 from chalicelib.store import logins
+from chalicelib.store.dynamo import update
 from chalicelib.store.models import LoginItem
 from tests.conftest import PASSWORD, CheapHasher, MakeWorld, World, add_firm, peppers
 
@@ -227,7 +228,6 @@ def test_a_refund_that_is_overtaken_again_and_again_is_given_up(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The right password is confirmed, and one attempt stays counted until it expires."""
-    update = logins.update
 
     def overtaken(item: LoginItem, *arguments: Any) -> Any:
         counts = [world.clock.time - len(failures(world)), *failures(world)]

@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from infra.deploy.tables import create_tables, load_template, resolve
-from infra.local.aws import LocalAws, Resources, _serialized, point_at
+from infra.local.aws import LocalAws, Resources, _is_long_poll, _serialized, point_at
 
 TEMPLATE: dict[str, Any] = {
     "Parameters": {"TablePrefix": {"Default": "recovery"}, "Stage": {"Default": "local"}},
@@ -260,3 +260,15 @@ def test_receiving_messages_is_serialized_unless_it_waits_for_one() -> None:
 
     _at_once(_serialized(both), {**body, "WaitTimeSeconds": 20})
     assert sorted(passed) == [0, 1]
+
+
+@pytest.mark.parametrize("body", [b"x", b"[]", b""])
+def test_a_malformed_receive_is_no_long_poll(body: bytes) -> None:
+    """It is answered one after the other like every call, and the body can be read again."""
+    environ: dict[str, Any] = {
+        "HTTP_X_AMZ_TARGET": "AmazonSQS.ReceiveMessage",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+    }
+    assert not _is_long_poll(environ)
+    assert environ["wsgi.input"].read() == body

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from werkzeug.test import Client, TestResponse
 from chalicelib.http_client import HttpClient
 from chalicelib.sms.gateway import Outcome
 from chalicelib.sms.http import Http
+from infra.local.clock import MovableClock
 from infra.local.firms import DEMO, described, listed
 from infra.local.people import PEOPLE, People
 from infra.local.phone_page import PhonePage
@@ -127,6 +129,15 @@ def test_any_mainland_number_is_a_phone(page: PhonePage) -> None:
     assert phone(page, "15000001111")["following"]
     for number in ("", "110", "abc", 13800001234, None, ["x"]):
         assert act(page, act="follow", phone=number) == (422, {"error": "phone"})
+
+
+def test_a_phone_abroad_is_not_shown(page: PhonePage, sms: SimulatedSms) -> None:
+    """It may get an SMS all the same."""
+    before = state(page)["phones"]
+    abroad = replace(SMS, to="+85291234567")
+    assert Http(sms.url, SMS_SECRET, HttpClient()).send(abroad).outcome is Outcome.SENT
+    assert sms.inbox("+85291234567")
+    assert state(page)["phones"] == before
 
 
 def test_a_scan_distinguishes_scenes_site_addresses_and_others(
@@ -245,7 +256,17 @@ def test_the_page_works_without_simulators() -> None:
     assert (shown["wechat"], shown["sms"], shown["menu"], shown["codes"]) == (False, False, [], [])
     assert act(page, act="follow") == (409, {"error": "outside"})
     assert act(page, act="fail-sms", status=503) == (409, {"error": "outside"})
+    for name in ("new-year", "reset"):
+        assert act(page, act=name) == (409, {"error": "outside"})
     assert act(page, act="clear")[0] == 200
+
+
+def test_a_clock_alone_is_moved() -> None:
+    """Without scheduled functions, which would run at its times."""
+    clock = MovableClock()
+    page = PhonePage(site=LOCAL, local=LOCAL, people=People(), sms=None, wechat=None, clock=clock)
+    assert act(page, act="new-year")[0] == 200
+    assert state(page)["ahead"] == clock.ahead > 0
 
 
 def test_a_browser_s_cookie_names_its_phone(page: PhonePage) -> None:

@@ -18,6 +18,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from chalice.app import Chalice, IAMAuthorizer, Response
+from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 from werkzeug.wrappers import Response as HttpResponse
 
@@ -65,6 +66,15 @@ def small_app() -> Chalice:
     @app.route("/gone", methods=["POST"])
     def gone() -> Response:
         return Response(None, headers={}, status_code=204)
+
+    @app.route("/open", methods=["POST"], cors=True)
+    def open_to_all() -> Response:
+        return Response("")
+
+    @app.route("/picture", methods=["GET"])
+    def picture() -> Response:
+        headers: dict[str, str | list[str]] = {"Content-Type": "application/octet-stream"}
+        return Response(b"\x00\xff", headers=headers)
 
     @app.route("/secret", methods=["POST"], authorizer=IAMAuthorizer())
     def secret() -> Response:
@@ -121,6 +131,37 @@ def test_the_address_is_the_peer_s(server: LocalServer) -> None:
     forged = {"X-Forwarded-For": "1.2.3.4", "Forwarded": "for=1.2.3.4", "X-Real-IP": "1.2.3.4"}
     assert get(server, "/echo/a", headers=forged).json()["identity"]["sourceIp"] == "127.0.0.1"
     assert get(server, "/echo/a").json()["identity"]["userArn"] is None
+
+
+def test_a_preflight_is_answered_by_the_gateway(server: LocalServer) -> None:
+    """Where the route allows other origins; the function is not called."""
+    answer = requests.options(server.url + "/open", timeout=60)
+    assert answer.status_code == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+
+
+def test_a_body_of_bytes_arrives_as_it_is(server: LocalServer) -> None:
+    """API Gateway's events have it in base64."""
+    accept = {"Accept": "application/octet-stream"}
+    assert get(server, "/picture", headers=accept).content == b"\x00\xff"
+
+
+def test_a_failure_of_the_gateway_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of its own, since the app answers for what fails in a function."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("canary")
+
+    gateway = Gateway(small_app(), SigV4Check("testing", "secret", lambda: 0), "arn")
+    monkeypatch.setattr(gateway, "_event", fail)
+    request = Request(EnvironBuilder("/page").get_environ() | {"RAW_URI": "/page"})
+    answer = gateway.answer(request)
+    assert answer.status_code == 503
+    assert json.loads(answer.get_data())["code"] == "unavailable"
+    assert "the gateway failed" in caplog.text
 
 
 def test_concurrent_requests_are_separate(server: LocalServer) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request
 from werkzeug.wrappers import Response as HttpResponse
 
@@ -61,6 +62,17 @@ def test_a_closing_server_finishes_its_requests() -> None:
         assert answer.result(60).text == "late"
         closing.result(60)
     assert set(threading.enumerate()) == before
+
+
+def test_a_function_may_answer_by_an_exception_of_http() -> None:
+    """Its status, and no body."""
+
+    def refuse(_: Request) -> HttpResponse:
+        raise RequestEntityTooLarge
+
+    with LocalServer(application(refuse)) as server:
+        answer = get(server, "/")
+    assert (answer.status_code, answer.content) == (413, b"")
 
 
 def test_hundreds_of_callers_at_once_are_all_answered() -> None:

@@ -102,3 +102,11 @@ def test_malformed_headers_are_refused(authorization: str) -> None:
     """Missing and malformed headers raise no exception."""
     assert not right({**signed(), "authorization": authorization})
     assert not right({})
+
+
+def test_a_malformed_time_is_refused() -> None:
+    """Also where it begins with the signature's day."""
+    headers = signed()
+    malformed = f"{headers['x-amz-date'][:8]}T250000Z"
+    known = check(headers)
+    assert not known.is_valid("POST", TARGET, {**headers, "x-amz-date": malformed}, BODY)

@@ -54,6 +54,7 @@ def test_a_wrong_signature_is_refused(network: SimulatedSms) -> None:
     """Another secret or none: the inbox stays empty."""
     assert send(network, "t" * 32) is Outcome.REFUSED
     assert requests.post(network.url, data=b"{}", timeout=60).status_code == 403
+    assert requests.get(network.url, timeout=60).status_code == 405
     assert network.numbers() == []
 
 

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,13 +17,13 @@ from typing import Any
 import boto3
 import pytest
 import requests
+from boto3.session import Session
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from infra.local.aws import LocalAws
 from infra.local.sms import SimulatedSms
-from infra.local.terminal import BackgroundWriter
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -227,23 +226,6 @@ def test_the_credential_check_requires_a_signature(local_stack: Running) -> None
     assert told.headers["Cache-Control"] == "no-store"
 
 
-def test_a_full_pipe_blocks_no_thread() -> None:
-    """What is read in time is complete and in order."""
-    reading, writing = os.pipe()
-    with os.fdopen(reading, "rb") as unread, os.fdopen(writing, "w") as stream:
-        before = set(threading.enumerate())
-        writer = BackgroundWriter(stream)
-        (thread,) = set(threading.enumerate()) - before
-        for number in range(20_000):
-            print(f"{number:07d}", file=writer)
-        os.set_blocking(reading, False)
-        first = unread.read(8 * 1_000).decode().split()
-        assert first == [f"{number:07d}" for number in range(1_000)]
-        while thread.is_alive():
-            unread.read()
-            writer.finish()
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_and_frees_its_ports(number: signal.Signals) -> None:
     """Exit status 0, and both ports can be bound again."""
@@ -332,17 +314,19 @@ def test_outside_platforms_and_settings_replace_the_simulators(tmp_path: Path) -
                 SMS_HTTP_SECRET="outside-secret",
                 TABLE_PREFIX="elsewhere",
                 WECHAT_APP_ID="wxoutside000001",
+                SECRETS_ID="elsewhere/settings",
+                OIDC_ISSUER="",
             ) as local_stack,
         ):
             assert any("row 3" in line for line in local_stack.lines)
-            tables = boto3.client(
-                "dynamodb",
-                "cn-north-1",
-                endpoint_url=dynamodb.url,
-                aws_access_key_id="testing",
-                aws_secret_access_key="testing",
-            )
+            assert not any("support desk" in line for line in local_stack.lines)
+            client = Session("testing", "testing", region_name="cn-north-1").client
+            tables = client("dynamodb", endpoint_url=dynamodb.url)
             assert "elsewhere-logins" in tables.list_tables()["TableNames"]
+            own = local_stack.said("aws")
+            secrets = client("secretsmanager", endpoint_url=own)
+            secret = secrets.get_secret_value(SecretId="elsewhere/settings")["SecretString"]
+            assert json.loads(secret)["WECHAT_APP_ID"] == "wxoutside000001"
             shown = local_stack.state()
             assert (shown["sms"], shown["wechat"]) == (False, False)
             assert [firm["firm_no"] for firm in shown["firms"]] == ["31990099", "bad"]

@@ -10,6 +10,7 @@ import requests
 
 from chalicelib.wechat.client import OAuthRefused
 from chalicelib.wechat.template_results import TemplateOutcome
+from infra.local.wechat import grants
 from infra.local.wechat.simulator import (
     CODE_TEMPLATE_ID,
     NOTICE_TEMPLATE_ID,
@@ -231,6 +232,13 @@ def test_malformed_calls_get_wechat_s_codes(local_wechat: LocalWechat) -> None:
     assert post("/cgi-bin/qrcode/create", "{") == 47001
     assert post("/cgi-bin/qrcode/create", "[]") == 47001
     assert post("/cgi-bin/qrcode/create", '{"action_name":"QR_SCENE"}') == 40053
+    assert post("/cgi-bin/qrcode/create", '{"action_name":"QR_STR_SCENE"}') == 40053
+    assert post("/cgi-bin/message/template/send", '{"touser":""}') == 40003
+    assert local_wechat.call("/cgi-bin/user/info", access_token=token)["errcode"] == 40003
+    refresh = local_wechat.call(
+        "/sns/oauth2/access_token", appid=APP_ID, secret=SECRET, grant_type="refresh_token"
+    )
+    assert refresh["errcode"] == 40002
     scene = '{"action_name":"QR_STR_SCENE","action_info":{"scene":{"scene_str":"%s"}}}'
     assert post("/cgi-bin/qrcode/create", scene % "") == 40053
     assert post("/cgi-bin/qrcode/create", scene % ("x" * 65)) == 40053
@@ -269,3 +277,17 @@ def test_requested_failures_occur(local_wechat: LocalWechat) -> None:
     local_wechat.wechat.fail(45009, times=99)
     local_wechat.wechat.mend()
     assert send("5") is None
+
+
+def test_codes_of_long_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unused ones become unknown, used ones too; and no code is a missing one."""
+    monkeypatch.setattr(grants, "_REMEMBERED", 2)
+    codes = grants.OAuthCodes(lambda: 0)
+    alice = grants.Grant(ALICE, snapshot=False)
+    first = codes.make(alice)
+    second, third = codes.make(alice), codes.make(alice)
+    assert (codes.redeem(""), codes.redeem(first)) == (41008, 40029)
+    assert codes.redeem(second) == codes.redeem(third) == alice
+    fourth = codes.make(alice)
+    assert codes.redeem(fourth) == alice
+    assert [codes.redeem(code) for code in (second, third, fourth)] == [40029, 40163, 40163]

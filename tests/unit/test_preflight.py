@@ -74,7 +74,7 @@ def test_an_issued_certificate_of_the_domain_is_right(monkeypatch: pytest.Monkey
 
 def test_a_stack_that_may_not_be_described_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     """The refusal is not taken for a stack that does not exist."""
-    refusal = {"Error": {"Code": "AccessDenied", "Message": ""}}
+    refusal: Any = {"Error": {"Code": "AccessDenied", "Message": ""}}
     answering(monkeypatch, ClientError(refusal, "DescribeStacks"))
     monkeypatch.setattr(preflight, "CHECKS", {"stack": preflight.stack})
     assert list(preflight.run(deployment())) == [
