@@ -53,7 +53,7 @@ class Measurement:
         if self._reports is None:
             return
         own = self._probes.get_coverage()
-        for report in Path(self._reports.name).iterdir():
+        for report in Path(self._reports.name).glob("*.json"):
             slipcover.merge_coverage(own, json.loads(report.read_text("utf-8")))
         self._reports.cleanup()
         output = getattr(session.config, "workeroutput", None)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from infra.ops import __main__ as commands
+from tests.conftest import World
 
 LOGIN = "11010148"
 NEW_PHONE = "13900002222"
@@ -82,6 +83,19 @@ def firms_file(tmp_path: Path) -> Path:
     path = tmp_path / "firms.csv"
     path.write_text(HEADER + FIRM, "utf-8")
     return path
+
+
+@pytest.fixture
+def environment(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> pytest.MonkeyPatch:
+    """The environment of a world's commands, without the files of this machine's user."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    return monkeypatch
 
 
 Type = Callable[[str], None]

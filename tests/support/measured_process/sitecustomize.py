@@ -38,8 +38,10 @@ def _measure(package: str) -> None:
     probes.insert(inserted, package.replace(".", "/"))
 
     def report() -> None:
-        found = json.dumps(inserted.get_coverage())
-        (Path(reports) / f"{os.getpid()}.json").write_text(found, "utf-8")
+        # Renamed once it is whole, since the process may be killed meanwhile.
+        part = Path(reports) / f"{os.getpid()}.part"
+        part.write_text(json.dumps(inserted.get_coverage()), "utf-8")
+        part.rename(part.with_suffix(".json"))
 
     atexit.register(report)
 
