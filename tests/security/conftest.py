@@ -13,10 +13,12 @@ def make_world(make_world: MakeWorld, request: pytest.FixtureRequest) -> MakeWor
     """A factory of worlds on moto, which is called as a function where a defence is removed.
 
     An attack that falls only shows that its test depends on the defence. It is most of the runs, and the
-    way to moto and back most of their time.
+    way to moto and back most of their time. Tests that count, watch or break requests have the mark
+    `whole_way`.
     """
     case = getattr(request.node, "callspec", None)
-    if case is None or case.params.get("out") is None:
+    holds = case is None or case.params.get("out") is None
+    if holds or request.node.get_closest_marker("whole_way"):
         return make_world
 
     def make(**settings: str) -> World:

@@ -57,6 +57,7 @@ def failing_at(call: int) -> tuple[Callable[[str], Exception | None], list[str]]
     return fault, calls
 
 
+@pytest.mark.whole_way
 @attack(
     64,
     SourceMutation(

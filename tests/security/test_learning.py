@@ -161,6 +161,7 @@ def test_the_time_of_an_answer_discloses_nothing_of_a_code(
     assert {len(made) for made, _ in compared} == {len(stored)}
 
 
+@pytest.mark.whole_way
 @attack(
     24,
     SourceMutation(
@@ -188,6 +189,7 @@ def test_the_time_of_an_answer_discloses_nothing_of_the_details(
     assert done == [(done[0][0], 3)] * len(MISTAKEN)
 
 
+@pytest.mark.whole_way
 @attack(24, SourceMutation(CredentialCheck.verify, "self._hasher.verify_nothing(password)"))
 def test_the_time_of_an_answer_discloses_nothing_of_a_login(make_world: MakeWorld) -> None:
     """Unknown login, login without password, wrong password: one argon2 and the same calls."""

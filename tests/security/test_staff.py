@@ -51,6 +51,7 @@ def _fail(fault: RuntimeError | None, _: str) -> RuntimeError | None:
     return fault
 
 
+@pytest.mark.whole_way
 @attack(
     52,
     Value(masking, "hide", lambda text: text),
