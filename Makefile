@@ -68,13 +68,14 @@ package: setup ## the deployable SAM package in build/
 preflight: setup ## check the AWS account before a deployment; ARGS="DomainName=… --settings FILE"
 	@$(BIN)/python -m infra.deploy.preflight $(ARGS)
 
-# Writes three files from pyproject.toml, and one for the libraries that the benchmark compares with.
+# Writes three files from pyproject.toml, and two for the libraries that the benchmark compares with.
 lock: setup-tests ## pin the dependencies again
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c requirements.txt pyproject.toml --group infra -o infra/requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c infra/requirements.txt pyproject.toml --group tests -o tests/requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" tests/perf/bench/peers/requirements.in -o tests/perf/bench/peers/requirements.txt
+	cd tests/perf/bench/peers && npm install --silent --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean: ## remove .venv, caches and build results
 	rm -rf $(VENV) .cache build artifacts .mypy_cache .ruff_cache .pytest_cache .coverage*

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import botocore
 import pytest
 
-from tests.perf.bench import figures, floor, goals, packaging, prices, units
+from tests.perf.bench import figures, floor, goals, packaging, peer_packages, prices, units
 from tests.perf.bench.floor import Step
 from tests.perf.bench.prices import Prices, Usage
 
@@ -115,12 +117,16 @@ def test_a_recovery_without_hashes_has_two_goals() -> None:
         "fast": 6.0,
         "slow, mail by SMTP": 50.0,
         "fast, mail by SMTP": 12.5,
+        "phone": 1.0,
+        "phone, SMS by HTTP": 20.0,
     }
     found = {"recovery": {name: {"cpu_ms": spent} for name, spent in cpu.items()}}
     assert goal_results(found) == {
         "whole recovery, CPU without a hash / fast, mail by SMTP": (0.8, "<= 0.85", True),
         "whole recovery, CPU without a hash / floor": (2.0, "<= 1.8", False),
     }
+    found["recovery"]["phone, SMS by HTTP"]["cpu_ms"] = 10.0
+    assert "whole recovery, CPU without a hash / phone, SMS by HTTP" in goal_results(found)
 
 
 def test_a_recovery_as_deployed_is_compared_with_the_best_peer() -> None:
@@ -283,3 +289,18 @@ def test_requests_comes_from_the_package_if_it_is_there(tmp_path: Path) -> None:
     assert (Path(elsewhere) / "requests" / "__init__.py").exists()
     (tmp_path / "task" / "requests").mkdir(parents=True)
     assert packaging.missing_libraries(tmp_path) == []
+
+
+def test_the_packages_of_the_node_peer_are_pinned() -> None:
+    """Exact versions with SHA-512 hashes, and no address: npm's own configuration has the registry."""
+    wanted = json.loads((peer_packages.FOLDER / "package.json").read_text("utf-8"))
+    text = (peer_packages.FOLDER / "package-lock.json").read_text("utf-8")
+    assert "://" not in re.sub(r'"url": "[^"]+"', "", text)
+    locked = json.loads(text)["packages"]
+    root = locked.pop("")
+    assert root["dependencies"] == wanted["dependencies"]
+    for name, version_ in wanted["dependencies"].items():
+        assert locked[f"node_modules/{name}"]["version"] == version_
+    assert len(locked) > 20
+    for name, package in locked.items():
+        assert package["integrity"].startswith("sha512-"), name

@@ -10,8 +10,8 @@ PAGE_BYTES = 14 * 1024
 _FLAT = 1.25
 """How much more memory a hundred times the logins may take: what the allocator makes of it."""
 
-BY_SMTP = ", mail by SMTP"
-"""How the names of peers end that send their mail."""
+BY_SMTP, BY_HTTP = ", mail by SMTP", ", SMS by HTTP"
+"""How the names of peers end that hand their messages over."""
 
 FIRST_RECOVERY = ", first POST of a recovery"
 """How the names of cold starts end whose first request begins a recovery."""
@@ -58,7 +58,7 @@ def _recovery(found: Found) -> Iterator[Row]:
     if not cpu:
         return
     us = cpu["ours"]
-    peers = [name for name in cpu if name.endswith(BY_SMTP)]
+    peers = [name for name in cpu if name.endswith((BY_SMTP, BY_HTTP))]
     if peers:
         best = min(peers, key=cpu.__getitem__)
         yield f"whole recovery, CPU without a hash / {best}", us / cpu[best], 0.85, False
