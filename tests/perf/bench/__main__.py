@@ -6,12 +6,12 @@ target. The measured server has one core, DynamoDB Local and what drives it the 
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace as Arguments
 from typing import Any, TypeVar
@@ -25,9 +25,9 @@ from tests.perf.bench import (
     callback,
     cold,
     cost,
+    desk,
     figures,
     floor,
-    goals,
     machine,
     ours,
     page_audit,
@@ -35,12 +35,11 @@ from tests.perf.bench import (
     peer_servers,
     prices,
     recovery,
+    results,
     steps,
     worker,
 )
 from tests.support import dynamodb_local
-
-OUT = Path("artifacts/bench.json")
 
 Found = dict[str, Any]
 T = TypeVar("T")
@@ -154,6 +153,18 @@ def costs(arguments: Arguments) -> Found:
     return {"cost": found}
 
 
+def desk_search(arguments: Arguments) -> Found:
+    """Measure the support desk's search, a recovery and a callback by the number of firms."""
+    found = desk.measure(arguments.desk_firms, max(3, arguments.recoveries // 4))
+    for size, facts in found["sizes"].items():
+        firms = f"{int(size):,} firms"
+        print(figures.table(f"desk search among {firms}: ms, read units", facts["searches"]))
+        print(figures.facts(f"a recovery without a hash, {firms}", facts["recovery"]))
+        print(figures.facts(f"a callback of a follower, {firms}", facts["callback"]))
+        print(f"  {facts['items']:,} items; the last of them were written in {facts['load_s']} s")
+    return {"desk": found}
+
+
 class _Numbers(click.ParamType[tuple[int, ...]]):
     """Whole numbers above 0, comma separated, sorted on return."""
 
@@ -208,6 +219,7 @@ PARTS: dict[str, Callable[[Arguments], Found]] = {
     "callback": wechat_callback,
     "reset": reset,
     "cost": costs,
+    "desk": desk_search,
     "steps": single_steps,
     "page": page,
 }
@@ -238,6 +250,13 @@ _COUNT = click.IntRange(min=1)
     show_default=True,
     help="three sizes of whole yearly runs; a login takes 40 ms and more",
 )
+@click.option(
+    "--desk-firms",
+    type=_Numbers(),
+    default="10000,100000,1000000",
+    show_default=True,
+    help="firms among which the support desk searches; the last takes DynamoDB Local 20 minutes",
+)
 @click.option("--price", multiple=True, metavar="NAME=VALUE", help="a price of your own")
 @click.option(
     "--rounds", type=_COUNT, default=100, show_default=True, help="of the single requests"
@@ -247,15 +266,15 @@ def main(only: set[str], **options: Any) -> None:
     arguments = Arguments(**options)
     # So that what was started ends with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    found: Found = {}
+    found: Found = results.read()
     for name, part in PARTS.items():
         if name in only:
-            found |= part(arguments)
-    found["goals"] = goals.goals(found)
+            found = results.merged(found, part(arguments), [name], date.today().isoformat())
+            # After each part: one that fails leaves the others' results.
+            results.write(found)
     print(figures.table("goals", found["goals"]))
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    print(f"\nwritten to {OUT}")
+    print(figures.table("growth", found["growth"]))
+    print(f"\nwritten to {results.OUT}")
 
 
 if __name__ == "__main__":
