@@ -60,6 +60,23 @@ def test_a_refused_write_is_billed_and_a_failed_read_is_not() -> None:
     assert units.consumed({}, {"ConsumedCapacity": {"CapacityUnits": 0.5}}, "GetItem") == 0.5
 
 
+def test_a_read_that_finds_nothing_is_billed_as_a_small_item() -> None:
+    """DynamoDB Local's answer has no units for it; keys left for another call are billed there."""
+    nothing = {"ConsumedCapacity": {"CapacityUnits": 0.0}}
+    assert units.consumed({}, nothing, "Query") == 0.5
+    assert units.consumed({"ConsistentRead": True}, nothing, "GetItem") == 1
+    assert units.consumed({}, nothing, "UpdateItem") == 0
+
+    keys = [{"id": {"S": str(number)}} for number in range(5)]
+    request = {"RequestItems": {"a": {"Keys": keys, "ConsistentRead": True}, "b": {"Keys": keys}}}
+    answer = {
+        "ConsumedCapacity": [{"TableName": "a", "CapacityUnits": 2.0}],
+        "Responses": {"a": [{}, {}]},
+        "UnprocessedKeys": {"a": {"Keys": keys[:1]}},
+    }
+    assert units.consumed(request, answer, "BatchGetItem") == 2 + 2 * 1 + 5 * 0.5
+
+
 def test_costs_are_usage_times_price() -> None:
     """Prices per million are applied per million; the total is the sum."""
     usage = Usage(write_units=200, read_units=100, lambda_gb_seconds=3, api_requests=3, sms=2)

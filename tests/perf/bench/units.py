@@ -75,20 +75,38 @@ class Counter:
 
 
 def consumed(request: dict[str, Any], answer: dict[str, Any], operation: str) -> float:
-    """Request units of a call, as DynamoDB tells them.
+    """Return the request units of a call: those of DynamoDB Local's answer, corrected.
 
-    Two things it does not tell. DynamoDB Local names four units a table for every transaction; it is
-    billed as two writes of each item, of which a put tells its size and others are taken to be of
-    no more than 1 KB. An answer of failure names none, though a write whose condition does not
-    hold is billed as the write would have been.
+    A transaction has four units for each table in the answer; it is billed as two writes of each item, of
+    which a put states its size and others are taken to be of no more than 1 KB. A failure has none,
+    though a write whose condition does not hold is billed as the write would have been. A read that
+    finds nothing has none either, and is billed as one of the smallest item.
     """
     if operation == "TransactWriteItems":
         return sum(2.0 * _written(item) for item in request["TransactItems"])
     told = answer.get("ConsumedCapacity")
     if told is None:
         return 1.0 if operation in _WRITES else 0.0
-    return sum(
+    units = sum(
         float(each["CapacityUnits"]) for each in (told if isinstance(told, list) else [told])
+    )
+    if operation == "BatchGetItem":
+        return units + _missing(request, answer)
+    return max(units, _least_read(request)) if operation in _READS else units
+
+
+def _least_read(request: dict[str, Any]) -> float:
+    """Return the units of a read of one small item, of a request or of one table of a batch."""
+    return 1.0 if request.get("ConsistentRead") else 0.5
+
+
+def _missing(request: dict[str, Any], answer: dict[str, Any]) -> float:
+    """Return the units of those keys of a BatchGetItem that have no item."""
+    found, left = answer.get("Responses", {}), answer.get("UnprocessedKeys", {})
+    return sum(
+        _least_read(of)
+        * (len(of["Keys"]) - len(found.get(table, [])) - len(left.get(table, {}).get("Keys", [])))
+        for table, of in request["RequestItems"].items()
     )
 
 
