@@ -37,7 +37,7 @@ KINDS: Mapping[str, Callable[[Firm], str | None]] = {
     "name, a part of it": lambda firm: firm.word,
     "name, a city alone": lambda firm: firm.city,
     "name, from within a generic word on": lambda firm: (
-        f"事务所{firm.city}" if firm.is_branch else None
+        f"事务所{firm.city}分所" if firm.is_branch else None
     ),
     "head": lambda firm: firm.facts.head_name,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import random
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -122,19 +123,26 @@ def load(url: str, prefix: str, numbers: range, index: SearchIndex) -> int:
 
     Raises AssertionError where a batch is not written whole.
     """
+    stop = threading.Event()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         shares = [
-            pool.submit(_load, url, prefix, numbers[start::_AT_ONCE], index)
+            pool.submit(_load, url, prefix, numbers[start::_AT_ONCE], index, stop)
             for start in range(_AT_ONCE)
         ]
-        return sum(share.result() for share in shares)
+        try:
+            return sum(share.result() for share in shares)
+        finally:
+            # Where one has failed, or the process is to end, the others need not go on.
+            stop.set()
 
 
-def _load(url: str, prefix: str, numbers: range, index: SearchIndex) -> int:
+def _load(url: str, prefix: str, numbers: range, index: SearchIndex, stop: threading.Event) -> int:
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
     waiting: dict[str, list[str]] = defaultdict(list)
     written = 0
     for number in numbers:
+        if stop.is_set():
+            break
         for kind, item in items(firm(number), index):
             batch = waiting[kind]
             batch.append(f'{{"PutRequest":{{"Item":{item}}}}}')
