@@ -242,7 +242,9 @@ def test_the_readmes_show_every_picture_and_none_is_large(readme: str) -> None:
     documents = ("docs/operations.zh-CN.md", "docs/development.md")
     for document in documents:
         pictures += [ROOT / "docs" / path for path, _ in links(document, images=True)]
-    assert sorted(pictures) == sorted((ROOT / "docs" / "images").iterdir())
+    # The charts of docs/speed.md are in a folder of their own, with a test of their own.
+    every = [path for path in (ROOT / "docs" / "images").iterdir() if path.is_file()]
+    assert sorted(pictures) == sorted(every)
     for picture in pictures:
         content = picture.read_bytes()
         assert len(content) <= MAXIMUM_PICTURES[content[:4]], picture.name

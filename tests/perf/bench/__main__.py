@@ -261,8 +261,9 @@ _COUNT = click.IntRange(min=1)
 @click.option(
     "--rounds", type=_COUNT, default=100, show_default=True, help="of the single requests"
 )
-def main(only: set[str], **options: Any) -> None:
-    """Run the benchmarks, print their tables, write JSON."""
+@click.option("--no-charts", is_flag=True, help="leave the charts of docs/speed.md as they are")
+def main(only: set[str], no_charts: bool, **options: Any) -> None:
+    """Run the benchmarks, print their tables, write JSON, draw the charts."""
     arguments = Arguments(**options)
     # So that what was started ends with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -275,6 +276,12 @@ def main(only: set[str], **options: Any) -> None:
     print(figures.table("goals", found["goals"]))
     print(figures.table("growth", found["growth"]))
     print(f"\nwritten to {results.OUT}")
+    if not no_charts:
+        # Imported here: the library of the charts is not in the process while it measures.
+        from tests.perf.bench import charts
+
+        for file in charts.draw(found):
+            print(f"drawn {file}")
 
 
 if __name__ == "__main__":

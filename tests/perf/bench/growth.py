@@ -63,9 +63,16 @@ def _tables(found: Found) -> Iterator[tuple[str, str, Points]]:
     )
     yield "callback of a follower, CPU ms", "followers", by_size(found, "callback", "cpu_ms")
     yield "callback of a follower, p50 ms", "followers", by_size(found, "callback", "p50")
-    for name, column in (("p50 ms", "p50_ms"), ("read units", "read_units")):
-        for kind, points in searches(found, column).items():
-            yield f"desk search by {kind}, {name}", "firms", points
+    for name, column in (("p50 ms", "p50_ms"), ("read units", "read_units_most")):
+        yield f"desk search, {name} of the costliest kind", "firms", _most(searches(found, column))
+
+
+def _most(kinds: Mapping[str, Points]) -> Points:
+    """Return the highest of the kinds' figures at each size."""
+    return [
+        (column[0][0], max(figure for _, figure in column))
+        for column in zip(*kinds.values(), strict=True)
+    ]
 
 
 def _yearly(found: Found) -> Iterator[tuple[str, str, Points]]:
