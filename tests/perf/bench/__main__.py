@@ -1,7 +1,8 @@
 """Measure what the service costs on this machine; print tables and write JSON.
 
-Each part may be run alone; the goals of the parts that ran are printed at the end, each with its
-target. The measured server has one core, DynamoDB Local and what drives it the others.
+Each part may be run alone: the results of the others stay in the JSON. Goals, each with its target, and
+growth are printed at the end, of all results. The measured server has one core, DynamoDB Local and
+what drives it the others.
 """
 
 from __future__ import annotations

@@ -60,6 +60,10 @@ def _target(text: str) -> str:
     return f"{ {'<=': '≤', '>=': '≥'}[sign] } {float(value):,g}".replace("  ", " ")
 
 
+_SERVICES = {"floor": "the floor"}
+_STEPS = {"request": "start", "password": "new password"}
+
+
 def _recovery(found: Found) -> Tables:
     deployed, without = found.get("deployed", {}), found.get("recovery", {})
     rows: Rows = []
@@ -69,13 +73,13 @@ def _recovery(found: Found) -> Tables:
         hands_over = name in ("ours", "floor") or name != plain
         as_deployed = deployed.get(plain) if hands_over or not without else None
         cells = [as_deployed, without.get(name)]
-        label = name if hands_over else f"{name}, messages in memory"
+        label = _SERVICES.get(name, name if hands_over else f"{name}, messages in memory")
         rows.append((label, *("" if one is None else figure(one["cpu_ms"]) for one in cells)))
     yield ("service", "as deployed", "without a hash"), rows
     steps = without.get("ours", {}).get("steps", {})
     yield (
         ("step of ours, without a hash", "CPU, ms"),
-        [(step, figure(spread["cpu"])) for step, spread in steps.items()],
+        [(_STEPS.get(step, step), figure(spread["cpu"])) for step, spread in steps.items()],
     )
 
 
