@@ -256,7 +256,7 @@ _COUNT = click.IntRange(min=1)
     type=_Numbers(),
     default="10000,100000,1000000",
     show_default=True,
-    help="firms among which the support desk searches; the last takes DynamoDB Local 20 minutes",
+    help="firms among which the support desk searches; a million of them are written in about 20 minutes",
 )
 @click.option("--price", multiple=True, metavar="NAME=VALUE", help="a price of your own")
 @click.option(
