@@ -24,6 +24,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+from typing import NamedTuple
 
 from pynamodb.expressions.condition import Condition
 
@@ -43,6 +44,15 @@ NUMBER_DIGITS = 4
 # read as well.
 _PAGE = 500
 _PAGES = 4
+
+
+class NamedFirms(NamedTuple):
+    """What a search for a part of a name has found."""
+
+    firms: list[str]
+    """Their numbers."""
+    is_cut: bool
+    """Whether the search ended before all entries with the part's beginning were read."""
 
 
 class SearchIndex:
@@ -108,7 +118,7 @@ class SearchIndex:
             for entry in left:
                 batch.delete(entry)
 
-    def by_name(self, part: str, most: int) -> list[str]:
+    def by_name(self, part: str, most: int) -> NamedFirms:
         """Return the numbers of firms whose name has this part, at most `most`.
 
         Empty for a part of generic words alone. Raises Unavailable.
@@ -116,7 +126,7 @@ class SearchIndex:
         folded = fold(part)
         position = first_beginning(folded)
         if position is None:
-            return []
+            return NamedFirms([], is_cut=False)
         rest = folded[position:]
         contains: Condition | None = DeskItem.name.contains(folded) if position else None
         return _firms(f"name#{rest[0]}", rest, most, contains)
@@ -124,14 +134,14 @@ class SearchIndex:
     def by_head(self, name: str, most: int) -> list[str]:
         """Return the numbers of firms whose head's name begins so. Raises Unavailable."""
         folded = fold(name)
-        return _firms(f"head#{folded[0]}", folded, most) if folded else []
+        return _firms(f"head#{folded[0]}", folded, most).firms if folded else []
 
     def by_number(self, digits: str, most: int) -> list[str]:
         """Return the firm numbers that begin with these digits, NUMBER_DIGITS or more of them.
 
         Raises Unavailable.
         """
-        return _firms(f"number#{digits[:NUMBER_DIGITS]}", digits, most)
+        return _firms(f"number#{digits[:NUMBER_DIGITS]}", digits, most).firms
 
     def by_phone(self, phone: str, most: int) -> list[str]:
         """Return the logins that may have this phone, in E.164. Raises Unavailable."""
@@ -177,7 +187,7 @@ def _head_entry(facts: FirmFacts) -> DeskItem:
     return DeskItem(f"head#{head[:1]}", f"{head}#{facts.firm_no}")
 
 
-def _firms(kind: str, beginning: str, most: int, contains: Condition | None = None) -> list[str]:
+def _firms(kind: str, beginning: str, most: int, contains: Condition | None = None) -> NamedFirms:
     with translate_errors():
         entries = DeskItem.query(
             kind,
@@ -191,4 +201,4 @@ def _firms(kind: str, beginning: str, most: int, contains: Condition | None = No
             numbers.update({entry["id"]["S"].rpartition("#")[2]: None for entry in page["Items"]})
             if len(numbers) >= most:
                 break
-        return list(islice(numbers, most))
+        return NamedFirms(list(islice(numbers, most)), entries.last_evaluated_key is not None)

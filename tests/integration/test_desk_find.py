@@ -13,6 +13,7 @@ from chalicelib.domain import search_terms
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.firms import FirmFacts
 from chalicelib.services.desk.find import MOST, FindResult
+from chalicelib.store import search as store_search
 from chalicelib.store.desk_models import DeskItem
 from chalicelib.store.firms import set_facts
 from chalicelib.store.models import FirmItem, LoginItem
@@ -149,9 +150,9 @@ def test_former_names_and_phones_find_nothing(firms: World) -> None:
     firms.service.desk.search_index.add(now)
     assert found(firms, "恒信") == []
     index = firms.service.desk.search_index
-    assert index.by_name("恒信", 5) == ["11010001"]
+    assert index.by_name("恒信", 5).firms == ["11010001"]
     index.remove(was, now)
-    assert index.by_name("恒信", 5) == []
+    assert index.by_name("恒信", 5).firms == []
     assert found(firms, "新名") == ["11010001"]
 
 
@@ -178,7 +179,7 @@ def test_a_head_that_was_corrected_to_none_finds_nothing(firms: World) -> None:
     was = facts("11010001", NAMES["11010001"], HEADS["11010001"])
     index.remove(was, replace(was, head_name=""))
     assert index.by_head("王小明", 5) == []
-    assert index.by_name("恒信", 5) == index.by_number("11010001", 5) == ["11010001"]
+    assert index.by_name("恒信", 5).firms == index.by_number("11010001", 5) == ["11010001"]
 
 
 def test_more_firms_than_fit_are_announced(make_world: MakeWorld) -> None:
@@ -190,6 +191,18 @@ def test_more_firms_than_fit_are_announced(make_world: MakeWorld) -> None:
     assert (len(result.firms), result.more) == (MOST, True)
     assert len(search(world, "示例0").firms) == 10
     assert search(world, "示例0").more is False
+
+
+def test_a_search_that_is_cut_short_says_so(firms: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The desk does not state that a firm does not exist where it has read only some entries."""
+    monkeypatch.setattr(store_search, "_PAGE", 1)
+    monkeypatch.setattr(store_search, "_PAGES", 1)
+    for number in range(3):
+        enrol(firms, facts(f"1101{1000 + number}", f"北京A{number}会计师事务所"))
+    part = "有限公司北京"
+    assert search(firms, part) == FindResult((), more=True)
+    monkeypatch.undo()
+    assert (found(firms, part), search(firms, part).more) == (["11010002"], False)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\u200b", "x" * 201])

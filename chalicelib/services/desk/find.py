@@ -53,7 +53,7 @@ class FoundFirm:
 
 @dataclass(frozen=True)
 class FindResult:
-    """The firms found, and whether there are more of them."""
+    """The firms found, and whether there may be more of them."""
 
     firms: tuple[FoundFirm, ...]
     more: bool
@@ -77,7 +77,7 @@ class Find:
             raise InvalidInput("q", INPUT_REASONS["missing"])
         phone = phone_number(text)
         number = _NUMBER.fullmatch(fold(text).lower())
-        found = _Found(self._clock())
+        found, is_cut = _Found(self._clock()), False
         if phone is not None:
             found.add("phone", self._with_phone(phone), lambda login: login.phone == phone)
         if number is not None and len(number[1]) >= NUMBER_DIGITS:
@@ -85,22 +85,18 @@ class Find:
             cards = read_cards(self._index.by_number(digits, MOST + 1))
             found.add("number", cards, lambda card: card.login == login)
         if number is None and phone is None:
-            found.add("name", self._named(text), lambda _: False)
+            named = self._index.by_name(text, MOST + 1)
+            found.add("name", _with_part(named.firms, text), lambda _: False)
+            is_cut = named.is_cut
             if len(found.firms) <= MOST:
                 found.add("head", self._headed(text), lambda _: False)
         firms = tuple(found.firms.values())
-        return FindResult(firms[:MOST], len(firms) > MOST)
+        return FindResult(firms[:MOST], len(firms) > MOST or is_cut)
 
     def _with_phone(self, phone: str) -> list[FirmCard]:
         logins = read_logins(self._index.by_phone(phone, 100))
         owners = [login.firm_no for login in logins if login.phone == phone]
         return read_cards(list(dict.fromkeys(owners))[: MOST + 1])
-
-    def _named(self, text: str) -> list[FirmCard]:
-        part = search_terms.fold(text)
-        cards = read_cards(self._index.by_name(text, MOST + 1))
-        # An entry may be left of a former name.
-        return [card for card in cards if part in search_terms.fold(card.facts.name)]
 
     def _headed(self, text: str) -> list[FirmCard]:
         part = search_terms.fold(text)
@@ -116,6 +112,12 @@ class Find:
         """Return the other logins bound to this openid, at most MOST. Raises Unavailable."""
         cards = read_logins(self._index.by_openid(openid, MOST + 1))
         return tuple(card.login for card in cards if card.openid == openid and card.login != login)
+
+
+def _with_part(firms: list[str], text: str) -> list[FirmCard]:
+    part = search_terms.fold(text)
+    # An entry may be left of a former name.
+    return [card for card in read_cards(firms) if part in search_terms.fold(card.facts.name)]
 
 
 class _Found:

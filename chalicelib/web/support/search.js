@@ -75,10 +75,11 @@ async function search(text) {
     const result = await get(`api/find?q=${encodeURIComponent(text)}`);
     if (number !== latest) return;
     firms = result.firms;
-    if (!firms.length) {
+    if (!firms.length && result.more) state = "符合的可能很多，还没有找到，请输入名称中更特别的文字。";
+    else if (!firms.length) {
       state = "没有找到。可以换用编号、名称的一部分或完整手机号；新开户的会计师事务所随下一次导入生效。";
     }
-    else if (result.more) state = `只显示前${firms.length}家，请输入更多文字。`;
+    else if (result.more) state = `只显示${firms.length}家，请输入更多文字。`;
   } catch (problem) {
     if (number !== latest) return;
     state = problemText(problem);
