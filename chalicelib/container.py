@@ -160,7 +160,7 @@ class Service(Foundation):
         from .services.bound_logins import BoundLogins
         from .store.wechat_logins import WechatLogins
 
-        return BoundLogins(WechatLogins())
+        return BoundLogins(WechatLogins(), self.clock)
 
     @cached_property
     def unbinding(self) -> Unbinding:

@@ -88,7 +88,6 @@ class DeskContainer:
         """Checks of a caller's identity."""
         return Identity(
             clock=self._service.clock,
-            firms=self._service.firms,
             checks=IdentityChecks(self._service.settings.limits),
             journal=self.journal,
         )

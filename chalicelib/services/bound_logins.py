@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..store.wechat_logins import WechatLogins
@@ -21,8 +22,9 @@ class BoundLogin(NamedTuple):
 class BoundLogins:
     """Lists the logins of a WeChat."""
 
-    def __init__(self, logins: WechatLogins) -> None:
+    def __init__(self, logins: WechatLogins, clock: Callable[[], int]) -> None:
         self._logins = logins
+        self._clock = clock
 
     def of(self, openid: str | None) -> list[BoundLogin]:
         """Return the logins bound to this WeChat and the other login of each firm, sorted.
@@ -32,7 +34,8 @@ class BoundLogins:
         """
         if openid is None:
             return []
-        bound = {found.login: found for found in self._logins.bound_to(openid, _MOST)}
+        now = self._clock()
+        bound = {found.login: found for found in self._logins.bound_to(openid, _MOST, now)}
         return [
             BoundLogin(login, bound[login].firm_name if login in bound else None)
             for login in sorted({other for found in bound.values() for other in found.of_firm})

@@ -129,7 +129,7 @@ class Closing:
     @staticmethod
     def _state(firm_no: str, now: int) -> FirmState:
         firm = closing.read_state(firm_no)
-        if firm is None or (firm.erased_at is not None and firm.erased_at <= now):
+        if firm is None or firm.is_erased(now):
             raise AccountNotFound
         return firm
 

@@ -58,7 +58,7 @@ class OwnerFreezing:
         claims, now = self.read(token), self._clock()
         for _ in range(_TRIES):
             state = freezing.read_state(claims.login)
-            if state is None or not self._permits(claims, state):
+            if state is None or not self._permits(claims, state, now):
                 raise FreezeLinkInvalid
             if state.frozen_at is not None:
                 return FreezeResult(state.login, False)
@@ -74,7 +74,9 @@ class OwnerFreezing:
             return FreezeResult(state.login, True)
         raise Unavailable("store")
 
-    def _permits(self, claims: FreezeClaims, state: FreezingState) -> bool:
+    def _permits(self, claims: FreezeClaims, state: FreezingState, now: int) -> bool:
+        if state.erased_at is not None and state.erased_at <= now:
+            return False
         if state.openid is not None and not self._tokens.is_recipient(claims, state.openid):
             return False
         return state.unfrozen_at is None or claims.issued_at >= state.unfrozen_at

@@ -25,6 +25,10 @@ class FirmState:
     erased_at: int | None
     """From when on a closed firm counts as erased."""
 
+    def is_erased(self, now: int) -> bool:
+        """Return whether the firm counts as erased; DynamoDB deletes its item some days later."""
+        return self.erased_at is not None and self.erased_at <= now
+
 
 def read_state(firm_no: str) -> FirmState | None:
     """Return a firm by a consistent read, or None. Raises Unavailable."""

@@ -23,6 +23,8 @@ class FreezingState:
     openid: str | None = field(repr=False)
     frozen_at: int | None
     unfrozen_at: int | None
+    erased_at: int | None
+    """From when on the login of a closed firm counts as erased."""
 
 
 def read_state(login: str) -> FreezingState | None:
@@ -36,6 +38,7 @@ def read_state(login: str) -> FreezingState | None:
         openid=item.openid,
         frozen_at=None if item.frozen_at is None else int(item.frozen_at),
         unfrozen_at=None if item.unfrozen_at is None else int(item.unfrozen_at),
+        erased_at=None if item.expires_at is None else int(item.expires_at),
     )
 
 

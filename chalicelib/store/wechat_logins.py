@@ -24,10 +24,10 @@ class FoundLogin(NamedTuple):
 class WechatLogins:
     """Reads the logins of a WeChat."""
 
-    def bound_to(self, openid: str, most: int) -> list[FoundLogin]:
-        """Return at most `most` logins that are bound to a WeChat.
+    def bound_to(self, openid: str, most: int, now: int) -> list[FoundLogin]:
+        """Return at most `most` logins that are bound to a WeChat, without those that count as erased.
 
-        One Query of the index, and one BatchGetItem where it has an entry, since the index is a moment
+        `now` in epoch seconds. One Query of the index, and one BatchGetItem where it has an entry, since the index is a moment
         behind the table. Raises Unavailable.
         """
         with translate_errors():
@@ -42,7 +42,10 @@ class WechatLogins:
         for login in found:
             item, firm_no = items.get((LoginItem, login)), login.removesuffix(_FINANCE)
             firm = items.get((FirmItem, firm_no))
-            if isinstance(item, LoginItem) and item.openid == openid and isinstance(firm, FirmItem):
+            if not isinstance(item, LoginItem) or not isinstance(firm, FirmItem):
+                continue
+            is_erased = item.expires_at is not None and item.expires_at <= now
+            if item.openid == openid and not is_erased:
                 of_firm = (firm_no, firm_no + _FINANCE)
                 existing = tuple(other for other in of_firm if (LoginItem, other) in items)
                 bound.append(FoundLogin(login, firm.name, existing))

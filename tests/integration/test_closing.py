@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.errors import AccountNotFound, InvalidInput, Unavailable
+from chalicelib.domain.errors import AccountNotFound, FreezeLinkInvalid, InvalidInput, Unavailable
 from chalicelib.domain.limits import DAY
 from chalicelib.domain.staff import Role, Staff
+from chalicelib.security.freeze_tokens import FreezeTokens
 from chalicelib.services.closing import Closing
 from chalicelib.store.desk_models import DeskItem
 from chalicelib.store.dynamo import ConditionFailed
@@ -114,6 +115,27 @@ def test_after_its_time_it_counts_as_erased(world: World, closing: Closing) -> N
             act()
     assert service.desk.find.find(LOGIN).firms == ()
     assert world.start().json_body["code"] == "frozen"
+
+
+def test_nothing_is_said_of_an_erased_firm(desk: Desk) -> None:
+    """An identity check compares nothing, the WeChat's list is empty, a notice's link is invalid."""
+    world = desk.world
+    LoginItem(LOGIN).update([LoginItem.openid.set("o-alice")])
+    closed = world.service.desk.closing.close(LOGIN, **BY)
+    assert closed.erased_at is not None
+    token = FreezeTokens(world.service.signer, world.service.peppers[1])
+    path = f"/support/api/firms/{LOGIN}/identity"
+    facts = {"approval_no": "1", "head_name": "甄示例", "head_id_last4": "0000"}
+    world.clock.time = closed.erased_at - 1
+    link = token.issue(LOGIN, "o-alice", world.clock.time)
+    for status, listed in ((200, 2), (404, 0)):
+        assert desk.agent.post(path, facts).status_code == status
+        answer = world.call("GET", "/recovery/logins", openid="o-alice")
+        assert len(answer.json_body["logins"]) == listed
+        world.clock.time += 1
+    with pytest.raises(FreezeLinkInvalid):
+        world.service.owner_freezing.freeze(link)
+    assert not world.login_item().frozen_at
 
 
 def test_the_firm_is_found_as_closed(world: World, closing: Closing) -> None:
@@ -290,6 +312,9 @@ def test_a_phone_that_was_approved_is_not_bound(desk: Desk) -> None:
     at = f"/support/api/proposals/{proposal['id']}"
     assert desk.supervisor.post(f"{at}/approve").status_code == 200
     desk.world.service.desk.closing.close(LOGIN, **BY)
+    desk.world.clock.time += 60
+    answer = desk.agent.post(f"{at}/code")
+    assert (answer.status_code, answer.json_body["field"]) == (422, "login")
     (code,) = [sms.params["code"] for sms in desk.world.phones.sent if "code" in sms.params]
     assert desk.agent.post(f"{at}/confirm", {"code": code}).status_code == 422
     assert desk.agent.post(f"/support/api/logins/{LOGIN}/phone", body).status_code == 422

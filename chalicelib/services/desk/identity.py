@@ -10,7 +10,7 @@ from ...domain.details import name as fold_name
 from ...domain.errors import AccountNotFound
 from ...domain.logins import fold, parse_login
 from ...domain.staff import Staff
-from ...store.firms import Firms
+from ...store import closing
 from ...store.identity_checks import IdentityChecks
 from .journal import Journal
 
@@ -22,12 +22,10 @@ class Identity:
         self,
         *,
         clock: Callable[[], int],
-        firms: Firms,
         checks: IdentityChecks,
         journal: Journal,
     ) -> None:
         self._clock = clock
-        self._firms = firms
         self._checks = checks
         self._journal = journal
 
@@ -40,9 +38,10 @@ class Identity:
         InvalidInput, AccountNotFound, TooManyAttempts, Unavailable.
         """
         now, firm_no = self._clock(), parse_login(firm_no_text).firm_no
-        firm = self._firms.get(firm_no)
-        if firm is None:
+        state = closing.read_state(firm_no)
+        if state is None or state.is_erased(now):
             raise AccountNotFound
+        firm = state.facts
         self._checks.count(firm_no, staff.subject, now)
         # All three are always compared, so that the time does not reveal which one is wrong.
         right = [

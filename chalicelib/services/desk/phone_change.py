@@ -166,9 +166,13 @@ class PhoneChange:
     def send_code(self, staff: Staff, proposal_id: str) -> Proposal:
         """Send a code to the new phone of an approved proposal; it replaces an earlier one.
 
-        Raises ProposalNotFound, ProposalClosed, TooManyRequests, DeliveryFailed, Unavailable.
+        Raises ProposalNotFound, AccountNotFound, InvalidInput where the firm was closed,
+        ProposalClosed, TooManyRequests, DeliveryFailed, Unavailable.
         """
-        return self._send_code(staff, self._get_for(staff, proposal_id), self._clock())
+        proposal = self._get_for(staff, proposal_id)
+        # The code could not be confirmed.
+        self._account(proposal.login)
+        return self._send_code(staff, proposal, self._clock())
 
     def _send_code(self, staff: Staff, proposal: Proposal, now: int) -> Proposal:
         phone = self._opened(proposal, proposal.sealed_phone)
