@@ -20,7 +20,7 @@ from chalicelib.store.sends import Sends
 from tests.conftest import Phones, World
 from tests.security.actions import DETAILS, WRONG, code_item
 from tests.security.mutation import SourceMutation, attack
-from tests.stateful.environment import Platform
+from tests.stateful.doubles import Platform
 
 LOGIN = "11010148"
 BY = {"actor": "arn:aws-cn:iam::1:user/zhang", "reason": "本人来函"}

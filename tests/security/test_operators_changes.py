@@ -14,7 +14,7 @@ from chalicelib.store.models import LoginItem
 from tests.conftest import PHONE, MakeWorld, World, add_firm
 from tests.security.actions import DETAILS, InterruptingHasher, draw, version
 from tests.security.mutation import SourceMutation, attack
-from tests.stateful.environment import Platform
+from tests.stateful.doubles import Platform
 
 LOGIN, NEW_PHONE = "11010148", "+8613912345678"
 BY = {"actor": "arn:aws-cn:iam::1:user/zhang", "reason": "本人来函"}

@@ -21,7 +21,7 @@ from chalicelib.store.models import AuditItem, FirmItem, LoginItem
 from tests.conftest import World, add_firm
 from tests.security.actions import DETAILS, code_item, draw, tries
 from tests.security.mutation import SourceMutation, attack
-from tests.stateful.environment import Platform
+from tests.stateful.doubles import Platform
 from tests.support import moto_direct
 
 # Chalice's own test client lets every signature pass; the test of the local stack checks them.

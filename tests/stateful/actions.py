@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import strategies as st
 
-from chalicelib.domain.errors import PhoneNotBound
+from chalicelib.domain.errors import AccountNotFound, InvalidInput
 from chalicelib.domain.limits import DAY, HOUR, MINUTE
+from chalicelib.services.closing import ClosingResult
 from chalicelib.services.yearly_reset import reporting_year
-from tests.stateful.driver import DIE, Draw, Driver
+from tests.stateful.changes import ERASED, OFF, By
+from tests.stateful.driver import DIE, Draw
 from tests.stateful.environment import PHONES
+from tests.stateful.staff import StaffActions
 
 TIMES = st.sampled_from([1, 30, 59, *[60, 61] * 3, 240, 299, 300, 1_799, 1_800, HOUR, DAY])
-BY = {"actor": "arn:aws-cn:iam::1:user/zhang", "reason": "本人来函"}
+BY = By("arn:aws-cn:iam::1:user/zhang", "本人来函")
 
 
-class Actions(Driver):
+class Actions(StaffActions):
     """The actions of a recovery, and everything that may happen between them."""
 
     # WeChat.
@@ -65,7 +70,13 @@ class Actions(Driver):
 
     def operator_looks(self, draw: Draw) -> None:
         name = self.name(draw)
-        login, view = self.model.logins[name], self.world.service.diagnosis.overview(name)
+        login, firm = self.model.logins[name], self.model.firm(name)
+        try:
+            view = self.world.service.diagnosis.overview(name)
+        except AccountNotFound:
+            assert self.model.unchangeable(name) == ERASED
+            self.count("look", ERASED)
+            return
         locks = {lock.kind.value: lock.until for lock in view.locks}
         assert locks == self.model.locks(name), name
         live = login.code is not None and login.code.until > self.model.now
@@ -73,6 +84,8 @@ class Actions(Driver):
         method, destination = login.destination
         assert view.method == (method if destination else None)
         assert (view.changed_at, view.must_change) == (login.changed_at, login.must_change)
+        assert view.frozen_at == login.frozen_at
+        assert (view.closed_at, view.erased_at) == (firm.closed_at, firm.erased_at)
         for kind in locks or ["nothing"]:
             self.count("look", kind)
 
@@ -83,13 +96,21 @@ class Actions(Driver):
         self._phone(name, phones[draw(DIE) % len(phones)])
 
     def _phone(self, name: str, phone: str) -> None:
-        changed = self.world.service.desk.support.change_phone(name, phone, **BY).changed
-        assert changed == self.model.change_phone(name, phone)
+        changed: object
+        try:
+            changed = self.world.service.desk.support.change_phone(name, phone, **BY._asdict())
+        except (AccountNotFound, InvalidInput) as refusal:
+            changed = ERASED if isinstance(refusal, AccountNotFound) else OFF
+        else:
+            changed = changed.changed
+        expected = self.model.unchangeable(name) or self.model.change_phone(name, phone, BY)
+        assert changed == expected, name
         self.count("phone changed", changed)
 
     def operator_corrects_phones(self, draw: Draw) -> None:
         """The operator changes the phone of a login outside the scenario four times: eight notices."""
         others = [name for name in self.model.logins if not self.in_scenario or name != self.focus]
+        others = [name for name in others if not self.model.unchangeable(name)] or others
         name = others[draw(DIE) % len(others)]
         for place in range(4):
             self._phone(name, PHONES[place % 2])
@@ -100,21 +121,28 @@ class Actions(Driver):
         phone = self.model.logins[name].phone
         self._phone(name, phone or PHONES[0])
 
-    def operator_unbinds(self, draw: Draw) -> None:
-        name = self.name(draw)
-        changed: bool | None
-        try:
-            changed = self.world.service.desk.support.unbind(name, **BY).changed
-        except PhoneNotBound:
-            changed = None
-        assert changed == self.model.operator_unbinds(name)
-        self.count("operator unbound", changed)
+    def operator_closes(self, draw: Draw) -> None:
+        firm_no = self.name(draw).removesuffix("_cw")
+        self._closes("close", firm_no, self.world.service.desk.closing.close, self.model.close)
 
-    def operator_unlocks(self, draw: Draw) -> None:
-        name = self.name(draw)
-        changed = self.world.service.desk.support.unlock(name, **BY).changed
-        assert changed == self.model.unlock(name)
-        self.count("unlocked", changed)
+    def operator_reopens(self, draw: Draw) -> None:
+        firm_no = self.name(draw).removesuffix("_cw")
+        self._closes("reopen", firm_no, self.world.service.desk.closing.reopen, self.model.reopen)
+
+    def _closes(
+        self,
+        what: str,
+        firm_no: str,
+        change: Callable[..., ClosingResult],
+        expected: Callable[[str, By], str],
+    ) -> None:
+        try:
+            result = change(firm_no, **BY._asdict())
+            outcome = "changed" if result.changed else "unchanged"
+        except AccountNotFound:
+            outcome = ERASED
+        assert outcome == expected(firm_no, BY), firm_no
+        self.count(f"firm {what}", outcome)
 
     # Instances, the year and the clock.
 
@@ -174,6 +202,12 @@ class Actions(Driver):
 
     def day_passes(self, _: Draw) -> None:
         self._passes(DAY)
+
+    def two_days_pass(self, _: Draw) -> None:
+        self._passes(2 * DAY)
+
+    def week_passes(self, _: Draw) -> None:
+        self._passes(7 * DAY)
 
     def _passes(self, seconds: int) -> None:
         self.world.clock.time += seconds

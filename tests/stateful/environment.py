@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
@@ -14,19 +15,24 @@ from moto import mock_aws
 from moto.backends import get_backend
 
 from chalicelib import container, runtime
-from chalicelib.domain.catalogue import NOTICE_TITLES
-from chalicelib.domain.limits import DAY, HOUR, MINUTE
-from chalicelib.security.proof_of_work import Proof
+from chalicelib.domain.firms import FirmFacts
+from chalicelib.domain.limits import DAY, HOUR, MINUTE, Window
+from chalicelib.domain.staff import Role, Staff
+from chalicelib.handlers.http import cookies
+from chalicelib.security.oidc import OidcClient
 from chalicelib.services import code_sender, service_budgets
+from chalicelib.services.desk import phone_change
 from chalicelib.services.rate_limits import StartLimiter
 from chalicelib.store import logins as store_logins
-from chalicelib.store import requester_times
+from chalicelib.store import proposals as store_proposals
+from chalicelib.store import requester_times, search
 from chalicelib.store.budgets import Budget
 from chalicelib.store.models import FirmItem, LoginItem
-from chalicelib.wechat.template_results import TemplateOutcome, TemplateResult
 from infra.deploy.tables import create_tables
+from tests.stateful.desk import Member
+from tests.stateful.doubles import Beside, CheapProofs, Dice, Platform
 from tests.stateful.model import Model
-from tests.stateful.rules import Login, Requester, Rules
+from tests.stateful.rules import Firm, Login, Requester, Rules
 from tests.support import moto_direct, yearly_reset
 from tests.support.api_client import AddressedClient
 from tests.support.callbacks import Signed, post, said, signed
@@ -58,13 +64,19 @@ LIMITS = {
     "LIMIT_UNBINDINGS_PER_SERVICE_HOUR": "1",
     "LIMIT_WRONG_PASSWORDS_PER_LOGIN_HALF_HOUR": "3",
     "LIMIT_FULL_BUDGET_PROOF_FACTOR": "4",
+    "LIMIT_WRONG_IDENTITY_CHECKS_PER_FIRM_DAY": "2",
+    "LIMIT_WRONG_IDENTITY_CHECKS_PER_STAFF_DAY": "3",
+    "FIRM_ERASURE_DAYS": "2",
 }
-CONSTANTS: tuple[tuple[Any, str, int], ...] = (
+CONSTANTS: tuple[tuple[Any, str, Any], ...] = (
     (store_logins, "STARTS_PER_DOUBLING", 2),
     (store_logins, "DOUBLINGS", 2),
     (service_budgets, "UNBINDINGS_HARD_FACTOR", 2),
     # Requesters that a map keeps without a look at their age.
     (requester_times, "_FEW", 2),
+    (store_proposals, "TRIES", 2),
+    (phone_change, "TRIES", 2),
+    (store_proposals, "SENDS", (Window(1, MINUTE), Window(2, 2 * DAY))),
 )
 """Limits that are no settings, with their values here."""
 
@@ -98,16 +110,51 @@ RULES = Rules(
     unbindings_service_hard=2,
     wrong_passwords=(3, 30 * MINUTE),
     full_factor=4,
+    wrong_identity_firm=(2, DAY),
+    wrong_identity_staff=(3, DAY),
+    phone_tries=2,
+    phone_sends={"minute": (1, MINUTE), "two days": (2, 2 * DAY)},
+    erasure=2 * DAY,
 )
 
 OPENING = "Opening-password-1"
 LONG_AGO = 1_700_000_000
 SHARED, OWN = "+8613800001234", "+8613900005678"
 PHONES = (SHARED, OWN)
+NEW_PHONES = ("+8613700009999", *PHONES)
+"""The phones that the support desk proposes."""
 ALICE, BOB, CAROL = OPENIDS = ("o-alice", "o-bob", "o-carol")
 
-APPROVAL = "京财会许可〔2012〕0084号"
-HEAD = "阿依古丽·买买提"
+FACTS = {
+    "approval_no": "京财会许可〔2012〕0084号",
+    "head_name": "阿依古丽·买买提",
+    "head_id_last4": "123X",
+}
+CORRECTED = {
+    "approval_no": "京财会许可〔2027〕0009号",
+    "head_name": "甄示例",
+    "head_id_last4": "4321",
+}
+"""Other facts, which the support desk may correct the first ones to."""
+
+MEMBERS = {
+    subject: Member(subject, frozenset(roles))
+    for subject, roles in {
+        "staff-lin": {"agent"},
+        "staff-wang": {"agent"},
+        "staff-zhao": {"supervisor"},
+        "staff-qian": {"agent", "supervisor"},
+        "staff-sun": {"auditor"},
+    }.items()
+}
+"""The staff by subject: two agents, two supervisors and an auditor."""
+
+SITE = "https://recovery.example"
+DESK = {
+    "OIDC_ISSUER": "https://identity.example",
+    "OIDC_CLIENT_ID": "recovery-desk",
+    "OIDC_CLIENT_SECRET": "c" * 32,
+}
 
 
 def logins() -> dict[str, Login]:
@@ -132,76 +179,6 @@ def logins() -> dict[str, Login]:
 
 DEFAULTS = {"11010148_cw": "010123X", "31000001_cw": "021123X"}
 PROVINCES = {"11010148": "11", "31000001": "31", "44000001": "44"}
-_NOTICES = {title: notice for notice, title in NOTICE_TITLES.items()}
-
-
-@dataclass
-class Dice:
-    """The service's randomness: it returns the test's next code, and writes every event of a budget."""
-
-    code: int = 0
-
-    def __call__(self, sides: int) -> int:
-        return self.code if sides in (10**6, 10**8) else 0
-
-
-class CheapProofs:
-    """A double of the proofs of work, whose solution is the text of what it stands for.
-
-    The real ones have tests of their own; of a recovery's start they are the most expensive part.
-    """
-
-    def challenge(self, action: str, login: str | None, factor: int = 1) -> dict[str, Any]:
-        return {"login": login, "factor": factor}
-
-    def check(self, payload: str, action: str, factor: int = 1) -> Proof | None:
-        name, login, worth = payload.split(" ")
-        return Proof(name, login, int(worth))
-
-
-class Beside:
-    """A double of a thread that ends before the thread that started it continues."""
-
-    def __init__(
-        self, *, target: Callable[..., object], args: tuple[Any, ...] = (), daemon: bool
-    ) -> None:
-        self._target, self._args = target, args
-
-    def start(self) -> None:
-        self._target(*self._args)
-
-    def join(self, seconds: float) -> None:
-        """Return, since it has ended."""
-
-
-@dataclass
-class Platform:
-    """A double of the WeChat platform: followers, QR codes and template messages."""
-
-    following: set[str]
-    may_push: bool = False
-    pushed: list[tuple[str, str, str]] = field(default_factory=list)
-    """Openid, login, and the code or the notice."""
-
-    def is_following(self, openid: str, patience: float = 7) -> bool:
-        return openid in self.following
-
-    def follow_qr(self, scene: str, lifetime_s: int) -> str:
-        return f"https://weixin.example/q/{len(scene)}"
-
-    def send_template(
-        self, openid: str, template_id: str, fields: dict[str, str], **_: object
-    ) -> TemplateResult:
-        if not self.may_push:
-            return TemplateResult(TemplateOutcome.NO_TEMPLATE, errcode=48001)
-        if openid not in self.following:
-            return TemplateResult(TemplateOutcome.NOT_FOLLOWING, errcode=43004)
-        if template_id == "code-template":
-            login, text = fields["character_string1"], fields["character_string2"]
-        else:
-            login, text = fields["character_string2"], _NOTICES[fields["thing1"]]
-        self.pushed.append((openid, login, text))
-        return TemplateResult(TemplateOutcome.SENT)
 
 
 @dataclass
@@ -286,11 +263,21 @@ class Environment:
             if not kinds or item.hash_key.value.startswith(kinds)
         ]
 
-    def events(self) -> Iterator[tuple[str, str]]:
-        """Yield the login and the event of each audit entry, of refusals as often as they occurred."""
+    def events(self) -> Iterator[tuple[str | None, ...]]:
+        """Yield each audit entry, of refusals as often as they occurred.
+
+        Those of operators and of the staff as acts, the others as login and event.
+        """
         for item in _tables()["recovery-audit"].all_items():
             often = item.attrs.get("occurrences")
-            yield from [_login_and_event(item)] * (int(often.value) if often else 1)
+            yield from [_entry(item.attrs)] * (int(often.value) if often else 1)
+
+    def as_staff(self, member: Member, session: str, ends_at: int) -> dict[str, str]:
+        """Return the headers that the desk's page sends in a session of a member of the staff."""
+        roles = frozenset(Role(role) for role in member.roles)
+        staff = Staff(member.subject, member.subject, roles, session, ends_at)
+        cookie = cookies.keep_staff(self.reset.world.service, staff).partition(";")[0]
+        return {"Cookie": cookie, "Origin": SITE, "X-Support-Desk": "1"}
 
     def begin(self) -> None:
         """Empty the tables and the doubles, and enrol the logins again."""
@@ -301,8 +288,10 @@ class Environment:
         self.reset.world.phones.sent.clear()
         self.reset.world.phones.outcomes.clear()
         self.platform.pushed.clear()
+        self.platform.links.clear()
         self.begin_instance()
-        self.model = Model(RULES, logins(), DEFAULTS, MIDNIGHT, following=set(OPENIDS))
+        firms = {firm_no: Firm(dict(FACTS)) for firm_no in PROVINCES}
+        self.model = Model(RULES, logins(), dict(DEFAULTS), MIDNIGHT, firms, following=set(OPENIDS))
         self.platform.following = self.model.following
         self.platform.may_push = False
         self.dice.code = 0
@@ -316,8 +305,13 @@ def _empty_queues() -> None:
         queue._messages.clear()
 
 
-def _login_and_event(item: Any) -> tuple[str, str]:
-    return item.attrs["login"].value, item.attrs["event"].value
+def _entry(attributes: Any) -> tuple[str | None, ...]:
+    entry = attributes["login"].value, attributes["event"].value
+    actor = attributes["actor"].value
+    if not actor.startswith(("staff:", "arn:")):
+        return entry
+    reason = attributes.get("reason")
+    return *entry, actor, reason and reason.value
 
 
 def _tables() -> dict[str, Any]:
@@ -342,11 +336,14 @@ def running() -> Iterator[Environment]:
         for module, name, value in CONSTANTS:
             patches.enter_context(patch.object(module, name, value))
         patches.enter_context(patch.object(code_sender, "Thread", Beside))
+        # Signing out would look for the provider's own address.
+        patches.enter_context(patch.object(OidcClient, "end_session_url", lambda *_: None))
         create_tables(boto3.client("dynamodb"), "recovery")
         reset = yearly_reset.make(
             WECHAT_CODE_TEMPLATE_ID="code-template",
             WECHAT_NOTICE_TEMPLATE_ID="notice-template",
             **LIMITS,
+            **DESK,
         )
         service = reset.world.service
         moto_direct.use()
@@ -360,24 +357,36 @@ def running() -> Iterator[Environment]:
         yield Environment(reset, model, dice, platform, doubles, http)
 
 
+def registered(firm_no: str, facts: Mapping[str, str]) -> FirmFacts:
+    """Return a firm's facts as they are stored."""
+    return FirmFacts(firm_no=firm_no, name="示例会计师事务所", province=PROVINCES[firm_no], **facts)
+
+
+@cache
+def firm_entries(firm_no: str, facts: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    """Return kind and id of each search entry of a firm with these facts."""
+    entries = search.entries_of(registered(firm_no, dict(facts)))
+    return [(entry.kind, entry.id) for entry in entries]
+
+
 def _enrol(model: Model, service: container.Service) -> None:
     opening = service.hasher.hash(OPENING)
-    for firm_no, province in PROVINCES.items():
-        FirmItem(
-            firm_no,
-            name="示例会计师事务所",
-            province=province,
-            approval_no=APPROVAL,
-            head_name=HEAD,
-            head_id_last4="123X",
-        ).save()
+    for firm_no in PROVINCES:
+        facts = registered(firm_no, FACTS)
+        FirmItem(**asdict(facts)).save()
+        phones = [
+            (name, phone)
+            for name in model.logins_of(firm_no)
+            if (phone := model.logins[name].phone) is not None
+        ]
+        service.desk.search_index.add(facts, phones)
     for name, login in model.logins.items():
         firm_no = name.removesuffix("_cw")
         LoginItem(
             name,
             firm_no=firm_no,
             province=PROVINCES[firm_no],
-            head_id_last4="123X",
+            head_id_last4=FACTS["head_id_last4"],
             phone=login.phone,
             openid=login.openid,
             password_hash=opening,

@@ -13,6 +13,7 @@ from tests.stateful.rules import (
     Answer,
     Budget,
     Code,
+    Firm,
     Login,
     Refusal,
     Requester,
@@ -34,6 +35,7 @@ class Limited:
     defaults: dict[str, str]
     """The default passwords of finance logins."""
     now: int
+    firms: dict[str, Firm] = field(default_factory=dict)
     visits: dict[Requester, Visits] = field(default_factory=dict)
     sends_to: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
@@ -42,6 +44,14 @@ class Limited:
         self.sends_budget = Budget(rules.sends_service, rules.sends_service_hard)
         self.wrong_codes_budget = Budget(rules.wrong_codes_service)
         self.unbindings_budget = Budget(rules.unbindings_service, rules.unbindings_service_hard)
+
+    def firm(self, name: str) -> Firm:
+        """Return the firm of a login."""
+        return self.firms[name.removesuffix("_cw")]
+
+    def is_off(self, name: str) -> bool:
+        """Return whether a login is frozen or its firm closed."""
+        return self.logins[name].frozen_at is not None or self.firm(name).closed_at is not None
 
     @property
     def budgets(self) -> dict[str, Budget]:

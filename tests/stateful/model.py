@@ -1,16 +1,16 @@
-"""The second half of the model: WeChat, operators and the yearly reset."""
+"""The last part of the model: WeChat, the login page, what operators see, and the yearly reset."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from tests.stateful.recoveries import Recoveries
-from tests.stateful.rules import DAY, Login, Requester, Run, Window, wait, within
+from tests.stateful.desk import Desk
+from tests.stateful.rules import Answer, Requester, Run, Window, answer, wait
 
 
-class Model(Recoveries):
-    """Recoveries, and everything that may happen between their steps."""
+class Model(Desk):
+    """Everything that may happen, in any order."""
 
     # WeChat.
 
@@ -33,70 +33,6 @@ class Model(Recoveries):
         }
 
     # Operators.
-
-    def change_phone(self, name: str, phone: str) -> bool:
-        """Bind another phone; return whether anything changed."""
-        login = self.logins[name]
-        if login.phone == phone:
-            return False
-        self._notify("phone-changed", name, [login.phone, phone], login.openid, by_operator=True)
-        login.phone, login.code = phone, None
-        login.epoch += 1
-        login.audit["phone-changed"] += 1
-        # The operator has no second pair of eyes.
-        login.audit["break-glass"] += 1
-        return True
-
-    def operator_unbinds(self, name: str) -> bool | None:
-        """Undo the binding; None where the login would be left without a method."""
-        login = self.logins[name]
-        if login.openid is None:
-            return False
-        if login.phone is None:
-            return None
-        self._unbind(name, login, by_operator=True)
-        login.epoch += 1
-        return True
-
-    def unlock(self, name: str) -> bool:
-        """Clear the counts, also those of the requesters of today; return whether there were any."""
-        login = self.logins[name]
-        counts: tuple[Any, ...] = (
-            login.starts,
-            login.starts_by,
-            *login.sends_by.values(),
-            login.wrong_codes,
-            login.details_by,
-            login.unbindings,
-            login.wrong_passwords,
-            self.sent_to(login),
-        )
-        if not any((*counts, *login.wrong_by.values())):
-            return False
-        recent = [
-            (requester, times)
-            for by in (login.wrong_by, login.sends_by)
-            for requester, times in by.items()
-            if within(times, DAY, self.now)
-        ]
-        for requester, times in recent:
-            self.of(requester).wrongs.clear()
-            self.of(requester).sends.clear()
-            times.clear()
-        for requester, times in login.details_by.items():
-            if within(times, DAY, self.now):
-                self.of(requester).unbindings.clear()
-                self.of(requester).wrong_details_at = None
-        for each in counts:
-            each.clear()
-        login.audit["unlocked"] += 1
-        self._notify("unlocked", name, [login.phone], login.openid, by_operator=True)
-        return True
-
-    def sent_to(self, login: Login) -> list[int]:
-        """Return the times of all codes sent to this login's destination, which logins may share."""
-        method, destination = login.destination
-        return self.sends_to.setdefault((method, destination or ""), [])
 
     def locks(self, name: str) -> dict[str, int]:
         """Return the limits that are used up, with the time of their end."""
@@ -136,6 +72,26 @@ class Model(Recoveries):
             ),
             default=0,
         )
+
+    # The login page.
+
+    def verify(self, name: str, password: str) -> Answer:
+        """Compare a password at the login page."""
+        wrong: dict[str, Any] = {"valid": False, "must_change": False, "changed_at": 0}
+        wrong["frozen"] = None
+        login = self.logins.get(name)
+        if login is None:
+            return answer(200, why="unknown", **wrong)
+        if over := wait(login.wrong_passwords, self.rules.wrong_passwords, self.now):
+            return answer(429, "too-many-attempts", retry_after=over)
+        if self.is_off(name):
+            return answer(200, why="frozen", **{**wrong, "frozen": True})
+        if password != login.password:
+            login.wrong_passwords.append(self.now)
+            return answer(200, why="wrong", **wrong)
+        why = "must change" if login.must_change else "right"
+        known: dict[str, Any] = {"must_change": login.must_change, "changed_at": login.changed_at}
+        return answer(200, why=why, valid=True, **known)
 
     # The year.
 

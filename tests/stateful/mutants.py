@@ -30,6 +30,7 @@ from chalicelib.store.message_dedup import MessageDedup
 from chalicelib.store.sends import Sends
 from tests.security.mutation import Defence, SourceMutation, Together, Value
 from tests.security.mutations import NO_NEW_CODE, ONE_BUCKET, SAME_LOGIN, TRIES_OF_A_CODE
+from tests.stateful.mutants_of_desk import MUTANTS_OF_DESK
 from tests.stateful.mutants_of_requesters import MUTANTS_OF_REQUESTERS
 
 _ENDED = "*END_CODE, "
@@ -272,5 +273,6 @@ MUTANTS: dict[str, Defence] = {
         Accounts.unlock, "DestinationItem.sends.set([]), "
     ),
     **MUTANTS_OF_REQUESTERS,
+    **MUTANTS_OF_DESK,
 }
 """Mutants by name; the name states how the service behaves."""

@@ -7,13 +7,13 @@ store compares one entry of a list; a transaction is an `if`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from tests.stateful.limited import Limited
 from tests.stateful.rules import (
     Answer,
     Claims,
     Code,
+    Link,
     Login,
     Refusal,
     Requester,
@@ -28,6 +28,9 @@ from tests.stateful.rules import (
 )
 
 CODE_LIFETIME, TOKEN_LIFETIME = 300, 1_800
+
+WITHOUT_LINK = frozenset({"frozen", "firm-closed", "firm-reopened"})
+"""Notices of WeChat without a link to freeze the login: it is off already, or was just turned on."""
 
 
 @dataclass
@@ -59,6 +62,8 @@ class Recoveries(Limited):
     """The SMS sent in this step: phone and template."""
     pushed: list[tuple[str, str, str]] = field(default_factory=list)
     """The template messages of this step: openid, login, and the code or the notice."""
+    links: list[Link] = field(default_factory=list)
+    """The links to freeze a login, of all notices."""
     recoveries: int = 0
 
     @staticmethod
@@ -81,6 +86,8 @@ class Recoveries(Limited):
         login = self.logins.get(name)
         if login is None:
             return answer(404, "account-not-found"), None
+        if self.is_off(name):
+            return answer(403, "frozen"), None
         mine = login.starts_by.get(requester, [])
         window = self.rules.window(self.rules.starts_requester, requester)
         if over := wait(mine, window, self.now):
@@ -107,6 +114,7 @@ class Recoveries(Limited):
             login.phone,
             login.openid,
             visitor,
+            self.defaults.get(name),
         )
         started = answer(201, why=method, login=name, method=method, expires_in=TOKEN_LIFETIME)
         return started, claims
@@ -266,7 +274,7 @@ class Recoveries(Limited):
             return no_code("no WeChat to bind")
         if ended := self._expired(login, claims, code.method, destination):
             return ended
-        private = (claims.phone and claims.phone[3:], self.defaults.get(claims.login))
+        private = (claims.phone and claims.phone[3:], claims.default)
         is_private = any(word and word.casefold() in password.casefold() for word in private)
         self._uncount(login, code, attempt)
         if is_private:
@@ -317,6 +325,8 @@ class Recoveries(Limited):
                 self.sends_budget.add(self.now)
         if openid is not None and self.may_push and openid in self.following:
             self.pushed.append((openid, name, notice))
+            if notice not in WITHOUT_LINK:
+                self.links.append(Link(openid, name, self.now))
 
     def _change(self, login: Login, password: str, *, must_change: bool) -> None:
         login.password, login.must_change = password, must_change
@@ -367,29 +377,8 @@ class Recoveries(Limited):
         login.unbindings.append(self.now)
         self.of(requester).unbindings.append((self.now, claims.login))
         self.unbindings_budget.add(self.now)
-        self._unbind(claims.login, login)
-        method = "sms" if claims.visitor else "follow"
-        return answer(200, why=method, login=claims.login, method=method)
-
-    def _unbind(self, name: str, login: Login, *, by_operator: bool = False) -> None:
-        phones = [login.phone]
-        self._notify("wechat-unbound", name, phones, login.openid, by_operator=by_operator)
+        self._notify("wechat-unbound", claims.login, [login.phone], login.openid)
         login.openid = login.code = None
         login.audit["wechat-unbound"] += 1
-
-    # The login page.
-
-    def verify(self, name: str, password: str) -> Answer:
-        """Compare a password at the login page."""
-        wrong: dict[str, Any] = {"valid": False, "must_change": False, "changed_at": 0}
-        login = self.logins.get(name)
-        if login is None:
-            return answer(200, why="unknown", **wrong)
-        if over := wait(login.wrong_passwords, self.rules.wrong_passwords, self.now):
-            return answer(429, "too-many-attempts", retry_after=over)
-        if password != login.password:
-            login.wrong_passwords.append(self.now)
-            return answer(200, why="wrong", **wrong)
-        why = "must change" if login.must_change else "right"
-        known: dict[str, Any] = {"must_change": login.must_change, "changed_at": login.changed_at}
-        return answer(200, why=why, valid=True, **known)
+        method = "sms" if claims.visitor else "follow"
+        return answer(200, why=method, login=claims.login, method=method)

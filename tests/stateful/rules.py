@@ -103,6 +103,15 @@ class Rules:
     unbindings_service_hard: int
     wrong_passwords: Window
     full_factor: int
+    wrong_identity_firm: Window
+    """Identity checks of one firm that did not match."""
+    wrong_identity_staff: Window
+    phone_tries: int
+    """Of the code of one proposal."""
+    phone_sends: Mapping[str, Window]
+    """Codes of one proposal, windows by name."""
+    erasure: int
+    """Seconds between the closing of a firm and its erasure."""
 
     @property
     def sends_day(self) -> Window:
@@ -231,6 +240,8 @@ class Claims:
     phone: str | None
     bound: str | None
     visitor: str | None
+    default: str | None
+    """The default password of the login."""
 
 
 @dataclass
@@ -271,6 +282,8 @@ class Login:
     version: int = 1
     epoch: int = 0
     """Changes by operators, each of which ends the recoveries that began before."""
+    frozen_at: int | None = None
+    unfrozen_at: int | None = None
     recovered_at: int | None = None
     reset_year: int | None = None
     code: Code | None = None
@@ -292,6 +305,38 @@ class Login:
     def destination(self) -> tuple[str, str | None]:
         """The method of its codes and their destination."""
         return ("sms", self.phone) if self.openid is None else ("wechat", self.openid)
+
+
+@dataclass
+class Firm:
+    """A firm: its registered facts by name, and whether it is closed. Times are epoch seconds."""
+
+    facts: dict[str, str]
+    closed_at: int | None = None
+    erased_at: int | None = None
+    """From when on a closed firm counts as erased."""
+
+    def is_erased(self, now: int) -> bool:
+        return self.erased_at is not None and self.erased_at <= now
+
+
+class Link(NamedTuple):
+    """The link of a notice by which the owner freezes the login."""
+
+    openid: str
+    """The WeChat that the notice was sent to."""
+    login: str
+    at: int
+
+
+class Act(NamedTuple):
+    """An act of the staff or of an operator, as the audit names it."""
+
+    place: str
+    """The login, or the actor where the act is about no login."""
+    event: str
+    actor: str
+    reason: str | None
 
 
 @dataclass

@@ -109,7 +109,7 @@ SCENARIOS = (
         with_method,
         (A.starts, A.starts, A.sends, A.confirms, A.minute_passes, A.starts, A.sends),
         (A.confirms_by_older, A.confirms),
-        weight=4,
+        weight=6,
     ),
     # Guessing.
     scenario(
@@ -153,7 +153,7 @@ SCENARIOS = (
     ),
     scenario(shared, A.starts, A.sends, A.neighbour_starts, A.sends, A.minute_passes, A.sends),
     scenario(by_sms, A.starts, A.sends_undeliverable, A.polls, A.sends, A.confirms),
-    scenario(with_method, A.starts, A.sends, A.operator_unlocks, A.sends, A.confirms),
+    scenario(with_method, A.starts, A.sends, A.staff_unlocks, A.sends, A.confirms),
     # Too late, or by a wrong method.
     scenario(with_method, A.starts, A.sends, A.half_hour_passes, A.polls, A.sends, A.confirms_late),
     scenario(may_unbind, A.starts, A.half_hour_passes, A.unbinds, weight=1),
@@ -175,7 +175,7 @@ SCENARIOS = (
     scenario(any_login, A.verifies_wrong, (A.verifies,) * 4, LOCKS, A.minute_passes, A.verifies),
     scenario(
         any_login,
-        (*LOCKS, A.verifies_unknown, A.operator_unlocks, A.verifies, A.operator_unlocks),
+        (*LOCKS, A.verifies_unknown, A.staff_unlocks, A.verifies, A.staff_unlocks),
         weight=4,
     ),
     # WeChat.
@@ -199,7 +199,7 @@ SCENARIOS = (
         by_sms,
         (*RECOVERS, A.minute_passes, A.starts, A.sends, A.minute_passes),
         (A.neighbour_starts, A.sends, A.fetches),
-        weight=4,
+        weight=7,
     ),
     # Unbinding.
     scenario(may_unbind, A.starts, A.sends, A.unbinds, A.fetches, A.polls, A.sends, A.confirms),
@@ -210,20 +210,18 @@ SCENARIOS = (
     ),
     scenario(may_unbind, A.starts_outside, A.unbinds, A.sends, A.polls, weight=6),
     scenario(may_unbind, A.starts, A.unbinds_wrong, A.unbinds, A.starts, A.sends, A.confirms),
-    scenario(may_unbind, A.starts, A.unbinds, A.unbinds, A.operator_unbinds, weight=1),
+    scenario(may_unbind, A.starts, A.unbinds, A.unbinds, A.staff_unbinds, weight=1),
     scenario(
         by_wechat,
         (A.starts, A.unbinds_wrong, A.unbinds_wrong, A.unbinds, A.operator_looks, A.hour_passes),
         (A.starts, A.unbinds),
         weight=3,
     ),
-    scenario(must_stay_bound, A.starts, A.unbinds, A.operator_unbinds, weight=3),
-    scenario(
-        may_unbind, A.starts, A.sends, A.operator_unbinds, A.confirms_late, A.sends, A.unbinds
-    ),
+    scenario(must_stay_bound, A.starts, A.unbinds, A.staff_unbinds, weight=5),
+    scenario(may_unbind, A.starts, A.sends, A.staff_unbinds, A.confirms_late, A.sends, A.unbinds),
     scenario(
         may_unbind,
-        (A.starts, A.sends, A.operator_unbinds, A.starts_in_other_wechat, A.sends, A.confirms),
+        (A.starts, A.sends, A.staff_unbinds, A.starts_in_other_wechat, A.sends, A.confirms),
         (A.starts, A.sends, A.fetches_elsewhere, A.fetches),
         weight=8,
     ),
@@ -249,13 +247,13 @@ SCENARIOS = (
     ),
     scenario(
         by_wechat,
-        (A.template_comes, A.follows, A.starts, A.operator_unlocks, A.operator_changes_phone),
-        (A.operator_keeps_phone, A.operator_unbinds, A.operator_unbinds),
+        (A.template_comes, A.follows, A.starts, A.staff_unlocks, A.operator_changes_phone),
+        (A.operator_keeps_phone, A.staff_unbinds, A.staff_unbinds),
     ),
     scenario(
         with_method,
         (A.starts, A.sends, *GUESSES, A.minute_passes, A.sends, A.confirms_wrong),
-        (A.confirms_wrong, A.operator_unlocks, A.sends, A.confirms),
+        (A.confirms_wrong, A.staff_unlocks, A.sends, A.confirms),
         weight=1,
     ),
     # Requesters.
@@ -265,11 +263,11 @@ SCENARIOS = (
         (A.hour_passes, A.stranger_starts, A.sends, A.confirms_wrong, A.confirms),
         weight=5,
     ),
-    scenario(by_wechat, STRANGERS_GUESS, A.owner_starts, A.sends, A.fetches, A.confirms, weight=5),
+    scenario(by_wechat, STRANGERS_GUESS, A.owner_starts, A.sends, A.fetches, A.confirms, weight=7),
     scenario(
         by_wechat,
         (A.owner_starts, A.sends, *GUESSES, A.confirms_wrong, A.stranger_starts, A.confirms_wrong),
-        (A.polls, A.operator_looks, A.owner_continues, A.polls, A.operator_unlocks, A.confirms),
+        (A.polls, A.operator_looks, A.owner_continues, A.polls, A.staff_unlocks, A.confirms),
         weight=3,
     ),
     scenario(
@@ -277,14 +275,14 @@ SCENARIOS = (
         (A.stranger_starts, A.sends, *GUESSES, A.stranger_starts, *GUESSES, A.hour_passes),
         (A.starts_outside, A.sends, A.confirms_wrong, A.confirms_wrong, A.confirms_wrong),
         (A.minute_passes, A.sends, A.operator_looks, A.owner_starts, A.sends, A.confirms),
-        weight=6,
+        weight=8,
     ),
     scenario(
         by_wechat,
         (A.stranger_starts, A.sends, A.confirms_wrong, A.confirms_wrong, A.stranger_starts),
         (*GUESSES, A.starts_outside, A.confirms_wrong, A.confirms_wrong, A.operator_looks),
         (A.confirms_wrong, A.owner_starts, A.confirms),
-        weight=6,
+        weight=8,
     ),
     scenario(
         by_wechat,
@@ -295,8 +293,8 @@ SCENARIOS = (
     scenario(
         with_method,
         (A.starts, A.sends, *GUESSES, A.next_login_starts, A.sends, *GUESSES, A.minute_passes),
-        (A.sends, A.operator_looks, A.operator_unlocks, A.sends, A.confirms),
-        weight=5,
+        (A.sends, A.operator_looks, A.staff_unlocks, A.sends, A.confirms),
+        weight=7,
     ),
     scenario(with_method, A.starts, A.sends, A.confirms_wrong, A.confirms, A.verifies, weight=4),
     scenario(by_sms, A.stranger_starts, A.sends, A.owner_continues, A.starts, A.polls, A.confirms),
@@ -331,7 +329,7 @@ SCENARIOS = (
         (A.starts_outside,) * 7,
         A.moves_within_network,
         (A.starts_outside,) * 4,
-        weight=4,
+        weight=5,
     ),
     scenario(
         with_method, A.day_passes, A.starts, (A.next_login_starts,) * 3, A.operator_looks, weight=4
@@ -343,7 +341,7 @@ SCENARIOS = (
         (A.starts, A.sends, A.confirms_wrong, A.operator_corrects_phones, A.operator_looks),
         (A.minute_passes, A.sends, A.stranger_starts, A.sends, A.operator_corrects_phones),
         (A.minute_passes, A.sends, A.confirms, A.instance_begins, A.sends),
-        weight=6,
+        weight=9,
     ),
     scenario(
         may_unbind,
@@ -356,7 +354,7 @@ SCENARIOS = (
         may_unbind,
         (A.follows, A.owner_starts, A.unbinds, A.sends, A.confirms, A.starts, A.unbinds),
         (A.minute_passes, A.sends),
-        (A.confirms, A.starts, A.unbinds, A.operator_looks, A.operator_unlocks, A.unbinds),
+        (A.confirms, A.starts, A.unbinds, A.operator_looks, A.staff_unlocks, A.unbinds),
         weight=8,
     ),
     scenario(
@@ -395,5 +393,5 @@ SCENARIOS = (
         A.verifies,
         weight=4,
     ),
-    scenario(any_login, A.year_begins, A.year_begins, A.workers_work, A.year_begins),
+    scenario(any_login, A.year_begins, A.year_begins, A.workers_work, A.year_begins, weight=4),
 )

@@ -103,7 +103,7 @@ def test_a_command_is_accepted(document: str, command: str) -> None:
         assert f"\n{target}: " in (ROOT / "Makefile").read_text("utf-8")
         for argument in rest:
             name, _, value = argument.partition("=")
-            assert name in ("ARGS", "PYTHON", "MACHINE_STEPS")
+            assert name in ("ARGS", "PYTHON")
             if target in TARGETS:
                 given = [_VALUES.get(word, word) for word in shlex.split(value)]
                 parse(TARGETS[target], given)

@@ -23,7 +23,7 @@ from chalicelib.store.models import FirmItem, LoginItem
 from chalicelib.wechat.template_results import TemplateOutcome, TemplateResult
 from infra.deploy.tables import create_tables
 from tests.conftest import SETTINGS, Clock, Phones, World, moto_client
-from tests.stateful.environment import Platform
+from tests.stateful.doubles import Platform
 from tests.support import moto_direct
 from tests.support.api_client import AddressedClient
 from tests.support.cheap_hasher import cheap_hasher
