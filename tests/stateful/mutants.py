@@ -210,7 +210,9 @@ MUTANTS: dict[str, Defence] = {
         "[DestinationItem.login.set(send.login)]",
     ),
     "a code that was not sent is live": SourceMutation(Sends._uncount, "*RESTORE_CODE, "),
-    "details are not counted": SourceMutation(Bindings.count_details, "prepend(own, now), "),
+    "details are not counted": SourceMutation(
+        Bindings.count_details, "prepend(own, now)", "prepend(own, 0)"
+    ),
     "details are forgotten in an hour": SourceMutation(
         Limits.wrong_details,
         "self._day_of_requester(self.wrong_details_per_login_day, is_address)",
