@@ -252,9 +252,13 @@ class Desk(Changes):
         for name, window in self.rules.phone_sends.items():
             if wait(proposal.sends, window, self.now):
                 return answer(429, "too-many-requests", why=name, retry_after=60)
+        to = ("sms", proposal.phone)
+        if refusal := self.by_destination(to):
+            return refusal._replace(why=f"phone by the {refusal.why}").answer
         proposal.code, proposal.code_until = f"{number:06d}", self.now + CODE_LIFETIME
         proposal.tries = 0
         proposal.sends.append(self.now)
+        self.sends_to.setdefault(to, []).append(self.now)
         self.record(proposal.login, "phone-code-sent", By(member.actor, None))
         self.sms.append((proposal.phone, "phone-code"))
         if not accepted:

@@ -124,7 +124,15 @@ DESK_SCENARIOS: tuple[Scenario, ...] = (
         (A.staff_rejects, A.staff_confirms_phone),
         weight=5,
     ),
-    scenario(any_login, *CHANGES, A.day_passes, A.staff_undoes, A.starts, weight=4),
+    # Two proposals for the same phone, or for another one.
+    scenario(
+        any_login,
+        (*APPROVED, *APPROVED, A.minute_passes, A.staff_sends_phone_code, A.minute_passes),
+        (*APPROVED, A.staff_sends_phone_code, A.staff_proposes, A.staff_approves),
+        (A.hour_passes, A.staff_sends_phone_code, A.staff_confirms_phone, A.day_passes),
+        (A.staff_undoes, A.starts),
+        weight=6,
+    ),
     scenario(
         without_method, *CHANGES, A.starts, A.sends, A.staff_undoes, A.polls, A.starts, weight=3
     ),

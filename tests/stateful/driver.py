@@ -326,6 +326,10 @@ class Driver(RuleBasedStateMachine):
     def unbinds(self, draw: Draw) -> None:
         self._unbinds(self.pick(draw, self.once_bound if self.in_scenario else ()), {})
 
+    def unbinds_any(self, draw: Draw) -> None:
+        """Attempt to undo a binding in whatever recovery is under way, perhaps one without a binding."""
+        self._unbinds(self.pick(draw), {})
+
     def unbinds_wrong(self, draw: Draw) -> None:
         wrong = ("firm_no", "approval_no", "head_name")[draw(DIE) % 3]
         self._unbinds(self.pick(draw, self.once_bound), {wrong: "31009999"})

@@ -120,14 +120,15 @@ class Limited:
     ) -> list[Refusal]:
         """Return the limits that forbid a code to this destination."""
         found = (
-            self._by_destination(to),
+            self.by_destination(to),
             self._wrong_codes_of(self.logins[name], requester, is_owner=is_owner)
             or self._sends_of_login(self.logins[name], requester),
             self._by_requester(name, requester),
         )
         return [refusal for refusal in found if refusal is not None]
 
-    def _by_destination(self, to: tuple[str, str]) -> Refusal | None:
+    def by_destination(self, to: tuple[str, str]) -> Refusal | None:
+        """Return the limit of codes to a phone or an openid that forbids another one, or None."""
         sends = self.sends_to.get(to, [])
         waits = {
             name: wait(sends, window, self.now)

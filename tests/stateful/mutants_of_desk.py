@@ -105,6 +105,9 @@ MUTANTS_OF_DESK: dict[str, Defence] = {
     "a phone's codes have no limit": SourceMutation(
         Proposals.reserve_code, " & within_limits(ProposalItem.sends, SENDS, now)"
     ),
+    "proposals share no limit of their phone": SourceMutation(
+        Proposals.reserve_code, "prepend(DestinationItem.sends, now), "
+    ),
     "a phone's code lives twice as long": Value(proposals, "LIFETIME", 600),
     "a proposal's phone leaves open recoveries": Value(
         proposals, "_UNBIND", (LoginItem.openid.remove(), LoginItem.bound_at.remove())

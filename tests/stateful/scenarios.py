@@ -157,7 +157,10 @@ SCENARIOS = (
     # Too late, or by a wrong method.
     scenario(with_method, A.starts, A.sends, A.half_hour_passes, A.polls, A.sends, A.confirms_late),
     scenario(may_unbind, A.starts, A.half_hour_passes, A.unbinds, weight=1),
-    scenario(by_sms, A.starts_outside, A.sends, A.confirms_late, A.polls, A.starts, A.sends),
+    scenario(
+        by_sms,
+        (A.starts_outside, A.sends, A.confirms_late, A.polls, A.starts, A.unbinds_any, A.sends),
+    ),
     scenario(without_method, A.starts, A.polls, A.operator_changes_phone, RECOVERS, weight=1),
     scenario(any_login, (A.starts,) * 6, A.operator_looks, A.minute_passes, A.starts, weight=3),
     scenario(

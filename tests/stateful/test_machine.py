@@ -71,6 +71,8 @@ EXPECTED_OF_DESK = {
         "proposal-closed approved",
         "proposal-closed ended",
         "proposal-closed rejected",
+        "too-many-requests phone by the hour",
+        "too-many-requests phone by the minute",
     ),
     "reject": ("200", "own-proposal", "proposal-closed active", "proposal-closed ended"),
     "code": (
