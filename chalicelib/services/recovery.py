@@ -208,10 +208,10 @@ class Recovery:
         attempt = self._code_verifier.verify(claims.login, requester, owner, code, now)
         if isinstance(attempt, UsedCode):
             return self._repeated(claims, code, password, attempt)
-        return self._set_password(claims, attempt, password, now)
+        return self._set_password(claims, attempt, code, password, now)
 
     def _set_password(
-        self, claims: RecoveryClaims, attempt: ConsumedAttempt, password: str, now: int
+        self, claims: RecoveryClaims, attempt: ConsumedAttempt, code: str, password: str, now: int
     ) -> CompleteResult:
         destination = _destination(claims, attempt.method)
         visitor = claims.visitor_openid if attempt.method == "sms" else None
@@ -232,7 +232,7 @@ class Recovery:
             destination=masked_destination(destination),
             outcome="wechat-bound" if bind else None,
         )
-        self._codes.complete(
+        used = self._codes.complete(
             claims.login,
             destination,
             attempt,
@@ -242,6 +242,8 @@ class Recovery:
             event,
             now,
         )
+        if used is not None:
+            return self._repeated(claims, code, password, used)
         self._progress.completed(claims)
         log.info("password recovered", extra={"method": attempt.method, "bound": bind is not None})
         self._notifications.notify(
@@ -257,8 +259,9 @@ class Recovery:
     def _repeated(
         self, claims: RecoveryClaims, code: str, password: str, used: UsedCode
     ) -> CompleteResult:
-        # The response to the first call was lost. Only the same recovery with the same code and
-        # the same password gets the success again, and it reveals nothing that was not sent along.
+        # The response to the first call was lost, or it is still under way. Only the same recovery with
+        # the same code and the same password gets the success again, and it reveals nothing that was not
+        # sent along.
         same = used.recovery == claims.recovery and self._code_verifier.matches_used(
             claims.login, code, used
         )

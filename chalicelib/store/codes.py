@@ -290,13 +290,14 @@ class Codes:
         bind: str | None,
         event: AuditItem,
         now: int,
-    ) -> None:
+    ) -> UsedCode | None:
         """Use the code, set the password, bind the WeChat and write the event in one transaction.
 
         `attempt` has the digest of the code that was compared; `recovery` is the id of the recovery;
-        `bind` the openid to bind, or None; `now` in epoch seconds. Raises CodeExpired if the code has been
-        used or replaced meanwhile, RecoveryExpired if the login's password, phone or binding has
-        changed since the recovery began, Unavailable.
+        `bind` the openid to bind, or None; `now` in epoch seconds. Returns None, or UsedCode if this very
+        code has been used meanwhile, perhaps by a repeat of the same request. Raises CodeExpired if it has
+        been replaced meanwhile, RecoveryExpired if the login's password, phone or binding has changed since
+        the recovery began, Unavailable.
         """
         values = {
             **destination.values,
@@ -320,7 +321,11 @@ class Codes:
             transact(build, CodeItem)
         except ConditionFailed as refused:
             code = refused.items[1]
+            user = raw_text(code, "used_by")
+            if user is not None and raw_text(code, "used_digest") == attempt.digest:
+                return UsedCode(attempt.digest, user, "used")
             raise (_overtaken(code, attempt) if refused.failed[1] else RecoveryExpired()) from None
+        return None
 
     def is_unused(self, login: str, requester: Requester) -> bool:
         """Return whether the login's last code was sent for this requester and is unused. One read.

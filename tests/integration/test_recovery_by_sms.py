@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.sms.gateway import Outcome
 from tests.conftest import PASSWORD, World, add_firm
+from tests.security.actions import InterruptingHasher
 from tests.support.receipt_cases import TENCENT_ID, Make, SmsVendors, code_sent
 
 
@@ -66,6 +67,32 @@ def test_a_completed_recovery_can_be_repeated(world: World) -> None:
     assert second.status_code == 200
     assert second.json_body == first.json_body
     assert world.login_item().password_version == version
+
+
+@pytest.mark.parametrize(
+    ("first", "status"), [(PASSWORD, 200), ("Another-horse-8", 410)], ids=["same", "another"]
+)
+def test_a_repeat_that_overtakes_its_request(world: World, first: str, status: int) -> None:
+    """A button pressed twice, or a browser that sends again: the same request has the same answer."""
+    overtaking: list[int] = []
+
+    def overtake() -> None:
+        if not overtaking:
+            overtaking.append(0)
+            overtaking[0] = world.confirm(token, code, first).status_code
+
+    InterruptingHasher(world, overtake)
+    token = world.token()
+    world.send(token)
+    code = world.phones.codes[0]
+    answer = world.confirm(token, code, PASSWORD)
+    assert (overtaking, answer.status_code) == ([200], status)
+    assert int(world.login_item().password_version) == 2
+    assert world.service.hasher.verify(world.login_item().password_hash, first)
+    if status == 200:
+        assert answer.json_body["wechat_bound"] is True
+    else:
+        assert answer.json_body["reason"] == "used"
 
 
 def test_a_code_has_five_attempts(world: World) -> None:
