@@ -21,6 +21,7 @@ from ..domain.errors import (
     PhoneNotBound,
     RecoveryExpired,
     ServiceError,
+    Unavailable,
 )
 from ..domain.logins import parse_login
 from ..domain.requester import Requester
@@ -102,15 +103,20 @@ class Unbinding:
         if account.phone is None:
             raise PhoneNotBound
         event = audit.entry(claims.login, "wechat-unbound", now, method="wechat")
-        self._bindings.unbind(
-            claims.login,
-            claims.bound_openid,
-            claims.epoch,
-            event,
-            requester,
-            now,
-            is_strict=self._budgets.unbindings.is_full(now),
-        )
+        try:
+            self._bindings.unbind(
+                claims.login,
+                claims.bound_openid,
+                claims.epoch,
+                event,
+                requester,
+                now,
+                is_strict=self._budgets.unbindings.is_full(now),
+            )
+        except Unavailable:
+            # A repeat would find no binding, and nobody would be notified.
+            if not self._is_unbound(claims):
+                raise
         self._count_for_service(now)
         self._count("Unbound")
         log.info("wechat unbound")
@@ -118,6 +124,11 @@ class Unbinding:
             "wechat-unbound", claims.login, now, phone=account.phone, openid=claims.bound_openid
         )
         return UnbindResult(claims.login, "follow" if claims.visitor_openid is None else "sms")
+
+    def _is_unbound(self, claims: RecoveryClaims) -> bool:
+        """Return whether the binding is gone, after a write whose answer was lost."""
+        account = self._logins.get(claims.login)
+        return account is not None and not account.openid and account.recovery_epoch == claims.epoch
 
     def _count_for_service(self, now: int) -> None:
         # The binding is removed already: whatever becomes of its count, the person gets the success.

@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.services.follower_check import FollowerCheck
+from chalicelib.store.bindings import Bindings
 from chalicelib.store.models import AuditItem
 from tests.conftest import PASSWORD, World
 from tests.support.callbacks import send_message
@@ -116,3 +117,30 @@ def test_a_repeated_confirmation_of_a_login_that_was_deleted_is_refused(world: W
     world.login_item().delete()
     answer = world.confirm(token, world.phones.codes[0])
     assert (answer.status_code, answer.json_body["code"]) == (410, "code-expired")
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_an_unbinding_whose_answer_is_lost_notifies_the_person(
+    world: World, monkeypatch: pytest.MonkeyPatch, is_done: bool
+) -> None:
+    """A repeat would find no binding, and the owner would never learn that it is gone."""
+    recover(world)
+    token = world.token()
+    unbind = Bindings.unbind
+
+    def unanswered(*args: Any, **kwargs: Any) -> None:
+        if is_done:
+            unbind(*args, **kwargs)
+        raise Unavailable("store")
+
+    monkeypatch.setattr(Bindings, "unbind", unanswered)
+    world.phones.sent.clear()
+    details = {
+        "firm_no": "11010148",
+        "approval_no": "京财会许可〔2012〕0084号",
+        "head_name": "阿依古丽·买买提",
+    }
+    answer = world.call("POST", "/recovery/unbinding", details, token=token)
+    assert answer.status_code == (200 if is_done else 503)
+    assert [sms.template for sms in world.phones.sent] == (["wechat-unbound"] if is_done else [])
+    assert (world.login_item().openid is None) is is_done
