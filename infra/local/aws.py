@@ -18,6 +18,7 @@ from moto.moto_server.werkzeug_app import (
 
 from infra.deploy.tables import create_tables, parameters, resolve
 
+from . import moto_transactions
 from .serving import HOST, Handler, LocalServer, Wsgi
 
 REGION = "cn-north-1"
@@ -60,6 +61,7 @@ class LocalAws(LocalServer):
     """Moto at `url`, for every AWS service."""
 
     def __init__(self) -> None:
+        moto_transactions.install()
         moto = DomainDispatcherApplication(create_backend_app)
         super().__init__(_serialized(moto), handler=_MotoHandler)
 

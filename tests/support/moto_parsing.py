@@ -1,8 +1,9 @@
-"""Pytest plugin: moto splits each text of a condition into words once in a process.
+"""Pytest plugin: moto splits each text of a condition into words once in a process, and copies less.
 
 The service sends a few dozen texts with different values. moto splits the text of each call again, by
 patterns that it compiles again for each word, and lists a visitor's kinds of nodes again for each node of
 an update: a tenth of the calls of Python in the state machine. Both depend on their arguments alone.
+Transactions copy only the items that they change, as in the local stack.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 
 from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser  # type: ignore[attr-defined]
+
+from infra.local import moto_transactions
 
 _split = ConditionExpressionParser._lex_condition_expression
 
@@ -39,3 +42,4 @@ def _kinds_of(visitor: DepthFirstTraverser) -> tuple[type, ...]:
 
 ConditionExpressionParser._lex_condition_expression = _words_of  # type: ignore[assignment, method-assign]
 DepthFirstTraverser.nodes_to_be_processed = _kinds_of
+moto_transactions.install()
