@@ -262,7 +262,7 @@ class Codes:
 
         One transaction, so that a retry whose first response was lost refunds nothing twice.
         `now` is the time of the attempt, epoch seconds. Raises CodeExpired if the code that was
-        compared has been used or replaced meanwhile, RecoveryExpired if the login has changed since the
+        compared has been replaced meanwhile, RecoveryExpired if the login has changed since the
         recovery began, Unavailable; the attempt then stays counted.
         """
 
@@ -373,7 +373,5 @@ def _own_reason(item: dict[str, Any] | None, requester: Requester) -> str | None
 
 
 def _overtaken(item: dict[str, Any] | None, attempt: ConsumedAttempt) -> CodeExpired:
-    """Return the refusal of a code that was used or replaced while it was compared."""
-    if raw_text(item, "used_digest") == attempt.digest:
-        return CodeExpired("used")
+    """Return the refusal of a code that was replaced while it was compared."""
     return CodeExpired("replaced" if raw_text(item, "sender") == attempt.requester.key else None)

@@ -27,8 +27,8 @@ class WechatLogins:
     def bound_to(self, openid: str, most: int, now: int) -> list[FoundLogin]:
         """Return at most `most` logins that are bound to a WeChat, without those that count as erased.
 
-        `now` in epoch seconds. One Query of the index, and one BatchGetItem where it has an entry, since the index is a moment
-        behind the table. Raises Unavailable.
+        `now` in epoch seconds. One Query of the index, and one BatchGetItem where it has an entry, since
+        the index is a moment behind the table. Raises Unavailable.
         """
         with translate_errors():
             found = [item.login for item in LoginItem.by_openid.query(openid, limit=most)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.store.models import LoginItem
+from chalicelib.store.models import FirmItem, LoginItem
 from tests.conftest import World, add_firm, store_calls
 
 NAME = "示例会计师事务所"
@@ -61,6 +61,20 @@ def test_an_entry_of_the_index_is_checked(world: World, monkeypatch: pytest.Monk
     bind("11010148", "o-bob")
     stale = [LoginItem("11010148", openid="o-alice")]
     monkeypatch.setattr(LoginItem.by_openid, "query", lambda *_, **__: iter(stale))
+    assert listed(world) == []
+
+
+@pytest.mark.parametrize("gone", [LoginItem, FirmItem])
+def test_an_entry_of_a_login_that_was_deleted_is_skipped(
+    world: World, monkeypatch: pytest.MonkeyPatch, gone: type[LoginItem | FirmItem]
+) -> None:
+    """The index may still have it, and an incomplete firm has no name to show."""
+    bind("11010148", "o-alice")
+    stale = [LoginItem("11010148", openid="o-alice")]
+    monkeypatch.setattr(LoginItem.by_openid, "query", lambda *_, **__: iter(stale))
+    assert [each["login"] for each in listed(world)] == ["11010148", "11010148_cw"]
+    monkeypatch.setattr(LoginItem.by_openid, "query", lambda *_, **__: iter(stale))
+    gone("11010148").delete()
     assert listed(world) == []
 
 

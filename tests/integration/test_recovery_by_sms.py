@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.sms.gateway import Outcome
 from tests.conftest import PASSWORD, World, add_firm
 from tests.security.actions import InterruptingHasher
@@ -93,6 +94,27 @@ def test_a_repeat_that_overtakes_its_request(world: World, first: str, status: i
         assert answer.json_body["wechat_bound"] is True
     else:
         assert answer.json_body["reason"] == "used"
+
+
+def test_a_refused_password_that_a_better_one_overtakes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its recovery has ended, by the password that was set in between."""
+    token = world.token()
+    world.send(token)
+    code = world.phones.codes[0]
+    weaknesses = PasswordPolicy.private_weaknesses
+    statuses: list[int] = []
+
+    def overtaken(policy: PasswordPolicy, password: str, *facts: Any) -> list[str]:
+        if password != PASSWORD:
+            statuses.append(world.confirm(token, code).status_code)
+        return weaknesses(policy, password, *facts)
+
+    monkeypatch.setattr(PasswordPolicy, "private_weaknesses", overtaken)
+    refused = world.confirm(token, code, "Mine13800001234")
+    assert (statuses, refused.json_body["code"]) == ([200], "recovery-expired")
+    assert world.service.hasher.verify(world.login_item().password_hash, PASSWORD)
 
 
 def test_a_code_has_five_attempts(world: World) -> None:
