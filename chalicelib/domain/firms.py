@@ -23,3 +23,11 @@ class FirmFacts:
     """Chief accountant or managing partner."""
     head_id_last4: str = field(repr=False)
     """Last four characters of the head's ID number: three digits and a digit or X."""
+
+
+def counts_as_erased(erased_at: float | None, now: int) -> bool:
+    """Return whether the data of a firm that was closed counts as erased; times in epoch seconds.
+
+    DynamoDB deletes the items up to days later.
+    """
+    return erased_at is not None and erased_at <= now

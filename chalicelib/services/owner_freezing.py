@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..domain.errors import FreezeLinkInvalid, Unavailable
+from ..domain.firms import counts_as_erased
 from ..security.freeze_tokens import FreezeClaims, FreezeTokens
 from ..store import audit, freezing
 from ..store.dynamo import ConditionFailed
@@ -75,7 +76,7 @@ class OwnerFreezing:
         raise Unavailable("store")
 
     def _permits(self, claims: FreezeClaims, state: FreezingState, now: int) -> bool:
-        if state.erased_at is not None and state.erased_at <= now:
+        if counts_as_erased(state.erased_at, now):
             return False
         if state.openid is not None and not self._tokens.is_recipient(claims, state.openid):
             return False

@@ -10,6 +10,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
+from ..domain.firms import counts_as_erased
 from ..domain.limits import DAY, HOUR, of_last_day
 from . import audit
 from .attributes import plain_map
@@ -77,7 +78,7 @@ class AccountSnapshot:
 
     def is_erased(self, now: int) -> bool:
         """Return whether the login counts as erased; DynamoDB deletes its item some days later."""
-        return self.erased_at is not None and self.erased_at <= now
+        return counts_as_erased(self.erased_at, now)
 
 
 @dataclass(frozen=True)

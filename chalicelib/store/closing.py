@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pynamodb.transactions import TransactWrite
 
-from ..domain.firms import FirmFacts
+from ..domain.firms import FirmFacts, counts_as_erased
 from .accounts import AccountSnapshot, same_destinations, without_code
 from .dynamo import read, transact
 from .ephemeral_models import CodeItem
@@ -27,7 +27,7 @@ class FirmState:
 
     def is_erased(self, now: int) -> bool:
         """Return whether the firm counts as erased; DynamoDB deletes its item some days later."""
-        return self.erased_at is not None and self.erased_at <= now
+        return counts_as_erased(self.erased_at, now)
 
 
 def read_state(firm_no: str) -> FirmState | None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from pynamodb.models import Model
 
+from ..domain.firms import counts_as_erased
 from .dynamo import read_together, translate_errors
 from .models import FirmItem, LoginItem
 
@@ -44,8 +45,7 @@ class WechatLogins:
             firm = items.get((FirmItem, firm_no))
             if not isinstance(item, LoginItem) or not isinstance(firm, FirmItem):
                 continue
-            is_erased = item.expires_at is not None and item.expires_at <= now
-            if item.openid == openid and not is_erased:
+            if item.openid == openid and not counts_as_erased(item.expires_at, now):
                 of_firm = (firm_no, firm_no + _FINANCE)
                 existing = tuple(other for other in of_firm if (LoginItem, other) in items)
                 bound.append(FoundLogin(login, firm.name, existing))

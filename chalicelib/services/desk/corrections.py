@@ -8,6 +8,7 @@ from dataclasses import replace
 from ...domain.catalogue import INPUT_REASONS
 from ...domain.corrections import parse_facts
 from ...domain.errors import AccountNotFound, InvalidInput, Unavailable
+from ...domain.firms import counts_as_erased
 from ...domain.logins import parse_login
 from ...domain.reasons import parse_reason
 from ...domain.staff import Staff
@@ -78,7 +79,7 @@ class Corrections:
     @staticmethod
     def _card(firm_no: str, now: int) -> FirmCard:
         cards = read_cards([firm_no])
-        if not cards or (cards[0].erased_at is not None and cards[0].erased_at <= now):
+        if not cards or counts_as_erased(cards[0].erased_at, now):
             raise AccountNotFound
         if cards[0].closed_at is not None:
             raise InvalidInput("firm_no", INPUT_REASONS["closed"])

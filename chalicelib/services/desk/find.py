@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ...domain import search_terms
 from ...domain.catalogue import INPUT_REASONS
 from ...domain.errors import InvalidInput
+from ...domain.firms import counts_as_erased
 from ...domain.logins import fold, mask_phone
 from ...domain.phones import phone_number
 from ...store.firm_cards import FirmCard, LoginCard, read_cards, read_logins
@@ -130,7 +131,7 @@ class _Found:
     def add(self, by: str, cards: Iterable[FirmCard], matches: Matches) -> None:
         """Add firms that were found by the same kind of match."""
         for card in cards:
-            if card.erased_at is not None and card.erased_at <= self._now:
+            if counts_as_erased(card.erased_at, self._now):
                 continue
             facts = card.facts
             logins = tuple(
