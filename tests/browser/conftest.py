@@ -33,10 +33,10 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    """Chromium."""
+    """Chromium's headless shell."""
     # Chromium's sandbox does not run as root.
     browser = playwright.chromium.launch(
-        executable_path=_required(needs.browser), args=["--no-sandbox"]
+        executable_path=_required(needs.headless_shell), args=["--no-sandbox"]
     )
     yield browser
     browser.close()

@@ -24,8 +24,8 @@ from infra.ops.enrolment.directory_row import COLUMN_NAMES
 from tests.support import probes
 
 ROOT = Path(__file__).parents[2]
-FIRMS = 240
-"""Enough for one process's tests: each has a firm and a phone to itself, and so every limit too."""
+FIRMS = 180
+"""Enough for all tests in one process: each has a firm and a phone to itself, and so every limit too."""
 
 _ENOUGH = "100000"
 

@@ -39,9 +39,9 @@ def local_stack() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    """A Chromium that runs the page's scaled frames in one process."""
+    """A headless shell that runs the page's scaled frames in one process."""
     try:
-        path = needs.browser()
+        path = needs.headless_shell()
     except needs.CannotHave as reason:
         if os.environ.get("CI") == "true":
             pytest.fail(str(reason))
