@@ -50,6 +50,7 @@ pytest_plugins = [
     "tests.support.dynamodb_local",
     "tests.support.log_capture",
     "tests.support.moto_parsing",
+    "tests.support.short_setups",
     "tests.support.official_account",
     "tests.support.ops_runner",
     "tests.support.receipt_cases",

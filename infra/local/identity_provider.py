@@ -60,6 +60,11 @@ class _Grant:
     expires_at: float
 
 
+def new_key() -> RSAKey:
+    """Return a key for a provider's tokens."""
+    return RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True)
+
+
 class IdentityProvider(Simulator):
     """Discovery, key set, authorization, token and end of session, on a free port."""
 
@@ -68,15 +73,16 @@ class IdentityProvider(Simulator):
         client_secret: str,
         redirect_uri: Callable[[], str],
         clock: Callable[[], float] = time.time,
+        key: RSAKey | None = None,
     ) -> None:
-        """`redirect_uri` returns the one address to which codes are sent."""
+        """`redirect_uri` returns the one address to which codes are sent; `key` signs, by default a new one."""
         super().__init__()
         self._client_secret = client_secret
         self._redirect_uri = redirect_uri
         self.clock = clock
         self._guard = threading.Lock()
         self._grants: OrderedDict[str, _Grant] = OrderedDict()
-        self.key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True)
+        self.key = new_key() if key is None else key
         self.fails = False
         """Whether every request is answered with 503."""
 

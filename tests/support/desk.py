@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 import requests
 from chalice.test import HTTPResponse
+from joserfc.jwk import RSAKey
 
-from infra.local.identity_provider import CLIENT_ID, IdentityProvider
+from infra.local.identity_provider import CLIENT_ID, IdentityProvider, new_key
 from tests.conftest import MakeWorld, World, add_firm
 
 SITE = "https://recovery.example"
@@ -121,10 +123,16 @@ class Desk:
         return self.as_(AUDITOR)
 
 
+@functools.cache
+def _key() -> RSAKey:
+    # Making one takes as long as a whole test.
+    return new_key()
+
+
 @contextmanager
 def desk_of(make: MakeWorld, **settings: str) -> Iterator[Desk]:
     """Yield a desk whose world `make` makes."""
-    provider = IdentityProvider(SECRET, lambda: f"{SITE}/support/callback")
+    provider = IdentityProvider(SECRET, lambda: f"{SITE}/support/callback", key=_key())
     with provider:
         world = make(
             OIDC_ISSUER=provider.url,

@@ -3,6 +3,7 @@
 The service sends a few dozen texts with different values. moto splits the text of each call again, by
 patterns that it compiles again for each word, and lists a visitor's kinds of nodes again for each node of
 an update: a tenth of the calls of Python in the state machine. Both depend on their arguments alone.
+For each of the nine types that a value is not of, it looks for attributes by up to eight other names.
 Transactions copy only the items that they change, as in the local stack.
 """
 
@@ -12,6 +13,7 @@ import functools
 from collections import deque
 from typing import Any
 
+from moto.core.serialize import AttributePicker, AttributePickerContext
 from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser  # type: ignore[attr-defined]
 
@@ -40,6 +42,18 @@ def _kinds_of(visitor: DepthFirstTraverser) -> tuple[type, ...]:
     return _kinds[kind]
 
 
+_TYPES = frozenset({"S", "N", "B", "BOOL", "NULL", "L", "M", "SS", "NS", "BS"})
+_pick = AttributePicker.__call__
+
+
+def _picked(picker: AttributePicker, context: AttributePickerContext) -> Any:
+    value = context.obj
+    if type(value) is dict and context.key in _TYPES and value.keys() <= _TYPES:
+        return value.get(context.key)
+    return _pick(picker, context)
+
+
+AttributePicker.__call__ = _picked  # type: ignore[assignment,method-assign]
 ConditionExpressionParser._lex_condition_expression = _words_of  # type: ignore[assignment, method-assign]
 DepthFirstTraverser.nodes_to_be_processed = _kinds_of
 moto_transactions.install()
