@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from tests.browser import needs
-from tests.browser.stack import Firm, LocalStack, made_up, running
+from tests.browser.stack import LIGHT, Firm, LocalStack, made_up, running
 from tests.browser.visit import IN_WECHAT, PC, PHONE, Device, Visit
 
 Visits = Callable[..., Visit]
@@ -54,7 +54,7 @@ def _required(fetch: Callable[[], str]) -> str:
 @pytest.fixture(scope="session")
 def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """The local stack, for all tests of this process."""
-    with running(tmp_path_factory.mktemp("stack")) as local_stack:
+    with running(tmp_path_factory.mktemp("stack"), module=LIGHT) as local_stack:
         yield local_stack
 
 

@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[2]
 FIRMS = 180
 """Enough for all tests in one process: each has a firm and a phone to itself, and so every limit too."""
 
+LIGHT = "tests.browser.light_stack"
+
 _ENOUGH = "100000"
 
 TIMEOUT = 60
@@ -254,9 +256,17 @@ class Api:
 
 @contextmanager
 def running(
-    folder: Path, firms: list[Firm] | None = None, arguments: Sequence[str] = (), **settings: str
+    folder: Path,
+    firms: list[Firm] | None = None,
+    arguments: Sequence[str] = (),
+    *,
+    module: str = "infra.local",
+    **settings: str,
 ) -> Iterator[LocalStack]:
-    """Run a local stack with the made-up firms until the block ends; `settings` are added to its own."""
+    """Run a local stack with the made-up firms until the block ends; `settings` are added to its own.
+
+    With the module LIGHT, hashes and proofs of work cost little.
+    """
     directory = folder / "firms.csv"
     write_directory(directory, made_up() if firms is None else firms)
     environment = {
@@ -268,7 +278,16 @@ def running(
     environment.update(settings)
     log = (folder / "stack.log").open("w+")
     process = subprocess.Popen(
-        [sys.executable, "-m", "infra.local", "--port", "0", "--firms", str(directory), *arguments],
+        [
+            sys.executable,
+            "-m",
+            module,
+            "--port",
+            "0",
+            "--firms",
+            str(directory),
+            *arguments,
+        ],
         cwd=ROOT,
         env=environment,
         stdout=log,

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visits
-from tests.browser.stack import Firm, LocalStack, made_up, running
+from tests.browser.stack import LIGHT, Firm, LocalStack, made_up, running
 from tests.browser.visit import PASSWORD, PC, PHONE, Device, Visit
 from tests.support.waiting import wait_until
 
@@ -30,7 +30,7 @@ SIZES = pytest.mark.parametrize("device", [PHONE, PC], ids=["375x812", "1280x800
 @pytest.fixture(scope="module")
 def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A local stack with eight firms, whose main logins have an opening password."""
-    with running(tmp_path_factory.mktemp("stack"), FIRMS) as local_stack:
+    with running(tmp_path_factory.mktemp("stack"), FIRMS, module=LIGHT) as local_stack:
         yield local_stack
 
 

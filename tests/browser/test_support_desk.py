@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visits
 from tests.browser.desk_page import AGENT, AUDITOR, SUPERVISOR, DeskVisit
-from tests.browser.stack import Api, Firm, LocalStack, made_up, running
+from tests.browser.stack import LIGHT, Api, Firm, LocalStack, made_up, running
 from tests.browser.visit import PC
 
 NO_PHONE, *OTHERS = made_up(24)
@@ -27,7 +27,7 @@ Desks = Callable[..., DeskVisit]
 @pytest.fixture(scope="module")
 def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A local stack of this module."""
-    with running(tmp_path_factory.mktemp("desk"), [NO_PHONE, *OTHERS]) as local_stack:
+    with running(tmp_path_factory.mktemp("desk"), [NO_PHONE, *OTHERS], module=LIGHT) as local_stack:
         yield local_stack
 
 

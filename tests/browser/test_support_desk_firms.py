@@ -15,7 +15,7 @@ from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Visits
 from tests.browser.desk_page import AGENT, SUPERVISOR, DeskVisit
-from tests.browser.stack import Firm, LocalStack, made_up, running
+from tests.browser.stack import LIGHT, Firm, LocalStack, made_up, running
 from tests.browser.visit import PC
 
 HOSTILE = '<img src=x onerror="window.pwned=1">'
@@ -28,7 +28,7 @@ Desks = Callable[..., DeskVisit]
 @pytest.fixture(scope="module")
 def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A local stack of this module, with a firm whose name is HTML."""
-    with running(tmp_path_factory.mktemp("desk"), [SPOILT, *FIRMS]) as local_stack:
+    with running(tmp_path_factory.mktemp("desk"), [SPOILT, *FIRMS], module=LIGHT) as local_stack:
         yield local_stack
 
 
