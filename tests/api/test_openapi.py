@@ -124,9 +124,9 @@ def test_a_package_serves_its_file(
 
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     """Requests made from the description, right and wrong ones, get the answers it promises."""
-    firm = next(firm for firm in made_up() if firm.number)
+    _, firm = firms = made_up(2)
     with running(
-        tmp_path, LIMIT_STARTS_PER_REQUESTER_LOGIN_HOUR="100000", PROOF_OF_WORK="0"
+        tmp_path, firms, LIMIT_STARTS_PER_REQUESTER_LOGIN_HOUR="100000", PROOF_OF_WORK="0"
     ) as local_stack:
         token = Api(local_stack.url, firm.number).start(firm.firm_no)["token"]
         ran = subprocess.run(
