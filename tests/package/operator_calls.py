@@ -8,9 +8,11 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import boto3
 
+from chalicelib.messaging import queue
 from infra.ops import __main__ as commands
 from tests.package import service_calls
 from tests.package.service_calls import Stage, step
@@ -26,7 +28,12 @@ def operate(stage: Stage) -> None:
     with stage.acting("api") as world:
         step(world.send(world.token()), 202)
     stage.advance()
-    with stage.acting("operators"), TemporaryDirectory() as folder:
+    with (
+        stage.acting("operators"),
+        TemporaryDirectory() as folder,
+        # moto's queue is one server: a long poll would only wait for letters that never come.
+        patch.object(queue, "WAIT_SECONDS", 0),
+    ):
         file = Path(folder, "firms.csv")
         for text in (FILE, FILE.replace("江苏样例", "江苏示例")):
             file.write_text(text, "utf-8")
