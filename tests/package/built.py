@@ -9,14 +9,18 @@ import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 
-from infra.deploy import package
+from infra.deploy import archive, package
 
 ROOT = Path(__file__).parent.parent.parent
 CACHE = ROOT / ".cache" / "package"
 
+
+WITH_ZIP = "aws-cn"
+"""The partition whose folder has the zip; the others have their template alone."""
 
 # What a package is made of.
 _SOURCES = ("app.py", "requirements.txt", ".chalice", "chalicelib", "infra")
@@ -24,7 +28,10 @@ _SOURCES = ("app.py", "requirements.txt", ".chalice", "chalicelib", "infra")
 
 @cache
 def folder(partition: str = "aws-cn") -> Path:
-    """Return the folder of a partition's package, which is built once for the current sources."""
+    """Return the folder of a partition's package, which is built once for the current sources.
+
+    Only that of `WITH_ZIP` has the zip.
+    """
     target = CACHE / f"{partition}-{_digest()}"
     CACHE.mkdir(parents=True, exist_ok=True)
     # Chalice keeps what it built in one place, and two builds at once would mix there.
@@ -35,9 +42,19 @@ def folder(partition: str = "aws-cn") -> Path:
                 shutil.rmtree(old)
             staging = CACHE / "staging"
             shutil.rmtree(staging, ignore_errors=True)
-            package.build(staging, partition)
+            _build(staging, partition)
             staging.rename(target)
     return target
+
+
+def _build(target: Path, partition: str) -> None:
+    if partition == WITH_ZIP:
+        package.build(target, partition)
+        return
+    # The zip is the same for every partition, and to finish it again is most of a build.
+    with patch.object(archive, "finish"):
+        package.build(target, partition)
+    (target / "deployment.zip").unlink()
 
 
 def _digest() -> str:
