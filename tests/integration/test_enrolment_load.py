@@ -147,8 +147,9 @@ def test_memory_does_not_grow_with_the_file(world: World, tmp_path: Path) -> Non
             assert report.loaded == firms
 
     peak(200)
-    small, large = peak(1_000), peak(5_000)
-    assert (large - small) / 4_000 < 300, (small, large)
+    # Both are beyond the 150 rows that may be in progress, so that the difference is what rows leave.
+    small, large = peak(500), peak(2_500)
+    assert (large - small) / 2_000 < 300, (small, large)
 
 
 class Broken(Directory):
