@@ -25,7 +25,7 @@ VERSION = "2.9.30"
 
 # For a process of a few minutes: the first of Java's two compilers alone, and the collector without
 # threads of its own. Half of the CPU time of the tests' calls.
-_BRIEF = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+BRIEF = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 CACHE = Path(__file__).parents[2] / ".cache" / "dynamodb-local"
 
 
@@ -81,7 +81,7 @@ def create_tables_without_ttl(url: str, prefix: str) -> None:
 @pytest.fixture(scope="session")
 def dynamodb_local() -> Iterator[str]:
     """The address of a DynamoDB Local of this test process alone."""
-    with serving(java_options=_BRIEF) as url:
+    with serving(java_options=BRIEF) as url:
         yield url
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import boto3
 
-from tests.support.dynamodb_local import DynamoDbLocal, create_tables_without_ttl
+from tests.support.dynamodb_local import BRIEF, DynamoDbLocal, create_tables_without_ttl
 
 
 def test_no_table_has_a_ttl(dynamodb_local: str) -> None:
@@ -22,7 +22,7 @@ def test_no_table_has_a_ttl(dynamodb_local: str) -> None:
 
 def test_tables_outlive_a_stop(tmp_path: Path) -> None:
     """The load test stops the database in the middle and starts it again at the same address."""
-    with DynamoDbLocal(tmp_path) as server:
+    with DynamoDbLocal(tmp_path, java_options=BRIEF) as server:
         client = boto3.client("dynamodb", endpoint_url=server.url)
         create_tables_without_ttl(server.url, "stored")
         key = {"login": {"S": "11010148"}}
