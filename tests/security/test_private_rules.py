@@ -115,6 +115,7 @@ def answers(
     return received
 
 
+@pytest.mark.answers_alone
 @attack(
     65,
     SourceMutation(Recovery.complete, PUBLIC_THEN, PRIVATE_FIRST),
@@ -128,8 +129,6 @@ def answers(
 )
 def test_no_answer_without_the_code_depends_on_phone_head_or_id(world: World) -> None:
     """Two firms that differ in these alone answer any sequence of calls alike."""
-    # Forty times two firms' calls: only the answers are compared, not the way to the tables.
-    moto_direct.use()
     world.service.randbelow = lambda _: 1
     # Only the account's reply to a menu has the codes: nothing is pushed.
     world.service.__dict__["platform"] = Platform({"o-alice"})

@@ -12,7 +12,6 @@ from chalicelib.services.credential_check import CredentialCheck
 from chalicelib.store.ephemeral_models import BudgetItem
 from tests.conftest import World
 from tests.security.mutation import SourceMutation, attack
-from tests.support import moto_direct
 
 OPENING = "Opening-password-1"
 MAIN, FINANCE = "11010148", "11010148_cw"
@@ -29,6 +28,7 @@ def sprays(world: World, wrongs: int) -> None:
         assert not check.verify(f"{20_000_000 + number}", OPENING).valid
 
 
+@pytest.mark.answers_alone
 @attack(
     66,
     SourceMutation(
@@ -44,8 +44,6 @@ def test_wrong_passwords_of_unknown_logins_refuse_nobody(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """They raise an alarm; right passwords pass, and the default one of a finance login as well."""
-    # Thousands of checks, of which only the result counts, not the way to the tables.
-    moto_direct.use()
     try:
         sprays(world, TRIED)
     except TooManyRequests:
