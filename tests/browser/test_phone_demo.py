@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Playwright, expect
 
 from infra.local.scenes import NEW_PASSWORD, SCENES
 from tests.browser import needs
+from tests.browser.conftest import required
 from tests.browser.demo import ARGUMENTS, SEND, DemoPage, open_demo, violations
 from tests.support.local_process import running
 
@@ -40,12 +41,7 @@ def local_stack() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """A headless shell that runs the page's scaled frames in one process."""
-    try:
-        path = needs.headless_shell()
-    except needs.CannotHave as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(reason))
-        pytest.skip(str(reason))
+    path = required(needs.headless_shell)
     expect.set_options(timeout=20_000)
     launched = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
     yield launched

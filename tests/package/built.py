@@ -27,7 +27,7 @@ _SOURCES = ("app.py", "requirements.txt", ".chalice", "chalicelib", "infra")
 
 
 @cache
-def folder(partition: str = "aws-cn") -> Path:
+def folder(partition: str = WITH_ZIP) -> Path:
     """Return the folder of a partition's package, which is built once for the current sources.
 
     Only that of `WITH_ZIP` has the zip.
@@ -68,7 +68,7 @@ def _digest() -> str:
 
 
 @cache
-def template(partition: str = "aws-cn") -> dict[str, Any]:
+def template(partition: str = WITH_ZIP) -> dict[str, Any]:
     """Return the packaged template."""
     found: dict[str, Any] = yaml.safe_load((folder(partition) / "sam.yaml").read_text("utf-8"))
     return found

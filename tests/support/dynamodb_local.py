@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 import boto3
 import pytest
@@ -29,7 +29,7 @@ BRIEF = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 CACHE = Path(__file__).parents[2] / ".cache" / "dynamodb-local"
 
 
-def impossible(reason: str) -> None:
+def impossible(reason: str) -> NoReturn:
     """Skip the test with this reason, or fail it in CI, where every tool is installed."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
