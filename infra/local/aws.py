@@ -18,7 +18,7 @@ from moto.moto_server.werkzeug_app import (
 
 from infra.deploy.tables import create_tables, parameters, resolve
 
-from . import moto_transactions
+from . import moto_expressions, moto_transactions
 from .serving import HOST, Handler, LocalServer, Wsgi
 
 REGION = "cn-north-1"
@@ -61,6 +61,7 @@ class LocalAws(LocalServer):
     """Moto at `url`, for every AWS service."""
 
     def __init__(self) -> None:
+        moto_expressions.install()
         moto_transactions.install()
         moto = DomainDispatcherApplication(create_backend_app)
         super().__init__(_serialized(moto), handler=_MotoHandler)
