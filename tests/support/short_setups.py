@@ -2,8 +2,8 @@
 
 Each world has a botocore session and an active moto of its own; operators' commands and functions under IAM
 have a session each. botocore splits the same hundred names of events by the same list of aliases and reads
-the signatures of the same handlers for each session and each client; moto makes 200 objects that describe
-the addresses of AWS. That was a tenth of the processor's time of most tests on moto, and half of some.
+the signatures of the same handlers for each session and each client, and registers these handlers; moto makes 200 objects that describe the
+addresses of AWS. That was a tenth of the processor's time of most tests on moto, and half of some.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import functools
 import inspect
 from typing import Any
 
-from botocore import hooks
+from botocore import handlers, hooks
+from botocore.session import Session
 from moto.core import models
 from responses import CallbackResponse
 
@@ -48,6 +49,32 @@ def _accepts_kwargs(handler: Any) -> Any:
     )
 
 
+_Session: Any = Session
+_register = _Session._register_builtin_handlers
+
+
+@functools.cache
+def _emitter_of(number: int) -> Any:
+    session = _Session(include_builtin_handlers=False)
+    _register(session, session._events)
+    return session._original_handler
+
+
+def _register_copy(session: Any, events: Any) -> None:
+    if type(events._emitter) is not hooks.HierarchicalEmitter:
+        _register(session, events)
+        return
+    # Their number grows when moto is imported.
+    copied = copy.copy(_emitter_of(len(handlers.BUILTIN_HANDLERS)))
+    vars(events._emitter).update(vars(copied), _lookup_cache={})
+
+
+def _copied_handlers(node: Any) -> Any:
+    return hooks.NodeList(node.first[:], node.middle[:], node.last[:])
+
+
+_Session._register_builtin_handlers = _register_copy
+_hooks.NodeList.__copy__ = _copied_handlers
 _Aliaser._alias_event_name = _alias_event_name
 _Aliaser.__copy__ = _copied
 _hooks.accepts_kwargs = _accepts_kwargs
