@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, ViewportSize, expect
 
-from tests.browser import needs
-
 ARGUMENTS = [
     # Root has no sandbox. Playwright misses what it clicks in a frame that is scaled and has a
     # process of its own.
@@ -106,17 +104,6 @@ class DemoPage:
                 }"""
             )
         )
-
-
-def violations(page: Page) -> list[str]:
-    """Return what axe-core finds in the page, without its frames."""
-    page.evaluate(needs.axe())
-    found = page.evaluate(
-        "axe.run(document, {iframes: false}).then(({violations}) => violations.map("
-        "({id, nodes}) => id + ': ' + nodes.map((node) => node.target.join(' ') + ' '"
-        " + node.any.map((check) => check.message).join()).join()))"
-    )
-    return [str(violation) for violation in found]
 
 
 def open_demo(

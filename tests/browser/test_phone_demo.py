@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Playwright, expect
 
 from infra.local.scenes import NEW_PASSWORD, SCENES
-from tests.browser import needs
+from tests.browser import appearance, needs
 from tests.browser.conftest import required
-from tests.browser.demo import ARGUMENTS, SEND, DemoPage, open_demo, violations
+from tests.browser.demo import ARGUMENTS, SEND, DemoPage, open_demo
 from tests.support.local_process import running
-
-ROOT = Path(__file__).parents[2]
-SCREENSHOTS = ROOT / "artifacts" / "screenshots"
 
 LOOKS = pytest.mark.parametrize(
     ("width", "height", "scheme"),
@@ -300,7 +296,7 @@ def test_accounts_are_tapped_in(demo: DemoPage) -> None:
 
 @LOOKS
 def test_the_page_fits_and_is_accessible(
-    browser: Browser, local_stack: str, scheme: Any, width: int, height: int
+    browser: Browser, local_stack: str, axe: str, scheme: Any, width: int, height: int
 ) -> None:
     """Nothing overflows, and axe-core finds nothing in any part; a picture of each is kept."""
     faults: list[str] = []
@@ -308,13 +304,12 @@ def test_the_page_fits_and_is_accessible(
         browser, local_stack, faults, {"width": width, "height": height}, color_scheme=scheme
     )
     page = demo.page
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 
     def look(name: str) -> None:
         page.wait_for_timeout(50)
-        page.screenshot(path=SCREENSHOTS / f"demo-{width}-{scheme}-{name}.png")
+        appearance.picture(page, f"demo-{width}-{scheme}-{name}")
         assert demo.overhang() <= 0, name
-        assert violations(page) == [], name
+        assert appearance.barriers(page, axe, scheme, frames=False) == [], name
 
     def view(label: str) -> None:
         if width < 900:
@@ -343,18 +338,17 @@ def test_the_page_fits_and_is_accessible(
 
 @LOOKS
 def test_the_login_page_fits_and_is_accessible(
-    browser: Browser, local_stack: str, scheme: Any, width: int, height: int
+    browser: Browser, local_stack: str, axe: str, scheme: Any, width: int, height: int
 ) -> None:
     """The form, a wrong password, a default password and success; 忘记密码 leads to the service."""
     size: Any = {"width": width, "height": height}
     context = browser.new_context(locale="zh-CN", viewport=size, color_scheme=scheme)
     page = context.new_page()
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 
     def look(name: str) -> None:
-        page.screenshot(path=SCREENSHOTS / f"login-{width}-{scheme}-{name}.png")
+        appearance.picture(page, f"login-{width}-{scheme}-{name}")
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        assert violations(page) == [], name
+        assert appearance.barriers(page, axe, scheme, frames=False) == [], name
 
     def sign_in(login: str, password: str) -> None:
         page.goto(f"{local_stack}/_login")

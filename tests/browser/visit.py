@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
+from tests.browser import appearance
 from tests.browser.stack import Firm, LocalStack
 
-SCREENSHOTS = Path(__file__).parents[2] / "artifacts" / "screenshots"
 PASSWORD = "Neues-Passwort-7"
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 # What the browser itself notes of an answer that is an error: the service's own business.
 _EXPECTED = "Failed to load resource"
@@ -165,40 +163,22 @@ class Visit:
     def look(self, name: str) -> None:
         """Take a picture in light and in dark mode, and run axe in both."""
         found = []
-        for scheme in SCHEMES:
+        for scheme in appearance.SCHEMES:
             self.page.emulate_media(color_scheme=scheme)
             self.picture(f"{name}-{scheme}")
-            # Colours are all that differs in the dark.
-            rules = ["color-contrast"] if scheme == "dark" else None
-            found += [f"{name} {scheme} {violation}" for violation in self.barriers(rules)]
+            found += [f"{name} {scheme} {barrier}" for barrier in self.barriers(scheme)]
         self.page.emulate_media(color_scheme="light")
         assert not found, "\n".join(found)
 
     def picture(self, name: str) -> None:
         """Keep a picture of the whole page, for people to look at."""
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        path = SCREENSHOTS / f"{self.device.name}-{name}.png"
-        self.page.screenshot(path=path, full_page=True, animations="disabled")
-
-    def barriers(self, rules: list[str] | None = None) -> list[str]:
-        """Return axe's findings on the present screen, by these rules or by all."""
-        # The page's policy forbids foreign scripts, as it should; the debugger may still run one.
-        if not self.page.evaluate("'axe' in window"):
-            self.page.evaluate(self.axe + "\n;0")
-        found = self.page.evaluate(
-            """async (rules) => {
-              const { violations, incomplete } = await axe.run(document, {
-                resultTypes: ["violations", "incomplete"],
-                ...(rules && { runOnly: rules }),
-              });
-              // What axe cannot decide by itself counts, except for contrast on what it cannot see.
-              const unsure = incomplete.filter(({ id }) => id !== "color-contrast");
-              return [...violations, ...unsure].map(({ id, nodes }) =>
-                id + ": " + nodes.map(({ target }) => target.join(" ")).join(", "));
-            }""",
-            rules,
+        appearance.picture(
+            self.page, f"{self.device.name}-{name}", full_page=True, animations="disabled"
         )
-        return [str(violation) for violation in found]
+
+    def barriers(self, scheme: str = "light") -> list[str]:
+        """Return axe's findings on the present screen."""
+        return appearance.barriers(self.page, self.axe, scheme)
 
     def focused(self) -> str:
         """Return the id of the element with the focus."""

@@ -188,7 +188,7 @@ function renderChat() {
     },
   }, item.name)));
   $("menu-items").hidden = typing;
-  $("menu-switch").textContent = typing ? "☰" : "⌨";
+  $("menu-switch").toggleAttribute("data-typing", typing);
   $("say").hidden = !typing;
 }
 
