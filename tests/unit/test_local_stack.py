@@ -21,7 +21,9 @@ from boto3.session import Session
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from click.testing import CliRunner
 
+from infra.local import command
 from infra.local.aws import LocalAws
 from infra.local.sms import SimulatedSms
 from tests.support.waiting import wait_until
@@ -285,10 +287,23 @@ def test_an_impossible_start_ends_with_one_line(tmp_path: Path) -> None:
     assert "PASSWORD_PROFILE" in line
     assert "short" not in line
     assert "dynamodb" in refused("--port", "0", "--dynamodb", "http://127.0.0.1:9")
-    assert "--port" in refused("--port", "99999")
-    for url in ("elsewhere", "http://[x/", "http://a:b/", "http://a/?b=c"):
-        assert "--sms-url" in refused("--sms-url", url)
     assert "--nonsense" in refused("--nonsense")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--port", "99999"),
+        ("--sms-url", "elsewhere"),
+        ("--sms-url", "http://[x/"),
+        ("--sms-url", "http://a:b/"),
+        ("--sms-url", "http://a/?b=c"),
+    ],
+)
+def test_a_wrong_value_names_its_option(option: str, value: str) -> None:
+    """Before anything is started."""
+    ran = CliRunner().invoke(command.local, [option, value])
+    assert (ran.exit_code, f"Invalid value for '{option}'" in ran.output) == (2, True)
 
 
 def test_outside_platforms_and_settings_replace_the_simulators(tmp_path: Path) -> None:
