@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import secrets
 import traceback
@@ -15,9 +16,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from unittest.mock import patch
 
-from hypothesis import Phase, seed, settings
+from hypothesis import Phase, seed, settings, stateful
 from hypothesis.internal.conjecture.providers import HypothesisProvider
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.internal.reflection import function_digest
 
 # Sets the environment of AWS, which the other modules read.
 import tests.conftest  # noqa: F401
@@ -34,6 +35,10 @@ STEPS = 6_000
 """Steps of the suite."""
 
 
+# A run has no database, whose key this is: the machine's source text, read and split into words anew.
+_digest = functools.cache(function_digest)
+
+
 def seeds(steps: int) -> range:
     """Return the seeds that are needed for so many steps."""
     return range(-(-steps // (LENGTH * RUNS)))
@@ -45,11 +50,14 @@ def run(seeds: Iterable[int], phases: Sequence[Phase]) -> None:
     hypothesis prefers to draw constants of the loaded modules, which depend on the tests that ran
     before; this is switched off.
     """
-    with patch.object(HypothesisProvider, "_maybe_draw_constant", lambda *_, **__: None):
+    with (
+        patch.object(HypothesisProvider, "_maybe_draw_constant", lambda *_, **__: None),
+        patch.object(stateful, "function_digest", _digest),
+    ):
         for number in seeds:
             seed(number)(Machine)
             Machine.seed = number
-            run_state_machine_as_test(
+            stateful.run_state_machine_as_test(
                 Machine,
                 settings=settings(
                     # The first run is the simplest one, without any step.
