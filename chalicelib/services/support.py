@@ -6,6 +6,7 @@ which names the operator and a reason, and the person is notified.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -74,7 +75,7 @@ class Review:
     """Who has reviewed a change of a phone besides the operator.
 
     `approver` is the AWS identity of a second person, whose approval is an audit event of its own.
-    Without one the change is audited as an act of break-glass, and `before_unapproved` is called before
+    Without one the change is audited as an act of break-glass, and `before_unapproved` is called once before
     anything is written.
     """
 
@@ -143,6 +144,8 @@ class Support:
         if phone is None:
             raise InvalidInput("phone", INPUT_REASONS["phone"])
         now, why = self._clock(), parse_reason(reason)
+        # The change may be repeated on another state; a failure of this is not kept.
+        before_unapproved = functools.cache(review.before_unapproved)
 
         def change(before: AccountSnapshot) -> bool:
             if before.phone == phone:
@@ -167,7 +170,7 @@ class Support:
                 outcome=REPLACED + mask_phone(before.phone) if before.phone else "first-phone",
             )
             if review.approver is None:
-                review.before_unapproved()
+                before_unapproved()
             self._index.add_phone(before.login, phone)
             self._accounts.change_phone(before, phone, [reviewed, event], now)
             if before.phone is not None:

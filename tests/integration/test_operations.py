@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
 from chalicelib.domain.catalogue import NOTICE_TITLES
 from chalicelib.domain.errors import InvalidInput, PhoneNotBound, Unavailable
-from chalicelib.services.support import ChangeResult, NotificationResult, Support
+from chalicelib.services.support import ChangeResult, NotificationResult, Review, Support
 from chalicelib.sms.gateway import Outcome
 from chalicelib.store.accounts import Accounts, AccountSnapshot
 from chalicelib.store.codes import Codes
+from chalicelib.store.dynamo import ConditionFailed
 from chalicelib.store.models import AuditItem, LoginItem
 from tests.conftest import PHONE, World
 from tests.support.operator_cases import (
@@ -60,6 +62,25 @@ def test_a_changed_phone_is_audited_and_both_phones_notified(
     world.clock.time += 60
     recover(world)
     assert world.phones.sent[-1].to == "+8613900002222"
+
+
+def test_a_change_that_is_repeated_is_reported_once(
+    support: Support, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other writes come first twice; the change without a second person is one all the same."""
+    reports: list[None] = []
+    write, conflicts = Accounts.change_phone, [None, None]
+
+    def change_phone(*arguments: Any) -> None:
+        if conflicts:
+            conflicts.pop()
+            raise ConditionFailed([None], [True])
+        write(*arguments)
+
+    monkeypatch.setattr(Accounts, "change_phone", staticmethod(change_phone))
+    review = Review(before_unapproved=lambda: reports.append(None))
+    assert support.change_phone(LOGIN, NEW_PHONE, review, **BY).changed
+    assert (conflicts, reports) == ([], [None])
 
 
 def test_a_first_phone_alone_is_notified(support: Support, world: World) -> None:
