@@ -267,27 +267,22 @@ class LocalStack:
         )
 
     def _simulated_wechat(self, environ: Mapping[str, str]) -> SimulatedWeChat:
-        try:
-            wechat = SimulatedWeChat(
-                environ["WECHAT_APP_ID"],
-                environ["WECHAT_APP_SECRET"],
-                environ["WECHAT_TOKEN"],
-                environ["WECHAT_AES_KEY"],
-                callback_url=lambda: f"{self.url}/wechat/callback",
-                visitor=self._visitor,
-                site=lambda: frozenset([environ["SITE_URL"].rstrip("/"), self.url]),
-                templates={
-                    environ["WECHAT_CODE_TEMPLATE_ID"]: CODE_TEMPLATE,
-                    environ["WECHAT_NOTICE_TEMPLATE_ID"]: NOTICE_TEMPLATE,
-                },
-                clock=self.clock,
-            )
-        except ValueError:
-            # The check of the settings has a clearer message than the cipher.
-            self._check_settings(
-                {**environ, "WECHAT_API_URL": self.url, "WECHAT_OPEN_URL": self.url}
-            )
-            raise
+        # Its message for a wrong key is clearer than the cipher's.
+        self._check_settings({**environ, "WECHAT_API_URL": self.url, "WECHAT_OPEN_URL": self.url})
+        wechat = SimulatedWeChat(
+            environ["WECHAT_APP_ID"],
+            environ["WECHAT_APP_SECRET"],
+            environ["WECHAT_TOKEN"],
+            environ["WECHAT_AES_KEY"],
+            callback_url=lambda: f"{self.url}/wechat/callback",
+            visitor=self._visitor,
+            site=lambda: frozenset([environ["SITE_URL"].rstrip("/"), self.url]),
+            templates={
+                environ["WECHAT_CODE_TEMPLATE_ID"]: CODE_TEMPLATE,
+                environ["WECHAT_NOTICE_TEMPLATE_ID"]: NOTICE_TEMPLATE,
+            },
+            clock=self.clock,
+        )
         self._run(wechat)
         return wechat
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,11 +11,11 @@ from unittest.mock import Mock
 import pytest
 
 from chalicelib import runtime
-from infra.local import audit_feed
+from infra.local import audit_feed, seeding
 from infra.local.clock import MovableClock
 from infra.local.journal import Journal
 from infra.local.people import People
-from infra.local.seeding import CannotStart, seed
+from infra.local.seeding import CannotStart
 from infra.local.tour import Demo, Tour
 from infra.local.wechat.simulator import CannotDo
 from infra.ops import enrol
@@ -27,7 +28,7 @@ def load(patch: pytest.MonkeyPatch, outcome: Any) -> list[str]:
     """Load a file with this report, or this error; return what was printed."""
     printed: list[str] = []
     patch.setattr(enrol, "load", Mock(side_effect=[outcome]))
-    seed(FILE, printed.append, lambda: None)
+    seeding.seed(FILE, printed.append, lambda: None)
     return printed
 
 
@@ -41,6 +42,21 @@ def test_a_long_list_of_refused_rows_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
     printed = load(monkeypatch, report(23, 1))
     assert printed[0] == "  row 0 refused: 缺少手机号"
     assert printed[20:] == ["  3 more rows refused"]
+
+
+def test_a_long_load_shows_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Now and then, the rows so far."""
+
+    def loaded(_: Path, progress: Callable[[object], None]) -> Any:
+        for row in range(3):
+            progress(row)
+        return report(0, 3)
+
+    monkeypatch.setattr(seeding, "_PROGRESS_SECONDS", -1)
+    printed: list[str] = []
+    monkeypatch.setattr(enrol, "load", loaded)
+    assert seeding.seed(FILE, printed.append, lambda: None) == 3
+    assert printed == ["  1 firms loaded", "  2 firms loaded", "  3 firms loaded"]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,18 @@ def test_a_closed_server_frees_its_port() -> None:
     bind(port).close()
 
 
+def test_a_connection_that_is_gone_does_not_disturb_the_end() -> None:
+    """Its thread has not noticed yet, and the system knows no connection any more."""
+    server = LocalServer(application(phone))
+    server.start()
+    ended = threading.Thread()
+    ended.start()
+    with socket.socket() as gone:
+        server._open[gone] = ended
+        server.close()
+    bind(server.port).close()
+
+
 def test_a_closing_server_finishes_its_requests() -> None:
     """Accepted requests are answered, and no thread of the server is left."""
     reached, going_on = threading.Event(), threading.Event()
