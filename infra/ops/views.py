@@ -340,7 +340,8 @@ def run(
         "failed": str(summary.failed),
         "chunks": fill(words.RESET_CHUNKS, finished=summary.finished_chunks, chunks=summary.chunks),
         "dead": "、".join(dead.messages) or words.NONE,
-        "unreadable": "、".join(dead.unreadable),
+        # One in a line: each is searched for in the console of SQS.
+        "unreadable": "\n".join(dead.unreadable),
     }
     facts = _facts_table()
     for key, text in rows.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -173,9 +172,7 @@ def test_foreign_dead_letters_are_listed_and_passed_over(run: Run, reset: ResetW
     assert (ran.status, ran.json["dead_letters"]) == (1, ["chunk#00000000"])
     assert len(ran.json["unreadable_letters"]) == 2 * len(FOREIGN)
     out = run("--status", str(YEAR)).out
-    # The table breaks lines within a name.
-    shown = re.sub(r"\s+", "", out)
-    assert all(letter in shown for letter in ran.json["unreadable_letters"])
+    assert all(letter in out for letter in ran.json["unreadable_letters"])
     assert "无法识别的死信不是年度重置的消息" in out
     again = run("--year", str(YEAR), *REASON, "--redrive", "--json")
     assert (again.status, again.json["dead_letters"]) == (0, [])
