@@ -29,7 +29,7 @@ $(VENV)/.tests: $(BIN)/python tests/requirements.txt
 run: setup ## the whole service on http://127.0.0.1:8000; ARGS="--port N" and others
 	@$(BIN)/python -m infra.local $(ARGS)
 
-# Its processes would compile the modules anew, a dozen seconds each, where the environment forbids byte code.
+# Its processes would compile the tests anew, eight seconds each, where the environment forbids byte code.
 test: setup-tests ## every test, and their coverage; ARGS="path/to/test.py" runs a part
 	PYTHONDONTWRITEBYTECODE= PYTEST_PLUGINS=tests.support.coverage $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 

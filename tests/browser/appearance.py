@@ -14,7 +14,7 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 def picture(page: Page, name: str, **options: Any) -> None:
     """Keep a picture of the page, for people to look at."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    # A PNG costs the browser three times as much, a seventh of what the tests spend in it.
+    # A PNG costs the browser three times as much.
     page.screenshot(path=SCREENSHOTS / f"{name}.jpg", type="jpeg", quality=90, **options)
 
 
