@@ -1,7 +1,8 @@
-"""The private attributes that the service reaches into, and the versions they were checked with.
+"""The private attributes that the service, its local stack and its packaging reach into, and their versions.
 
-Where a version differs, check each use again (chalicelib/store/pynamodb_internals.py and what is
-named here), then the bound in pyproject.toml and the version below.
+Where a version differs, check each use again (chalicelib/store/pynamodb_internals.py, for moto
+infra/local/moto_expressions.py and moto_transactions.py, and what is named here), then the bound in
+pyproject.toml and the version below.
 """
 
 from __future__ import annotations
@@ -27,14 +28,22 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.mark.parametrize(
     ("name", "checked"),
-    [("pynamodb", "6.1"), ("botocore", "1.44"), ("chalice", "1.34"), ("altcha", "2.3")],
+    [
+        ("pynamodb", "6.1"),
+        ("botocore", "1.44"),
+        ("chalice", "1.34"),
+        ("altcha", "2.3"),
+        ("moto", "5.2"),
+    ],
 )
 def test_the_installed_version_is_the_one_that_was_checked(name: str, checked: str) -> None:
-    """Of chalice and altcha nothing private is used; their behaviour is relied on as it was checked."""
+    """Of altcha nothing private is used, and of chalice its packager's PipRunner._execute alone
+    (infra/deploy/package.py); their behaviour is relied on as it was checked.
+    """
     assert ".".join(version(name).split(".")[:2]) == checked
 
 
-@pytest.mark.parametrize("name", ["pynamodb", "botocore", "boto3", "chalice", "altcha"])
+@pytest.mark.parametrize("name", ["pynamodb", "botocore", "boto3", "chalice", "altcha", "moto"])
 def test_each_of_them_has_an_upper_bound(name: str) -> None:
     """A new major or minor version is then a decision."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
