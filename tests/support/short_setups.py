@@ -1,9 +1,10 @@
 """Pytest plugin: the set-up of a test does once in a process what depends on nothing in the test.
 
 Each world has a botocore session and an active moto of its own; operators' commands and functions under IAM
-have a session each. botocore splits the same hundred names of events by the same list of aliases and reads
-the signatures of the same handlers for each session and each client, and registers these handlers; moto makes 200 objects that describe the
-addresses of AWS. That was a tenth of the processor's time of most tests on moto, and half of some.
+have a session each. botocore splits the same hundred names of events by the same list of aliases, reads
+the signatures of the same handlers for each session and each client, and registers these handlers; moto
+makes 200 objects that describe the addresses of AWS. That was a tenth of the processor's time of most
+tests on moto, and half of some.
 """
 
 from __future__ import annotations
